@@ -1,0 +1,224 @@
+//! What a source can be asked for, and what the kernel says of it.
+//!
+//! *Interest* is what somebody asks, *readiness* is what happened, a *direction* is one of the two
+//! queues a waiter can stand in.
+
+use std::{fmt, ops};
+
+/// One of the two ways bytes go, and so one of the two places where a waker can wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the descriptor to us: `recv`, `accept`.
+    Read,
+    /// From us to the descriptor: `send`, the end of a `connect`.
+    Write,
+}
+
+impl Direction {
+    /// The readiness that lets an operation of this direction be tried.
+    pub(crate) const fn readiness(self) -> Readiness {
+        match self {
+            Direction::Read => Readiness::READABLE,
+            Direction::Write => Readiness::WRITABLE,
+        }
+    }
+
+    /// All that readiness can say of this direction.
+    pub(crate) const fn claims(self) -> Readiness {
+        match self {
+            Direction::Read => {
+                Readiness(Readiness::READABLE.0 | Readiness::READ_CLOSED.0 | Readiness::ERROR.0)
+            }
+            Direction::Write => {
+                Readiness(Readiness::WRITABLE.0 | Readiness::WRITE_CLOSED.0 | Readiness::ERROR.0)
+            }
+        }
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Waiting for this direction alone.
+    pub(crate) const fn interest(self) -> Interest {
+        match self {
+            Direction::Read => Interest::READABLE,
+            Direction::Write => Interest::WRITABLE,
+        }
+    }
+}
+
+/// What to wait for: readable, writable, or either.
+///
+/// # Examples
+/// ```
+/// use runtime_reactor::Interest;
+///
+/// let both = Interest::READABLE | Interest::WRITABLE;
+/// assert!(both.is_readable() && both.is_writable());
+/// assert!(!Interest::READABLE.is_writable());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest(u8);
+
+impl Interest {
+    /// Data, a connection to accept, or the end of the stream.
+    pub const READABLE: Interest = Interest(1);
+    /// Room to write, the end of a `connect`, or a peer that is gone.
+    pub const WRITABLE: Interest = Interest(2);
+
+    /// Whether reading is part of it.
+    pub const fn is_readable(self) -> bool {
+        self.0 & Self::READABLE.0 != 0
+    }
+
+    /// Whether writing is part of it.
+    pub const fn is_writable(self) -> bool {
+        self.0 & Self::WRITABLE.0 != 0
+    }
+
+    /// The directions asked for, reading first.
+    pub(crate) fn directions(self) -> impl Iterator<Item = Direction> {
+        [
+            (self.is_readable(), Direction::Read),
+            (self.is_writable(), Direction::Write),
+        ]
+        .into_iter()
+        .filter_map(|(asked, direction)| asked.then_some(direction))
+    }
+}
+
+impl Interest {
+    /// What it would be answered with if all of it were ready.
+    pub(crate) fn hope(self) -> Readiness {
+        self.directions()
+            .fold(Readiness::EMPTY, |hope, d| hope | d.readiness())
+    }
+}
+
+impl ops::BitOr for Interest {
+    type Output = Interest;
+
+    fn bitor(self, other: Interest) -> Interest {
+        Interest(self.0 | other.0)
+    }
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [(1, "READABLE"), (2, "WRITABLE")];
+        write_flags(f, "Interest", self.0, &names)
+    }
+}
+
+/// What the kernel reported of a source, kept until an operation finds otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Readiness(u8);
+
+impl Readiness {
+    /// Nothing is known to be ready.
+    pub const EMPTY: Readiness = Readiness(0);
+    /// Reading is worth a try.
+    pub const READABLE: Readiness = Readiness(1);
+    /// Writing is worth a try.
+    pub const WRITABLE: Readiness = Readiness(2);
+    /// The peer will send no more; what it sent before can still be read.
+    pub const READ_CLOSED: Readiness = Readiness(4);
+    /// Nothing can be written any more.
+    pub const WRITE_CLOSED: Readiness = Readiness(8);
+    /// The descriptor has an error to tell; the next operation returns it.
+    pub const ERROR: Readiness = Readiness(16);
+
+    /// Whether reading is worth a try.
+    pub const fn is_readable(self) -> bool {
+        self.intersects(Self::READABLE)
+    }
+
+    /// Whether writing is worth a try.
+    pub const fn is_writable(self) -> bool {
+        self.intersects(Self::WRITABLE)
+    }
+
+    /// Whether the peer has ended its half.
+    pub const fn is_read_closed(self) -> bool {
+        self.intersects(Self::READ_CLOSED)
+    }
+
+    /// Whether our half is ended, by us or by an error.
+    pub const fn is_write_closed(self) -> bool {
+        self.intersects(Self::WRITE_CLOSED)
+    }
+
+    /// Whether an error waits to be told.
+    pub const fn is_error(self) -> bool {
+        self.intersects(Self::ERROR)
+    }
+
+    /// Whether nothing is ready.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn intersects(self, other: Readiness) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn without(self, other: Readiness) -> Readiness {
+        Readiness(self.0 & !other.0)
+    }
+
+    /// The part of it that answers `interest`.
+    pub(crate) fn answering(self, interest: Interest) -> Readiness {
+        let asked = interest.directions().fold(0, |mask, d| mask | d.claims().0);
+        Readiness(self.0 & asked)
+    }
+
+    /// Whether hang-up or an error was reported: then a short read no longer means "drained".
+    pub(crate) const fn is_ending(self) -> bool {
+        self.intersects(Readiness(
+            Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0,
+        ))
+    }
+}
+
+impl ops::BitOr for Readiness {
+    type Output = Readiness;
+
+    fn bitor(self, other: Readiness) -> Readiness {
+        Readiness(self.0 | other.0)
+    }
+}
+
+impl ops::BitOrAssign for Readiness {
+    fn bitor_assign(&mut self, other: Readiness) {
+        self.0 |= other.0;
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (1, "READABLE"),
+            (2, "WRITABLE"),
+            (4, "READ_CLOSED"),
+            (8, "WRITE_CLOSED"),
+            (16, "ERROR"),
+        ];
+        write_flags(f, "Readiness", self.0, &names)
+    }
+}
+
+fn write_flags(
+    f: &mut fmt::Formatter<'_>,
+    of: &str,
+    bits: u8,
+    names: &[(u8, &str)],
+) -> fmt::Result {
+    write!(f, "{of}(")?;
+    let mut between = "";
+    for (_, name) in names.iter().filter(|(bit, _)| bits & bit != 0) {
+        write!(f, "{between}{name}")?;
+        between = " | ";
+    }
+    write!(f, ")")
+}

@@ -1,0 +1,37 @@
+//! The reactor of [`runtime`](https://docs.rs/runtime): the only code that waits.
+//!
+//! It knows descriptors, deadlines and wakers, and nothing of tasks. Three types make it up:
+//!
+//! * [`Reactor`] waits, and wakes. One a thread; [`Reactor::turn`] is the whole of it.
+//! * [`Source`] is a non-blocking descriptor whose operations can be awaited.
+//! * [`Timer`] is a deadline that can be awaited.
+//!
+//! Sources and timers are `Send + Sync`: they are addresses. On the thread of their reactor they go
+//! straight to its state, which no lock guards; elsewhere they send it mail.
+
+#![deny(unsafe_code)]
+
+mod current;
+mod interest;
+mod mailbox;
+mod reactor;
+mod slot;
+mod source;
+mod stats;
+mod sync;
+#[allow(
+    unsafe_code,
+    reason = "system calls; every block says what it owes to whom"
+)]
+mod sys;
+mod timer;
+mod timers;
+mod wake_list;
+
+pub use current::Entered;
+pub use interest::{Direction, Interest, Readiness};
+pub use reactor::{Notifier, Reactor};
+pub use source::{Ready, Source};
+pub use stats::Stats;
+pub use sys::{Backend, set_nonblocking};
+pub use timer::Timer;

@@ -1,0 +1,315 @@
+//! What other threads may do to a reactor: leave a letter, and end its wait.
+//!
+//! # The protocol
+//!
+//! The owner's thread is in one of three states, kept in one byte:
+//!
+//! ```text
+//!             before a wait                  another thread
+//!   AWAKE ───────────────────▶ ASLEEP ───────────────────────▶ NOTIFIED   (rings the doorbell)
+//!     ▲ ▲                         │                              │  ▲
+//!     │ └─────── after a wait ────┴──────── after a wait ────────┘  │
+//!     └──────────────────────── another thread ─────────────────────┘     (no system call)
+//! ```
+//!
+//! *A sender* first puts its letter into the box, then swaps the byte to NOTIFIED, and rings the
+//! doorbell only if it was ASLEEP before: so at most one system call is made until the next wait,
+//! and none while the owner is not waiting. *The owner* goes from AWAKE to ASLEEP before it blocks,
+//! and does not block if it finds NOTIFIED; after the wait it swaps back to AWAKE, and only then
+//! looks into the box. Either the sender's swap comes after the owner's step to ASLEEP, and rings,
+//! or before, and the owner does not block. Nothing is lost (checked with loom, below).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
+
+use parking_lot::RwLock;
+
+use crate::interest::Direction;
+use crate::slot::Key;
+use crate::stats::Counters;
+use crate::sync::{AtomicBool, AtomicU8, Mutex};
+use crate::sys::Doorbell;
+use crate::timers::TimerKey;
+
+/// Something another thread wants of the reactor. A letter about what is gone does nothing, except
+/// that a waker in it is woken.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// A source was polled elsewhere and found nothing.
+    Wait {
+        key: Key,
+        direction: Direction,
+        waker: Waker,
+    },
+    /// A source was dropped elsewhere.
+    Remove { key: Key },
+    /// A timer was polled elsewhere.
+    TimerWait { key: TimerKey, waker: Waker },
+    /// A timer was dropped elsewhere.
+    TimerRemove { key: TimerKey },
+}
+
+/// What other threads hold of a reactor.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    /// Never given to another reactor of this process.
+    pub(crate) number: u32,
+    letters: Letters<Letter>,
+    sleep: SleepFlag,
+    pub(crate) bell: Arc<dyn Doorbell>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// The mailboxes of the reactors there are, so that a handle can name its reactor by a number
+/// instead of holding a counted reference to it. Locked only off the reactor's thread.
+static LIVE: RwLock<Vec<Arc<Mailbox>>> = RwLock::new(Vec::new());
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Mailbox {
+    /// Opens a mailbox that handles of this process find by its number.
+    pub(crate) fn open(bell: Arc<dyn Doorbell>, counters: Arc<Counters>) -> Arc<Mailbox> {
+        let mailbox = Arc::new(Mailbox {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            letters: Letters::new(),
+            sleep: SleepFlag::new(),
+            bell,
+            counters,
+        });
+        LIVE.write().push(mailbox.clone());
+        mailbox
+    }
+
+    /// The mailbox of the reactor with this number, unless that reactor is gone.
+    pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
+        LIVE.read()
+            .iter()
+            .find(|mailbox| mailbox.number == number)
+            .cloned()
+    }
+
+    /// Leaves a letter and ends the wait of the reactor, or gives the letter back if nobody will
+    /// ever read it.
+    pub(crate) fn post(&self, letter: Letter) -> Result<(), Letter> {
+        self.letters.push(letter)?;
+        self.notify();
+        Ok(())
+    }
+
+    /// Ends the current wait, or keeps the next one from blocking.
+    pub(crate) fn notify(&self) {
+        if self.sleep.notify() {
+            self.counters.notifications.fetch_add(1, Ordering::Relaxed);
+            // It fails only when the descriptor is not what we made it, and who could be told?
+            let rung = self.bell.ring();
+            debug_assert!(
+                rung.is_ok(),
+                "the doorbell of a live reactor rings: {rung:?}"
+            );
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Letter> {
+        self.letters.take()
+    }
+
+    /// Goes to sleep, unless a notification came since the last time.
+    pub(crate) fn try_sleep(&self) -> bool {
+        self.sleep.try_sleep()
+    }
+
+    pub(crate) fn wake_up(&self) -> bool {
+        self.sleep.wake_up()
+    }
+
+    /// Lets nothing in any more, and gives out what came before.
+    pub(crate) fn close(&self) -> Vec<Letter> {
+        LIVE.write().retain(|mailbox| mailbox.number != self.number);
+        self.letters.close()
+    }
+}
+
+/// A box that any thread puts things into and one thread empties, all at once.
+#[derive(Debug)]
+struct Letters<L> {
+    /// `None` once it is closed.
+    list: Mutex<Option<Vec<L>>>,
+    /// Whether the list has anything in it; written under the lock, read without it, so that an
+    /// empty box costs its owner one plain load.
+    any: AtomicBool,
+}
+
+impl<L> Letters<L> {
+    fn new() -> Letters<L> {
+        Letters {
+            list: Mutex::new(Some(Vec::new())),
+            any: AtomicBool::new(false),
+        }
+    }
+
+    fn push(&self, letter: L) -> Result<(), L> {
+        match &mut *self.list.lock() {
+            Some(list) => list.push(letter),
+            None => return Err(letter),
+        }
+        self.any.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn take(&self) -> Vec<L> {
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut list = self.list.lock();
+        self.any.store(false, Ordering::Relaxed);
+        list.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn close(&self) -> Vec<L> {
+        self.list.lock().take().unwrap_or_default()
+    }
+}
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const NOTIFIED: u8 = 2;
+
+/// The byte of the protocol above.
+#[derive(Debug)]
+struct SleepFlag(AtomicU8);
+
+impl SleepFlag {
+    fn new() -> SleepFlag {
+        SleepFlag(AtomicU8::new(AWAKE))
+    }
+
+    /// Whether the caller has to ring.
+    fn notify(&self) -> bool {
+        self.0.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP
+    }
+
+    /// Whether the owner may block now. It calls `wake_up` after, whatever the answer was.
+    fn try_sleep(&self) -> bool {
+        let step = self
+            .0
+            .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        step.is_ok()
+    }
+
+    /// Whether there was a notification.
+    fn wake_up(&self) -> bool {
+        self.0.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_notification_of_a_sleep_has_to_ring() {
+        let flag = SleepFlag::new();
+        assert!(!flag.notify(), "nobody sleeps");
+        assert!(!flag.try_sleep(), "that notification was not forgotten");
+        assert!(flag.wake_up());
+        assert!(flag.try_sleep());
+        assert!(flag.notify());
+        assert!(!flag.notify() && !flag.notify());
+        assert!(flag.wake_up() && flag.try_sleep());
+        assert!(!flag.wake_up());
+    }
+
+    #[test]
+    fn a_closed_box_gives_letters_back() {
+        let letters = Letters::new();
+        assert_eq!(letters.push(1), Ok(()));
+        assert_eq!(letters.close(), [1]);
+        assert_eq!(letters.push(2), Err(2));
+        assert!(letters.take().is_empty());
+    }
+}
+
+/// Models of the protocol, in every interleaving that loom can think of. CONTRIBUTING.md says how
+/// to run them.
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread;
+
+    use super::*;
+
+    /// A mailbox with its flag, and a doorbell that only counts.
+    struct Model {
+        letters: Letters<u8>,
+        sleep: SleepFlag,
+        rings: AtomicUsize,
+    }
+
+    impl Model {
+        fn new() -> Arc<Model> {
+            Arc::new(Model {
+                letters: Letters::new(),
+                sleep: SleepFlag::new(),
+                rings: AtomicUsize::new(0),
+            })
+        }
+
+        fn post(&self, letter: u8) {
+            self.letters.push(letter).unwrap();
+            if self.sleep.notify() {
+                self.rings.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+
+        /// One turn of the owner; blocking is spinning until the doorbell was rung.
+        fn turn(&self, heard: &mut usize) -> Vec<u8> {
+            if self.sleep.try_sleep() {
+                while self.rings.load(Ordering::SeqCst) == *heard {
+                    thread::yield_now();
+                }
+                *heard += 1;
+            }
+            self.sleep.wake_up();
+            self.letters.take()
+        }
+    }
+
+    #[test]
+    fn no_letter_is_lost_and_nobody_sleeps_over_one() {
+        loom::model(|| {
+            let model = Model::new();
+            let senders: Vec<_> = (1..=2)
+                .map(|letter| {
+                    let model = model.clone();
+                    thread::spawn(move || model.post(letter))
+                })
+                .collect();
+            let (mut got, mut heard) = (model.letters.take(), 0);
+            while got.len() < 2 {
+                got.extend(model.turn(&mut heard));
+            }
+            got.sort_unstable();
+            assert_eq!(got, [1, 2]);
+            for sender in senders {
+                sender.join().unwrap();
+            }
+            let rings = model.rings.load(Ordering::SeqCst);
+            assert!(rings <= heard + 1, "at most one ring a sleep");
+        });
+    }
+
+    #[test]
+    fn a_letter_posted_while_the_box_closes_is_read_or_given_back() {
+        loom::model(|| {
+            let letters = Arc::new(Letters::new());
+            let sender = {
+                let letters = letters.clone();
+                thread::spawn(move || letters.push(7).is_ok())
+            };
+            let got = letters.close();
+            let accepted = sender.join().unwrap();
+            assert_eq!(accepted, got == [7]);
+        });
+    }
+}

@@ -1,0 +1,555 @@
+//! The loop's other half: what waits, and who is woken.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use std::{env, fmt, io};
+
+use crate::current::{self, Entered};
+use crate::interest::{Direction, Interest, Readiness};
+use crate::mailbox::{Letter, Mailbox};
+use crate::slot::{Key, Slots, clone_if_new};
+use crate::stats::{Counters, Stats};
+use crate::sys::{self, Backend, Event, Selector};
+use crate::timers::{Nanos, TimerKey, Timers};
+use crate::wake_list::WakeList;
+
+/// No wait is longer, whatever the deadlines say: some kernels take no longer ones.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Waits for descriptors and deadlines, and wakes those who asked for them.
+///
+/// A reactor belongs to the thread that made it. It does nothing by itself: its owner calls
+/// [`turn`](Reactor::turn) whenever there is nothing else to do. [`Source`](crate::Source)s and
+/// [`Timer`](crate::Timer)s find it as the one that was [entered](Reactor::enter) on their thread;
+/// other threads reach it by mail.
+///
+/// # Examples
+/// ```
+/// use std::rc::Rc;
+/// use std::time::Duration;
+/// use runtime_reactor::Reactor;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let reactor = Reactor::new()?;
+/// let _entered = reactor.enter();
+/// reactor.turn(Some(Duration::ZERO))?; // looks, and does not block
+/// assert_eq!(reactor.stats().waits, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Reactor {
+    selector: RefCell<Box<dyn Selector>>,
+    slots: RefCell<Slots>,
+    timers: RefCell<Timers>,
+    events: RefCell<Vec<Event>>,
+    /// Kept from turn to turn for its capacity only; empty in between.
+    woken: RefCell<WakeList>,
+    mailbox: Arc<Mailbox>,
+    /// What `Nanos` count from.
+    epoch: Instant,
+    /// The clock as of the last turn that needed it.
+    now: Cell<Nanos>,
+    /// Counts turns, for the sources' quotas.
+    turn: Cell<u32>,
+    /// Set by a source that used up its quota, cleared by the turn that gives it a new one.
+    turn_wanted: Cell<bool>,
+    closed: Cell<bool>,
+    /// Whether the kernel tells each change once, without being asked again.
+    is_edge: bool,
+}
+
+impl Reactor {
+    /// Makes a reactor on the backend that `RUNTIME_BACKEND` names, or on the best there is.
+    ///
+    /// # Errors
+    /// As [`with_backend`](Reactor::with_backend), and `InvalidInput` if the variable names no
+    /// backend.
+    pub fn new() -> io::Result<Rc<Reactor>> {
+        match env::var("RUNTIME_BACKEND") {
+            Ok(name) => {
+                let backend = name.parse().map_err(|e: io::Error| {
+                    io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
+                })?;
+                Reactor::with_backend(backend)
+            }
+            Err(_) => Reactor::with_backend(Backend::available()[0]),
+        }
+    }
+
+    /// Makes a reactor on `backend`.
+    ///
+    /// # Errors
+    /// `Unsupported` if the platform has no such backend, and what the system says when it has no
+    /// descriptor or memory left.
+    pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
+        let selector = sys::open(backend).map_err(|e| {
+            io::Error::new(e.kind(), format!("opening the reactor on {backend}: {e}"))
+        })?;
+        Ok(Rc::new(Reactor::with_selector(selector)))
+    }
+
+    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> Reactor {
+        let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()));
+        Reactor {
+            is_edge: selector.is_edge(),
+            selector: RefCell::new(selector),
+            slots: RefCell::default(),
+            timers: RefCell::default(),
+            events: RefCell::default(),
+            woken: RefCell::default(),
+            mailbox,
+            epoch: Instant::now(),
+            now: Cell::new(0),
+            turn: Cell::new(0),
+            turn_wanted: Cell::new(false),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// Makes this the reactor of the calling thread until the guard is dropped.
+    pub fn enter(self: &Rc<Self>) -> Entered {
+        current::enter(self.clone())
+    }
+
+    /// The system calls this reactor is built on.
+    pub fn backend(&self) -> Backend {
+        self.selector.borrow().backend()
+    }
+
+    /// What it counted so far. O(1).
+    pub fn stats(&self) -> Stats {
+        self.mailbox.counters.read()
+    }
+
+    /// What other threads use to end a wait of this reactor, and to read its figures.
+    pub fn notifier(&self) -> Notifier {
+        Notifier {
+            mailbox: self.mailbox.clone(),
+        }
+    }
+
+    /// Whether some source waits for nothing but the next turn, since it used up its quota in this
+    /// one: then `turn` should come soon, with a zero limit.
+    pub fn wants_turn(&self) -> bool {
+        self.turn_wanted.get()
+    }
+
+    /// When the earliest timer is due. O(1), or O(log n) for each timer that was moved.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.timers.borrow_mut().next_deadline()?;
+        self.epoch.checked_add(Duration::from_nanos(deadline))
+    }
+
+    /// A descriptor that becomes readable when [`turn`](Reactor::turn) has something to do, for
+    /// those who have a loop of their own. Timers do not show in it: see
+    /// [`next_deadline`](Reactor::next_deadline).
+    ///
+    /// # Errors
+    /// When no descriptor is left: this is a duplicate, made anew by each call.
+    ///
+    /// # Platform notes
+    /// macOS cannot `poll(2)` a kqueue; use `select(2)` or another kqueue.
+    pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
+        self.selector.borrow().as_fd().try_clone_to_owned()
+    }
+
+    /// Waits at most `limit` for something to happen (`None`: for as long as it takes; zero: not at
+    /// all), then wakes everybody whom it concerns: those whose source became ready, those whose
+    /// deadline has passed, and those about whom mail came from other threads.
+    ///
+    /// This is the only place where the thread blocks. It returns early when a
+    /// [`Notifier`] says so, and may return early for no reason at all.
+    ///
+    /// # Errors
+    /// What the waiting system call says, which is a defect of the program (somebody closed our
+    /// descriptor) or of this one. Interruption by a signal is none.
+    ///
+    /// # Panics
+    /// If a waker panics, after all the others have been called.
+    ///
+    /// # Complexity
+    /// O(ready + due), plus O(log n) for each due timer.
+    pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.turn.set(self.turn.get().wrapping_add(1));
+        self.turn_wanted.set(false);
+        let mut woken = self.woken.take();
+        self.read_mail(&mut woken);
+        let limit = if woken.is_empty() {
+            limit
+        } else {
+            Some(Duration::ZERO)
+        };
+        let waited = self.wait(limit, &mut woken);
+        self.fire_timers(&mut woken);
+        self.count_what_is_there();
+        // Nothing is borrowed from here on: wakers are other people's code.
+        woken.wake_all();
+        self.woken.replace(woken);
+        waited
+    }
+
+    /// The waiting part of a turn: ends with the events delivered to their slots.
+    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
+        let limit = self.until_next_deadline(limit);
+        let blocking = limit != Some(Duration::ZERO);
+        let asleep = blocking && self.mailbox.try_sleep();
+        let limit = if asleep { limit } else { Some(Duration::ZERO) };
+        let counters = &self.mailbox.counters;
+        counters.waits.add(1);
+        let mut events = self.events.borrow_mut();
+        let waited = self.selector.borrow_mut().wait(&mut events, limit);
+        let notified = blocking && self.mailbox.wake_up();
+        if waited.is_ok() {
+            self.deliver(&events, woken);
+            if asleep && !notified && limit.is_none() && woken.is_empty() {
+                counters.spurious_wakes.add(1);
+            }
+        }
+        waited
+    }
+
+    fn deliver(&self, events: &[Event], woken: &mut WakeList) {
+        let counters = &self.mailbox.counters;
+        counters.events.add(events.len() as u64);
+        let mut slots = self.slots.borrow_mut();
+        for event in events {
+            match slots.get(event.key) {
+                Some(slot) => slot.deliver(event.readiness, event.errno, woken),
+                None => counters.stale_events.add(1),
+            }
+        }
+    }
+
+    /// How long to block at most.
+    fn until_next_deadline(&self, limit: Option<Duration>) -> Option<Duration> {
+        let limit = limit.map(|limit| limit.min(LONGEST_WAIT));
+        if limit == Some(Duration::ZERO) || self.timers.borrow().len() == 0 {
+            return limit;
+        }
+        self.read_clock();
+        let deadline = self.timers.borrow_mut().next_deadline()?;
+        let due = Duration::from_nanos(deadline.saturating_sub(self.now.get()));
+        Some(due.min(limit.unwrap_or(LONGEST_WAIT)))
+    }
+
+    fn fire_timers(&self, woken: &mut WakeList) {
+        if self.timers.borrow().len() > 0 {
+            self.read_clock();
+            let fired = self.timers.borrow_mut().fire(self.now.get(), woken);
+            self.mailbox.counters.timers_fired.add(fired);
+        }
+    }
+
+    fn read_clock(&self) {
+        self.now.set(self.nanos(Instant::now()));
+    }
+
+    /// An instant as this reactor counts: what lies before its time is 0, and what lies five
+    /// hundred years ahead is never.
+    fn nanos(&self, instant: Instant) -> Nanos {
+        let since = instant.saturating_duration_since(self.epoch);
+        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+    }
+
+    fn count_what_is_there(&self) {
+        let counters = &self.mailbox.counters;
+        counters.sources.set(self.slots.borrow().len() as u64);
+        counters.timers.set(self.timers.borrow().len() as u64);
+    }
+
+    /// Does what other threads asked for. Removals come first: a descriptor whose source is gone
+    /// may be another one's by now, and must not be renewed.
+    fn read_mail(&self, woken: &mut WakeList) {
+        let letters = self.mailbox.take();
+        if letters.is_empty() {
+            return;
+        }
+        let (removals, waits): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| {
+            matches!(letter, Letter::Remove { .. } | Letter::TimerRemove { .. })
+        });
+        for letter in removals.into_iter().chain(waits) {
+            match letter {
+                Letter::Remove { key } => self.remove(key),
+                Letter::TimerRemove { key } => self.remove_timer(key),
+                Letter::Wait {
+                    key,
+                    direction,
+                    waker,
+                } => {
+                    let mut slots = self.slots.borrow_mut();
+                    let Some(slot) = slots.get(key) else {
+                        woken.push(waker);
+                        continue;
+                    };
+                    slot.clear(direction);
+                    slot.push_waiter(direction, waker, woken);
+                    self.mailbox.counters.renewals.add(1);
+                    let mut selector = self.selector.borrow_mut();
+                    selector.arm(key, direction);
+                    if let Err(e) = selector.renew(slot.fd, key) {
+                        slot.deliver(direction.readiness(), e.raw_os_error().unwrap_or(0), woken);
+                    }
+                }
+                Letter::TimerWait { key, waker } => {
+                    let mut timers = self.timers.borrow_mut();
+                    match timers.waker(key) {
+                        // The one before is woken instead of dropped: it may be another task's.
+                        Some(place) => woken.push(std::mem::replace(place, waker)),
+                        None => woken.push(waker),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Wakes everybody and refuses whatever comes later, from any thread: sources and timers that
+    /// waited here return an error from now on. Called by the runtime that is dropped.
+    ///
+    /// # Panics
+    /// If a waker panics, after all the others have been called.
+    pub fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let mut woken = WakeList::default();
+        for letter in self.mailbox.close() {
+            match letter {
+                Letter::Wait { waker, .. } | Letter::TimerWait { waker, .. } => woken.push(waker),
+                Letter::Remove { .. } | Letter::TimerRemove { .. } => {}
+            }
+        }
+        self.slots.borrow_mut().clear(&mut woken);
+        self.timers.borrow_mut().clear(&mut woken);
+        self.count_what_is_there();
+        woken.wake_all();
+    }
+}
+
+/// What sources and timers ask of the reactor of their own thread.
+impl Reactor {
+    pub(crate) fn number(&self) -> u32 {
+        self.mailbox.number
+    }
+
+    pub(crate) fn turn_number(&self) -> u32 {
+        self.turn.get()
+    }
+
+    pub(crate) fn request_turn(&self) {
+        self.turn_wanted.set(true);
+    }
+
+    /// Registers a descriptor on which an operation of `direction` has just found nothing.
+    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Key> {
+        if self.closed.get() {
+            return Err(current::gone("this source"));
+        }
+        let key = self.slots.borrow_mut().insert(fd, blocked)?;
+        let added = self.selector.borrow_mut().add(fd, key);
+        if let Err(e) = added {
+            self.slots.borrow_mut().remove(key);
+            return Err(cannot_wait(fd, &e));
+        }
+        self.mailbox.counters.registrations.add(1);
+        Ok(key)
+    }
+
+    /// Whether any of `interest` is ready; if not, the task of `cx` is woken once it is.
+    pub(crate) fn poll_ready(
+        &self,
+        key: Key,
+        interest: Interest,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        {
+            let mut slots = self.slots.borrow_mut();
+            let Some(slot) = slots.get(key) else {
+                return Poll::Ready(Err(current::gone("this source")));
+            };
+            slot.error().map_err(|e| cannot_wait(slot.fd, &e))?;
+            if let Poll::Ready(readiness) = slot.poll_readiness(interest) {
+                return Poll::Ready(Ok(readiness));
+            }
+        }
+        for direction in interest.directions() {
+            self.push_waiter(key, direction, cx);
+        }
+        Poll::Pending
+    }
+
+    /// Whether an operation of `direction` is worth a try.
+    pub(crate) fn is_ready(&self, key: Key, direction: Direction) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        slots
+            .get(key)
+            .is_none_or(|slot| slot.readiness().intersects(direction.claims()))
+    }
+
+    fn push_waiter(&self, key: Key, direction: Direction, cx: &Context<'_>) {
+        let known = self
+            .slots
+            .borrow_mut()
+            .get(key)
+            .map(|s| s.has_waiter(direction, cx.waker()));
+        let Some(waker) = known.and_then(|known| clone_if_new(known, cx)) else {
+            return;
+        };
+        let mut woken = WakeList::default();
+        {
+            let mut slots = self.slots.borrow_mut();
+            if let Some(slot) = slots.get(key) {
+                slot.push_waiter(direction, waker, &mut woken);
+                self.selector.borrow_mut().arm(key, direction);
+            }
+        }
+        woken.wake_all();
+    }
+
+    /// An operation found nothing: the task of `cx` is woken when it is worth another try.
+    pub(crate) fn wait_for(
+        &self,
+        key: Key,
+        direction: Direction,
+        cx: &Context<'_>,
+    ) -> io::Result<()> {
+        self.clear(key, direction);
+        match self.poll_ready(key, direction.interest(), cx) {
+            Poll::Ready(Err(e)) => Err(e),
+            Poll::Pending | Poll::Ready(Ok(_)) => Ok(()),
+        }
+    }
+
+    /// Notes that an operation found nothing.
+    pub(crate) fn clear(&self, key: Key, direction: Direction) {
+        if let Some(slot) = self.slots.borrow_mut().get(key) {
+            slot.clear(direction);
+        }
+    }
+
+    /// Notes that an operation took all there was: the next one need not be tried before the kernel
+    /// says so. Not after the end was reported, which is said only once.
+    pub(crate) fn drained(&self, key: Key, direction: Direction) {
+        if let Some(slot) = self.slots.borrow_mut().get(key) {
+            if !slot.readiness().is_ending() && self.is_edge {
+                slot.clear(direction);
+            }
+        }
+    }
+
+    /// Forgets a source whose descriptor is about to be closed by its only holder, or was removed
+    /// from the kernel by other means.
+    pub(crate) fn remove(&self, key: Key) {
+        let slot = self.slots.borrow_mut().remove(key);
+        if slot.is_some() {
+            self.selector.borrow_mut().forget(key);
+        }
+        // The wakers in it are dropped here, where nothing is borrowed.
+        drop(slot);
+    }
+
+    /// Forgets a source whose descriptor stays open.
+    pub(crate) fn remove_open(&self, key: Key, fd: RawFd) {
+        let slot = self.slots.borrow_mut().remove(key);
+        if slot.is_some() {
+            self.mailbox.counters.removals.add(1);
+            // The only error is that the kernel does not know the descriptor, which is what we want.
+            let _ = self.selector.borrow_mut().remove(fd, key);
+        }
+        drop(slot);
+    }
+
+    pub(crate) fn insert_timer(&self, deadline: Instant, cx: &Context<'_>) -> io::Result<TimerKey> {
+        if self.closed.get() {
+            return Err(current::gone("this timer"));
+        }
+        let waker = cx.waker().clone();
+        Ok(self.timers.borrow_mut().insert(self.nanos(deadline), waker))
+    }
+
+    pub(crate) fn is_past(&self, deadline: Instant) -> bool {
+        self.nanos(deadline) <= self.now.get()
+    }
+
+    /// Whether an armed timer has fired; if not, the task of `cx` is woken once it does.
+    pub(crate) fn poll_timer(&self, key: TimerKey, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let known = match self.timers.borrow_mut().waker(key) {
+            Some(waker) => waker.will_wake(cx.waker()),
+            None if self.closed.get() => return Poll::Ready(Err(current::gone("this timer"))),
+            None => return Poll::Ready(Ok(())),
+        };
+        let mut before = None;
+        if let Some(waker) = clone_if_new(known, cx) {
+            if let Some(place) = self.timers.borrow_mut().waker(key) {
+                before = Some(std::mem::replace(place, waker));
+            }
+        }
+        drop(before);
+        Poll::Pending
+    }
+
+    pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
+        self.timers.borrow_mut().reset(key, self.nanos(deadline))
+    }
+
+    pub(crate) fn remove_timer(&self, key: TimerKey) {
+        let waker = self.timers.borrow_mut().remove(key);
+        drop(waker);
+    }
+}
+
+/// Says why a descriptor cannot be waited for, in words where the system's are none.
+fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
+    let (kind, why) = match e.raw_os_error() {
+        Some(libc::EPERM) => (
+            io::ErrorKind::Unsupported,
+            "regular files and directories are always ready and cannot be waited for".to_owned(),
+        ),
+        Some(libc::ENOSPC) => (
+            e.kind(),
+            "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"
+                .to_owned(),
+        ),
+        _ => (e.kind(), e.to_string()),
+    };
+    io::Error::new(kind, format!("cannot wait for descriptor {fd}: {why}"))
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor")
+            .field("number", &self.number())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends the wait of a [`Reactor`] from any thread, and reads its figures.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    mailbox: Arc<Mailbox>,
+}
+
+impl Notifier {
+    /// Ends the current wait, or keeps the next one from blocking.
+    ///
+    /// Calls coalesce: until the reactor waits again, only the first one makes a system call, and
+    /// that one only if the reactor is waiting. Harmless when the reactor is gone.
+    pub fn notify(&self) {
+        self.mailbox.notify();
+    }
+
+    /// What the reactor counted so far. O(1).
+    pub fn stats(&self) -> Stats {
+        self.mailbox.counters.read()
+    }
+}

@@ -1,0 +1,261 @@
+//! What the reactor knows of one registered descriptor, and the key that names it to the kernel.
+
+use std::os::fd::RawFd;
+use std::task::{Context, Poll, Waker};
+use std::{io, mem};
+
+use slab::Slab;
+
+use crate::interest::{Direction, Interest, Readiness};
+use crate::wake_list::WakeList;
+
+/// A registration's name in the kernel's 64 bits: where its slot lies, and which of the slot's
+/// tenants is meant. An event for an earlier tenant is stale, and does not match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    index: u32,
+    generation: u32,
+}
+
+impl Key {
+    /// What a selector registers its own doorbell under; no slot ever has it.
+    pub(crate) const DOORBELL: Key = Key::new(u32::MAX, u32::MAX);
+
+    pub(crate) const fn new(index: u32, generation: u32) -> Key {
+        Key { index, generation }
+    }
+
+    pub(crate) const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Key {
+        Key::new(bits as u32, (bits >> 32) as u32)
+    }
+}
+
+/// Every registered descriptor of one reactor.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slab: Slab<Slot>,
+    /// Counts registrations, and is so a generation that no two tenants of a slot share.
+    generation: u32,
+}
+
+/// One registered descriptor. Only the reactor's thread touches it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The generation half of the key; written once.
+    generation: u32,
+    /// Names the descriptor to the selector; its source keeps it open.
+    pub(crate) fd: RawFd,
+    /// Set by events (and at first by hope), cleared by the operation that finds nothing.
+    readiness: Readiness,
+    /// The errno of a registration that failed after the fact; told to the next one who asks.
+    errno: i32,
+    /// The last one to wait in each direction.
+    wakers: [Option<Waker>; 2],
+    /// Those who waited before the last one and have another waker. Rarely anybody: two tasks that
+    /// share a source, in one direction.
+    others: Vec<(Direction, Waker)>,
+}
+
+/// As many tasks may share a direction of a source before they are all woken to queue up anew,
+/// which bounds what wakers nobody needs any more can pile up to.
+const MOST_OTHERS: usize = 64;
+
+impl Slots {
+    /// Makes a slot in which everything but `blocked` counts as ready.
+    pub(crate) fn insert(&mut self, fd: RawFd, blocked: Readiness) -> io::Result<Key> {
+        // The kernel gives out fewer descriptors than this, so nobody will see the error.
+        let index = u32::try_from(self.slab.vacant_key())
+            .ok()
+            .filter(|&index| index != u32::MAX)
+            .ok_or_else(|| io::Error::other("the reactor has 2^32 - 1 sources already"))?;
+        self.generation = self.generation.wrapping_add(1);
+        let optimistic = Readiness::READABLE | Readiness::WRITABLE;
+        self.slab.insert(Slot {
+            generation: self.generation,
+            fd,
+            readiness: optimistic.without(blocked),
+            errno: 0,
+            wakers: [None, None],
+            others: Vec::new(),
+        });
+        Ok(Key::new(index, self.generation))
+    }
+
+    /// The slot of `key`, unless it has another tenant by now.
+    pub(crate) fn get(&mut self, key: Key) -> Option<&mut Slot> {
+        let slot = self.slab.get_mut(key.index as usize)?;
+        (slot.generation == key.generation).then_some(slot)
+    }
+
+    /// Takes the slot out, with the wakers in it: they are dropped by the caller, after its borrow.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Slot> {
+        self.get(key)?;
+        Some(self.slab.remove(key.index as usize))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Takes everything out; the wakers are handed over.
+    pub(crate) fn clear(&mut self, woken: &mut WakeList) {
+        for mut slot in self.slab.drain() {
+            slot.wake_everyone(woken);
+        }
+    }
+}
+
+impl Slot {
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    /// Notes that an operation found nothing. What was said of the direction's end is then not so
+    /// either: a named pipe may have a new writer.
+    pub(crate) fn clear(&mut self, direction: Direction) {
+        self.readiness = self.readiness.without(direction.claims());
+    }
+
+    /// Takes the error of a registration that failed after the fact. The slot stays as it is
+    /// otherwise, so that whoever waits in the other direction hears of it too.
+    pub(crate) fn error(&self) -> io::Result<()> {
+        match self.errno {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    /// What an event says, and who waited for it.
+    pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
+        self.readiness |= readiness;
+        if errno != 0 {
+            self.errno = errno;
+        }
+        for direction in [Direction::Read, Direction::Write] {
+            if readiness.intersects(direction.readiness()) {
+                self.wake(direction, woken);
+            }
+        }
+    }
+
+    /// Hands over all that waits, whatever for.
+    pub(crate) fn wake_everyone(&mut self, woken: &mut WakeList) {
+        self.wake(Direction::Read, woken);
+        self.wake(Direction::Write, woken);
+    }
+
+    fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
+        woken.extend(self.wakers[direction.index()].take());
+        if !self.others.is_empty() {
+            let (ours, rest) = mem::take(&mut self.others)
+                .into_iter()
+                .partition(|(d, _)| *d == direction);
+            self.others = rest;
+            let ours: Vec<(Direction, Waker)> = ours;
+            woken.extend(ours.into_iter().map(|(_, waker)| waker));
+        }
+    }
+
+    /// Whether `waker` stands in the queue of `direction` already.
+    pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
+        let last = &self.wakers[direction.index()];
+        last.as_ref().is_some_and(|w| w.will_wake(waker))
+            || self
+                .others
+                .iter()
+                .any(|(d, w)| *d == direction && w.will_wake(waker))
+    }
+
+    /// Puts `waker` into the queue of `direction`. If the queue has become too long, everybody who
+    /// stood in it before is handed to `woken`: they look again and, if need be, come back.
+    pub(crate) fn push_waiter(&mut self, direction: Direction, waker: Waker, woken: &mut WakeList) {
+        if self.others.len() == MOST_OTHERS {
+            self.wake(direction, woken);
+        }
+        if let Some(before) = self.wakers[direction.index()].replace(waker) {
+            self.others.push((direction, before));
+        }
+    }
+
+    /// What of `interest` is ready.
+    pub(crate) fn poll_readiness(&self, interest: Interest) -> Poll<Readiness> {
+        match self.readiness.answering(interest) {
+            nothing if nothing.is_empty() => Poll::Pending,
+            something => Poll::Ready(something),
+        }
+    }
+}
+
+/// Clones the waker of `cx` only when it is not in the queue yet. Cloning and dropping wakers is
+/// foreign code, so it happens here, while nothing is borrowed.
+pub(crate) fn clone_if_new(known: bool, cx: &Context<'_>) -> Option<Waker> {
+    (!known).then(|| cx.waker().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wake_list::tests::CountingWaker;
+
+    #[test]
+    fn a_key_survives_the_kernels_64_bits() {
+        let key = Key::new(0xdead_beef, 0xfeed_f00d);
+        assert_eq!(Key::from_bits(key.to_bits()), key);
+        assert_eq!(Key::DOORBELL.to_bits(), u64::MAX);
+    }
+
+    #[test]
+    fn a_recycled_slot_does_not_answer_to_its_old_key() {
+        let mut slots = Slots::default();
+        let old = slots.insert(3, Readiness::EMPTY).unwrap();
+        assert!(slots.remove(old).is_some());
+        let new = slots.insert(3, Readiness::EMPTY).unwrap();
+        assert_eq!(old.index, new.index, "the slab reuses the slot");
+        assert!(slots.get(old).is_none() && slots.remove(old).is_none());
+        assert!(slots.get(new).is_some());
+    }
+
+    #[test]
+    fn two_tasks_that_wait_in_one_direction_are_both_woken() {
+        let mut slots = Slots::default();
+        let key = slots.insert(3, Readiness::READABLE).unwrap();
+        let slot = slots.get(key).unwrap();
+        let (first, second, writer) = (
+            CountingWaker::new(),
+            CountingWaker::new(),
+            CountingWaker::new(),
+        );
+        let mut woken = WakeList::default();
+        slot.push_waiter(Direction::Read, first.waker(), &mut woken);
+        slot.push_waiter(Direction::Read, second.waker(), &mut woken);
+        slot.push_waiter(Direction::Write, writer.waker(), &mut woken);
+        assert!(slot.has_waiter(Direction::Read, &first.waker()));
+        assert!(!slot.has_waiter(Direction::Write, &first.waker()));
+        slot.deliver(Readiness::READABLE, 0, &mut woken);
+        woken.wake_all();
+        assert_eq!((first.count(), second.count(), writer.count()), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_queue_of_wakers_nobody_needs_stays_short() {
+        let mut slots = Slots::default();
+        let key = slots.insert(3, Readiness::READABLE).unwrap();
+        let slot = slots.get(key).unwrap();
+        let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
+        let mut woken = WakeList::default();
+        for waker in &wakers {
+            slot.push_waiter(Direction::Read, waker.waker(), &mut woken);
+        }
+        assert!(slot.others.len() <= MOST_OTHERS);
+        slot.wake_everyone(&mut woken);
+        woken.wake_all();
+        assert!(
+            wakers.iter().all(|waker| waker.count() == 1),
+            "bounded, yet nobody is lost"
+        );
+    }
+}

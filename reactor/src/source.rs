@@ -1,0 +1,458 @@
+//! A descriptor whose operations can be awaited.
+
+use std::future::Future;
+use std::os::fd::{AsFd, AsRawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::{fmt, io};
+
+use crate::current;
+use crate::interest::{Direction, Interest, Readiness};
+use crate::mailbox::{Letter, Mailbox};
+use crate::reactor::Reactor;
+use crate::slot::Key;
+
+/// A source completes at most this many operations in one turn of the reactor; then its task lets
+/// others go first. It keeps a peer that sends without end from starving its neighbours.
+const QUOTA: u32 = 128;
+
+/// A non-blocking descriptor, and the place where tasks wait for it.
+///
+/// An operation is simply tried. Only when it first finds nothing is the descriptor registered, in
+/// the reactor of the polling thread, once and for both directions; from then on it belongs to that
+/// reactor. A source that never had to wait belongs to none, and costs no system call but its own
+/// operations.
+///
+/// It may be used from any thread. Elsewhere than on its reactor's thread it waits by mail.
+///
+/// # Platform notes
+/// When it is dropped, the descriptor is closed, and the kernel forgets it. If another descriptor
+/// of the same open file may live on (it was duplicated, or came from elsewhere) the kernel has to
+/// be told, on epoll with a system call: see [`sole_owner`](Source::sole_owner).
+///
+/// # Examples
+/// ```
+/// use std::future::poll_fn;
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
+/// use runtime_reactor::{Direction, Reactor, Source};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let reactor = Reactor::new()?;
+/// let _entered = reactor.enter();
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// ours.set_nonblocking(true)?;
+/// let source = Source::new(ours);
+///
+/// let mut byte = [0];
+/// let mut read = |cx: &mut Context<'_>| {
+///     source.poll_io(Direction::Read, cx, |mut stream| stream.read(&mut byte))
+/// };
+/// let mut cx = Context::from_waker(Waker::noop());
+/// assert!(read(&mut cx).is_pending()); // nothing there: registered
+/// theirs.write_all(b"x")?;
+/// reactor.turn(None)?;                 // the waker is woken
+/// assert!(matches!(read(&mut cx), Poll::Ready(Ok(1))));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Source<T> {
+    // Dropped before `io`: what has to be done about the descriptor is done while it is open.
+    registration: Registration,
+    io: T,
+}
+
+/// What a source and the reactors know of each other.
+struct Registration {
+    /// Where it first had to wait; written once, by the thread that waited.
+    home: OnceLock<Home>,
+    /// The turn in which the quota below is counted, in the upper 24 bits, and how much of it is
+    /// used. Plain loads and stores: threads that share a source may count short, no more.
+    used: AtomicU32,
+    /// The directions in which a `try_io` found nothing before there was a home, as bits.
+    blocked: AtomicU8,
+    /// Whether a read or write of less than was asked means that there is no more.
+    streaming: bool,
+    /// Whether closing our descriptor closes the open file.
+    sole_owner: bool,
+}
+
+/// One registration in one reactor.
+#[derive(Debug, Clone, Copy)]
+struct Home {
+    reactor: u32,
+    key: Key,
+    /// Names the descriptor to the reactor when the source is dropped.
+    fd: i32,
+}
+
+impl<T: AsFd> Source<T> {
+    /// Wraps `io`, which must be non-blocking already: a blocking descriptor would stop the thread.
+    /// No system call is made.
+    pub fn new(io: T) -> Source<T> {
+        Source {
+            registration: Registration {
+                home: OnceLock::new(),
+                used: AtomicU32::new(0),
+                blocked: AtomicU8::new(0),
+                streaming: false,
+                sole_owner: false,
+            },
+            io,
+        }
+    }
+
+    /// Says that `io` is a stream socket or a pipe, where less than was asked means that there is
+    /// no more: then the next attempt is saved. Never say so of datagrams, terminals or devices.
+    pub fn streaming(mut self) -> Source<T> {
+        self.registration.streaming = true;
+        self
+    }
+
+    /// Says that no other descriptor leads to the same open file, so that the kernel forgets it by
+    /// itself when it is closed. If that is not so, nothing worse happens than events that are
+    /// [dropped as stale](crate::Stats::stale_events).
+    pub fn sole_owner(mut self) -> Source<T> {
+        self.registration.sole_owner = true;
+        self
+    }
+
+    /// What is wrapped. Operations made on it directly are not seen by the reactor; read with
+    /// [`try_io`](Source::try_io) or [`poll_io`](Source::poll_io).
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    /// Gives back what was wrapped, still non-blocking and no longer registered.
+    pub fn into_inner(self) -> T {
+        let Source {
+            mut registration,
+            io,
+        } = self;
+        registration.sole_owner = false;
+        drop(registration);
+        io
+    }
+
+    /// Tries `op` until it does something else than fail with `WouldBlock`; waits in between.
+    ///
+    /// This is the one place where an operation, its `WouldBlock` and the waiting meet. If it
+    /// returns `Pending`, the task of `cx` is woken when it is worth another try. Several tasks may
+    /// wait, in the same direction too.
+    ///
+    /// # Errors
+    /// What `op` returns, except `WouldBlock` and `Interrupted`, after which it is tried again; an
+    /// error if it must wait outside a runtime, if the runtime in which it waited is gone, or if the
+    /// descriptor is of a kind that cannot be waited for.
+    pub fn poll_io<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_until_done(direction, cx, op, |_| false)
+    }
+
+    /// As [`poll_io`](Source::poll_io) for an operation that moves up to `asked` bytes. On a
+    /// [streaming](Source::streaming) source less than that means that there is no more, which
+    /// saves the attempt that would find out.
+    ///
+    /// # Errors
+    /// As `poll_io`.
+    pub fn poll_transfer(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        asked: usize,
+        op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let streaming = self.registration.streaming;
+        self.poll_until_done(direction, cx, op, |&moved| {
+            streaming && moved != 0 && moved < asked
+        })
+    }
+
+    #[inline]
+    fn poll_until_done<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+        took_all: impl FnOnce(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let here = current::get();
+        let registration = &self.registration;
+        let used = match &here {
+            Some(reactor) => ready!(registration.poll_quota(reactor, cx)),
+            None => 0,
+        };
+        if let Some((reactor, home)) = registration.local(&here) {
+            ready!(reactor.poll_ready(home.key, direction.interest(), cx))?;
+        }
+        let result = loop {
+            match op(&self.io) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    registration.wait(&self.io, &here, direction, cx)?;
+                    return Poll::Pending;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        registration.used.store(used + 1, Ordering::Relaxed);
+        if matches!(&result, Ok(done) if took_all(done)) {
+            if let Some((reactor, home)) = registration.local(&here) {
+                reactor.drained(home.key, direction);
+            }
+        }
+        Poll::Ready(result)
+    }
+
+    /// Tries `op` once, and notes it if there was nothing, so that the next wait is a real one.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
+    /// returns.
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let here = current::get();
+        let local = self.registration.local(&here);
+        if let Some((reactor, home)) = local {
+            if !reactor.is_ready(home.key, direction) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+        loop {
+            match op(&self.io) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    match local {
+                        Some((reactor, home)) => reactor.clear(home.key, direction),
+                        None => self.registration.note_blocked(direction),
+                    }
+                    return Err(e);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits until some of `interest` may be ready, without trying anything.
+    ///
+    /// A source that never had to wait counts as ready. Readiness is reported again and again until
+    /// a [`try_io`](Source::try_io) finds nothing, and may be reported in error.
+    ///
+    /// # Errors
+    /// Those of waiting, as for [`poll_io`](Source::poll_io).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub fn ready(&self, interest: Interest) -> Ready<'_, T> {
+        Ready {
+            source: self,
+            interest,
+            mailed: false,
+        }
+    }
+
+    /// Waits for the end of something that was begun and takes its time, such as `connect`:
+    /// registers the descriptor at once, as not ready in `direction`, and waits for its event.
+    ///
+    /// # Errors
+    /// Those of waiting, as for [`poll_io`](Source::poll_io).
+    pub fn poll_begun(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        let here = current::get();
+        let registration = &self.registration;
+        match registration.local(&here) {
+            Some((reactor, home)) => reactor.poll_ready(home.key, direction.interest(), cx),
+            None => {
+                registration.wait(&self.io, &here, direction, cx)?;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Registration {
+    /// Its reactor, if that is the one of this thread.
+    #[inline]
+    fn local<'a>(&self, here: &'a Option<Rc<Reactor>>) -> Option<(&'a Reactor, Home)> {
+        let home = *self.home.get()?;
+        let reactor = here.as_deref()?;
+        (reactor.number() == home.reactor).then_some((reactor, home))
+    }
+
+    /// How much of the quota is used, or sends the task to the back of the queue until the next
+    /// turn.
+    #[inline]
+    fn poll_quota(&self, reactor: &Reactor, cx: &Context<'_>) -> Poll<u32> {
+        let turn = reactor.turn_number() << 8;
+        let used = self.used.load(Ordering::Relaxed);
+        if used & !0xff != turn {
+            return Poll::Ready(turn);
+        }
+        if used & 0xff < QUOTA {
+            return Poll::Ready(used);
+        }
+        reactor.request_turn();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// An operation found nothing: the task of `cx` is woken when it is worth another try.
+    fn wait(
+        &self,
+        io: &impl AsFd,
+        here: &Option<Rc<Reactor>>,
+        direction: Direction,
+        cx: &Context<'_>,
+    ) -> io::Result<()> {
+        let home = match self.home.get() {
+            Some(home) => *home,
+            None => self.settle(io.as_fd().as_raw_fd(), here, direction)?,
+        };
+        match self.local(here) {
+            Some((reactor, _)) => reactor.wait_for(home.key, direction, cx),
+            None => post_wait(home, direction, cx),
+        }
+    }
+
+    /// Gives it a home: the reactor of this thread.
+    #[cold]
+    fn settle(
+        &self,
+        fd: i32,
+        here: &Option<Rc<Reactor>>,
+        direction: Direction,
+    ) -> io::Result<Home> {
+        let reactor = here
+            .as_deref()
+            .ok_or_else(|| current::outside(&format!("descriptor {fd}")))?;
+        let key = reactor.register(fd, direction.readiness())?;
+        let home = Home {
+            reactor: reactor.number(),
+            key,
+            fd,
+        };
+        let settled = *self.home.get_or_init(|| home);
+        if settled.key != key || settled.reactor != home.reactor {
+            // Another thread was first, so it is that reactor's.
+            reactor.remove_open(key, fd);
+        }
+        Ok(settled)
+    }
+
+    fn note_blocked(&self, direction: Direction) {
+        self.blocked
+            .fetch_or(1 << direction.index(), Ordering::Relaxed);
+    }
+
+    /// What of `interest` may be ready, as far as is known without a registration: everything in
+    /// which no `try_io` found nothing.
+    fn hope(&self, interest: Interest) -> Readiness {
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        let found_nothing = |d: Direction| blocked & 1 << d.index() != 0;
+        let hopeless = interest.directions().filter(|&d| found_nothing(d));
+        hopeless.fold(interest.hope(), |hope, d| hope.without(d.readiness()))
+    }
+}
+
+/// Asks the reactor of another thread to wake the task of `cx`.
+fn post_wait(home: Home, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+    let letter = Letter::Wait {
+        key: home.key,
+        direction,
+        waker: cx.waker().clone(),
+    };
+    match Mailbox::find(home.reactor).map(|mailbox| mailbox.post(letter)) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(_)) | None => Err(current::gone("this source")),
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let Some(Home { reactor, key, fd }) = self.home.take() else {
+            return;
+        };
+        match (current::if_numbered(reactor), self.sole_owner) {
+            (Some(reactor), true) => reactor.remove(key),
+            (Some(reactor), false) => reactor.remove_open(key, fd),
+            (None, sole_owner) => {
+                let Some(mailbox) = Mailbox::find(reactor) else {
+                    return;
+                };
+                if !sole_owner {
+                    mailbox.bell.remove(fd);
+                }
+                // Posted before the descriptor is closed, so that the reactor never takes another
+                // one of the same number for it. If the reactor is gone, so is the slot.
+                let _ = mailbox.post(Letter::Remove { key });
+            }
+        }
+    }
+}
+
+/// The future of [`Source::ready`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Ready<'a, T> {
+    source: &'a Source<T>,
+    interest: Interest,
+    /// Whether a reactor of another thread was asked: then being polled again is all the answer
+    /// there is.
+    mailed: bool,
+}
+
+impl<T: AsFd> Future for Ready<'_, T> {
+    type Output = io::Result<Readiness>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
+        let here = current::get();
+        let Source { registration, io } = self.source;
+        if let Some((reactor, home)) = registration.local(&here) {
+            return reactor.poll_ready(home.key, self.interest, cx);
+        }
+        // Nothing is known of it on this thread, or nowhere yet.
+        let hope = match registration.home.get() {
+            Some(_) if self.mailed => self.interest.hope(),
+            Some(_) => Readiness::EMPTY,
+            None if here.is_none() => return Poll::Ready(Err(current::outside("a source"))),
+            None => registration.hope(self.interest),
+        };
+        if !hope.is_empty() {
+            return Poll::Ready(Ok(hope));
+        }
+        for direction in self.interest.directions() {
+            registration.wait(io, &here, direction, cx)?;
+        }
+        self.mailed = true;
+        Poll::Pending
+    }
+}
+
+impl<T> Unpin for Ready<'_, T> {}
+
+impl<T: fmt::Debug> fmt::Debug for Source<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("io", &self.io)
+            .field(
+                "reactor",
+                &self.registration.home.get().map(|home| home.reactor),
+            )
+            .finish()
+    }
+}

@@ -1,0 +1,87 @@
+//! How much work the reactor gave the kernel.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a reactor counted since it was made. Every figure is a total.
+///
+/// Divide by the requests served in the meantime to learn what one costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Calls of the waiting system call (`epoll_wait`, `kevent`).
+    pub waits: u64,
+    /// Descriptors registered with the kernel: on epoll one system call each, on kqueue none.
+    pub registrations: u64,
+    /// Registrations made anew because a waiter came from another thread.
+    pub renewals: u64,
+    /// Descriptors taken back from the kernel by a call of their own. A plain close needs none.
+    pub removals: u64,
+    /// System calls made by other threads to end a wait.
+    pub notifications: u64,
+    /// Events the kernel delivered.
+    pub events: u64,
+    /// Those of them that were for a source already gone, and were dropped.
+    pub stale_events: u64,
+    /// Waits without a limit that ended and had nothing to tell: a signal came, every event was
+    /// stale, or nobody waited any more for what became ready.
+    pub spurious_wakes: u64,
+    /// Timers that reached their deadline.
+    pub timers_fired: u64,
+    /// Sources registered at this moment.
+    pub sources: u64,
+    /// Timers armed at this moment.
+    pub timers: u64,
+}
+
+/// The live counters. The reactor's thread writes (all but `notifications`), any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) waits: Counter,
+    pub(crate) registrations: Counter,
+    pub(crate) renewals: Counter,
+    pub(crate) removals: Counter,
+    pub(crate) notifications: AtomicU64,
+    pub(crate) events: Counter,
+    pub(crate) stale_events: Counter,
+    pub(crate) spurious_wakes: Counter,
+    pub(crate) timers_fired: Counter,
+    pub(crate) sources: Counter,
+    pub(crate) timers: Counter,
+}
+
+/// A number that one thread changes and others may read: a plain load and store, never a
+/// read-modify-write.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.set(self.get().wrapping_add(n));
+    }
+
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Stats {
+        Stats {
+            waits: self.waits.get(),
+            registrations: self.registrations.get(),
+            renewals: self.renewals.get(),
+            removals: self.removals.get(),
+            notifications: self.notifications.load(Ordering::Relaxed),
+            events: self.events.get(),
+            stale_events: self.stale_events.get(),
+            spurious_wakes: self.spurious_wakes.get(),
+            timers_fired: self.timers_fired.get(),
+            sources: self.sources.get(),
+            timers: self.timers.get(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A selector that a test plays: it says what it is told to, and remembers what it was asked.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use super::{Backend, Doorbell, Event, Selector};
+use crate::interest::Direction;
+use crate::slot::Key;
+
+/// What a selector was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Add(RawFd, Key),
+    Renew(RawFd, Key),
+    Arm(Key, Direction),
+    Remove(RawFd, Key),
+    Forget(Key),
+    Wait(Option<Duration>),
+}
+
+/// What one `wait` answers.
+pub(crate) type Answer = Box<dyn FnOnce() -> io::Result<Vec<Event>>>;
+
+/// The two ends of a play: the test keeps one clone, the reactor has the other.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    pub(crate) calls: Rc<RefCell<Vec<Call>>>,
+    /// Answers for the waits to come; when there is none left, a wait finds nothing.
+    pub(crate) answers: Rc<RefCell<VecDeque<Answer>>>,
+    /// What the next `add` fails with.
+    pub(crate) refuse: Rc<RefCell<Option<io::Error>>>,
+    pub(crate) bell: Arc<ScriptedBell>,
+    pub(crate) level: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ScriptedBell {
+    pub(crate) rings: AtomicUsize,
+    pub(crate) removals: AtomicUsize,
+}
+
+impl Script {
+    /// Lets the next unscripted wait return `events`.
+    pub(crate) fn tell(&self, events: Vec<Event>) {
+        self.answers
+            .borrow_mut()
+            .push_back(Box::new(move || Ok(events)));
+    }
+
+    /// Takes what was asked so far.
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        self.calls.take()
+    }
+
+    /// The key of the last `add`.
+    pub(crate) fn last_added(&self) -> Key {
+        let added = self
+            .calls
+            .borrow()
+            .iter()
+            .rev()
+            .find_map(|call| match call {
+                Call::Add(_, key) => Some(*key),
+                _ => None,
+            });
+        added.expect("something was added")
+    }
+
+    pub(crate) fn selector(&self) -> Box<dyn Selector> {
+        let fd = fs::File::open("/dev/null")
+            .expect("/dev/null can be opened")
+            .into();
+        Box::new(Scripted {
+            script: self.clone(),
+            fd,
+        })
+    }
+}
+
+struct Scripted {
+    script: Script,
+    fd: OwnedFd,
+}
+
+impl Scripted {
+    fn note(&self, call: Call) {
+        self.script.calls.borrow_mut().push(call);
+    }
+}
+
+impl std::fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scripted")
+    }
+}
+
+impl AsFd for Scripted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Selector for Scripted {
+    fn backend(&self) -> Backend {
+        Backend::available()[0]
+    }
+
+    fn is_edge(&self) -> bool {
+        !self.script.level
+    }
+
+    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        self.note(Call::Add(fd, key));
+        self.script.refuse.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        self.note(Call::Renew(fd, key));
+        Ok(())
+    }
+
+    fn arm(&mut self, key: Key, direction: Direction) {
+        self.note(Call::Arm(key, direction));
+    }
+
+    fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        self.note(Call::Remove(fd, key));
+        Ok(())
+    }
+
+    fn forget(&mut self, key: Key) {
+        self.note(Call::Forget(key));
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+        self.note(Call::Wait(limit));
+        events.clear();
+        let answer = self.script.answers.borrow_mut().pop_front();
+        events.extend(answer.map_or(Ok(Vec::new()), |answer| answer())?);
+        Ok(())
+    }
+
+    fn doorbell(&self) -> Arc<dyn Doorbell> {
+        self.script.bell.clone()
+    }
+}
+
+impl Doorbell for ScriptedBell {
+    fn ring(&self) -> io::Result<()> {
+        self.rings.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn remove(&self, _: RawFd) {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+    }
+}
