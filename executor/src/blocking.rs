@@ -1,0 +1,220 @@
+//! Threads for what blocks.
+//!
+//! None exists before the first job. A job goes to an idle thread if there is one, or else to a new
+//! one while there may be more; a thread that has been idle for some time ends.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, mem, thread};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::current;
+use crate::error::JoinError;
+use crate::handle::Handle;
+use crate::id::Id;
+use crate::join::{Cancel, JoinHandle, Reply};
+use crate::task::drop_quietly;
+
+/// The bounds of the blocking pool.
+#[derive(Debug, Clone)]
+pub struct PoolOptions {
+    /// So many threads at the most, at least 1; more jobs wait in a queue. 512 by default.
+    pub max_threads: usize,
+    /// How long a thread waits for another job before it ends. 10 seconds by default.
+    pub keep_alive: Duration,
+    /// What the threads are called. `runtime-blocking` by default; Linux shows 15 bytes of it.
+    pub thread_name: String,
+}
+
+impl Default for PoolOptions {
+    fn default() -> PoolOptions {
+        PoolOptions {
+            max_threads: 512,
+            keep_alive: Duration::from_secs(10),
+            thread_name: "runtime-blocking".to_owned(),
+        }
+    }
+}
+
+/// A queue of jobs, and the threads that empty it.
+pub(crate) struct Pool {
+    options: PoolOptions,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<dyn Job>>,
+    /// All threads, and those of them that wait for a job.
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+trait Job: Cancel + Send + Sync {
+    fn run(&self);
+    fn refuse(&self, error: io::Error);
+}
+
+/// One call of [`spawn_blocking`](crate::spawn_blocking).
+struct BlockingJob<F, T> {
+    id: Id,
+    /// Taken by whoever is first: a thread that runs it, or somebody who aborts it.
+    work: Mutex<Option<F>>,
+    reply: Arc<Reply<T>>,
+}
+
+impl Pool {
+    pub(crate) fn new(options: PoolOptions) -> Arc<Pool> {
+        Arc::new(Pool {
+            options,
+            state: Mutex::default(),
+            work: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn spawn<F, T>(self: &Arc<Self>, handle: &Handle, id: Id, work: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let reply = Reply::new();
+        let work = Mutex::new(Some(work));
+        let job = Arc::new(BlockingJob {
+            id,
+            work,
+            reply: reply.clone(),
+        });
+        self.submit(job.clone(), handle);
+        JoinHandle::elsewhere(id, job, reply)
+    }
+
+    fn submit(self: &Arc<Self>, job: Arc<dyn Job>, handle: &Handle) {
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            return job.cancel();
+        }
+        state.queue.push_back(job);
+        // Every idle thread takes one job, whether it has noticed yet or not.
+        if state.queue.len() <= state.idle {
+            self.work.notify_one();
+        } else if state.threads < self.options.max_threads.max(1) {
+            state.threads += 1;
+            drop(state);
+            if let Err(error) = self.start_thread(handle) {
+                self.could_not_start(error);
+            }
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>, handle: &Handle) -> io::Result<()> {
+        let (pool, handle) = (self.clone(), handle.clone());
+        let builder = thread::Builder::new().name(self.options.thread_name.clone());
+        builder.spawn(move || {
+            current::employ(handle);
+            pool.work();
+        })?;
+        Ok(())
+    }
+
+    /// The other threads will come to the job, if there are any.
+    fn could_not_start(&self, error: io::Error) {
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        let refused = if state.threads == 0 {
+            mem::take(&mut state.queue)
+        } else {
+            VecDeque::new()
+        };
+        drop(state);
+        for job in refused {
+            job.refuse(io::Error::new(error.kind(), error.to_string()));
+        }
+    }
+
+    /// The life of a thread.
+    fn work(&self) {
+        let mut state = self.state.lock();
+        loop {
+            while let Some(job) = state.queue.pop_front() {
+                drop(state);
+                job.run();
+                drop(job);
+                state = self.state.lock();
+            }
+            if state.closed {
+                break;
+            }
+            state.idle += 1;
+            let waited = self.work.wait_for(&mut state, self.options.keep_alive);
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    /// Cancels what has not begun, and lets the threads end. Waits for nothing.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let queue = mem::take(&mut state.queue);
+        drop(state);
+        self.work.notify_all();
+        for job in queue {
+            job.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F, T> BlockingJob<F, T> {
+    fn end(&self, error: JoinError) {
+        let work = self.work.lock().take();
+        if work.is_some() {
+            drop_quietly(work);
+            self.reply.complete(Err(error));
+        }
+    }
+}
+
+impl<F, T> Job for BlockingJob<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn run(&self) {
+        let work = self.work.lock().take();
+        if let Some(work) = work {
+            let output = catch_unwind(AssertUnwindSafe(work));
+            self.reply
+                .complete(output.map_err(|p| JoinError::panicked(self.id, None, None, p)));
+        }
+    }
+
+    fn refuse(&self, error: io::Error) {
+        self.end(JoinError::refused(self.id, error));
+    }
+}
+
+impl<F, T> Cancel for BlockingJob<F, T>
+where
+    F: FnOnce() -> T,
+{
+    fn cancel(self: Arc<Self>) {
+        self.end(JoinError::aborted(self.id));
+    }
+}

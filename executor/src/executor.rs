@@ -1,0 +1,632 @@
+//! The run queue, and the tasks in it.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::{fmt, io};
+
+use slab::Slab;
+
+use crate::blocking::{Pool, PoolOptions};
+use crate::current::{self, Entered};
+use crate::error::JoinError;
+use crate::handle::Handle;
+use crate::id::{Id, TaskKey};
+use crate::join::JoinHandle;
+use crate::mailbox::{Errand, Mailbox};
+use crate::park::Unpark;
+use crate::task::{Label, Sink, Task, TaskCell, WakerWord, drop_quietly, state, wake_quietly};
+
+/// What happens when a task panics and nobody will ever look at its output, because its
+/// [`JoinHandle`] was dropped.
+///
+/// A panic whose handle still exists goes to whoever awaits it, whatever the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PanicPolicy {
+    /// A line on standard error says which task panicked, where it was spawned, and the message.
+    #[default]
+    Report,
+    /// `block_on` panics with the same payload. The other tasks stay as they are, and run on in the
+    /// next `block_on`.
+    Propagate,
+    /// All tasks are dropped, then `block_on` panics with the same payload.
+    ShutDown,
+}
+
+/// How an executor is made.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What becomes of panics that nobody awaits.
+    pub panic_policy: PanicPolicy,
+    /// The threads that blocking jobs run on.
+    pub pool: PoolOptions,
+}
+
+/// Polls tasks. One a thread; it never blocks, and knows nothing of what wakes them.
+///
+/// Its owner calls [`run_ready`](Executor::run_ready) and parks the thread in between; see
+/// [`Park`](crate::Park) for that half.
+///
+/// # Examples
+/// ```
+/// use runtime_executor::{Executor, Options, Park, ThreadPark};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let park = ThreadPark::new();
+/// let executor = Executor::new(park.unparker(), Options::default())?;
+/// let _entered = executor.enter();
+/// let answer = runtime_executor::spawn(async { 42 });
+/// executor.run_ready();
+/// while !answer.is_finished() {
+///     park.park(!executor.has_work());
+///     executor.run_ready();
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Executor {
+    core: Rc<Core>,
+}
+
+impl Executor {
+    /// Makes an executor for the calling thread.
+    ///
+    /// # Errors
+    /// If there are 4,096 of them in the process already (32 where pointers have 32 bits).
+    pub fn new(unparker: Arc<dyn Unpark>, options: Options) -> io::Result<Executor> {
+        let mailbox = Mailbox::open(unparker)?;
+        let pool = Pool::new(options.pool);
+        Ok(Executor {
+            core: Rc::new(Core {
+                number: mailbox.number,
+                tasks: RefCell::default(),
+                sinks: RefCell::default(),
+                mail: RefCell::default(),
+                root_woken: Cell::new(false),
+                running: Cell::new(None),
+                polls: Cell::new(0),
+                handle: Handle::new(mailbox, pool),
+                panic_policy: options.panic_policy,
+                panic: RefCell::new(None),
+                closed: Cell::new(false),
+            }),
+        })
+    }
+
+    /// Makes this the executor of the calling thread until the guard is dropped.
+    pub fn enter(&self) -> Entered {
+        current::enter(self.core.clone())
+    }
+
+    /// Whether some executor is entered on this thread.
+    pub fn is_entered() -> bool {
+        current::get().is_some()
+    }
+
+    /// Spawns a task. See [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.core.spawn(future, (), Location::caller())
+    }
+
+    /// What other threads use to spawn tasks here, and blocking jobs.
+    pub fn handle(&self) -> &Handle {
+        &self.core.handle
+    }
+
+    /// Does what other threads asked for, then polls each task that was ready at that point once,
+    /// first come first served. What these wake, themselves included, is for the next batch. Says
+    /// how many were polled.
+    ///
+    /// # Panics
+    /// Never because of a task, unless the [`PanicPolicy`] says so; then what was not polled yet is
+    /// polled by the next call.
+    pub fn run_ready(&self) -> usize {
+        let core = &self.core;
+        core.read_mail();
+        let batch = core.tasks.borrow().queue.len();
+        for _ in 0..batch {
+            core.run_next();
+        }
+        core.raise_panic();
+        batch
+    }
+
+    /// Whether there is anything to run: a task, or the root future.
+    pub fn has_work(&self) -> bool {
+        self.core.root_woken.get() || !self.core.tasks.borrow().queue.is_empty()
+    }
+
+    /// A waker for the one future that the owner polls itself.
+    pub fn root_waker(&self) -> Waker {
+        WakerWord::new(self.core.number, WakerWord::ROOT, 0).waker()
+    }
+
+    /// Whether the [`root_waker`](Executor::root_waker) was woken since the last call.
+    pub fn take_root_wake(&self) -> bool {
+        self.core.root_woken.replace(false)
+    }
+
+    /// How many tasks there are: those that have not finished, and those whose output has not been
+    /// taken.
+    pub fn task_count(&self) -> usize {
+        self.core.tasks.borrow().slots.len()
+    }
+
+    /// How many times a task was polled.
+    pub fn poll_count(&self) -> u64 {
+        self.core.polls.get()
+    }
+
+    /// Drops all tasks, in the order in which they were spawned, those that came from other threads
+    /// last. From now on nothing can be spawned: such a future is dropped at once, and its handle
+    /// says that it was cancelled. Blocking jobs that have not begun are cancelled; nobody waits for
+    /// the others.
+    ///
+    /// Dropping the executor does this too, without it being [entered](Executor::enter).
+    pub fn close(&self) {
+        self.core.close();
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.core.close();
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tasks { slots, queue, .. } = &*self.core.tasks.borrow();
+        f.debug_struct("Executor")
+            .field("number", &self.core.number)
+            .field("tasks", &slots.len())
+            .field("ready", &queue.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The executor's state. No code but this crate's runs while any of it is borrowed.
+pub(crate) struct Core {
+    number: u32,
+    tasks: RefCell<Tasks>,
+    /// Where outputs go that another thread awaits, by slot.
+    sinks: RefCell<HashMap<u32, Sink>>,
+    mail: RefCell<Mail>,
+    root_woken: Cell<bool>,
+    running: Cell<Option<TaskKey>>,
+    polls: Cell<u64>,
+    handle: Handle,
+    panic_policy: PanicPolicy,
+    /// A panic that `run_ready` has still to raise.
+    panic: RefCell<Option<Box<dyn Any + Send>>>,
+    closed: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    slots: Slab<Slot>,
+    queue: VecDeque<(u32, u32)>,
+    serial: u32,
+}
+
+/// Empty lists with capacity, to be exchanged for full ones.
+#[derive(Default)]
+struct Mail {
+    wakes: Vec<WakerWord>,
+    errands: Vec<Errand>,
+}
+
+struct Slot {
+    /// `None` while it is polled.
+    task: Option<Pin<Box<dyn Task>>>,
+    /// Who awaits the output on this thread.
+    joiner: Option<Waker>,
+    /// Tells the tenants of a slot apart.
+    serial: u32,
+    /// See [`state`].
+    state: u8,
+}
+
+/// Tells the serial numbers of tasks that came from other threads.
+const POSTED: u32 = 1 << 31;
+
+impl Tasks {
+    fn get(&mut self, slot: u32, serial: u32) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(slot as usize)
+            .filter(|slot| slot.serial == serial)
+    }
+
+    fn insert(&mut self, task: Pin<Box<dyn Task>>, serial: u32) -> u32 {
+        let slot = self.slots.insert(Slot {
+            task: Some(task),
+            joiner: None,
+            serial,
+            state: state::QUEUED | state::WATCHED,
+        });
+        assert!(
+            slot < WakerWord::MOST_TASKS,
+            "no more than {} tasks",
+            WakerWord::MOST_TASKS
+        );
+        self.queue.push_back((slot as u32, serial));
+        slot as u32
+    }
+
+    fn remove(&mut self, slot: u32) -> Slot {
+        self.slots.remove(slot as usize)
+    }
+}
+
+impl Core {
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The task that is being polled.
+    pub(crate) fn running(&self) -> Option<Id> {
+        self.running.get().map(TaskKey::id)
+    }
+
+    pub(crate) fn spawn<F, L>(
+        &self,
+        future: F,
+        label: L,
+        at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+        L: Label + 'static,
+    {
+        let serial = {
+            let mut tasks = self.tasks.borrow_mut();
+            tasks.serial = (tasks.serial + 1) & !POSTED;
+            tasks.serial
+        };
+        JoinHandle::here(self.spawn_numbered(future, label, at, serial))
+    }
+
+    /// The serial number of a task that comes from another thread, which needs it at once.
+    pub(crate) fn posted_serial(mailbox: &Mailbox) -> u32 {
+        mailbox
+            .posted
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            | POSTED
+    }
+
+    pub(crate) fn spawn_numbered<F, L>(
+        &self,
+        future: F,
+        label: L,
+        at: &'static Location<'static>,
+        serial: u32,
+    ) -> TaskKey
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+        L: Label + 'static,
+    {
+        if self.closed.get() {
+            drop_quietly(future);
+            // No such task: its handle will find that out.
+            return TaskKey {
+                executor: self.number,
+                slot: u32::MAX,
+                serial,
+            };
+        }
+        let task = Box::pin(TaskCell::new(future, label, at));
+        let slot = self.tasks.borrow_mut().insert(task, serial);
+        TaskKey {
+            executor: self.number,
+            slot,
+            serial,
+        }
+    }
+
+    /// Puts a task into the queue, unless it is there, has finished, or is no more.
+    pub(crate) fn wake(&self, word: WakerWord) {
+        if word.slot() == WakerWord::ROOT {
+            self.root_woken.set(true);
+            return;
+        }
+        let Tasks { slots, queue, .. } = &mut *self.tasks.borrow_mut();
+        if let Some(slot) = slots.get_mut(word.slot() as usize) {
+            if word.is_serial(slot.serial) && slot.state & (state::QUEUED | state::FINISHED) == 0 {
+                slot.state |= state::QUEUED;
+                queue.push_back((word.slot(), slot.serial));
+            }
+        }
+    }
+
+    fn read_mail(&self) {
+        let Mail {
+            mut wakes,
+            mut errands,
+        } = self.mail.take();
+        self.handle.mailbox().take(&mut wakes, &mut errands);
+        for word in wakes.drain(..) {
+            self.wake(word);
+        }
+        for errand in errands.drain(..) {
+            errand(self);
+        }
+        self.mail.replace(Mail { wakes, errands });
+    }
+
+    /// Polls the task at the head of the queue.
+    fn run_next(&self) {
+        let (key, mut task, aborted) = {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some((index, serial)) = tasks.queue.pop_front() else {
+                return;
+            };
+            let Some(slot) = tasks.get(index, serial) else {
+                return;
+            };
+            slot.state &= !state::QUEUED;
+            if slot.state & state::FINISHED != 0 {
+                return;
+            }
+            let key = TaskKey {
+                executor: self.number,
+                slot: index,
+                serial,
+            };
+            let Some(task) = slot.task.take() else { return };
+            (key, task, slot.state & state::ABORTED != 0)
+        };
+        let outside = self.running.replace(Some(key));
+        let polled = if aborted {
+            task.as_mut().cancel(key.id(), JoinError::aborted(key.id()));
+            Poll::Ready(())
+        } else {
+            self.polls.set(self.polls.get() + 1);
+            let waker = WakerWord::new(self.number, key.slot, key.serial).waker();
+            task.as_mut()
+                .poll(key.id(), &mut Context::from_waker(&waker))
+        };
+        self.running.set(outside);
+        match polled {
+            Poll::Ready(()) => self.finish(key, task),
+            Poll::Pending => self.put_back(key, task),
+        }
+    }
+
+    fn put_back(&self, key: TaskKey, task: Pin<Box<dyn Task>>) {
+        let mut tasks = self.tasks.borrow_mut();
+        match tasks.get(key.slot, key.serial) {
+            Some(slot) => slot.task = Some(task),
+            // The executor was closed by the task itself.
+            None => {
+                drop(tasks);
+                self.drop_task(key, task);
+            }
+        }
+    }
+
+    /// Hands the output of a finished task to whoever wants it.
+    fn finish(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(slot) = tasks.get(key.slot, key.serial) else {
+            drop(tasks);
+            return drop_quietly(task);
+        };
+        slot.state |= state::FINISHED;
+        let joiner = slot.joiner.take();
+        match slot.state & (state::WATCHED | state::MAILED) {
+            state::WATCHED => {
+                slot.task = Some(task);
+                drop(tasks);
+            }
+            0 => {
+                tasks.remove(key.slot);
+                drop(tasks);
+                self.nobody_wants(task);
+            }
+            _ => {
+                tasks.remove(key.slot);
+                drop(tasks);
+                let sink = self.sinks.borrow_mut().remove(&key.slot);
+                if let Some(sink) = sink {
+                    sink.deliver(task.as_mut().output());
+                }
+                drop_quietly(task);
+            }
+        }
+        if let Some(joiner) = joiner {
+            wake_quietly(joiner);
+        }
+    }
+
+    /// Drops an output that nobody awaits; but a panic is not swallowed.
+    fn nobody_wants(&self, mut task: Pin<Box<dyn Task>>) {
+        if let Some(error) = task.as_mut().panic() {
+            match self.panic_policy {
+                PanicPolicy::Report => {
+                    eprintln!("runtime: {error} (nobody holds its JoinHandle)");
+                }
+                PanicPolicy::Propagate | PanicPolicy::ShutDown => {
+                    self.panic.borrow_mut().get_or_insert(error.into_panic());
+                }
+            }
+        }
+        drop_quietly(task);
+    }
+
+    /// Raises the panic that a task left behind, if the policy is that one does.
+    fn raise_panic(&self) {
+        let panic = self.panic.borrow_mut().take();
+        let Some(payload) = panic else { return };
+        if self.panic_policy == PanicPolicy::ShutDown {
+            self.close();
+        }
+        resume_unwind(payload);
+    }
+
+    fn drop_task(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
+        task.as_mut().cancel(key.id(), JoinError::gone(key.id()));
+        drop_quietly(task);
+    }
+
+    fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let errands = self.handle.close();
+        let Tasks { slots, .. } = self.tasks.take();
+        let sinks = self.sinks.take();
+        let mut slots: Vec<(usize, Slot)> = slots.into_iter().collect();
+        slots.sort_unstable_by_key(|(_, slot)| slot.serial);
+        for (index, slot) in slots {
+            let key = TaskKey {
+                executor: self.number,
+                slot: index as u32,
+                serial: slot.serial,
+            };
+            if let Some(task) = slot.task {
+                self.drop_task(key, task);
+            }
+            if let Some(joiner) = slot.joiner {
+                wake_quietly(joiner);
+            }
+        }
+        // Whoever waits for one of these learns from its drop that nothing will come.
+        drop_quietly(sinks);
+        for errand in errands {
+            drop_quietly(errand);
+        }
+    }
+}
+
+/// What join handles ask of the executor of their own thread.
+impl Core {
+    /// The finished task, taken out; `None` if there is no such task, because the executor was
+    /// closed; or pending, and then the task of `cx` is woken when it is finished.
+    pub(crate) fn poll_join(
+        &self,
+        key: TaskKey,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Pin<Box<dyn Task>>>> {
+        {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some(slot) = tasks.get(key.slot, key.serial) else {
+                return Poll::Ready(None);
+            };
+            if slot.state & state::FINISHED != 0 {
+                return Poll::Ready(tasks.remove(key.slot).task);
+            }
+            if slot
+                .joiner
+                .as_ref()
+                .is_some_and(|joiner| joiner.will_wake(cx.waker()))
+            {
+                return Poll::Pending;
+            }
+        }
+        let waker = cx.waker().clone();
+        let mut before = None;
+        if let Some(slot) = self.tasks.borrow_mut().get(key.slot, key.serial) {
+            before = slot.joiner.replace(waker);
+        }
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Sends the output of a task to another thread.
+    pub(crate) fn mail_output(&self, key: TaskKey, sink: Sink) {
+        let finished = {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some(slot) = tasks.get(key.slot, key.serial) else {
+                return;
+            };
+            if slot.state & state::FINISHED == 0 {
+                slot.state |= state::MAILED;
+                self.sinks.borrow_mut().insert(key.slot, sink);
+                return;
+            }
+            tasks.remove(key.slot)
+        };
+        if let Some(mut task) = finished.task {
+            sink.deliver(task.as_mut().output());
+            drop_quietly(task);
+        }
+    }
+
+    pub(crate) fn is_finished(&self, key: TaskKey) -> bool {
+        let mut tasks = self.tasks.borrow_mut();
+        tasks
+            .get(key.slot, key.serial)
+            .is_none_or(|slot| slot.state & state::FINISHED != 0)
+    }
+
+    /// Queues a task to be dropped instead of polled.
+    pub(crate) fn abort(&self, key: TaskKey) {
+        let Tasks { slots, queue, .. } = &mut *self.tasks.borrow_mut();
+        let slot = slots
+            .get_mut(key.slot as usize)
+            .filter(|slot| slot.serial == key.serial);
+        if let Some(slot) = slot.filter(|slot| slot.state & state::FINISHED == 0) {
+            slot.state |= state::ABORTED;
+            if slot.state & state::QUEUED == 0 {
+                slot.state |= state::QUEUED;
+                queue.push_back((key.slot, key.serial));
+            }
+        }
+    }
+
+    /// A join handle is dropped.
+    pub(crate) fn detach(&self, key: TaskKey) {
+        let (task, joiner, sink) = {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some(slot) = tasks.get(key.slot, key.serial) else {
+                return;
+            };
+            slot.state &= !(state::WATCHED | state::MAILED);
+            let joiner = slot.joiner.take();
+            let sink = self.sinks.borrow_mut().remove(&key.slot);
+            let finished = slot.state & state::FINISHED != 0;
+            (
+                if finished {
+                    tasks.remove(key.slot).task
+                } else {
+                    None
+                },
+                joiner,
+                sink,
+            )
+        };
+        if let Some(task) = task {
+            self.nobody_wants(task);
+        }
+        drop_quietly((joiner, sink));
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a task costs beside its own allocation; grow it knowingly.
+const _: () = assert!(size_of::<Slot>() <= 40);

@@ -1,0 +1,154 @@
+//! What any thread may hold of an executor.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+
+use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
+
+use crate::blocking::Pool;
+use crate::current;
+use crate::executor::Core;
+use crate::id::{Id, TaskKey};
+use crate::join::{Cancel, JoinHandle, Reply};
+use crate::mailbox::{Errand, Mailbox};
+use crate::task::Sink;
+
+/// Reaches an executor from anywhere: `Clone`, `Send` and `Sync`.
+///
+/// It keeps nothing alive. When the executor is gone, what it spawns is dropped at once, and the
+/// join handle says that it was cancelled.
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: Arc<Mailbox>,
+    pool: Arc<Pool>,
+}
+
+impl Handle {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, pool: Arc<Pool>) -> Handle {
+        Handle { mailbox, pool }
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// The executor that this thread runs, or, in a blocking job, the one it was spawned on.
+    ///
+    /// # Panics
+    /// On other threads; see [`try_current`](Handle::try_current).
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Handle::try_current() {
+            Some(handle) => handle,
+            None => panic!("Handle::current was called {OUTSIDE}"),
+        }
+    }
+
+    /// As [`current`](Handle::current), and `None` where that panics.
+    pub fn try_current() -> Option<Handle> {
+        current::handle()
+    }
+
+    /// Spawns a task from any thread. It runs on the executor's thread, like every other one.
+    ///
+    /// On that thread it is [`spawn`](crate::spawn); elsewhere the future goes there by mail.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let at = Location::caller();
+        if let Some(core) = current::if_numbered(self.mailbox.number) {
+            return core.spawn(future, (), at);
+        }
+        let serial = Core::posted_serial(&self.mailbox);
+        let id = Id::new(self.mailbox.number, serial);
+        let reply = Reply::new();
+        // Whatever becomes of the letter, the reply is completed: by the task or by the sink's drop.
+        let sink = Sink::new(id, reply.clone());
+        let posted = Arc::new(Posted {
+            mailbox: self.mailbox.clone(),
+            key: OnceLock::new(),
+        });
+        let arrived = posted.clone();
+        let errand: Errand = Box::new(move |core| {
+            let key = core.spawn_numbered(future, (), at, serial);
+            let _ = arrived.key.set(key);
+            core.mail_output(key, sink);
+        });
+        self.mailbox.post(errand);
+        JoinHandle::elsewhere(id, posted, reply)
+    }
+
+    /// Runs a blocking job on the pool. See [`spawn_blocking`](crate::spawn_blocking).
+    pub fn spawn_blocking<F, T>(&self, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let id = Id::new(self.mailbox.number, Core::posted_serial(&self.mailbox));
+        Pool::spawn(&self.pool, self, id, job)
+    }
+
+    /// Lets nothing in any more, and gives out the errands that came before.
+    pub(crate) fn close(&self) -> Vec<Errand> {
+        self.pool.close();
+        self.mailbox.close()
+    }
+}
+
+/// How the panics of this crate end that are about a missing runtime.
+pub(crate) const OUTSIDE: &str = "outside a runtime: no runtime drives this thread. Call it inside \
+     #[runtime::main], Runtime::block_on or a task, or pass a Handle here";
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("executor", &self.mailbox.number)
+            .finish()
+    }
+}
+
+impl Spawn for Handle {
+    /// From any thread; the task is detached.
+    ///
+    /// # Errors
+    /// None: what a closed executor is given is dropped.
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        drop(self.spawn(future));
+        Ok(())
+    }
+}
+
+impl LocalSpawn for Handle {
+    /// On the executor's own thread only; the task is detached.
+    ///
+    /// # Errors
+    /// `SpawnError::shutdown` on any other thread.
+    fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
+        let core = current::if_numbered(self.mailbox.number).ok_or_else(SpawnError::shutdown)?;
+        drop(core.spawn(future, (), Location::caller()));
+        Ok(())
+    }
+}
+
+/// A task posted from another thread: its key is known once the letter has arrived.
+struct Posted {
+    mailbox: Arc<Mailbox>,
+    key: OnceLock<TaskKey>,
+}
+
+impl Cancel for Posted {
+    fn cancel(self: Arc<Self>) {
+        let mailbox = self.mailbox.clone();
+        mailbox.post(Box::new(move |core| {
+            // Letters arrive in order, so the task is there.
+            if let Some(key) = self.key.get() {
+                core.abort(*key);
+            }
+        }));
+    }
+}

@@ -1,0 +1,53 @@
+//! Which task is meant.
+
+use std::fmt;
+
+/// Identifies a task among all tasks of the process that run at the same time.
+///
+/// # Examples
+/// It is what log lines are told apart by:
+/// ```
+/// # fn log(_: runtime_executor::Id) {}
+/// if let Some(id) = runtime_executor::try_id() {
+///     log(id);
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    executor: u32,
+    serial: u32,
+}
+
+impl Id {
+    pub(crate) fn new(executor: u32, serial: u32) -> Id {
+        Id { executor, serial }
+    }
+}
+
+impl fmt::Display for Id {
+    /// The number of the executor, counted from 0 in the process, and of the task in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.executor, self.serial)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({self})")
+    }
+}
+
+/// How an executor finds one of its tasks, and everybody else the executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TaskKey {
+    pub(crate) executor: u32,
+    pub(crate) slot: u32,
+    /// Never two tasks of a slot in a row have the same; it takes 2^31 spawns to see one again.
+    pub(crate) serial: u32,
+}
+
+impl TaskKey {
+    pub(crate) fn id(self) -> Id {
+        Id::new(self.executor, self.serial)
+    }
+}

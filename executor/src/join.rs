@@ -1,0 +1,338 @@
+//! Waiting for a task's output, on its thread or on another.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker, ready};
+
+use crate::current;
+use crate::error::JoinError;
+use crate::id::{Id, TaskKey};
+use crate::mailbox::Mailbox;
+use crate::sync::Mutex;
+use crate::task::{Sink, drop_quietly, take_output, wake_quietly};
+
+/// Awaits the output of a task.
+///
+/// Dropping it *detaches* the task, which runs on. It is `Send` and `Sync` if the output is `Send`:
+/// on the thread of the task it looks at the task itself, elsewhere it sends mail.
+///
+/// # Errors
+/// It is awaited for a `Result`: the [`JoinError`] says that the task panicked, was aborted, or that
+/// its runtime was dropped before the output was taken.
+///
+/// # Panics
+/// If it is polled after it was ready.
+///
+/// # Cancel safety
+/// Awaiting `&mut handle` and dropping that future loses nothing.
+pub struct JoinHandle<T> {
+    id: Id,
+    place: Place,
+    /// Made when it is first used away from the thread of its task, and then the only way.
+    reply: OnceLock<Arc<Reply<T>>>,
+}
+
+/// How to reach a task.
+#[derive(Clone)]
+enum Place {
+    /// It was spawned on the thread of its executor.
+    Here(TaskKey),
+    /// It was posted there from another one, or is a blocking job.
+    Elsewhere(Arc<dyn Cancel + Send + Sync>),
+    /// The output was given out.
+    Nowhere,
+}
+
+/// Something whose output comes by way of a [`Reply`], and which can be asked not to begin.
+pub(crate) trait Cancel {
+    fn cancel(self: Arc<Self>);
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn here(key: TaskKey) -> JoinHandle<T> {
+        JoinHandle {
+            id: key.id(),
+            place: Place::Here(key),
+            reply: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn elsewhere(
+        id: Id,
+        cancel: Arc<dyn Cancel + Send + Sync>,
+        reply: Arc<Reply<T>>,
+    ) -> JoinHandle<T> {
+        JoinHandle {
+            id,
+            place: Place::Elsewhere(cancel),
+            reply: OnceLock::from(reply),
+        }
+    }
+
+    /// The task's identity.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Asks the task to end: instead of being polled again it is dropped, in its turn. Awaiting the
+    /// handle then gives an error, unless the task had finished by itself.
+    ///
+    /// A blocking job that has begun cannot be stopped; nothing happens.
+    pub fn abort(&self) {
+        self.place.abort();
+    }
+
+    /// Something that can only abort, and of which there can be many.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle {
+            id: self.id,
+            place: self.place.clone(),
+        }
+    }
+}
+
+impl<T: 'static> JoinHandle<T> {
+    /// Whether the task has come to its end, so that awaiting it is over at once.
+    ///
+    /// Away from the thread of the task the answer may be late: the first call asks for the output,
+    /// and says no unless it is here.
+    pub fn is_finished(&self) -> bool {
+        match (self.reply.get(), &self.place) {
+            (Some(reply), _) => reply.is_complete(),
+            (None, Place::Here(key)) => match current::if_numbered(key.executor) {
+                Some(core) => core.is_finished(*key),
+                None => self.ask(*key).is_complete(),
+            },
+            (None, _) => true,
+        }
+    }
+
+    /// Asks the thread of the task to send the output here.
+    fn ask(&self, key: TaskKey) -> &Reply<T> {
+        self.reply.get_or_init(|| {
+            let reply = Reply::new();
+            let sink = Sink::new(key.id(), reply.clone());
+            // If there is no such executor, the sink is dropped, which completes the reply.
+            if let Some(mailbox) = Mailbox::find(key.executor) {
+                mailbox.post(Box::new(move |core| core.mail_output(key, sink)));
+            }
+            reply
+        })
+    }
+
+    fn poll_output(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
+        let reply = match (self.reply.get(), &self.place) {
+            (Some(reply), _) => reply,
+            (None, Place::Here(key)) => match current::if_numbered(key.executor) {
+                Some(core) => {
+                    let Some(mut task) = ready!(core.poll_join(*key, cx)) else {
+                        return Poll::Ready(Err(JoinError::gone(self.id)));
+                    };
+                    let output = take_output(task.as_mut().output(), self.id);
+                    drop_quietly(task);
+                    return Poll::Ready(output);
+                }
+                None => self.ask(*key),
+            },
+            (None, _) => unreachable!("what is elsewhere has a reply from the start"),
+        };
+        reply.poll(cx)
+    }
+}
+
+impl<T: 'static> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        assert!(
+            !matches!(self.place, Place::Nowhere),
+            "JoinHandle polled after it was ready"
+        );
+        let output = ready!(self.poll_output(cx));
+        self.place = Place::Nowhere;
+        Poll::Ready(output)
+    }
+}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let Place::Here(key) = self.place else { return };
+        match current::if_numbered(key.executor) {
+            Some(core) => core.detach(key),
+            None => {
+                if let Some(mailbox) = Mailbox::find(key.executor) {
+                    mailbox.post(Box::new(move |core| core.detach(key)));
+                }
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    fn abort(&self) {
+        match self {
+            Place::Here(key) => abort(*key),
+            Place::Elsewhere(task) => task.clone().cancel(),
+            Place::Nowhere => {}
+        }
+    }
+}
+
+/// Aborts a task from any thread.
+fn abort(key: TaskKey) {
+    match current::if_numbered(key.executor) {
+        Some(core) => core.abort(key),
+        None => {
+            if let Some(mailbox) = Mailbox::find(key.executor) {
+                mailbox.post(Box::new(move |core| core.abort(key)));
+            }
+        }
+    }
+}
+
+/// Aborts a task, and can be cloned. Made by [`JoinHandle::abort_handle`].
+///
+/// It does not keep the task alive, and does nothing once the task has finished.
+#[derive(Clone)]
+pub struct AbortHandle {
+    id: Id,
+    place: Place,
+}
+
+impl AbortHandle {
+    /// The task's identity.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Asks the task to end. See [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.place.abort();
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the output of a task meets a join handle on another thread.
+pub(crate) struct Reply<T>(Mutex<ReplyState<T>>);
+
+enum ReplyState<T> {
+    Waiting(Option<Waker>),
+    Complete(Result<T, JoinError>),
+    Taken,
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn new() -> Arc<Reply<T>> {
+        Arc::new(Reply(Mutex::new(ReplyState::Waiting(None))))
+    }
+
+    /// Puts the output there, unless there is one.
+    pub(crate) fn complete(&self, output: Result<T, JoinError>) {
+        let mut state = self.0.lock();
+        if let ReplyState::Waiting(waker) = &mut *state {
+            let waker = waker.take();
+            *state = ReplyState::Complete(output);
+            drop(state);
+            if let Some(waker) = waker {
+                wake_quietly(waker);
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        !matches!(*self.0.lock(), ReplyState::Waiting(_))
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
+        // Cloned and dropped while the lock is not held.
+        let new = cx.waker().clone();
+        let mut state = self.0.lock();
+        let before = match &mut *state {
+            ReplyState::Waiting(waker) => waker.replace(new),
+            _ => match std::mem::replace(&mut *state, ReplyState::Taken) {
+                ReplyState::Complete(output) => return Poll::Ready(output),
+                _ => unreachable!("a handle is not polled after it was ready"),
+            },
+        };
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+/// Models in every interleaving that loom can think of. CONTRIBUTING.md says how to run them.
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    use loom::thread;
+
+    use super::*;
+
+    struct Flag(AtomicBool);
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn poll_until_woken(reply: &Reply<u8>) -> Result<u8, JoinError> {
+        loop {
+            let flag = Arc::new(Flag(AtomicBool::new(false)));
+            let waker = flag.clone().into();
+            if let Poll::Ready(output) = reply.poll(&Context::from_waker(&waker)) {
+                return output;
+            }
+            while !flag.0.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn a_handle_on_another_thread_gets_the_output() {
+        loom::model(|| {
+            let reply = Reply::new();
+            let sink = Sink::new(Id::new(0, 1), reply.clone());
+            let task = thread::spawn(move || {
+                sink.deliver(&mut Some(Ok::<u8, JoinError>(7)));
+            });
+            assert_eq!(poll_until_woken(&reply).unwrap(), 7);
+            task.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_handle_on_another_thread_learns_that_the_runtime_is_gone() {
+        loom::model(|| {
+            let reply = Reply::<u8>::new();
+            let sink = Sink::new(Id::new(0, 1), reply.clone());
+            let runtime = thread::spawn(move || drop(sink));
+            assert!(poll_until_woken(&reply).unwrap_err().is_cancelled());
+            runtime.join().unwrap();
+        });
+    }
+}

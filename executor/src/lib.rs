@@ -1,0 +1,120 @@
+//! The executor of [`runtime`](https://docs.rs/runtime): the only code that polls.
+//!
+//! It knows tasks, queues and wakers, and nothing of descriptors. An [`Executor`] polls what is
+//! ready and never blocks; what its thread sleeps in when nothing is ready it knows as a
+//! [`Park`] and an [`Unpark`].
+//!
+//! Tasks need not be `Send`: they are polled and dropped on the thread of their executor, whatever
+//! happens. Wakers, [`JoinHandle`]s and [`Handle`]s may go anywhere: they are addresses.
+
+#![deny(unsafe_code)]
+
+mod blocking;
+mod builder;
+mod current;
+mod error;
+mod executor;
+mod handle;
+mod id;
+mod join;
+mod join_set;
+mod mailbox;
+mod park;
+mod sync;
+#[allow(
+    unsafe_code,
+    reason = "pins, wakers, mail; every block says what it owes to whom"
+)]
+mod task;
+mod task_local;
+
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::Poll;
+
+pub use blocking::PoolOptions;
+pub use builder::Builder;
+pub use current::Entered;
+pub use error::JoinError;
+pub use executor::{Executor, Options, PanicPolicy};
+pub use handle::Handle;
+pub use id::Id;
+pub use join::{AbortHandle, JoinHandle};
+pub use join_set::JoinSet;
+pub use park::{Park, ThreadPark, Unpark};
+pub use task_local::{OutsideScope, TaskLocal};
+
+/// Spawns a task on the executor of this thread. It need not be `Send`.
+///
+/// It is polled for the first time in the next batch, after all that is ready now. Dropping the
+/// [`JoinHandle`] detaches it.
+///
+/// # Panics
+/// If no executor runs on this thread.
+///
+/// # Complexity
+/// One allocation, which holds the future and later its output.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    here("spawn").spawn(future, (), Location::caller())
+}
+
+/// Runs something that blocks on a thread of the pool, and gives a handle to await it by.
+///
+/// # Panics
+/// If this thread belongs to no runtime, neither as its own nor as one of its pool.
+#[track_caller]
+pub fn spawn_blocking<F, T>(job: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match current::handle() {
+        Some(handle) => handle.spawn_blocking(job),
+        None => panic!("spawn_blocking was called {}", handle::OUTSIDE),
+    }
+}
+
+/// Lets every other ready task run once before this one goes on.
+///
+/// # Cancel safety
+/// There is nothing to lose.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The task that is being polled.
+///
+/// # Panics
+/// Outside a task; the future of `block_on` is none.
+#[track_caller]
+pub fn id() -> Id {
+    try_id().expect("task::id was called outside a task")
+}
+
+/// The task that is being polled, if one is.
+pub fn try_id() -> Option<Id> {
+    current::get().and_then(|core| core.running())
+}
+
+#[track_caller]
+fn here(what: &str) -> Rc<executor::Core> {
+    match current::get() {
+        Some(core) => core,
+        None => panic!("{what} was called {}", handle::OUTSIDE),
+    }
+}

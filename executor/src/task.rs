@@ -1,0 +1,350 @@
+//! One task: its allocation, its state and its waker. The only file of this crate with unsafe code.
+//!
+//! # The life of a task
+//!
+//! ```text
+//!           spawn
+//!             │                          wake
+//!             ▼            ┌────────────────────────────┐
+//!         ┌────────┐  taken from the queue  ┌────────┐  │  Pending   ┌────────┐
+//!         │ QUEUED │ ─────────────────────▶ │ polled │ ─┴──────────▶ │ waits  │
+//!         └────────┘                        └────────┘               └────────┘
+//!             ▲                                 │ Ready, panic,           │ wake, abort
+//!             └──────────────────────────────── │ or aborted ─────────────┘
+//!                                               ▼
+//!                                         ┌──────────┐  output taken, or nobody wants it
+//!                                         │ FINISHED │ ─────────────────────────────▶ gone
+//!                                         └──────────┘
+//! ```
+//!
+//! # One allocation
+//!
+//! A [`TaskCell`] holds the future and later, in the same place, its output. The executor keeps it
+//! as a `Pin<Box<dyn Task>>` in a slot of its slab, and knows it by slot and serial number.
+//!
+//! # A waker is a number
+//!
+//! It packs which executor, which slot and which serial number. Cloning and dropping it touch no
+//! memory. Waking one on its own thread is a look at the slot and a push to the queue; on another
+//! thread it is a letter in the executor's mailbox. The number is too short to tell every task that
+//! ever was from every other, so a waker that outlived its task may, once in millions, wake a
+//! stranger: a spurious wake, which every future must allow for. It can never do worse, because it
+//! is not a pointer.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::ptr;
+use std::sync::Arc;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use crate::current;
+use crate::error::JoinError;
+use crate::id::Id;
+use crate::join::Reply;
+
+/// What a slot's state byte can hold.
+pub(crate) mod state {
+    /// Its key is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
+    /// taken out to be polled. Impossible twice: that is what keeps it from being queued twice.
+    pub(crate) const QUEUED: u8 = 1;
+    /// The output is in the cell. Set once, after the last poll; never cleared. Impossible together
+    /// with being polled.
+    pub(crate) const FINISHED: u8 = 2;
+    /// There is a join handle that has neither been dropped nor got the output. Set by spawning;
+    /// cleared by its drop. A finished slot without it is freed at once.
+    pub(crate) const WATCHED: u8 = 4;
+    /// The future is to be dropped instead of polled. Set by an abort; never cleared. Impossible to
+    /// set once FINISHED.
+    pub(crate) const ABORTED: u8 = 8;
+    /// The output goes to another thread: there is a sink for it. Set when its letter arrives; never
+    /// cleared. Impossible without WATCHED.
+    pub(crate) const MAILED: u8 = 16;
+}
+
+/// A task whose types are forgotten.
+pub(crate) trait Task {
+    /// Polls the future. `Ready` means that the output is in place: what the future returned, or
+    /// its panic. Nothing ever unwinds out of this.
+    fn poll(self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Drops the future, if it is still there, and puts `error` in its place, unless the drop
+    /// panics: then that is the output. Nothing ever unwinds out of this.
+    fn cancel(self: Pin<&mut Self>, id: Id, error: JoinError);
+
+    /// Where the output is: an `Option<Result<T, JoinError>>`, with `None` before it is there and
+    /// after it was taken.
+    fn output(self: Pin<&mut Self>) -> &mut dyn Any;
+
+    /// The panic among the outputs, if it is one that nobody has taken.
+    fn panic(self: Pin<&mut Self>) -> Option<JoinError>;
+}
+
+/// What `task::Builder` may give a task, in no space at all for the others.
+pub(crate) trait Label {
+    fn name(&self) -> Option<&str>;
+}
+
+impl Label for () {
+    fn name(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Label for Box<str> {
+    fn name(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+/// The allocation of a task.
+pub(crate) struct TaskCell<F: Future, L> {
+    spawned_at: &'static Location<'static>,
+    label: L,
+    /// Structurally pinned: it is never moved, and a future in it never leaves it alive.
+    stage: Stage<F>,
+}
+
+enum Stage<F: Future> {
+    Running(F),
+    Finished(Option<Result<F::Output, JoinError>>),
+}
+
+impl<F: Future, L: Label> TaskCell<F, L> {
+    pub(crate) fn new(future: F, label: L, spawned_at: &'static Location<'static>) -> Self {
+        TaskCell {
+            spawned_at,
+            label,
+            stage: Stage::Running(future),
+        }
+    }
+
+    fn stage(self: Pin<&mut Self>) -> Pin<&mut Stage<F>> {
+        // SAFETY: `stage` is structurally pinned, as its field says: this is the only way to it
+        // from a pinned cell, nothing here moves out of it, and the cell has no Drop and no Unpin
+        // of its own.
+        unsafe { self.map_unchecked_mut(|cell| &mut cell.stage) }
+    }
+
+    /// Drops what is in the stage and puts the output there. A panicking drop is the output then.
+    fn finish(mut self: Pin<&mut Self>, id: Id, output: Result<F::Output, JoinError>) {
+        let set = || self.as_mut().stage().set(Stage::Finished(Some(output)));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(set)) {
+            let error = self.panicked(id, payload);
+            // The assignment that unwound has put the output in place; dropping that may panic too.
+            let set = || self.as_mut().stage().set(Stage::Finished(Some(Err(error))));
+            drop_quietly(catch_unwind(AssertUnwindSafe(set)));
+        }
+    }
+
+    fn panicked(&self, id: Id, payload: Box<dyn Any + Send>) -> JoinError {
+        JoinError::panicked(id, self.label.name(), Some(self.spawned_at), payload)
+    }
+}
+
+impl<F: Future> Stage<F> {
+    fn future(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
+        // SAFETY: nothing is moved out of the reference: it is only looked into.
+        match unsafe { self.get_unchecked_mut() } {
+            // SAFETY: the stage was pinned, and the future is structurally pinned in it.
+            Stage::Running(future) => Some(unsafe { Pin::new_unchecked(future) }),
+            Stage::Finished(_) => None,
+        }
+    }
+
+    fn output(self: Pin<&mut Self>) -> Option<&mut Option<Result<F::Output, JoinError>>> {
+        // SAFETY: only the output is handed out, which is not pinned; the future stays where it is.
+        match unsafe { self.get_unchecked_mut() } {
+            Stage::Running(_) => None,
+            Stage::Finished(output) => Some(output),
+        }
+    }
+}
+
+impl<F, L> Task for TaskCell<F, L>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    L: Label,
+{
+    fn poll(mut self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(future) = self.as_mut().stage().future() else {
+            return Poll::Ready(());
+        };
+        let output = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(self.panicked(id, payload)),
+        };
+        self.finish(id, output);
+        Poll::Ready(())
+    }
+
+    fn cancel(mut self: Pin<&mut Self>, id: Id, error: JoinError) {
+        if self.as_mut().stage().future().is_some() {
+            self.finish(id, Err(error));
+        }
+    }
+
+    fn output(self: Pin<&mut Self>) -> &mut dyn Any {
+        match self.stage().output() {
+            Some(output) => output,
+            None => unreachable!("the output is asked for once the task is finished"),
+        }
+    }
+
+    fn panic(self: Pin<&mut Self>) -> Option<JoinError> {
+        let output = self.stage().output()?;
+        match output {
+            Some(Err(error)) if error.is_panic() => output.take()?.err(),
+            _ => None,
+        }
+    }
+}
+
+/// Drops something that may be other people's. If that panics, the panic hook has said so, and
+/// nothing else comes of it.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // The payload of a panic may panic when it is dropped; there must be an end to it.
+        std::mem::forget(payload);
+    }
+}
+
+/// Calls a waker that may be anybody's; its panic concerns nobody here.
+pub(crate) fn wake_quietly(waker: Waker) {
+    drop_quietly(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+}
+
+/// The number that a waker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WakerWord(usize);
+
+#[cfg(target_pointer_width = "64")]
+mod width {
+    /// 4,096 executors at a time, 268 million tasks each, 16 million serial numbers.
+    pub(super) const EXECUTOR: u32 = 12;
+    pub(super) const SERIAL: u32 = 24;
+    pub(super) const SLOT: u32 = 28;
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+mod width {
+    /// 32 executors at a time, a million tasks each: more than such an address space holds.
+    pub(super) const EXECUTOR: u32 = 5;
+    pub(super) const SERIAL: u32 = 7;
+    pub(super) const SLOT: u32 = 20;
+}
+
+const _: () = assert!(width::EXECUTOR + width::SERIAL + width::SLOT == usize::BITS);
+
+const fn mask(bits: u32) -> usize {
+    (1 << bits) - 1
+}
+
+impl WakerWord {
+    /// So many executors can live at a time.
+    pub(crate) const MOST_EXECUTORS: usize = mask(width::EXECUTOR) + 1;
+    /// So many tasks can an executor have.
+    pub(crate) const MOST_TASKS: usize = mask(width::SLOT);
+    /// The slot that stands for the root future.
+    pub(crate) const ROOT: u32 = mask(width::SLOT) as u32;
+
+    pub(crate) fn new(executor: u32, slot: u32, serial: u32) -> WakerWord {
+        let executor = executor as usize & mask(width::EXECUTOR);
+        let serial = serial as usize & mask(width::SERIAL);
+        WakerWord(executor << (width::SERIAL + width::SLOT) | serial << width::SLOT | slot as usize)
+    }
+
+    pub(crate) fn slot(self) -> u32 {
+        (self.0 & mask(width::SLOT)) as u32
+    }
+
+    /// Whether it stands for a task with this serial number, as far as its bits go.
+    pub(crate) fn is_serial(self, serial: u32) -> bool {
+        (self.0 >> width::SLOT) & mask(width::SERIAL) == serial as usize & mask(width::SERIAL)
+    }
+
+    /// Whether it stands for a task of this executor.
+    pub(crate) fn is_executor(self, number: u32) -> bool {
+        self.0 >> (width::SERIAL + width::SLOT) == number as usize & mask(width::EXECUTOR)
+    }
+
+    pub(crate) fn waker(self) -> Waker {
+        // SAFETY: the contract of RawWaker asks that the functions of the table be thread-safe and
+        // keep what `data` points to alive. They are safe functions, and `data` is a number that
+        // points to nothing.
+        unsafe { Waker::new(ptr::without_provenance(self.0), &VTABLE) }
+    }
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(
+    |word| RawWaker::new(word, &VTABLE),
+    |word| current::wake(WakerWord(word.addr())),
+    |word| current::wake(WakerWord(word.addr())),
+    |_| {},
+);
+
+/// The way of an output to a join handle on another thread, its type forgotten. If it is dropped
+/// instead, that handle learns that the runtime is gone.
+pub(crate) struct Sink(Option<Deliver>);
+
+type Deliver = Box<dyn FnOnce(Option<&mut dyn Any>)>;
+
+// SAFETY: a sink goes by mail to the thread of an executor, and holds nothing but an
+// `Arc<Reply<T>>` shared with the `JoinHandle<T>` for which it was made. Either `T` is Send, and so
+// is that. Or the handle is not Send, and was made on the thread of its executor (`Handle::spawn`
+// and the blocking pool ask for Send), and is still there: then the sink goes from that thread to
+// itself, since an executor's mailbox is emptied, and closed, on its own thread only, and a letter
+// that a closed mailbox refuses is dropped by its sender.
+unsafe impl Send for Sink {}
+
+impl Sink {
+    pub(crate) fn new<T: 'static>(id: Id, reply: Arc<Reply<T>>) -> Sink {
+        Sink(Some(Box::new(move |output| {
+            reply.complete(match output {
+                Some(output) => take_output(output, id),
+                None => Err(JoinError::gone(id)),
+            });
+        })))
+    }
+
+    pub(crate) fn deliver(mut self, output: &mut dyn Any) {
+        if let Some(deliver) = self.0.take() {
+            deliver(Some(output));
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Some(deliver) = self.0.take() {
+            deliver(None);
+        }
+    }
+}
+
+/// Takes what is behind [`Task::output`].
+pub(crate) fn take_output<T: 'static>(output: &mut dyn Any, id: Id) -> Result<T, JoinError> {
+    let output = output.downcast_mut::<Option<Result<T, JoinError>>>();
+    output
+        .and_then(Option::take)
+        .unwrap_or_else(|| Err(JoinError::gone(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waker_word_gives_back_what_was_put_in() {
+        let word = WakerWord::new(3, 5, 7);
+        assert!(word.is_executor(3) && word.slot() == 5 && word.is_serial(7));
+        assert!(!word.is_executor(4) && !word.is_serial(8));
+        let full = WakerWord::new(u32::MAX, WakerWord::ROOT, u32::MAX);
+        assert!(full.is_executor(u32::MAX) && full.is_serial(u32::MAX));
+        assert_eq!(full.slot(), WakerWord::ROOT);
+        assert_eq!(full.0, usize::MAX);
+    }
+}

@@ -1,0 +1,158 @@
+//! Values that belong to a task, wherever in it one looks.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::thread::LocalKey as ThreadLocalKey;
+use std::{error, fmt};
+
+/// Declares values that belong to a future: set by [`TaskLocal::scope`], seen by all that is called
+/// while that future is polled.
+///
+/// # Examples
+/// ```
+/// # use runtime_executor::{Executor, Options, Park, ThreadPark};
+/// # let park = ThreadPark::new();
+/// # let executor = Executor::new(park.unparker(), Options::default()).unwrap();
+/// # let _entered = executor.enter();
+/// runtime_executor::task_local! {
+///     /// The request that is being served.
+///     static REQUEST: u64;
+/// }
+///
+/// fn log() -> String {
+///     format!("request {}", REQUEST.get())
+/// }
+///
+/// # let test =
+/// async {
+///     assert_eq!(REQUEST.scope(7, async { log() }).await, "request 7");
+///     assert!(REQUEST.try_with(|_| ()).is_err());
+/// }
+/// # ;
+/// # let handle = executor.spawn(test);
+/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work()); }
+/// ```
+#[macro_export]
+macro_rules! task_local {
+    ($($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty);* $(;)?) => {$(
+        $(#[$attribute])*
+        $visibility static $name: $crate::TaskLocal<$type> = {
+            ::std::thread_local! {
+                static VALUE: ::std::cell::RefCell<::core::option::Option<$type>> =
+                    const { ::std::cell::RefCell::new(::core::option::Option::None) };
+            }
+            $crate::TaskLocal::__new(&VALUE)
+        };
+    )*};
+}
+
+/// A key declared by [`task_local!`](crate::task_local).
+pub struct TaskLocal<T: 'static> {
+    value: &'static ThreadLocalKey<RefCell<Option<T>>>,
+}
+
+impl<T: 'static> TaskLocal<T> {
+    #[doc(hidden)]
+    pub const fn __new(value: &'static ThreadLocalKey<RefCell<Option<T>>>) -> TaskLocal<T> {
+        TaskLocal { value }
+    }
+
+    /// Runs `future` with the value set. Scopes nest: the innermost counts. Tasks spawned inside do
+    /// not inherit it.
+    ///
+    /// # Cancel safety
+    /// That of `future`. The value is dropped with it.
+    pub async fn scope<F: Future>(&'static self, value: T, future: F) -> F::Output {
+        let mut value = Some(value);
+        let mut future = pin!(future);
+        poll_fn(move |cx| {
+            let _set = Set::new(self, &mut value);
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Calls `f` with the value set.
+    pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
+        let mut value = Some(value);
+        let _set = Set::new(self, &mut value);
+        f()
+    }
+
+    /// Calls `f` with the value.
+    ///
+    /// # Panics
+    /// Outside a scope; and if `f` opens a scope of the same key.
+    #[track_caller]
+    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        match self.try_with(f) {
+            Ok(result) => result,
+            Err(error) => panic!("TaskLocal::with was called, but {error}"),
+        }
+    }
+
+    /// As [`with`](TaskLocal::with), with an error outside a scope.
+    ///
+    /// # Errors
+    /// Outside a scope, and while the thread is being torn down.
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, OutsideScope> {
+        let call = |value: &RefCell<Option<T>>| value.borrow().as_ref().map(f);
+        self.value
+            .try_with(call)
+            .ok()
+            .flatten()
+            .ok_or(OutsideScope(()))
+    }
+}
+
+impl<T: Clone + 'static> TaskLocal<T> {
+    /// A copy of the value.
+    ///
+    /// # Panics
+    /// Outside a scope.
+    #[track_caller]
+    pub fn get(&'static self) -> T {
+        self.with(T::clone)
+    }
+}
+
+impl<T> fmt::Debug for TaskLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaskLocal")
+    }
+}
+
+/// Exchanges a value with the thread's, and back when it is dropped, by a panic too.
+struct Set<'a, T: 'static> {
+    key: &'static TaskLocal<T>,
+    value: &'a mut Option<T>,
+}
+
+impl<'a, T: 'static> Set<'a, T> {
+    fn new(key: &'static TaskLocal<T>, value: &'a mut Option<T>) -> Set<'a, T> {
+        key.value
+            .with(|there| std::mem::swap(&mut *there.borrow_mut(), value));
+        Set { key, value }
+    }
+}
+
+impl<T: 'static> Drop for Set<'_, T> {
+    fn drop(&mut self) {
+        self.key
+            .value
+            .with(|there| std::mem::swap(&mut *there.borrow_mut(), self.value));
+    }
+}
+
+/// The task-local value was asked for outside its scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutsideScope(());
+
+impl fmt::Display for OutsideScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no scope of this task-local value is open here")
+    }
+}
+
+impl error::Error for OutsideScope {}
