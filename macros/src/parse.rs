@@ -1,0 +1,235 @@
+//! Reads what the two attributes are given: their arguments, and the function under them.
+//!
+//! This is no Rust parser. It takes a function apart at the places the expansion needs, and
+//! leaves what lies between for the compiler to judge.
+
+use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree, token_stream};
+use std::iter;
+
+/// What is wrong, what to do about it, and where.
+pub(crate) struct Error {
+    message: String,
+    span: Span,
+}
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>, span: Span) -> Self {
+        let message = message.into();
+        Self { message, span }
+    }
+
+    /// `::core::compile_error! { "message" }`, every token of it at the error's place.
+    pub(crate) fn into_compile_error(self) -> TokenStream {
+        let message = TokenTree::from(Literal::string(&self.message));
+        let path: TokenStream = "::core::compile_error!".parse().expect("a path");
+        let body = Group::new(Delimiter::Brace, at(self.span, message.into()));
+        at(
+            self.span,
+            path.into_iter().chain([TokenTree::from(body)]).collect(),
+        )
+    }
+}
+
+/// The arguments of an attribute: `crate = "path"`, or nothing.
+pub(crate) struct Arguments {
+    /// The path under which the runtime is found.
+    pub(crate) runtime: TokenStream,
+}
+
+impl Arguments {
+    pub(crate) fn parse(arguments: TokenStream) -> Result<Self, Error> {
+        let mut tokens = arguments.into_iter();
+        let mut runtime = None;
+        while let Some(name) = tokens.next() {
+            let span = name.span();
+            match name.to_string().as_str() {
+                "crate" if runtime.is_none() => runtime = Some(Self::path(&mut tokens, span)?),
+                "crate" => return Err(Error::new("`crate` is given twice: remove one", span)),
+                "flavor" | "worker_threads" | "max_threads" => {
+                    let why = "`runtime` has one flavour, with one thread";
+                    return Err(Error::new(format!("{why}: remove `{name}`"), span));
+                }
+                _ => {
+                    let known = "the only one there is is `crate = \"path\"`";
+                    return Err(Error::new(
+                        format!("unknown argument `{name}`: {known}"),
+                        span,
+                    ));
+                }
+            }
+            if let Some(after) = tokens.next() {
+                if !is_punct(&after, ',') {
+                    return Err(Error::new("expected a comma, or the end", after.span()));
+                }
+            }
+        }
+        let runtime = runtime.unwrap_or_else(|| "::runtime".parse().expect("a path"));
+        Ok(Self { runtime })
+    }
+
+    /// The rest of `crate = "path"`, after `crate`, which stood at `name`.
+    fn path(tokens: &mut token_stream::IntoIter, name: Span) -> Result<TokenStream, Error> {
+        let usage = |span| Error::new("write `crate = \"path\"`, the path to `runtime`", span);
+        match tokens.next() {
+            Some(equals) if is_punct(&equals, '=') => {}
+            other => return Err(usage(other.map_or(name, |it| it.span()))),
+        }
+        let literal = tokens.next().ok_or_else(|| usage(name))?;
+        let span = literal.span();
+        let text = literal.to_string();
+        let path = text.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let is_path = |path: &&str| path.trim_start_matches("::").split("::").all(is_identifier);
+        let path = path.filter(is_path).ok_or_else(|| usage(span))?;
+        Ok(at(span, path.parse().map_err(|_| usage(span))?))
+    }
+}
+
+/// An `async fn` without parameters, taken apart.
+///
+/// ```text
+/// #[ignore] pub(crate) async fn name() -> Result<(), Error> { .. }
+/// attribute visibility       '---------- signature -------' body
+/// ```
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Vec<TokenTree>,
+    pub(crate) asyncness: Ident,
+    /// From `fn` up to the body.
+    pub(crate) signature: Vec<TokenTree>,
+    pub(crate) name: Ident,
+    pub(crate) body: Group,
+}
+
+impl Function {
+    pub(crate) fn parse(item: TokenStream) -> Result<Self, Error> {
+        let mut rest = ungroup(item).peekable();
+        let attributes = iter::from_fn(|| {
+            let pound = rest.next_if(|it| is_punct(it, '#'))?;
+            Some(Attribute {
+                tokens: iter::once(pound).chain(rest.next()).collect(),
+            })
+        })
+        .collect();
+
+        let mut visibility = Vec::new();
+        let mut asyncness = None;
+        let keyword = loop {
+            let token = rest.next();
+            let span = token.as_ref().map_or_else(Span::call_site, TokenTree::span);
+            match token {
+                Some(TokenTree::Ident(word)) => match word.to_string().as_str() {
+                    "fn" => break word,
+                    "async" => asyncness = Some(word),
+                    "const" | "unsafe" | "extern" => {
+                        let what = "a plain `async fn` is needed here";
+                        return Err(Error::new(format!("{what}: remove `{word}`"), span));
+                    }
+                    _ => visibility.push(word.into()),
+                },
+                // The `(crate)` of a visibility.
+                Some(restriction @ TokenTree::Group(_)) => visibility.push(restriction),
+                _ => return Err(Error::new("this attribute goes on an `async fn`", span)),
+            }
+        };
+        let Some(asyncness) = asyncness else {
+            let what = "the function must be async: write `async fn`";
+            return Err(Error::new(what, keyword.span()));
+        };
+        let Some(TokenTree::Ident(name)) = rest.next() else {
+            return Err(Error::new("the function needs a name", keyword.span()));
+        };
+        let mut signature: Vec<TokenTree> = vec![keyword.into(), name.clone().into()];
+
+        match rest.next() {
+            Some(TokenTree::Group(parameters)) if parameters.stream().is_empty() => {
+                signature.push(parameters.into());
+            }
+            Some(TokenTree::Group(parameters)) => {
+                let what = "nobody calls this function with arguments: remove its parameters";
+                return Err(Error::new(what, parameters.span()));
+            }
+            other => {
+                let span = other.map_or_else(|| name.span(), |it| it.span());
+                let what = "nobody chooses type parameters for this function: remove them";
+                return Err(Error::new(what, span));
+            }
+        }
+
+        signature.extend(rest);
+        match signature.pop() {
+            Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => Ok(Self {
+                attributes,
+                visibility,
+                asyncness,
+                signature,
+                name,
+                body,
+            }),
+            _ => {
+                let what = "the function has no body: write one, in `{ .. }`";
+                Err(Error::new(what, name.span()))
+            }
+        }
+    }
+}
+
+/// An attribute of the function, such as `#[ignore]`.
+pub(crate) struct Attribute {
+    /// The `#` and the brackets.
+    pub(crate) tokens: Vec<TokenTree>,
+}
+
+impl Attribute {
+    /// Whether the last segment of its path is `name`: `#[test]` and `#[tokio::test]` are both
+    /// named `test`, `#[cfg(test)]` is named `cfg`.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let Some(TokenTree::Group(brackets)) = self.tokens.last() else {
+            return false;
+        };
+        let path = ungroup(brackets.stream())
+            .take_while(|it| matches!(it, TokenTree::Ident(_)) || is_punct(it, ':'));
+        path.last().is_some_and(|it| it.to_string() == name)
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.tokens
+            .last()
+            .map_or_else(Span::call_site, TokenTree::span)
+    }
+}
+
+/// Whether `item`, well formed or not, is a function of the name `main`.
+pub(crate) fn declares_main(item: TokenStream) -> bool {
+    let mut after_fn = ungroup(item)
+        .skip_while(|it| it.to_string() != "fn")
+        .skip(1);
+    after_fn.next().is_some_and(|it| it.to_string() == "main")
+}
+
+/// The tokens of `stream`, without the invisible parentheses which `macro_rules!` puts around a
+/// `$vis`, a `$meta` or a `$block`.
+fn ungroup(stream: TokenStream) -> Box<dyn Iterator<Item = TokenTree>> {
+    Box::new(stream.into_iter().flat_map(|token| match token {
+        TokenTree::Group(it) if it.delimiter() == Delimiter::None => ungroup(it.stream()),
+        token => Box::new(iter::once(token)),
+    }))
+}
+
+fn is_punct(token: &TokenTree, symbol: char) -> bool {
+    matches!(token, TokenTree::Punct(it) if it.as_char() == symbol)
+}
+
+fn is_identifier(word: &str) -> bool {
+    !word.is_empty()
+        && !word.starts_with(|it: char| it.is_ascii_digit())
+        && word.chars().all(|it| it.is_alphanumeric() || it == '_')
+}
+
+/// `tokens`, as if they had been written at `span`.
+fn at(span: Span, tokens: TokenStream) -> TokenStream {
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    moved.collect()
+}

@@ -1,0 +1,811 @@
+//! `select!`, `join!`, `try_join!` and the attributes, as their documentation has them.
+
+#![deny(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn, ready};
+use std::marker::PhantomPinned;
+use std::pin::pin;
+use std::process::{ExitCode, Termination};
+use std::rc::Rc;
+use std::task::Poll;
+
+use runtime::{join, select, try_join};
+
+/// Pending once, then ready.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Ready with `value` after so many turns.
+async fn after<T>(turns: usize, value: T) -> T {
+    for _ in 0..turns {
+        yield_now().await;
+    }
+    value
+}
+
+/// Writes its name into the log when dropped.
+struct Noted<'a>(&'a RefCell<Vec<&'static str>>, &'static str);
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push(self.1);
+    }
+}
+
+mod select {
+    use super::*;
+
+    #[runtime::test]
+    async fn select_runs_the_handler_of_the_first_to_complete() {
+        let winner = select! {
+            () = pending() => "never",
+            value = after(1, "soon") => value,
+            value = after(2, "later") => value,
+        };
+        assert_eq!(winner, "soon");
+    }
+
+    #[runtime::test]
+    async fn select_takes_one_branch() {
+        let value = select! { value = after(1, 7) => value };
+        assert_eq!(value, 7);
+    }
+
+    #[runtime::test]
+    async fn select_takes_blocks_without_commas_and_expressions_with() {
+        for turn in 0..3 {
+            let name = select! {
+                () = ready(()), if turn == 0 => { "block" }
+                () = ready(()), if turn == 1 => { "block, comma" },
+                () = ready(()), if turn == 2 => "expression",
+                else => "else"
+            };
+            assert_eq!(name, ["block", "block, comma", "expression"][turn]);
+        }
+    }
+
+    #[runtime::test]
+    async fn biased_select_polls_from_top_to_bottom() {
+        for _ in 0..100 {
+            let polled = RefCell::new(Vec::new());
+            let note = |name: &'static str| {
+                let polled = &polled;
+                poll_fn(move |_| {
+                    polled.borrow_mut().push(name);
+                    Poll::<()>::Pending
+                })
+            };
+            select! {
+                biased;
+                () = note("a") => unreachable!(),
+                () = note("b") => unreachable!(),
+                () = async {} => {}
+                () = note("c") => unreachable!(),
+            }
+            assert_eq!(*polled.borrow(), ["a", "b"]);
+        }
+    }
+
+    #[runtime::test]
+    async fn select_without_bias_starves_no_branch() {
+        let mut wins = [0; 3];
+        for _ in 0..1000 {
+            select! {
+                () = ready(()) => wins[0] += 1,
+                () = ready(()) => wins[1] += 1,
+                () = ready(()) => wins[2] += 1,
+            }
+        }
+        assert!(wins.iter().all(|it| (250..420).contains(it)), "{wins:?}");
+    }
+
+    #[runtime::test]
+    async fn selects_that_take_turns_are_fair_each_by_itself() {
+        let mut wins = [[0; 2]; 2];
+        for round in 0..1000 {
+            select! {
+                () = ready(()) => wins[round % 2][0] += 1,
+                () = ready(()) => wins[round % 2][1] += 1,
+            }
+        }
+        assert!(
+            wins.iter().flatten().all(|it| (150..350).contains(it)),
+            "{wins:?}"
+        );
+    }
+
+    #[runtime::test]
+    async fn select_polls_every_branch_once_a_lap() {
+        let counts = [const { Cell::new(0) }; 4];
+        let count = |index: usize| {
+            let counts = &counts;
+            poll_fn(move |_| {
+                counts[index].set(counts[index].get() + 1);
+                Poll::<()>::Pending
+            })
+        };
+        let mut selecting = pin!(async {
+            select! {
+                () = count(0) => {}
+                () = count(1) => {}
+                () = count(2) => {}
+                () = count(3) => {}
+            }
+        });
+        for lap in 1..=50 {
+            poll_fn(|cx| {
+                assert!(selecting.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            assert!(counts.iter().all(|it| it.get() == lap));
+        }
+    }
+
+    #[runtime::test]
+    async fn select_never_polls_a_branch_whose_condition_is_false() {
+        let evaluated = Cell::new(false);
+        let future = || {
+            evaluated.set(true);
+            poll_fn(|_| -> Poll<()> { panic!("polled") })
+        };
+        let on = false;
+        select! {
+            () = future(), if on => {}
+            () = after(3, ()) => {}
+        }
+        assert!(evaluated.get());
+    }
+
+    #[runtime::test]
+    async fn select_evaluates_all_conditions_before_all_futures_and_each_once() {
+        let log = RefCell::new(Vec::new());
+        let condition = |name| {
+            log.borrow_mut().push(name);
+            true
+        };
+        let future = |name| {
+            log.borrow_mut().push(name);
+            after(2, ())
+        };
+        select! {
+            () = future("future a"), if condition("if a") => {}
+            () = future("future b"), if condition("if b") => {}
+        }
+        assert_eq!(*log.borrow(), ["if a", "if b", "future a", "future b"]);
+    }
+
+    #[runtime::test]
+    async fn select_disables_a_branch_whose_pattern_does_not_match() {
+        let value = select! {
+            Some(value) = ready(None::<u8>) => value,
+            value = after(2, 2) => value,
+        };
+        assert_eq!(value, 2);
+    }
+
+    #[runtime::test]
+    async fn select_does_not_poll_again_what_its_pattern_refused() {
+        let mut polls = 0;
+        let once = poll_fn(|_| {
+            polls += 1;
+            Poll::Ready(None::<()>)
+        });
+        select! {
+            Some(()) = once => unreachable!(),
+            () = after(5, ()) => {}
+        }
+        assert_eq!(polls, 1);
+    }
+
+    #[runtime::test]
+    async fn select_runs_else_when_every_branch_is_disabled() {
+        let off = false;
+        let value = select! {
+            Some(value) = after(1, None) => value,
+            Ok(value) = after(2, Err::<i32, _>(())) => value,
+            value = ready(3), if off => value,
+            else => 4,
+        };
+        assert_eq!(value, 4);
+        assert_eq!(select! { else => 5 }, 5);
+    }
+
+    #[runtime::test]
+    #[should_panic(expected = "every branch of this `select!` is disabled")]
+    async fn select_without_else_panics_when_every_branch_is_disabled() {
+        select! {
+            Some(()) = ready(None) => {}
+        }
+    }
+
+    #[runtime::test]
+    async fn handlers_break_and_continue_the_loop_around() {
+        let mut rounds = 0;
+        let result = loop {
+            rounds += 1;
+            select! {
+                () = ready(()), if rounds < 3 => continue,
+                value = ready("out"), if rounds == 3 => break value,
+                else => unreachable!(),
+            }
+        };
+        assert_eq!((result, rounds), ("out", 3));
+
+        let mut inner = 0;
+        'outer: loop {
+            loop {
+                inner += 1;
+                select! {
+                    biased;
+                    () = ready(()), if inner == 1 => {}
+                    () = ready(()), if inner == 2 => continue 'outer,
+                    () = ready(()) => break 'outer,
+                }
+            }
+        }
+        assert_eq!(inner, 3);
+    }
+
+    #[runtime::test]
+    async fn handlers_return_and_use_the_question_mark() {
+        async fn first(input: Result<u8, String>) -> Result<u8, String> {
+            let value = select! {
+                biased;
+                value = ready(input) => value?,
+                () = pending() => return Ok(0),
+            };
+            select! {
+                () = yield_now() => return Ok(value + 1),
+                () = pending() => {}
+            }
+            Ok(0)
+        }
+        assert_eq!(first(Ok(1)).await, Ok(2));
+        assert_eq!(first(Err("no".into())).await, Err("no".into()));
+    }
+
+    #[runtime::test]
+    async fn futures_and_conditions_use_the_question_mark() {
+        async fn first(input: Result<u8, String>, on: Result<bool, String>) -> Result<u8, String> {
+            Ok(select! {
+                value = ready(input?), if on? => value,
+                else => 0,
+            })
+        }
+        assert_eq!(first(Ok(1), Ok(true)).await, Ok(1));
+        assert_eq!(first(Ok(1), Ok(false)).await, Ok(0));
+        assert_eq!(first(Err("a".into()), Ok(true)).await, Err("a".into()));
+        assert_eq!(first(Ok(1), Err("b".into())).await, Err("b".into()));
+    }
+
+    #[runtime::test]
+    async fn handlers_await() {
+        let value = select! {
+            value = ready(1) => after(2, value).await + after(1, 1).await,
+            () = pending() => 0,
+        };
+        assert_eq!(value, 2);
+    }
+
+    #[runtime::test]
+    async fn a_future_given_by_reference_goes_on_in_the_next_select() {
+        let mut work = pin!(after(5, "done"));
+        let mut ticks = 0;
+        let result = loop {
+            select! {
+                biased;
+                result = &mut work => break result,
+                () = yield_now() => ticks += 1,
+            }
+        };
+        // Each tick takes two polls, and each poll takes the work one turn further.
+        assert_eq!((result, ticks), ("done", 2));
+    }
+
+    #[runtime::test]
+    async fn handlers_change_what_the_futures_borrowed() {
+        async fn push(to: &mut Vec<u8>) -> &mut Vec<u8> {
+            yield_now().await;
+            to.push(1);
+            to
+        }
+        let mut list = vec![];
+        select! {
+            () = async { push(&mut list).await; } => list.push(2),
+        }
+        select! {
+            same = push(&mut list) => {
+                same.push(3);
+                list.push(4);
+            }
+        }
+        let mut a = 1;
+        select! {
+            biased;
+            () = async { a += 1; } => a += 10,
+            () = pending() => a += 100,
+        }
+        assert_eq!(list, [1, 2, 1, 3, 4]);
+        assert_eq!(a, 12);
+    }
+
+    /// The losing branch has an output with a destructor and a borrow in it.
+    #[runtime::test]
+    async fn handlers_change_what_an_output_that_never_came_would_have_borrowed() {
+        struct Guard<'a>(&'a mut u8);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                *self.0 += 100;
+            }
+        }
+        async fn lock(on: &mut u8) -> Guard<'_> {
+            pending::<()>().await;
+            Guard(on)
+        }
+        let mut number = 1;
+        let off = false;
+        select! {
+            () = yield_now() => number += 1,
+            guard = lock(&mut number) => *guard.0 = 0,
+        }
+        select! {
+            guard = lock(&mut number) => *guard.0 = 0,
+            () = yield_now() => number += 1,
+        }
+        select! {
+            guard = lock(&mut number), if off => *guard.0 = 0,
+            else => number += 1,
+        }
+        assert_eq!(number, 4);
+        async fn lock_now(on: &mut u8) -> Option<Guard<'_>> {
+            yield_now().await;
+            Some(Guard(on))
+        }
+        select! {
+            Some(guard) = lock_now(&mut number) => {
+                drop(guard);
+                number += 1;
+            }
+            Some(_) = pending::<Option<Guard<'_>>>() => {}
+            else => {}
+        }
+        assert_eq!(number, 105);
+    }
+
+    #[runtime::test]
+    async fn select_drops_all_futures_before_the_handler_runs() {
+        let log = RefCell::new(vec![]);
+        let holding = |turns, name| {
+            let noted = Noted(&log, name);
+            async move {
+                let _noted = noted;
+                after(turns, ()).await;
+            }
+        };
+        select! {
+            () = holding(9, "loser") => {}
+            () = holding(1, "winner") => log.borrow_mut().push("handler"),
+        }
+        assert_eq!(*log.borrow(), ["winner", "loser", "handler"]);
+    }
+
+    #[runtime::test]
+    async fn select_takes_futures_that_are_not_unpin_nor_fused() {
+        let mut polls = 0;
+        let pinned = async {
+            let _pinned = PhantomPinned;
+            yield_now().await;
+            polls += 1;
+            polls
+        };
+        select! {
+            count = pinned => assert_eq!(count, 1),
+            () = pending() => {}
+        }
+    }
+
+    #[runtime::test]
+    async fn select_binds_by_move_by_reference_and_mutably() {
+        struct Pair {
+            left: String,
+            right: Option<String>,
+        }
+        let pair = || {
+            ready(Pair {
+                left: "l".into(),
+                right: Some("r".into()),
+            })
+        };
+
+        select! {
+            Pair { left, right: Some(mut right) } = pair() => {
+                right.push_str(&left);
+                assert_eq!(right, "rl");
+            }
+            else => unreachable!(),
+        }
+        select! {
+            Pair { ref left, right: Some(ref mut right) } = pair() => {
+                right.push_str(left);
+                assert_eq!(right, "rl");
+            }
+            else => unreachable!(),
+        }
+        select! {
+            whole @ Pair { right: Some(_), .. } = pair() => assert_eq!(whole.left, "l"),
+            else => unreachable!(),
+        }
+        select! {
+            mut number = ready(1) => {
+                number += 1;
+                assert_eq!(number, 2);
+            }
+        }
+        select! {
+            1 | 2 = ready(2) => {}
+            else => unreachable!(),
+        }
+        select! {
+            Some('a'..='z') | None = ready(Some('q')) => {}
+            else => unreachable!(),
+        }
+        select! {
+            _ = ready(String::new()) => {}
+        }
+    }
+
+    #[runtime::test]
+    async fn select_awaits_whatever_becomes_a_future() {
+        struct Request;
+        impl IntoFuture for Request {
+            type Output = u16;
+            type IntoFuture = std::future::Ready<u16>;
+            fn into_future(self) -> Self::IntoFuture {
+                ready(200)
+            }
+        }
+        let status = select! { status = Request => status };
+        assert_eq!(status, 200);
+        assert_eq!(join!(Request, Request), (200, 200));
+    }
+
+    #[runtime::test]
+    async fn select_takes_futures_that_never_return() {
+        async fn serve() -> ! {
+            loop {
+                yield_now().await;
+            }
+        }
+        let value = select! {
+            _ = serve() => 1,
+            value = after(3, 2) => value,
+        };
+        assert_eq!(value, 2);
+        select! {
+            never = serve() => never,
+            _ = async { loop { yield_now().await } } => {}
+            () = after(3, ()) => {}
+        }
+    }
+
+    #[runtime::test]
+    async fn handlers_that_diverge_fit_any_type() {
+        let value: u8 = select! {
+            value = ready(1) => value,
+            () = pending() => unreachable!(),
+            else => panic!(),
+        };
+        assert_eq!(value, 1);
+    }
+
+    #[runtime::test]
+    async fn selects_nest() {
+        let value = select! {
+            value = async { select! { x = after(1, 1) => x, () = pending() => 0 } } => {
+                select! { x = after(1, 1) => x + value, () = pending() => 0 }
+            }
+            () = pending() => 0,
+        };
+        assert_eq!(value, 2);
+    }
+
+    #[runtime::test]
+    async fn select_takes_sixty_four_branches() {
+        macro_rules! many {
+            ($($turns:literal)+) => {
+                select! {
+                    $(value = after($turns, $turns) => value,)+
+                    value = ready(64) => value,
+                }
+            };
+        }
+        let value = many! {
+            1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
+            33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61
+            62 63
+        };
+        assert_eq!(value, 64);
+    }
+
+    #[runtime::test]
+    async fn every_one_of_twelve_branches_can_win() {
+        for winner in 0..12 {
+            let turns = |index| if index == winner { 1 } else { 9 };
+            let value = select! {
+                () = after(turns(0), ()) => 0,
+                () = after(turns(1), ()) => 1,
+                () = after(turns(2), ()) => 2,
+                () = after(turns(3), ()) => 3,
+                () = after(turns(4), ()) => 4,
+                () = after(turns(5), ()) => 5,
+                () = after(turns(6), ()) => 6,
+                () = after(turns(7), ()) => 7,
+                () = after(turns(8), ()) => 8,
+                () = after(turns(9), ()) => 9,
+                () = after(turns(10), ()) => 10,
+                () = after(turns(11), ()) => 11,
+            };
+            assert_eq!(value, winner);
+        }
+    }
+
+    #[test]
+    fn the_future_around_a_select_is_send_when_its_branches_are() {
+        fn assert_send<T: Send>(_: T) {}
+        assert_send(async {
+            select! {
+                local = ready(()) => local,
+                () = pending() => {}
+            }
+            join!(ready(1), ready(2))
+        });
+        // The output alone is not: it never waits inside the select.
+        struct Local(#[expect(dead_code)] *const u8);
+        assert_send(async {
+            select! {
+                _ = poll_fn(|_| Poll::Ready(Local(std::ptr::null()))) => {}
+                () = pending() => {}
+            }
+        });
+    }
+}
+
+mod join {
+    use super::*;
+
+    #[runtime::test]
+    async fn join_waits_for_all_and_keeps_their_order() {
+        assert_eq!(join!(after(3, 'a'), after(1, "b"), ready(3)), ('a', "b", 3));
+    }
+
+    #[runtime::test]
+    async fn join_takes_none_one_and_a_trailing_comma() {
+        let () = join!();
+        assert_eq!(join!(after(1, 1)), (1,));
+        assert_eq!(join!(ready(1), ready(2),), (1, 2));
+        assert_eq!(join!(biased; ready(1), ready(2)), (1, 2));
+    }
+
+    #[runtime::test]
+    async fn join_runs_its_futures_concurrently() {
+        let log = RefCell::new(vec![]);
+        let noting = async |name| {
+            for _ in 0..2 {
+                log.borrow_mut().push(name);
+                yield_now().await;
+            }
+        };
+        join!(noting("a"), noting("b"));
+        assert_eq!(*log.borrow(), ["a", "b", "a", "b"]);
+    }
+
+    #[runtime::test]
+    async fn join_drops_a_future_when_it_completes() {
+        let log = RefCell::new(vec![]);
+        let noted = Noted(&log, "first");
+        // A closure that holds on to what it captured after its last poll, as an `async` block
+        // would not.
+        let first = poll_fn(move |_| {
+            let _ = &noted;
+            Poll::Ready(())
+        });
+        join!(first, async {
+            yield_now().await;
+            log.borrow_mut().push("second");
+        });
+        assert_eq!(*log.borrow(), ["first", "second"]);
+    }
+
+    #[runtime::test]
+    async fn join_takes_a_future_that_never_returns() {
+        async fn serve() -> ! {
+            pending().await
+        }
+        async fn both() -> (u8, std::convert::Infallible) {
+            let (never, _) = join!(serve(), ready(1));
+            never
+        }
+        select! {
+            _ = both() => {}
+            () = after(2, ()) => {}
+        }
+        let result = try_join!(
+            pending::<Result<std::convert::Infallible, u8>>(),
+            ready(Err::<(), _>(1))
+        );
+        assert_eq!(result.err(), Some(1));
+    }
+
+    #[runtime::test]
+    async fn join_takes_borrows_and_futures_that_are_not_unpin() {
+        let mut text = String::from("a");
+        let number = 1;
+        let (length, sum, ()) = join!(
+            async {
+                let _pinned = PhantomPinned;
+                yield_now().await;
+                text.push('b');
+                text.len()
+            },
+            async { number + 1 },
+            async { _ = Rc::new(1) },
+        );
+        assert_eq!((length, sum, text.as_str()), (2, 2, "ab"));
+    }
+
+    #[runtime::test]
+    async fn try_join_gives_all_values() {
+        let result: Result<_, String> =
+            try_join!(after(2, Ok(1)), async { Ok("b") }, ready(Ok(())));
+        assert_eq!(result, Ok((1, "b", ())));
+    }
+
+    #[runtime::test]
+    async fn try_join_takes_none_one_and_a_trailing_comma() {
+        let none: Result<(), ()> = try_join!();
+        assert_eq!(none, Ok(()));
+        assert_eq!(try_join!(after(1, Ok::<_, ()>(1))), Ok((1,)));
+        assert_eq!(try_join!(ready(Ok::<_, ()>(1)), ready(Ok(2)),), Ok((1, 2)));
+        assert_eq!(try_join!(biased; ready(Err::<(), _>(1))), Err(1));
+    }
+
+    #[runtime::test]
+    async fn try_join_stops_at_the_first_error_and_drops_the_others() {
+        let log = RefCell::new(vec![]);
+        let noted = Noted(&log, "dropped");
+        let outcome = try_join!(
+            async move {
+                let _noted = noted;
+                pending::<Result<(), &str>>().await
+            },
+            after(2, Err::<(), _>("first")),
+            after(3, Err::<(), _>("second")),
+        );
+        assert_eq!(outcome, Err("first"));
+        assert_eq!(*log.borrow(), ["dropped"]);
+    }
+
+    #[runtime::test]
+    async fn try_join_does_not_poll_what_stands_after_an_error() {
+        let polls = Cell::new(0);
+        let outcome = try_join!(
+            ready(Err::<(), _>("no")),
+            poll_fn(|_| {
+                polls.set(polls.get() + 1);
+                Poll::<Result<(), _>>::Pending
+            }),
+        );
+        assert_eq!((outcome, polls.get()), (Err("no"), 0));
+    }
+}
+
+mod attributes {
+    use super::*;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[runtime::test]
+    async fn a_test_returns_a_result() -> Outcome {
+        let number: u8 = ready("1").await.parse()?;
+        if number == 1 {
+            return Ok(());
+        }
+        Err("not one")?
+    }
+
+    #[runtime::test]
+    async fn a_test_returns_whatever_terminates() -> impl Termination {
+        ExitCode::SUCCESS
+    }
+
+    #[runtime::test]
+    #[ignore = "it never returns, and need not"]
+    async fn a_test_that_never_returns_compiles() -> std::io::Result<()> {
+        loop {
+            yield_now().await;
+        }
+    }
+
+    #[runtime::test]
+    #[should_panic(expected = "kept")]
+    async fn should_panic_is_kept() {
+        panic!("kept");
+    }
+
+    #[runtime::test]
+    #[ignore = "to see that `ignore` is kept"]
+    async fn ignore_is_kept() {
+        panic!("ran an ignored test");
+    }
+
+    #[runtime::test(crate = "runtime")]
+    async fn the_path_of_the_runtime_is_an_argument() {}
+
+    #[runtime::test(crate = "::runtime")]
+    async fn the_argument_takes_a_trailing_comma() {}
+
+    macro_rules! make {
+        ($(#[$meta:meta])* $vis:vis $name:ident $body:block) => {
+            #[runtime::test]
+            $(#[$meta])*
+            $vis async fn $name() $body
+        };
+    }
+    make! {
+        /// Documented.
+        #[should_panic(expected = "from a macro")]
+        pub(super) a_test_is_written_by_a_macro { panic!("from a macro") }
+    }
+
+    /// Its documentation and visibility stay.
+    #[runtime::main]
+    #[must_use]
+    pub(super) async fn start() -> Result<u8, std::num::ParseIntError> {
+        let number: u8 = "x1".trim_start_matches('x').parse()?;
+        Ok(number)
+    }
+
+    #[runtime::main]
+    async fn never() -> ! {
+        panic!("left");
+    }
+
+    #[runtime::main]
+    async fn forever() -> std::io::Result<()> {
+        loop {
+            yield_now().await;
+        }
+    }
+
+    #[runtime::main]
+    async fn calls_itself() -> u8 {
+        async fn again(left: u8) -> u8 {
+            if left == 0 {
+                0
+            } else {
+                1 + Box::pin(again(left - 1)).await
+            }
+        }
+        again(3).await
+    }
+
+    #[test]
+    fn main_makes_a_plain_function_of_any_name() {
+        assert_eq!(start(), Ok(1));
+        assert_eq!(calls_itself(), 3);
+        assert!(std::panic::catch_unwind(|| never()).is_err());
+        let _: fn() -> std::io::Result<()> = forever;
+    }
+}
