@@ -63,10 +63,10 @@ pub struct Options {
 /// let executor = Executor::new(park.unparker(), Options::default())?;
 /// let _entered = executor.enter();
 /// let answer = runtime_executor::spawn(async { 42 });
-/// executor.run_ready();
+/// let mut polled = executor.run_ready();
 /// while !answer.is_finished() {
-///     park.park(!executor.has_work());
-///     executor.run_ready();
+///     park.park(!executor.has_work(), polled);
+///     polled = executor.run_ready();
 /// }
 /// # Ok(())
 /// # }
@@ -357,6 +357,9 @@ impl Core {
     }
 
     fn read_mail(&self) {
+        if !self.handle.mailbox().has_letters() {
+            return;
+        }
         let Mail {
             mut wakes,
             mut errands,

@@ -36,7 +36,7 @@ use crate::task::drop_quietly;
 /// }
 /// # ;
 /// # let handle = executor.spawn(test);
-/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work()); }
+/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work(), 1); }
 /// ```
 pub struct JoinSet<T> {
     members: Slab<Member<T>>,

@@ -93,6 +93,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether there is anything to take: one plain load.
+    pub(crate) fn has_letters(&self) -> bool {
+        self.letters.any.load(Ordering::Acquire)
+    }
+
     /// Empties the box into two empty lists, whose capacity it takes in exchange.
     pub(crate) fn take(&self, wakes: &mut Vec<WakerWord>, errands: &mut Vec<Errand>) {
         self.letters.take(wakes, errands);

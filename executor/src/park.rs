@@ -7,14 +7,16 @@ use std::thread::{self, Thread};
 ///
 /// # The contract
 ///
-/// `park(idle)` gives whatever wakes tasks its turn. With `idle` it may block until there is
-/// something to wake; without, there are tasks to run and it must not. It may return for no reason.
+/// `park(idle, polled)` gives whatever wakes tasks its turn. With `idle` it may block until there is
+/// something to wake; without, there are tasks to run and it must not. `polled` is how many futures
+/// were polled since the last call, so that it can tell whether it is worth looking again. It may
+/// return for no reason.
 ///
 /// An [`Unpark::unpark`] that comes before a `park` makes that `park` return at once: otherwise a
 /// wake between the last look at the queue and the falling asleep would be lost.
 pub trait Park {
     /// Lets wakers be called; blocks only if `idle`.
-    fn park(&self, idle: bool);
+    fn park(&self, idle: bool, polled: usize);
 }
 
 /// What other threads call so that the executor's thread looks into its mailbox.
@@ -48,7 +50,7 @@ impl Default for ThreadPark {
 }
 
 impl Park for ThreadPark {
-    fn park(&self, idle: bool) {
+    fn park(&self, idle: bool, _: usize) {
         if idle {
             thread::park();
         }

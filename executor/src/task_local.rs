@@ -31,7 +31,7 @@ use std::{error, fmt};
 /// }
 /// # ;
 /// # let handle = executor.spawn(test);
-/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work()); }
+/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work(), 1); }
 /// ```
 #[macro_export]
 macro_rules! task_local {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::reactor::Reactor;
 
@@ -48,6 +49,12 @@ impl Drop for Entered {
         // Its destructor runs here, where nothing is borrowed.
         drop(entered);
     }
+}
+
+/// The time of the reactor's last look at the clock on this thread, or of now where there is no
+/// reactor. A timer that fired is never ahead of it.
+pub fn now() -> Instant {
+    get().map_or_else(Instant::now, |reactor| reactor.now())
 }
 
 /// What a wait outside every runtime gets. `what` is the thing that was to wait.

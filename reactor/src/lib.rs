@@ -28,10 +28,10 @@ mod timer;
 mod timers;
 mod wake_list;
 
-pub use current::Entered;
+pub use current::{Entered, now};
 pub use interest::{Direction, Interest, Readiness};
 pub use reactor::{Notifier, Reactor};
 pub use source::{Ready, Source};
 pub use stats::Stats;
-pub use sys::{Backend, set_nonblocking};
+pub use sys::{Backend, check_pollable, set_nonblocking};
 pub use timer::Timer;

@@ -244,6 +244,10 @@ impl Reactor {
         }
     }
 
+    pub(crate) fn now(&self) -> Instant {
+        self.epoch + Duration::from_nanos(self.now.get())
+    }
+
     fn read_clock(&self) {
         self.now.set(self.nanos(Instant::now()));
     }
@@ -504,10 +508,7 @@ impl Reactor {
 /// Says why a descriptor cannot be waited for, in words where the system's are none.
 fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
     let (kind, why) = match e.raw_os_error() {
-        Some(libc::EPERM) => (
-            io::ErrorKind::Unsupported,
-            "regular files and directories are always ready and cannot be waited for".to_owned(),
-        ),
+        Some(libc::EPERM) => (io::ErrorKind::Unsupported, sys::UNPOLLABLE.to_owned()),
         Some(libc::ENOSPC) => (
             e.kind(),
             "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"

@@ -32,11 +32,11 @@
 //! Descriptors are raw here because a selector only *names* them to the kernel; whoever owns one
 //! keeps it open for the call, or has said above that it need not.
 
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
@@ -193,12 +193,32 @@ fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
+/// Says whether a descriptor is of a kind that can be waited for: regular files and directories are
+/// not, since the kernel calls them ready even while the disk is busy.
+///
+/// # Errors
+/// `Unsupported` for those, and what fstat(2) says.
+pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut stat = mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat writes one `stat` to the place it is given, which has room for one.
+    cvt(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: fstat succeeded, so it has written the whole of it.
+    let kind = unsafe { stat.assume_init() }.st_mode & libc::S_IFMT;
+    if kind == libc::S_IFREG || kind == libc::S_IFDIR {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, UNPOLLABLE));
+    }
+    Ok(())
+}
+
+/// Why some descriptors cannot be waited for.
+pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; read them with \
+     spawn_blocking";
+
 /// Makes a descriptor non-blocking, for sources that wrap what others opened.
 ///
 /// # Errors
 /// What fcntl(2) says.
-pub fn set_nonblocking(fd: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: F_GETFL takes no pointer; `fd` is borrowed, so it is open.
     let flags = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
     if flags & libc::O_NONBLOCK == 0 {

@@ -1,0 +1,29 @@
+//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, over the sources of its reactor.
+//!
+//! * [`TcpListener`] accepts, and goes on accepting when the process has run out of descriptors.
+//! * [`TcpStream`] is a connection; it [splits](TcpStream::split) into a reader and a writer.
+//! * [`TcpSocket`] is a socket with options to set before it becomes one of the two.
+//! * [`ToSocketAddrs`] is what all of them take for an address; [`lookup_host`] resolves a name.
+//!
+//! Every socket is `Send + Sync`. An operation is simply tried; only one that finds nothing waits,
+//! in the reactor of the polling thread.
+//!
+//! This crate waits for descriptors and deadlines and knows no tasks. Looking up a name blocks a
+//! thread, and threads are not its business either: the runtime lends it a [`Resolve`].
+
+#![deny(unsafe_code)]
+
+mod addr;
+mod error;
+mod resolve;
+#[allow(
+    unsafe_code,
+    reason = "system calls; every block says what it owes to whom"
+)]
+mod sys;
+pub mod tcp;
+
+pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
+pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
+pub use runtime_reactor::{Interest, Readiness};
+pub use tcp::{TcpListener, TcpSocket, TcpStream};

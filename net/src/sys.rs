@@ -1,0 +1,161 @@
+//! What differs from platform to platform: how a socket comes to be non-blocking, closed on exec
+//! and silent, and which errors `accept` returns for whom.
+
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// What keeps a write to a closed connection from killing the process with SIGPIPE: EPIPE is told
+/// as an error anyway.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+/// Apple's sockets have SO_NOSIGPIPE instead, which is set when they are made.
+#[cfg(target_vendor = "apple")]
+pub(crate) const SEND_FLAGS: libc::c_int = 0;
+
+/// The most buffers one vectored call takes: IOV_MAX, which is 1024 on Linux, macOS and the BSDs
+/// (sysconf(3)). `sendmsg` refuses more with EMSGSIZE.
+pub(crate) const MOST_BUFFERS: usize = 1024;
+
+/// A non-blocking TCP socket, closed on exec: one system call.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
+    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+}
+
+/// A non-blocking TCP socket, closed on exec, without SIGPIPE: macOS has no flags for `socket`.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Accepts a connection, non-blocking and closed on exec, with its peer's address: one system
+/// call.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let (socket, peer) = SockRef::from(listener).accept4(flags)?;
+    Ok((socket.into(), peer_of(&peer)?))
+}
+
+/// Accepts a connection, non-blocking and closed on exec, without SIGPIPE, with its peer's
+/// address: macOS has no accept4.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    let (socket, peer) = SockRef::from(listener).accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket.into(), peer_of(&peer)?))
+}
+
+/// macOS gives an empty address for a peer that is gone already.
+fn peer_of(peer: &socket2::SockAddr) -> io::Result<SocketAddr> {
+    peer.as_socket()
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ECONNABORTED))
+}
+
+/// SO_BINDTODEVICE, which other systems do not have.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn bind_device(socket: &Socket, interface: Option<&[u8]>) -> io::Result<()> {
+    socket.bind_device(interface)
+}
+
+/// SO_BINDTODEVICE, which this system does not have.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn bind_device(_: &Socket, _: Option<&[u8]>) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "binding to a network interface exists on Linux and Android only",
+    ))
+}
+
+/// Whose trouble an error of `accept` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// The connection's: it died in the queue. The next one may be well.
+    Connection,
+    /// Nobody's in particular: the process or the system has no descriptor or memory left. The
+    /// connection stays in the queue.
+    Exhausted,
+    /// The listener's: it will say so again.
+    Listener,
+}
+
+/// accept(2) on Linux: "already-pending network errors on the new socket [...] should be treated
+/// like EAGAIN by retrying"; the other systems return ECONNABORTED only.
+pub(crate) fn classify(error: &io::Error) -> AcceptError {
+    match error.raw_os_error().unwrap_or(0) {
+        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => AcceptError::Exhausted,
+        libc::ECONNABORTED
+        | libc::ECONNRESET
+        | libc::EPROTO
+        | libc::EPERM
+        | libc::ENETDOWN
+        | libc::ENETUNREACH
+        | libc::ENOPROTOOPT
+        | libc::EHOSTDOWN
+        | libc::EHOSTUNREACH
+        | libc::EOPNOTSUPP
+        | libc::ETIMEDOUT
+        | libc::ESOCKTNOSUPPORT
+        | libc::EPROTONOSUPPORT => AcceptError::Connection,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        libc::ENONET | libc::ENOSR => AcceptError::Connection,
+        _ => AcceptError::Listener,
+    }
+}
+
+/// Whether a socket that is not connected will not become so either. Asked only of one on which
+/// `connect` was called.
+pub(crate) fn has_hung_up(socket: &impl AsFd) -> io::Result<bool> {
+    let mut asked = libc::pollfd {
+        fd: socket.as_fd().as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: poll reads and writes one pollfd, which outlives the call; zero does not block.
+    let n = unsafe { libc::poll(&mut asked, 1, 0) };
+    if n == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(asked.revents & (libc::POLLHUP | libc::POLLERR) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(errno: libc::c_int) -> AcceptError {
+        classify(&io::Error::from_raw_os_error(errno))
+    }
+
+    #[test]
+    fn errors_of_accept_are_told_apart() {
+        assert_eq!(of(libc::EMFILE), AcceptError::Exhausted);
+        assert_eq!(of(libc::ENOMEM), AcceptError::Exhausted);
+        assert_eq!(of(libc::ECONNABORTED), AcceptError::Connection);
+        assert_eq!(of(libc::EPERM), AcceptError::Connection);
+        assert_eq!(of(libc::EINVAL), AcceptError::Listener);
+        assert_eq!(of(libc::EBADF), AcceptError::Listener);
+        let made_up = io::Error::other("no errno");
+        assert_eq!(classify(&made_up), AcceptError::Listener);
+    }
+
+    #[test]
+    fn a_new_socket_is_nonblocking_and_closed_on_exec() {
+        let socket = tcp_socket(Domain::IPV4).unwrap();
+        assert!(socket.nonblocking().unwrap());
+        assert!(socket.cloexec().unwrap());
+    }
+
+    #[test]
+    fn a_socket_that_never_connected_has_hung_up() {
+        // As Linux says it, and as a failed connect leaves it: see row 41 of the table that
+        // tokio-rs/tokio#3879 grew into.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        assert!(has_hung_up(&tcp_socket(Domain::IPV4).unwrap()).unwrap());
+    }
+}

@@ -1,0 +1,341 @@
+//! A socket that accepts connections.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use runtime_reactor::{Direction, Source, set_nonblocking};
+
+use super::backoff::{Backoff, Backoffs};
+use super::socket::TcpSocket;
+use super::stream::TcpStream;
+use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::error::during;
+use crate::sys::{self, AcceptError};
+
+/// How many clients may stand in the queue. It is as many as the system allows by default since
+/// Linux 5.4 (net.core.somaxconn); a system that allows fewer silently takes fewer, and an empty
+/// place costs nothing. A short queue drops clients while `accept` rests.
+const BACKLOG: u32 = 4096;
+
+/// So many connections may turn out dead one after the other before it is no longer believed that
+/// it is the connections' fault, and `accept` rests.
+const MOST_DEAD_IN_A_ROW: u32 = 64;
+
+/// A socket that accepts connections.
+///
+/// It may be shared: any number of tasks, also of other threads, may accept at the same time.
+///
+/// # Running out of descriptors
+/// [`accept`](TcpListener::accept) does not fail when the process or the system has no descriptor
+/// or memory left. It rests, at first for 5 ms and then for longer, up to 160 ms, and tries again,
+/// while the clients wait in the queue. A server that serves and closes the connections it has
+/// therefore recovers by itself. [`accept_backoffs`](TcpListener::accept_backoffs) tells.
+///
+/// # Examples
+/// ```
+/// use futures_lite::AsyncWriteExt;
+/// use runtime_net::TcpListener;
+///
+/// # include!("../../tests/support/block_on.rs");
+/// # block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// # let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// let (mut stream, peer) = listener.accept().await?;
+/// println!("{peer} came");
+/// stream.write_all(b"welcome").await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
+pub struct TcpListener {
+    source: Source<net::TcpListener>,
+    backoffs: Backoffs,
+}
+
+impl TcpListener {
+    /// Binds to the first of `addr`'s addresses that can be had, and listens. Port 0 lets the
+    /// system choose; see [`local_addr`](TcpListener::local_addr).
+    ///
+    /// The address may be one that an earlier process of the same server left a moment ago
+    /// (`SO_REUSEADDR`, as in std). Up to 4096 clients may wait to be accepted, or as many as the
+    /// system allows (`net.core.somaxconn`, `kern.ipc.somaxconn`); [`TcpSocket::listen`] takes
+    /// another number.
+    ///
+    /// # Errors
+    /// The last address's, as `bind 127.0.0.1:80: ...`: `AddrInUse` if another socket has it,
+    /// `AddrNotAvailable` if it is not this machine's, `PermissionDenied` for a port that needs
+    /// privileges. `InvalidInput` and others as [`lookup_host`](crate::lookup_host).
+    ///
+    /// # Cancel safety
+    /// Nothing is bound unless the future completes.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use runtime_net::TcpListener;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let error = TcpListener::bind(listener.local_addr()?).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let bind = |addr| async move {
+            let attempt = || {
+                let socket = TcpSocket::new_for(addr)?;
+                socket.set_reuseaddr(true)?;
+                socket.bind_quietly(addr)?;
+                socket.listen(BACKLOG)
+            };
+            attempt().map_err(|e| during(format!("bind {addr}"), e))
+        };
+        first_that_works("bind", addr.target(Internal), bind).await
+    }
+
+    /// Waits for a client, and returns the connection and the client's address.
+    ///
+    /// A connection costs one system call. Its socket is non-blocking and closed on exec.
+    ///
+    /// # Errors
+    /// Not those of a single connection that died in the queue (`ECONNABORTED`, and the network
+    /// errors that accept(2) lists): the next one is accepted. Not those of running out of
+    /// descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
+    /// [above](TcpListener#running-out-of-descriptors). What is left says that this is not a
+    /// listening socket, or that it cannot be waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no connection.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut backoff = Backoff::default();
+        poll_fn(|cx| self.poll_accept_resting(cx, &mut backoff)).await
+    }
+
+    /// [`accept`](TcpListener::accept) for those who write futures by hand. Several tasks may call
+    /// it at the same time; all of them are woken.
+    ///
+    /// # Errors
+    /// As `accept`.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let mut backoff = self.backoffs.take(cx);
+        let accepted = self.poll_accept_resting(cx, &mut backoff);
+        self.backoffs.keep(cx, backoff);
+        accepted
+    }
+
+    /// The connections that come, one after the other, without end and without their addresses.
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use runtime_net::TcpListener;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
+    /// let mut incoming = listener.incoming().take(2);
+    /// while let Some(stream) = incoming.next().await {
+    ///     println!("{} came", stream?.peer_addr()?);
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            listener: self,
+            backoff: Backoff::default(),
+        }
+    }
+
+    fn poll_accept_resting(
+        &self,
+        cx: &mut Context<'_>,
+        backoff: &mut Backoff,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let mut dead = 0;
+        loop {
+            ready!(backoff.poll_rested(cx))?;
+            let accepted = ready!(self.source.poll_io(Direction::Read, cx, sys::accept));
+            let error = match accepted {
+                Ok((stream, peer)) => {
+                    backoff.reset();
+                    return Poll::Ready(Ok((TcpStream::new(stream), peer)));
+                }
+                Err(e) => e,
+            };
+            match sys::classify(&error) {
+                AcceptError::Connection if dead < MOST_DEAD_IN_A_ROW => dead += 1,
+                AcceptError::Connection | AcceptError::Exhausted => {
+                    self.backoffs.total.fetch_add(1, Ordering::Relaxed);
+                    backoff.begin();
+                }
+                AcceptError::Listener => return Poll::Ready(Err(self.cannot_accept(error))),
+            }
+        }
+    }
+
+    #[cold]
+    fn cannot_accept(&self, error: io::Error) -> io::Error {
+        match self.local_addr() {
+            Ok(addr) => during(format!("accept on {addr}"), error),
+            Err(_) => during("accept", error),
+        }
+    }
+
+    /// How often [`accept`](TcpListener::accept) had to rest because there was no descriptor or
+    /// memory left. A number that grows says that a limit is too low (`ulimit -n`).
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::TcpListener;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert_eq!(listener.accept_backoffs(), 0);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn accept_backoffs(&self) -> u64 {
+        self.backoffs.total.load(Ordering::Relaxed)
+    }
+
+    /// Takes over a listening socket of std's, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    ///
+    /// # Platform notes
+    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
+    /// once it was waited for.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::TcpListener;
+    ///
+    /// let listener = TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0")?)?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
+        set_nonblocking(listener.as_fd())?;
+        Ok(TcpListener::over(Source::new(listener)))
+    }
+
+    /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
+    pub(super) fn new(listener: net::TcpListener) -> TcpListener {
+        TcpListener::over(Source::new(listener).sole_owner())
+    }
+
+    fn over(source: Source<net::TcpListener>) -> TcpListener {
+        TcpListener {
+            source,
+            backoffs: Backoffs::default(),
+        }
+    }
+
+    /// Gives back std's socket, **still non-blocking**.
+    pub fn into_std(self) -> net::TcpListener {
+        self.source.into_inner()
+    }
+
+    /// The address it listens on, and so the port the system chose for 0.
+    ///
+    /// # Errors
+    /// What getsockname(2) says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get_ref().local_addr()
+    }
+
+    /// How many routers a packet of an accepted connection may pass.
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.source.get_ref().ttl()
+    }
+
+    /// Sets [`ttl`](TcpListener::ttl).
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.source.get_ref().set_ttl(ttl)
+    }
+
+    /// Takes the error that waits to be told, if there is one.
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.source.get_ref().take_error()
+    }
+}
+
+/// The connections that come to a listener: see [`TcpListener::incoming`].
+///
+/// It never ends; that is, it never yields `None`. An error is what
+/// [`accept`](TcpListener::accept) would return.
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+    backoff: Backoff,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let listener = self.listener;
+        let accepted = ready!(listener.poll_accept_resting(cx, &mut self.backoff));
+        Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.get_ref().as_fd()
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.source.get_ref().as_raw_fd()
+    }
+}
+
+/// As [`TcpListener::from_std`]; whether the descriptor is a listening socket shows when it is
+/// used.
+impl TryFrom<OwnedFd> for TcpListener {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
+        TcpListener::from_std(fd.into())
+    }
+}
+
+impl From<TcpListener> for OwnedFd {
+    fn from(listener: TcpListener) -> OwnedFd {
+        listener.into_std().into()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.get_ref().fmt(f)
+    }
+}

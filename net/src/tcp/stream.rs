@@ -1,0 +1,536 @@
+//! A connection.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{self, Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
+use socket2::{SockRef, TcpKeepalive};
+
+use super::socket;
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::transfer::{send, worth_passing};
+use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+
+/// A connection.
+///
+/// `TcpStream` and `&TcpStream` are [`AsyncRead`](futures_io::AsyncRead) and
+/// [`AsyncWrite`](futures_io::AsyncWrite); the extension traits of
+/// futures-lite or futures-util add the rest. Reading and writing at the same time needs no lock:
+/// see [`split`](TcpStream::split).
+///
+/// Closing it (`poll_close`) ends our half of the connection and nothing else; dropping it closes
+/// the socket. Nothing is buffered here, so flushing does nothing.
+///
+/// A write to a connection that is gone fails with `BrokenPipe`; SIGPIPE is not raised, whatever
+/// the process has set for it.
+///
+/// # Cancel safety
+/// A read or a write that returned `Pending` has done nothing.
+///
+/// # Examples
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use runtime_net::TcpStream;
+///
+/// # include!("../../tests/support/block_on.rs");
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let address = listener.local_addr().unwrap();
+/// # let server = std::thread::spawn(move || {
+/// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
+/// # });
+/// # block_on(async {
+/// let mut stream = TcpStream::connect(address).await?;
+/// let mut greeting = String::new();
+/// stream.read_to_string(&mut greeting).await?;
+/// assert_eq!(greeting, "hello");
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// # server.join().unwrap();
+/// ```
+pub struct TcpStream {
+    pub(super) source: Source<net::TcpStream>,
+}
+
+impl TcpStream {
+    /// Connects to the first of `addr`'s addresses that answers, tried one after the other.
+    ///
+    /// # Errors
+    /// The last address's, as `connect to 127.0.0.1:80: ...`, of the kinds listed at
+    /// [`TcpSocket::connect`](crate::TcpSocket::connect); the system's own error is its
+    /// [`source`](std::error::Error::source). `InvalidInput` and others as
+    /// [`lookup_host`](crate::lookup_host); `InvalidInput` too if there is no address at all.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the attempt and closes the socket.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # block_on(async {
+    /// let error = TcpStream::connect("127.0.0.1:1").await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    /// assert!(error.to_string().starts_with("connect to 127.0.0.1:1: "));
+    /// # });
+    /// ```
+    pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        first_that_works("connect to", addr.target(Internal), socket::connect).await
+    }
+
+    /// Takes over a connection of std's, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    ///
+    /// # Platform notes
+    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
+    /// once it was waited for. macOS: SIGPIPE stays as the one who made the socket has set it
+    /// (std turns it off).
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::AsyncWriteExt;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let connected = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let mut stream = TcpStream::from_std(connected)?;
+    /// block_on(stream.write_all(b"hello"))?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
+        set_nonblocking(stream.as_fd())?;
+        Ok(TcpStream::over(Source::new(stream).streaming()))
+    }
+
+    /// Wraps a connection that this crate made: non-blocking, and nobody else has it.
+    pub(super) fn new(stream: net::TcpStream) -> TcpStream {
+        TcpStream::over(Source::new(stream).streaming().sole_owner())
+    }
+
+    pub(super) fn over(source: Source<net::TcpStream>) -> TcpStream {
+        TcpStream { source }
+    }
+
+    /// Gives back std's connection, **still non-blocking**.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::TcpStream;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = block_on(TcpStream::connect(address))?.into_std();
+    /// stream.set_nonblocking(false)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn into_std(self) -> net::TcpStream {
+        self.source.into_inner()
+    }
+
+    /// Borrows it as a reader and a writer, for two futures of one task. Both halves are `Copy`.
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+    /// use runtime_net::TcpStream;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let address = listener.local_addr().unwrap();
+    /// # let server = std::thread::spawn(move || {
+    /// #     let (stream, _) = listener.accept().unwrap();
+    /// #     std::io::copy(&mut &stream, &mut &stream).unwrap();
+    /// # });
+    /// # block_on(async {
+    /// let stream = TcpStream::connect(address).await?;
+    /// let (mut reader, mut writer) = stream.split();
+    /// let mut echo = [0; 5];
+    /// future::try_zip(writer.write_all(b"hello"), reader.read_exact(&mut echo)).await?;
+    /// assert_eq!(&echo, b"hello");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # server.join().unwrap();
+    /// ```
+    pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::split(self)
+    }
+
+    /// Turns it into a reader and a writer, for two tasks. It costs one allocation.
+    ///
+    /// Dropping the writer ends our half of the connection.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split::into_split(self)
+    }
+
+    /// Reads what has come without taking it away: the next read gets it again. 0 bytes are the
+    /// end of the stream, unless `buf` is empty.
+    ///
+    /// # Errors
+    /// As reading.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::AsyncReadExt;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let address = listener.local_addr().unwrap();
+    /// # let server = std::thread::spawn(move || {
+    /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"GET /").unwrap();
+    /// # });
+    /// # block_on(async {
+    /// let mut stream = TcpStream::connect(address).await?;
+    /// let mut first = [0];
+    /// assert_eq!(stream.peek(&mut first).await?, 1);
+    /// let mut all = [0; 5];
+    /// stream.read_exact(&mut all).await?;
+    /// assert_eq!((&first, &all), (b"G", b"GET /"));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # server.join().unwrap();
+    /// ```
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_peek(cx, buf)).await
+    }
+
+    /// [`peek`](TcpStream::peek) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.source
+            .poll_io(Direction::Read, cx, |stream| stream.peek(buf))
+    }
+
+    /// Ends the connection in one direction or in both, at once for all who use it. Reading what
+    /// the peer sent before is still possible after `Shutdown::Write`.
+    ///
+    /// # Errors
+    /// `NotConnected` if it is not connected any more.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.source.get_ref().shutdown(how)
+    }
+
+    /// Our address.
+    ///
+    /// # Errors
+    /// What getsockname(2) says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get_ref().local_addr()
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// `NotConnected` if it is not connected any more.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get_ref().peer_addr()
+    }
+
+    /// Takes the error that waits to be told, if there is one.
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.source.get_ref().take_error()
+    }
+}
+
+/// Readiness without an operation.
+impl TcpStream {
+    /// Waits until some of `interest` may be ready, and says what.
+    ///
+    /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
+    ///
+    /// # Errors
+    /// If no runtime drives this thread, or the one in which the connection waited is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
+        self.source.ready(interest).await
+    }
+
+    /// Waits until reading may be worth a [try](TcpStream::try_read).
+    ///
+    /// # Errors
+    /// As [`ready`](TcpStream::ready).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # include!("../../tests/support/block_on.rs");
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let address = listener.local_addr().unwrap();
+    /// # let server = std::thread::spawn(move || {
+    /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
+    /// # });
+    /// # block_on(async {
+    /// let stream = TcpStream::connect(address).await?;
+    /// let mut buffer = [0; 1024]; // not held while nothing comes
+    /// let n = loop {
+    ///     stream.readable().await?;
+    ///     match stream.try_read(&mut buffer) {
+    ///         Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
+    ///         result => break result?,
+    ///     }
+    /// };
+    /// assert_eq!(&buffer[..n], b"hello");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # server.join().unwrap();
+    /// ```
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE).await.map(drop)
+    }
+
+    /// Waits until writing may be worth a [try](TcpStream::try_write).
+    ///
+    /// # Errors
+    /// As [`ready`](TcpStream::ready).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::WRITABLE).await.map(drop)
+    }
+
+    /// Reads what is there. 0 bytes are the end of the stream, unless `buf` is empty.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is nothing; else as reading.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.source
+            .try_io(Direction::Read, |mut stream| stream.read(buf))
+    }
+
+    /// [`try_read`](TcpStream::try_read) into several buffers, one after the other.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is nothing; else as reading.
+    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.source
+            .try_io(Direction::Read, |mut stream| stream.read_vectored(bufs))
+    }
+
+    /// Writes as much as there is room for, and says how much that was.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room; else as writing.
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.source
+            .try_io(Direction::Write, |mut stream| stream.write(buf))
+    }
+
+    /// [`try_write`](TcpStream::try_write) from several buffers, one after the other.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room; else as writing.
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = &bufs[worth_passing(bufs)];
+        self.source
+            .try_io(Direction::Write, |stream| send(stream, bufs))
+    }
+
+    /// Tries an operation of your own on the descriptor, such as a system call that is missing
+    /// here, and notes it if that finds nothing. It must not block.
+    ///
+    /// With an interest in both directions `op` is called up to twice.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
+    /// returns. With no interest at all there is nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{ErrorKind, Read};
+    /// use std::net;
+    /// use runtime_net::{Interest, TcpStream};
+    ///
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let std_stream = net::TcpStream::connect(listener.local_addr()?)?;
+    /// let stream = TcpStream::from_std(std_stream)?;
+    /// let error = stream.try_io(Interest::READABLE, |mut stream: &net::TcpStream| {
+    ///     stream.read(&mut [0])
+    /// });
+    /// assert_eq!(error.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&net::TcpStream) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let directions = [
+            (interest.is_readable(), Direction::Read),
+            (interest.is_writable(), Direction::Write),
+        ];
+        for (_, direction) in directions.into_iter().filter(|(asked, _)| *asked) {
+            match self.source.try_io(direction, &mut op) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+/// Options.
+impl TcpStream {
+    /// Whether small writes are sent at once (`TCP_NODELAY`) instead of waiting for more while
+    /// others are not acknowledged.
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.source.get_ref().nodelay()
+    }
+
+    /// Sets [`nodelay`](TcpStream::nodelay). At first it is off.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.source.get_ref().set_nodelay(nodelay)
+    }
+
+    /// How many routers a packet may pass.
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.source.get_ref().ttl()
+    }
+
+    /// Sets [`ttl`](TcpStream::ttl).
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.source.get_ref().set_ttl(ttl)
+    }
+
+    /// How long dropping the connection waits for what was written to be acknowledged
+    /// (`SO_LINGER`).
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        SockRef::from(self).linger()
+    }
+
+    /// Sets [`linger`](TcpStream::linger), in whole seconds.
+    ///
+    /// * `None`, as it is at first: dropping returns at once, and the system goes on sending what
+    ///   was written.
+    /// * Zero: dropping returns at once and throws away what was written; the peer gets
+    ///   `ConnectionReset`.
+    /// * More: **dropping blocks the thread**, and every task on it, until all is acknowledged or
+    ///   the time is over. Nobody wants this in an async program; to know that the peer has got
+    ///   everything, close our half and read until the end of the stream.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    ///
+    /// # Platform notes
+    /// Linux: dropping blocks although the socket is non-blocking (seen on 6.18;
+    /// `inet_release` does not look at the flag; tokio-rs/tokio#7751). `shutdown` does not block,
+    /// other than socket(7) says. The BSDs do not wait when the socket is non-blocking.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        SockRef::from(self).set_linger(linger)
+    }
+
+    /// Whether the system asks an idle peer whether it is still there (`SO_KEEPALIVE`).
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn keepalive(&self) -> io::Result<bool> {
+        SockRef::from(self).keepalive()
+    }
+
+    /// Sets [`keepalive`](TcpStream::keepalive), with the system's own times: on Linux the first
+    /// question comes after two hours (tcp(7)).
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
+        SockRef::from(self).set_keepalive(keepalive)
+    }
+
+    /// Turns [`keepalive`](TcpStream::keepalive) on, with times of your own.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime_net::TcpStream;
+    /// use runtime_net::tcp::TcpKeepalive;
+    ///
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let std_stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let stream = TcpStream::from_std(std_stream)?;
+    /// stream.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
+    /// assert!(stream.keepalive()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
+        SockRef::from(self).set_tcp_keepalive(keepalive)
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.get_ref().as_fd()
+    }
+}
+
+impl AsRawFd for TcpStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.source.get_ref().as_raw_fd()
+    }
+}
+
+/// As [`TcpStream::from_std`]; whether the descriptor is a connection shows when it is used.
+impl TryFrom<OwnedFd> for TcpStream {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<TcpStream> {
+        TcpStream::from_std(fd.into())
+    }
+}
+
+impl From<TcpStream> for OwnedFd {
+    fn from(stream: TcpStream) -> OwnedFd {
+        stream.into_std().into()
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.get_ref().fmt(f)
+    }
+}

@@ -1,0 +1,4 @@
+//! Adapters for libraries that have traits of their own.
+
+#[cfg(feature = "hyper")]
+pub mod hyper;

@@ -1,0 +1,58 @@
+//! The joint between the executor and the reactor: neither knows the other.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime_executor::{Park, Unpark};
+use runtime_reactor::{Notifier, Reactor};
+
+/// While tasks are ready, the reactor is asked for news once in so many polls, not after every
+/// batch: asking is a system call, and a poll may take no longer than that.
+const POLLS_A_TURN: usize = 64;
+
+/// The reactor, as something an executor can park in.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) reactor: Rc<Reactor>,
+    /// How many futures were polled since the last turn.
+    polled: Cell<usize>,
+}
+
+impl Driver {
+    pub(crate) fn new(reactor: Rc<Reactor>) -> Driver {
+        Driver {
+            reactor,
+            polled: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn unparker(&self) -> Arc<dyn Unpark> {
+        Arc::new(Unparker(self.reactor.notifier()))
+    }
+}
+
+impl Park for Driver {
+    fn park(&self, idle: bool, polled: usize) {
+        let polled = self.polled.get() + polled;
+        if !idle && polled < POLLS_A_TURN && !self.reactor.wants_turn() {
+            self.polled.set(polled);
+            return;
+        }
+        self.polled.set(0);
+        let limit = if idle { None } else { Some(Duration::ZERO) };
+        if let Err(e) = self.reactor.turn(limit) {
+            // Only if the descriptors of the reactor were closed behind its back.
+            panic!("the reactor cannot wait any more: {e}");
+        }
+    }
+}
+
+struct Unparker(Notifier);
+
+impl Unpark for Unparker {
+    fn unpark(&self) {
+        self.0.notify();
+    }
+}

@@ -1,0 +1,261 @@
+//! Any descriptor that can be waited for.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use runtime_reactor::{Direction, Interest, Readiness, Source};
+
+/// Waits for a descriptor of any kind: a pipe, a terminal, an inotify, somebody else's socket.
+///
+/// The descriptor is made non-blocking; that is a property of the open file, which others may share.
+/// [`read_with`](Async::read_with) and [`write_with`](Async::write_with) run any operation; where
+/// `&T` is [`Read`] or [`Write`], so is this, asynchronously.
+///
+/// # Platform notes
+/// Regular files and directories are refused: the system calls them ready even while the disk is
+/// busy. When it is dropped, the reactor takes the descriptor back from the kernel with a system
+/// call (on epoll), since others may share the open file.
+///
+/// # Examples
+/// ```
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use runtime::io::Async;
+///
+/// # runtime::block_on(async {
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let ours = Async::new(ours)?;
+/// theirs.write_all(b"x")?;
+/// let mut byte = [0];
+/// ours.read_with(|mut stream| stream.read(&mut byte)).await?;
+/// assert_eq!(&byte, b"x");
+/// # Ok::<(), std::io::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Async<T> {
+    source: Source<T>,
+}
+
+impl<T: AsFd> Async<T> {
+    /// Wraps a descriptor and makes it non-blocking.
+    ///
+    /// # Errors
+    /// `Unsupported` for regular files and directories, and what fcntl(2) says.
+    pub fn new(io: T) -> io::Result<Async<T>> {
+        runtime_reactor::check_pollable(io.as_fd())?;
+        runtime_reactor::set_nonblocking(io.as_fd())?;
+        Ok(Async {
+            source: Source::new(io),
+        })
+    }
+
+    /// What is wrapped.
+    pub fn get_ref(&self) -> &T {
+        self.source.get_ref()
+    }
+
+    /// Gives back what was wrapped, still non-blocking.
+    pub fn into_inner(self) -> T {
+        self.source.into_inner()
+    }
+
+    /// Waits until it is readable, or at its end.
+    ///
+    /// # Errors
+    /// Outside a runtime, and if the descriptor cannot be waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE).await.map(drop)
+    }
+
+    /// Waits until it is writable.
+    ///
+    /// # Errors
+    /// Outside a runtime, and if the descriptor cannot be waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::WRITABLE).await.map(drop)
+    }
+
+    /// Waits until some of `interest` may be ready. It says so again and again until a
+    /// [`try_io`](Async::try_io) has found nothing.
+    ///
+    /// # Errors
+    /// Outside a runtime, and if the descriptor cannot be waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
+        self.source.ready(interest).await
+    }
+
+    /// Runs a reading operation until it does something else than fail with `WouldBlock`, and waits
+    /// in between.
+    ///
+    /// # Errors
+    /// Those of `op`, except `WouldBlock` and `Interrupted`; and those of waiting.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: `op` has then not been successful.
+    pub async fn read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.run(Direction::Read, op).await
+    }
+
+    /// Runs a writing operation until it does something else than fail with `WouldBlock`, and waits
+    /// in between.
+    ///
+    /// # Errors
+    /// Those of `op`, except `WouldBlock` and `Interrupted`; and those of waiting.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: `op` has then not been successful.
+    pub async fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.run(Direction::Write, op).await
+    }
+
+    async fn run<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        std::future::poll_fn(|cx| self.source.poll_io(direction, cx, &mut op)).await
+    }
+
+    /// Runs an operation once.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is nothing to be done, and what `op` returns.
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.source.try_io(direction, op)
+    }
+}
+
+impl<T: AsFd> AsFd for Async<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for Async<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: AsFd> AsyncRead for &Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source
+            .poll_io(Direction::Read, cx, |mut io| io.read(buf))
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.source
+            .poll_io(Direction::Read, cx, |mut io| io.read_vectored(bufs))
+    }
+}
+
+impl<T: AsFd> AsyncWrite for &Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source
+            .poll_io(Direction::Write, cx, |mut io| io.write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.source
+            .poll_io(Direction::Write, cx, |mut io| io.write_vectored(bufs))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.source
+            .poll_io(Direction::Write, cx, |mut io| io.flush())
+    }
+
+    /// Flushes; a descriptor of unknown kind is closed by dropping it.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl<T: AsFd> AsyncRead for Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read(cx, buf)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
+    }
+}
+
+impl<T: AsFd> AsyncWrite for Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_close(cx)
+    }
+}

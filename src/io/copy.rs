@@ -1,0 +1,143 @@
+//! From a reader to a writer.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::lend;
+
+/// Reads all that comes from `reader` and writes it to `writer`, until the reader is at its end;
+/// flushes the writer, and gives the number of bytes.
+///
+/// It borrows the thread's buffer for each piece and keeps one of its own only while the writer
+/// takes less than was read: a copy that waits for its reader holds none.
+///
+/// Both are taken by value; pass `&mut reader` or, for sockets, `&stream` to keep them.
+///
+/// # Errors
+/// Those of the reader and the writer; `WriteZero` if the writer takes nothing.
+///
+/// # Cancel safety
+/// Not: what was read and not yet written is lost.
+///
+/// # Examples
+/// ```
+/// # runtime::block_on(async {
+/// let mut out = Vec::new();
+/// let n = runtime::io::copy(&b"hello"[..], &mut out).await?;
+/// assert_eq!((n, &out[..]), (5, &b"hello"[..]));
+/// # Ok::<(), std::io::Error>(())
+/// # }).unwrap();
+/// ```
+pub async fn copy<R, W>(reader: R, writer: W) -> io::Result<u64>
+where
+    R: AsyncRead,
+    W: AsyncWrite,
+{
+    let (mut reader, mut writer) = (pin!(reader), pin!(writer));
+    let mut transfer = Transfer::default();
+    poll_fn(|cx| transfer.poll_copy(cx, reader.as_mut(), writer.as_mut())).await
+}
+
+/// So many pieces are moved in one poll before others get their turn, whatever the types are.
+const PIECES_A_POLL: usize = 64;
+
+/// One direction of a copy.
+#[derive(Debug, Default)]
+pub(super) struct Transfer {
+    /// What the writer has not taken yet, from `written` on; mostly nothing.
+    pending: Vec<u8>,
+    written: usize,
+    total: u64,
+    at_end: bool,
+    /// Whether anything was written since the last flush.
+    unflushed: bool,
+}
+
+impl Transfer {
+    pub(super) fn poll_copy<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+    ) -> Poll<io::Result<u64>>
+    where
+        R: AsyncRead + ?Sized,
+        W: AsyncWrite + ?Sized,
+    {
+        for _ in 0..PIECES_A_POLL {
+            ready!(self.poll_write_pending(cx, writer.as_mut()))?;
+            if self.at_end {
+                ready!(writer.as_mut().poll_flush(cx))?;
+                return Poll::Ready(Ok(self.total));
+            }
+            let moved = self.poll_piece(cx, reader.as_mut(), writer.as_mut())?;
+            if moved.is_pending() {
+                if self.unflushed {
+                    // The peer may wait for this before it sends more.
+                    ready!(writer.as_mut().poll_flush(cx))?;
+                    self.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads one piece, and writes what of it the writer takes at once.
+    fn poll_piece<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut R>,
+        writer: Pin<&mut W>,
+    ) -> io::Result<Poll<()>>
+    where
+        R: AsyncRead + ?Sized,
+        W: AsyncWrite + ?Sized,
+    {
+        lend::with_buffer(|buffer| {
+            let read = match reader.poll_read(cx, buffer) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(read) => read?,
+            };
+            self.at_end = read == 0;
+            if self.at_end {
+                return Ok(Poll::Ready(()));
+            }
+            let taken = match writer.poll_write(cx, &buffer[..read]) {
+                Poll::Pending => 0,
+                Poll::Ready(written) => self.count(written?)?,
+            };
+            // The rest waits in a buffer of our own: the lent one goes back.
+            self.pending.extend_from_slice(&buffer[taken..read]);
+            Ok(Poll::Ready(()))
+        })
+    }
+
+    fn poll_write_pending<W: AsyncWrite + ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut writer: Pin<&mut W>,
+    ) -> Poll<io::Result<()>> {
+        while self.written < self.pending.len() {
+            let rest = &self.pending[self.written..];
+            let written = ready!(writer.as_mut().poll_write(cx, rest))?;
+            self.written += self.count(written)?;
+        }
+        (self.pending, self.written) = (Vec::new(), 0);
+        Poll::Ready(Ok(()))
+    }
+
+    fn count(&mut self, written: usize) -> io::Result<usize> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.total += written as u64;
+        self.unflushed = true;
+        Ok(written)
+    }
+}

@@ -1,0 +1,76 @@
+//! Both ways at once.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::copy::Transfer;
+
+/// Copies from `a` to `b` and from `b` to `a` until both have come to their end, and gives the
+/// numbers of bytes from `a` and from `b`.
+///
+/// When one side has sent its last, the other side's writing half is closed and the other direction
+/// goes on: half-closed connections stay half-closed.
+///
+/// # Errors
+/// The first of either direction; the other one is left as it is.
+///
+/// # Cancel safety
+/// Not: what was read and not yet written is lost.
+///
+/// # Examples
+/// See the example `proxy`.
+pub async fn copy_bidirectional<A, B>(a: &mut A, b: &mut B) -> io::Result<(u64, u64)>
+where
+    A: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    B: AsyncRead + AsyncWrite + Unpin + ?Sized,
+{
+    let mut there = OneWay::Copying(Transfer::default());
+    let mut back = OneWay::Copying(Transfer::default());
+    poll_fn(|cx| {
+        // Both are polled, whatever the first says: each has its own waker to leave.
+        let sent = there.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b))?;
+        let received = back.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a))?;
+        Poll::Ready(Ok((ready!(sent), ready!(received))))
+    })
+    .await
+}
+
+#[derive(Debug)]
+enum OneWay {
+    Copying(Transfer),
+    Closing(u64),
+    Done(u64),
+}
+
+impl OneWay {
+    fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+    ) -> io::Result<Poll<u64>>
+    where
+        R: AsyncRead + ?Sized,
+        W: AsyncWrite + ?Sized,
+    {
+        loop {
+            match self {
+                OneWay::Copying(transfer) => {
+                    match transfer.poll_copy(cx, reader.as_mut(), writer.as_mut())? {
+                        Poll::Ready(total) => *self = OneWay::Closing(total),
+                        Poll::Pending => return Ok(Poll::Pending),
+                    }
+                }
+                OneWay::Closing(total) => match writer.as_mut().poll_close(cx)? {
+                    Poll::Ready(()) => *self = OneWay::Done(*total),
+                    Poll::Pending => return Ok(Poll::Pending),
+                },
+                OneWay::Done(total) => return Ok(Poll::Ready(*total)),
+            }
+        }
+    }
+}

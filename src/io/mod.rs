@@ -1,0 +1,21 @@
+//! Reading and writing without blocking.
+//!
+//! The traits are those of `futures-io`, the combinators those of `futures-lite`, so that types of
+//! the wider ecosystem fit. Ours are [`copy`] and [`copy_bidirectional`], which hold no buffer while
+//! they wait, and [`Async`], which waits for any descriptor.
+
+mod any_fd;
+mod copy;
+mod copy_bidirectional;
+pub(crate) mod lend;
+
+pub use any_fd::Async;
+pub use copy::copy;
+pub use copy_bidirectional::copy_bidirectional;
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+pub use futures_lite::io::{
+    AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufWriter, Cursor,
+    empty, repeat, sink,
+};
+pub use runtime_reactor::{Direction, Interest, Readiness};
+pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};

@@ -1,0 +1,266 @@
+//! The loop, and what it is made of.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use runtime_executor::{Executor, Handle, JoinHandle, Options, PanicPolicy, Park};
+use runtime_reactor::{Backend, Reactor, Stats};
+
+use crate::driver::Driver;
+use crate::net::resolver::BlockingResolver;
+
+/// An executor and a reactor, for one thread.
+///
+/// Most programs need no more of it than [`#[runtime::main]`](crate::main). Make one yourself to
+/// choose its [options](Builder), or to keep tasks from one [`block_on`](Runtime::block_on) to the
+/// next.
+///
+/// There can be as many as one likes, one after the other or on several threads; they share
+/// nothing. It starts no thread before the first blocking job.
+///
+/// # Dropping it
+/// Drops all tasks, on this thread, in the order in which they were spawned; then wakes whatever
+/// still waits for a socket or timer of this runtime, on whatever thread, to an error. Blocking jobs
+/// that have not begun are cancelled, and nobody waits for those that have.
+///
+/// # Examples
+/// ```
+/// use runtime::Runtime;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = Runtime::new()?;
+/// let answer = runtime.block_on(async {
+///     let task = runtime::spawn(async { 6 * 7 });
+///     task.await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runtime {
+    executor: Executor,
+    driver: Driver,
+    resolver: Rc<BlockingResolver>,
+}
+
+impl Runtime {
+    /// A runtime with the default options.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Runtime> {
+        Runtime::builder().build()
+    }
+
+    /// A runtime with options to choose.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs a future to its end, and the tasks of this runtime meanwhile. Tasks that have not
+    /// finished by then rest until the next call.
+    ///
+    /// # Panics
+    /// If the future does; if a runtime runs on this thread already; if a detached task panicked
+    /// and the [`PanicPolicy`] says so.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _entered = self.enter_alone(Location::caller());
+        let waker = self.executor.root_waker();
+        let mut root = pin!(future);
+        let mut cx = Context::from_waker(&waker);
+        waker.wake_by_ref();
+        loop {
+            let root_woken = self.executor.take_root_wake();
+            if root_woken {
+                if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
+                    return output;
+                }
+            }
+            let polled = self.executor.run_ready() + usize::from(root_woken);
+            self.driver.park(!self.executor.has_work(), polled);
+        }
+    }
+
+    /// Spawns a task. It runs during [`block_on`](Runtime::block_on). See [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.executor.spawn(future)
+    }
+
+    /// What other threads use to spawn tasks here.
+    pub fn handle(&self) -> &Handle {
+        self.executor.handle()
+    }
+
+    /// What the reactor counted: system calls, events, timers. O(1).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// runtime.block_on(async { runtime::task::yield_now().await });
+    /// assert_eq!(runtime.stats().waits, 0); // the kernel was never asked
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.driver.reactor.stats()
+    }
+
+    /// The system calls it is built on.
+    pub fn backend(&self) -> Backend {
+        self.driver.reactor.backend()
+    }
+
+    /// Makes reactor, executor and resolver those of this thread until the guards are dropped.
+    fn enter(&self) -> impl Drop + use<> {
+        Entered {
+            _executor: self.executor.enter(),
+            _reactor: self.driver.reactor.enter(),
+            _resolver: runtime_net::enter_resolver(self.resolver.clone()),
+        }
+    }
+
+    #[track_caller]
+    fn enter_alone(&self, at: &Location<'_>) -> impl Drop + use<> {
+        assert!(
+            !Executor::is_entered(),
+            "block_on was called at {at} inside a runtime, whose thread it would block: await the \
+             future instead, or spawn it"
+        );
+        self.enter()
+    }
+}
+
+struct Entered {
+    _executor: runtime_executor::Entered,
+    _reactor: runtime_reactor::Entered,
+    _resolver: runtime_net::ResolverEntered,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {}
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _entered = self.enter();
+        self.executor.close();
+        self.driver.reactor.close();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("executor", &self.executor)
+            .field("reactor", &self.driver.reactor)
+            .finish()
+    }
+}
+
+/// Options of a [`Runtime`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = runtime::Runtime::builder()
+///     .max_blocking_threads(4)
+///     .thread_keep_alive(Duration::from_secs(1))
+///     .panic_policy(runtime::PanicPolicy::ShutDown)
+///     .build()?;
+/// # drop(runtime);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "nothing is made until `build` is called"]
+pub struct Builder {
+    backend: Option<Backend>,
+    options: Options,
+}
+
+impl Builder {
+    /// The system calls to build on. Default: what the variable `RUNTIME_BACKEND` names, or the best
+    /// there is.
+    pub fn backend(mut self, backend: Backend) -> Builder {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// So many threads for blocking jobs at the most, at least 1; more jobs queue up. Default: 512.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Builder {
+        self.options.pool.max_threads = threads;
+        self
+    }
+
+    /// How long a thread for blocking jobs waits for the next one before it ends. Default: 10
+    /// seconds.
+    pub fn thread_keep_alive(mut self, keep_alive: Duration) -> Builder {
+        self.options.pool.keep_alive = keep_alive;
+        self
+    }
+
+    /// What the threads for blocking jobs are called. Default: `runtime-blocking`.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
+        self.options.pool.thread_name = name.into();
+        self
+    }
+
+    /// What becomes of the panic of a task whose handle was dropped. Default: it is reported.
+    pub fn panic_policy(mut self, policy: PanicPolicy) -> Builder {
+        self.options.panic_policy = policy;
+        self
+    }
+
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `RUNTIME_BACKEND` names no backend, `Unsupported` for one that this
+    /// platform has not, and what the system says when it has no descriptor or memory left (two
+    /// descriptors are needed).
+    pub fn build(self) -> io::Result<Runtime> {
+        let reactor = match self.backend {
+            Some(backend) => Reactor::with_backend(backend)?,
+            None => Reactor::new()?,
+        };
+        let driver = Driver::new(reactor);
+        let executor = Executor::new(driver.unparker(), self.options)?;
+        Ok(Runtime {
+            executor,
+            driver,
+            resolver: Rc::new(BlockingResolver),
+        })
+    }
+}
+
+/// Runs a future to its end on a new runtime, which is dropped after.
+///
+/// # Panics
+/// As [`Runtime::block_on`], and if no runtime can be made; [`Runtime::new`] gives that as an error.
+///
+/// # Examples
+/// ```
+/// let answer = runtime::block_on(async { 6 * 7 });
+/// assert_eq!(answer, 42);
+/// ```
+#[track_caller]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(e) => panic!("block_on cannot make a runtime: {e}"),
+    }
+}

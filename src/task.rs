@@ -1,0 +1,6 @@
+//! Tasks: what is spawned, awaited, aborted and named.
+
+pub use runtime_executor::{
+    AbortHandle, Builder, Id, JoinError, JoinHandle, JoinSet, OutsideScope, TaskLocal, id, spawn,
+    spawn_blocking, task_local, try_id, yield_now,
+};

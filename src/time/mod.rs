@@ -1,0 +1,24 @@
+//! Waiting for a point in time.
+//!
+//! Deadlines are exact to the resolution of the waiting system call: nanoseconds where the kernel
+//! has `epoll_pwait2` (Linux 5.11) or kqueue, which adds its own timer slack (50 microseconds by
+//! default on Linux, `prctl(2)` PR_SET_TIMERSLACK), or else the next millisecond. Nothing is ever
+//! early.
+//!
+//! A timer is armed when it is first polled, which takes no lock and no system call; the wait itself
+//! is given the earliest deadline.
+
+mod interval;
+mod sleep;
+mod timeout;
+
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use std::time::{Duration, Instant};
+pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
+
+/// `start + duration`, or so late that it never comes.
+fn after(start: Instant, duration: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    start.checked_add(duration).unwrap_or_else(|| start + NEVER)
+}
