@@ -1,0 +1,84 @@
+//! `io::Async`.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Direction};
+
+#[runtime::test]
+async fn a_foreign_descriptor_can_be_awaited() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (mut ours, mut theirs) = (Async::new(ours).unwrap(), Async::new(theirs).unwrap());
+    let echo = runtime::spawn(async move {
+        let mut text = [0; 5];
+        theirs.read_exact(&mut text).await.unwrap();
+        theirs.write_all(&text).await.unwrap();
+    });
+    ours.write_all(b"hello").await.unwrap();
+    let mut text = String::new();
+    ours.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "hello");
+    echo.await.unwrap();
+}
+
+#[runtime::test]
+async fn any_operation_can_be_awaited() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let (ours, theirs) = (Async::new(ours).unwrap(), Async::new(theirs).unwrap());
+    let mut buffer = [0; 8];
+    let (received, sent) = runtime::join!(
+        ours.read_with(|socket| socket.recv(&mut buffer)),
+        theirs.write_with(|socket| socket.send(b"datagram")),
+    );
+    assert_eq!((received.unwrap(), sent.unwrap()), (8, 8));
+}
+
+#[runtime::test]
+async fn readiness_is_told_until_an_attempt_finds_nothing() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Async::new(ours).unwrap();
+    let mut byte = [0];
+    let mut read = || ours.try_io(Direction::Read, |mut socket| socket.read(&mut byte));
+    assert_eq!(read().unwrap_err().kind(), ErrorKind::WouldBlock);
+    theirs.write_all(b"x").unwrap();
+    ours.readable().await.unwrap();
+    ours.readable().await.unwrap();
+    assert_eq!(read().unwrap(), 1);
+    assert_eq!(read().unwrap_err().kind(), ErrorKind::WouldBlock);
+    let limit = std::time::Duration::from_millis(1);
+    assert!(
+        runtime::time::timeout(limit, ours.readable())
+            .await
+            .is_err()
+    );
+}
+
+#[runtime::test]
+async fn regular_files_are_refused_with_a_reason() {
+    let file = File::open(env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml").unwrap();
+    let error = Async::new(file).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("regular files"), "{error}");
+}
+
+#[test]
+fn what_is_unwrapped_is_no_longer_known_to_the_reactor() {
+    let runtime = runtime::Runtime::new().unwrap();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = runtime.block_on(async {
+        let mut ours = Async::new(ours).unwrap();
+        theirs.write_all(b"x").unwrap();
+        let mut bytes = [0; 2];
+        ours.read_exact(&mut bytes[..1]).await.unwrap();
+        let limit = std::time::Duration::from_millis(1);
+        let more = ours.read(&mut bytes);
+        assert!(runtime::time::timeout(limit, more).await.is_err());
+        ours.into_inner()
+    });
+    assert_eq!(runtime.stats().removals, 1);
+    theirs.write_all(b"y").unwrap();
+    runtime.block_on(runtime::time::sleep(std::time::Duration::from_millis(1)));
+    assert_eq!(runtime.stats().stale_events, 0);
+    drop(ours);
+}

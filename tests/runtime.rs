@@ -1,0 +1,308 @@
+//! `Runtime`: what it runs, and what becomes of it all when it is dropped.
+
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use runtime::io::AsyncReadExt;
+use runtime::net::{TcpListener, TcpStream};
+use runtime::{PanicPolicy, Runtime};
+
+fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast::<&str>().expect("a panic with a text")).to_owned(),
+    }
+}
+
+#[test]
+fn tasks_need_not_be_send() {
+    let sum = Rc::new(Cell::new(0));
+    runtime::block_on(async {
+        let tasks: Vec<_> = (1..=3)
+            .map(|n| {
+                let sum = sum.clone();
+                runtime::spawn(async move {
+                    runtime::task::yield_now().await;
+                    sum.set(sum.get() + n);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    assert_eq!(sum.get(), 6);
+}
+
+#[test]
+fn tasks_rest_between_two_block_ons() {
+    let runtime = Runtime::new().unwrap();
+    let steps = Rc::new(Cell::new(0));
+    let task = {
+        let steps = steps.clone();
+        runtime.spawn(async move {
+            loop {
+                steps.set(steps.get() + 1);
+                runtime::task::yield_now().await;
+            }
+        })
+    };
+    runtime.block_on(runtime::task::yield_now());
+    let so_far = steps.get();
+    assert!(so_far > 0);
+    assert_eq!(steps.get(), so_far);
+    runtime.block_on(runtime::task::yield_now());
+    assert!(steps.get() > so_far);
+    task.abort();
+    assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn block_on_inside_a_runtime_panics_and_says_so() {
+    runtime::block_on(async {
+        let nested = catch_unwind(|| runtime::block_on(async {}));
+        let text = panic_text(nested.unwrap_err());
+        assert!(
+            text.contains("block_on was called at tests/runtime.rs"),
+            "{text}"
+        );
+        assert!(text.contains("inside a runtime"), "{text}");
+        // And the outer one is as it was.
+        runtime::spawn(async {}).await.unwrap();
+    });
+}
+
+#[test]
+fn a_panic_of_the_root_future_leaves_the_runtime_usable() {
+    let runtime = Runtime::new().unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async { panic!("root") })
+    }));
+    assert_eq!(panic_text(panicked.unwrap_err()), "root");
+    assert_eq!(runtime.block_on(async { 1 }), 1);
+}
+
+#[test]
+fn dropping_a_runtime_drops_its_tasks_here_in_the_order_of_their_spawning() {
+    struct Noted(u32, Rc<RefCell<Vec<u32>>>, thread::ThreadId);
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            assert_eq!(thread::current().id(), self.2);
+            // Destructors may use the runtime that goes away.
+            drop(runtime::spawn(async {}));
+            self.1.borrow_mut().push(self.0);
+        }
+    }
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let runtime = Runtime::new().unwrap();
+    for n in 0..4 {
+        let noted = Noted(n, order.clone(), thread::current().id());
+        runtime.spawn(async move {
+            let _noted = noted;
+            pending::<()>().await;
+        });
+    }
+    runtime.block_on(runtime::task::yield_now());
+    drop(runtime);
+    assert_eq!(*order.borrow(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn wakers_kept_after_the_runtime_is_gone_are_harmless_on_any_thread() {
+    let kept: Rc<RefCell<Vec<Waker>>> = Rc::default();
+    let runtime = Runtime::new().unwrap();
+    let task_kept = kept.clone();
+    let root = runtime.block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+    let task = runtime.spawn(async move {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        task_kept.borrow_mut().push(waker);
+        pending::<()>().await;
+    });
+    runtime.block_on(runtime::task::yield_now());
+    kept.borrow_mut().push(root);
+    drop(runtime);
+    let wakers = kept.take();
+    assert_eq!(wakers.len(), 2);
+    for waker in &wakers {
+        waker.wake_by_ref();
+    }
+    thread::spawn(move || wakers.into_iter().for_each(Waker::wake))
+        .join()
+        .unwrap();
+    assert!(runtime::block_on(task).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn two_runtimes_on_one_thread_one_after_the_other_share_nothing() {
+    let first = Runtime::new().unwrap();
+    let second = Runtime::new().unwrap();
+    let task = first.spawn(async { 1 });
+    second.block_on(runtime::task::yield_now());
+    assert!(!task.is_finished() || first.stats().waits == 0);
+    assert_eq!(first.block_on(task).unwrap(), 1);
+}
+
+#[test]
+fn a_socket_that_waited_in_a_dropped_runtime_says_so_elsewhere() {
+    let (stream, peer) = {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut byte = [0];
+            // Polled once, so that it waits here.
+            poll_fn(|cx| {
+                let read = std::pin::pin!(stream.read(&mut byte));
+                assert!(read.poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            (stream, peer)
+        })
+    };
+    let mut stream = stream;
+    let error = runtime::block_on(stream.read(&mut [0])).unwrap_err();
+    assert!(error.to_string().contains("is gone"), "{error}");
+    drop(peer);
+}
+
+#[test]
+fn a_thread_that_waits_for_a_socket_of_a_dropped_runtime_is_woken_to_an_error() {
+    let runtime = Runtime::new().unwrap();
+    let (mut stream, _peer) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut byte = [0];
+        poll_fn(|cx| {
+            assert!(std::pin::pin!(stream.read(&mut byte)).poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        (stream, peer)
+    });
+    let (waiting, is_waiting) = mpsc::channel();
+    let other = thread::spawn(move || {
+        runtime::block_on(async move {
+            let mut byte = [0];
+            let mut read = std::pin::pin!(stream.read(&mut byte));
+            let mut told = false;
+            poll_fn(move |cx| {
+                let polled = read.as_mut().poll(cx);
+                if !told {
+                    told = true;
+                    waiting.send(()).unwrap();
+                }
+                polled
+            })
+            .await
+        })
+    });
+    is_waiting.recv().unwrap();
+    drop(runtime);
+    assert!(
+        other
+            .join()
+            .unwrap()
+            .unwrap_err()
+            .to_string()
+            .contains("is gone")
+    );
+}
+
+#[test]
+fn a_handle_spawns_from_other_threads_and_ends_the_wait() {
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle().clone();
+    let (done, when_done) = mpsc::channel();
+    let other = thread::spawn(move || {
+        let task = handle.spawn(async move {
+            done.send(thread::current().id()).unwrap();
+            7
+        });
+        runtime::block_on(task).unwrap()
+    });
+    let ran_on = runtime.block_on(async move {
+        loop {
+            if let Ok(thread) = when_done.try_recv() {
+                return thread;
+            }
+            runtime::time::sleep(Duration::from_micros(100)).await;
+        }
+    });
+    assert_eq!(ran_on, thread::current().id());
+    // Its output goes there by mail, which this thread has still to send.
+    while !other.is_finished() {
+        runtime.block_on(runtime::task::yield_now());
+    }
+    assert_eq!(other.join().unwrap(), 7);
+}
+
+#[test]
+fn spawn_blocking_gives_its_output_or_its_panic() {
+    runtime::block_on(async {
+        let here = thread::current().id();
+        let there = runtime::spawn_blocking(|| thread::current().id())
+            .await
+            .unwrap();
+        assert_ne!(here, there);
+        let error = runtime::spawn_blocking(|| panic!("in the pool"))
+            .await
+            .unwrap_err();
+        assert!(error.is_panic() && error.to_string().contains("in the pool"));
+    });
+}
+
+#[test]
+fn dropping_a_runtime_does_not_wait_for_blocking_jobs() {
+    let (begin, begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let runtime = Runtime::builder().max_blocking_threads(1).build().unwrap();
+    let handle = runtime.handle();
+    let running = handle.spawn_blocking(move || {
+        begin.send(()).unwrap();
+        ended.recv().unwrap();
+        1
+    });
+    let queued = handle.spawn_blocking(|| 2);
+    begun.recv().unwrap();
+    drop(runtime); // would hang here
+    end.send(()).unwrap();
+    assert_eq!(runtime::block_on(running).unwrap(), 1);
+    assert!(runtime::block_on(queued).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn the_panic_of_a_detached_task_ends_block_on_if_the_policy_says_so() {
+    for policy in [PanicPolicy::Propagate, PanicPolicy::ShutDown] {
+        let runtime = Runtime::builder().panic_policy(policy).build().unwrap();
+        let other = runtime.spawn(pending::<()>());
+        drop(runtime.spawn(async { panic!("nobody looks") }));
+        let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(pending::<()>())));
+        assert_eq!(panic_text(ended.unwrap_err()), "nobody looks");
+        assert_eq!(
+            other.is_finished(),
+            policy == PanicPolicy::ShutDown,
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_backend_is_an_error_that_names_those_there_are() {
+    let error = "abacus".parse::<runtime::Backend>().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let text = error.to_string();
+    assert!(text.contains("abacus") && text.contains(runtime::Backend::available()[0].name()));
+}

@@ -1,0 +1,169 @@
+//! Sleeps, limits and intervals. Nothing here asserts how late a timer may be, only that none is
+//! early, and what comes before what.
+
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use runtime::Runtime;
+use runtime::time::{
+    MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
+};
+
+const TICK: Duration = Duration::from_millis(2);
+
+#[runtime::test]
+async fn a_sleep_is_never_early() {
+    for micros in [0, 1, 50, 999, 1001, 2500] {
+        let duration = Duration::from_micros(micros);
+        let start = Instant::now();
+        sleep(duration).await;
+        assert!(start.elapsed() >= duration);
+    }
+}
+
+#[runtime::test]
+async fn sleeps_end_in_the_order_of_their_deadlines() {
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let start = Instant::now();
+    let tasks: Vec<_> = [3, 1, 2]
+        .map(|n| {
+            let order = order.clone();
+            runtime::spawn(async move {
+                sleep_until(start + TICK * n).await;
+                order.borrow_mut().push(n);
+            })
+        })
+        .into();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(*order.borrow(), [1, 2, 3]);
+}
+
+#[runtime::test]
+async fn a_reset_while_it_is_awaited_counts() {
+    let start = Instant::now();
+    let mut sleep = sleep(Duration::from_secs(3600));
+    poll_fn(|cx| {
+        assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    sleep.reset(start + TICK);
+    (&mut sleep).await;
+    assert!(start.elapsed() >= TICK);
+    assert!(sleep.is_elapsed());
+    sleep.reset(start + TICK * 2);
+    sleep.await;
+    assert!(start.elapsed() >= TICK * 2);
+}
+
+#[runtime::test]
+async fn a_sleep_that_never_ends_can_be_made_and_dropped() {
+    let forever = sleep(Duration::MAX);
+    assert!(timeout(TICK, forever).await.is_err());
+}
+
+#[test]
+fn a_timeout_around_what_is_ready_arms_no_timer() {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        assert_eq!(timeout(Duration::ZERO, async { 1 }).await, Ok(1));
+        assert_eq!(timeout_at(Instant::now() - TICK, async { 2 }).await, Ok(2));
+    });
+    assert_eq!(runtime.stats().timers, 0);
+    assert_eq!(runtime.stats().waits, 0);
+}
+
+#[runtime::test]
+async fn a_timeout_gives_up_on_what_never_comes_and_says_timed_out() {
+    let start = Instant::now();
+    let elapsed = timeout(TICK, pending::<()>()).await.unwrap_err();
+    assert!(start.elapsed() >= TICK);
+    assert_eq!(
+        std::io::Error::from(elapsed).kind(),
+        std::io::ErrorKind::TimedOut
+    );
+}
+
+#[runtime::test]
+async fn a_timeout_of_a_borrowed_future_keeps_it() {
+    let mut slow = pin!(async {
+        sleep(TICK * 3).await;
+        9
+    });
+    while timeout(TICK, slow.as_mut()).await.is_err() {}
+}
+
+#[test]
+fn a_cancelled_sleep_leaves_nothing_behind() {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut sleeps: Vec<_> = (0..1000)
+            .map(|_| sleep(Duration::from_secs(3600)))
+            .collect();
+        poll_fn(|cx| {
+            for sleep in &mut sleeps {
+                assert!(Pin::new(sleep).poll(cx).is_pending());
+            }
+            Poll::Ready(())
+        })
+        .await;
+    });
+    assert_eq!(runtime.stats().timers, 0);
+}
+
+#[runtime::test]
+async fn an_interval_ticks_at_once_and_then_every_period() {
+    let start = Instant::now();
+    let mut interval = interval(TICK);
+    let first = interval.tick().await;
+    for n in 1..4 {
+        assert_eq!(interval.tick().await, first + TICK * n);
+        assert!(start.elapsed() >= TICK * n);
+    }
+}
+
+#[runtime::test]
+async fn an_interval_that_missed_ticks_bursts_or_skips() {
+    let start = Instant::now() - TICK * 3 - TICK / 2;
+    let mut burst = interval_at(start, TICK);
+    for n in 0..4 {
+        assert_eq!(burst.tick().await, start + TICK * n);
+    }
+    let mut skip = interval_at(start, TICK);
+    skip.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    assert_eq!(skip.tick().await, start);
+    let next = skip.tick().await;
+    assert!(next >= start + TICK * 4);
+    assert_eq!(
+        (next - start).as_nanos() % TICK.as_nanos(),
+        0,
+        "on the beat"
+    );
+}
+
+#[test]
+#[should_panic(expected = "period of zero")]
+fn an_interval_of_zero_is_refused() {
+    drop(interval(Duration::ZERO));
+}
+
+#[test]
+fn a_task_that_never_waits_does_not_starve_a_timer() {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let busy = runtime::spawn(async {
+            loop {
+                runtime::task::yield_now().await;
+            }
+        });
+        sleep(TICK).await; // would never end
+        busy.abort();
+    });
+    assert!(runtime.stats().timers_fired >= 1);
+}
