@@ -132,7 +132,7 @@ impl Timers {
                 break;
             }
             match truth(&self.slab, entry) {
-                Some(deadline) if deadline <= now => {
+                Some(deadline) if deadline == entry.deadline => {
                     self.heap.pop();
                     woken.push(self.slab.remove(entry.index as usize).waker);
                     fired += 1;
@@ -212,6 +212,18 @@ mod tests {
         assert_eq!(fired(&mut timers, 29), 0);
         assert_eq!(fired(&mut timers, 30), 1);
         assert!(!timers.reset(key, 40), "it has fired");
+    }
+
+    #[test]
+    fn a_postponed_timer_fires_after_those_it_was_moved_behind() {
+        let mut timers = Timers::default();
+        let (postponed, other) = (CountingWaker::new(), CountingWaker::new());
+        let key = timers.insert(10, postponed.waker());
+        timers.insert(30, other.waker());
+        timers.reset(key, 50);
+        let mut woken = WakeList::default();
+        assert_eq!(timers.fire(100, &mut woken), 2);
+        assert!(woken.iter().next().unwrap().will_wake(&other.waker()));
     }
 
     #[test]

@@ -23,6 +23,11 @@ impl WakeList {
         self.wakers.is_empty()
     }
 
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Waker> {
+        self.wakers.iter()
+    }
+
     /// Calls every waker, in the order in which they came.
     ///
     /// A waker that panics does not keep the others from being called; the first panic goes on
