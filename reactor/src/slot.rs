@@ -120,7 +120,7 @@ impl Slot {
         self.readiness = self.readiness.without(direction.claims());
     }
 
-    /// Takes the error of a registration that failed after the fact. The slot stays as it is
+    /// The error of a registration that failed after the fact. The slot stays as it is
     /// otherwise, so that whoever waits in the other direction hears of it too.
     pub(crate) fn error(&self) -> io::Result<()> {
         match self.errno {
@@ -133,7 +133,9 @@ impl Slot {
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         self.readiness |= readiness;
         if errno != 0 {
+            // There will be no event any more, in either direction.
             self.errno = errno;
+            self.wake_everyone(woken);
         }
         for direction in [Direction::Read, Direction::Write] {
             if readiness.intersects(direction.readiness()) {
