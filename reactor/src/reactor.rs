@@ -11,7 +11,7 @@ use std::{env, fmt, io};
 use crate::current::{self, Entered};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::{Key, Slots, clone_if_new};
+use crate::slot::{Key, Slot, Slots, clone_if_new};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timers::{Nanos, TimerKey, Timers};
@@ -277,8 +277,12 @@ impl Reactor {
         });
         for letter in removals.into_iter().chain(waits) {
             match letter {
-                Letter::Remove { key } => self.remove(key),
-                Letter::TimerRemove { key } => self.remove_timer(key),
+                Letter::Remove { key } => {
+                    woken.discard(self.take_slot(key).into_iter().flat_map(Slot::into_wakers));
+                }
+                Letter::TimerRemove { key } => {
+                    woken.discard(self.timers.borrow_mut().remove(key));
+                }
                 Letter::Wait {
                     key,
                     direction,
@@ -447,12 +451,14 @@ impl Reactor {
     /// Forgets a source whose descriptor is about to be closed by its only holder, or was removed
     /// from the kernel by other means.
     pub(crate) fn remove(&self, key: Key) {
-        let slot = self.slots.borrow_mut().remove(key);
-        if slot.is_some() {
-            self.selector.borrow_mut().forget(key);
-        }
         // The wakers in it are dropped here, where nothing is borrowed.
-        drop(slot);
+        drop(self.take_slot(key));
+    }
+
+    fn take_slot(&self, key: Key) -> Option<Slot> {
+        let slot = self.slots.borrow_mut().remove(key)?;
+        self.selector.borrow_mut().forget(key);
+        Some(slot)
     }
 
     /// Forgets a source whose descriptor stays open.

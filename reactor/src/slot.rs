@@ -162,6 +162,12 @@ impl Slot {
         }
     }
 
+    /// All that waits, not to be woken any more.
+    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        let others = self.others.into_iter().map(|(_, waker)| waker);
+        self.wakers.into_iter().flatten().chain(others)
+    }
+
     /// Whether `waker` stands in the queue of `direction` already.
     pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
         let last = &self.wakers[direction.index()];

@@ -8,6 +8,8 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub(crate) struct WakeList {
     wakers: Vec<Waker>,
+    /// Not to be woken, only dropped: that, too, is other people's code.
+    discarded: Vec<Waker>,
 }
 
 impl WakeList {
@@ -19,6 +21,12 @@ impl WakeList {
         self.wakers.extend(wakers);
     }
 
+    /// Puts off dropping `wakers` until the others are called.
+    pub(crate) fn discard(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.discarded.extend(wakers);
+    }
+
+    /// Whether nobody is to be woken.
     pub(crate) fn is_empty(&self) -> bool {
         self.wakers.is_empty()
     }
@@ -34,11 +42,17 @@ impl WakeList {
     /// after the last of them.
     pub(crate) fn wake_all(&mut self) {
         let mut panic = None;
-        for waker in self.wakers.drain(..) {
-            // Costs nothing where nobody panics.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Costs nothing where nobody panics.
+        let mut call = |waker: Waker, f: fn(Waker)| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(waker))) {
                 panic.get_or_insert(payload);
             }
+        };
+        for waker in self.wakers.drain(..) {
+            call(waker, Waker::wake);
+        }
+        for waker in self.discarded.drain(..) {
+            call(waker, drop);
         }
         if let Some(payload) = panic {
             resume_unwind(payload);
