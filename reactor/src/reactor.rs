@@ -294,7 +294,7 @@ impl Reactor {
                         continue;
                     };
                     slot.clear(direction);
-                    slot.push_waiter(direction, waker, woken);
+                    slot.push_waiter(direction, waker, self.turn.get(), woken);
                     self.mailbox.counters.renewals.add(1);
                     let mut selector = self.selector.borrow_mut();
                     selector.arm(key, direction);
@@ -410,7 +410,7 @@ impl Reactor {
         {
             let mut slots = self.slots.borrow_mut();
             if let Some(slot) = slots.get(key) {
-                slot.push_waiter(direction, waker, &mut woken);
+                slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
                 self.selector.borrow_mut().arm(key, direction);
             }
         }

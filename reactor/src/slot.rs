@@ -58,11 +58,18 @@ pub(crate) struct Slot {
     /// Those who waited before the last one and have another waker. Rarely anybody: two tasks that
     /// share a source, in one direction.
     others: Vec<(Direction, Waker)>,
+    /// How many of those there may be before they are all woken to queue up anew, which bounds what
+    /// wakers nobody needs any more can pile up to.
+    room: u32,
+    /// The turn in which there was no more room.
+    overflowed: u32,
 }
 
-/// As many tasks may share a direction of a source before they are all woken to queue up anew,
-/// which bounds what wakers nobody needs any more can pile up to.
-const MOST_OTHERS: usize = 64;
+/// Room for the others at first.
+const FIRST_ROOM: u32 = 64;
+
+/// Whoever was woken for lack of room, and still waits, is back within so many turns.
+const TURNS_TO_COME_BACK: u32 = 16;
 
 impl Slots {
     /// Makes a slot in which everything but `blocked` counts as ready.
@@ -81,6 +88,8 @@ impl Slots {
             errno: 0,
             wakers: [None, None],
             others: Vec::new(),
+            room: FIRST_ROOM,
+            overflowed: 0,
         });
         Ok(Key::new(index, self.generation))
     }
@@ -179,10 +188,22 @@ impl Slot {
     }
 
     /// Puts `waker` into the queue of `direction`. If the queue has become too long, everybody who
-    /// stood in it before is handed to `woken`: they look again and, if need be, come back.
-    pub(crate) fn push_waiter(&mut self, direction: Direction, waker: Waker, woken: &mut WakeList) {
-        if self.others.len() == MOST_OTHERS {
-            self.wake(direction, woken);
+    /// stood in it before is handed to `woken`: they look again and, if need be, come back. When
+    /// they fill it again at once it is not forgotten wakers but a crowd, which gets more room:
+    /// otherwise they would go on waking each other.
+    pub(crate) fn push_waiter(
+        &mut self,
+        direction: Direction,
+        waker: Waker,
+        turn: u32,
+        woken: &mut WakeList,
+    ) {
+        if self.others.len() >= self.room as usize {
+            if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {
+                self.room = self.room.saturating_mul(2);
+            }
+            self.overflowed = turn;
+            self.wake_everyone(woken);
         }
         if let Some(before) = self.wakers[direction.index()].replace(waker) {
             self.others.push((direction, before));
@@ -238,9 +259,9 @@ mod tests {
             CountingWaker::new(),
         );
         let mut woken = WakeList::default();
-        slot.push_waiter(Direction::Read, first.waker(), &mut woken);
-        slot.push_waiter(Direction::Read, second.waker(), &mut woken);
-        slot.push_waiter(Direction::Write, writer.waker(), &mut woken);
+        slot.push_waiter(Direction::Read, first.waker(), 1, &mut woken);
+        slot.push_waiter(Direction::Read, second.waker(), 1, &mut woken);
+        slot.push_waiter(Direction::Write, writer.waker(), 1, &mut woken);
         assert!(slot.has_waiter(Direction::Read, &first.waker()));
         assert!(!slot.has_waiter(Direction::Write, &first.waker()));
         slot.deliver(Readiness::READABLE, 0, &mut woken);
@@ -255,10 +276,10 @@ mod tests {
         let slot = slots.get(key).unwrap();
         let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
         let mut woken = WakeList::default();
-        for waker in &wakers {
-            slot.push_waiter(Direction::Read, waker.waker(), &mut woken);
+        for (turn, waker) in (100..).zip(&wakers) {
+            slot.push_waiter(Direction::Read, waker.waker(), turn, &mut woken);
         }
-        assert!(slot.others.len() <= MOST_OTHERS);
+        assert!(slot.others.len() <= FIRST_ROOM as usize);
         slot.wake_everyone(&mut woken);
         woken.wake_all();
         assert!(
