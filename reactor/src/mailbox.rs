@@ -19,6 +19,7 @@
 //! looks into the box. Either the sender's swap comes after the owner's step to ASLEEP, and rings,
 //! or before, and the owner does not block. Nothing is lost (checked with loom, below).
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
@@ -57,7 +58,7 @@ pub(crate) struct Mailbox {
     pub(crate) number: u32,
     letters: Letters<Letter>,
     sleep: SleepFlag,
-    pub(crate) bell: Arc<dyn Doorbell>,
+    bell: Arc<dyn Doorbell>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -107,6 +108,16 @@ impl Mailbox {
                 "the doorbell of a live reactor rings: {rung:?}"
             );
         }
+    }
+
+    /// Makes the kernel forget a descriptor that may stay open, while it is open.
+    pub(crate) fn remove(&self, fd: RawFd) {
+        self.count_removal();
+        self.bell.remove(fd);
+    }
+
+    pub(crate) fn count_removal(&self) {
+        self.counters.removals.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn take(&self) -> Vec<Letter> {

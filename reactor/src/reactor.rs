@@ -465,7 +465,7 @@ impl Reactor {
     pub(crate) fn remove_open(&self, key: Key, fd: RawFd) {
         let slot = self.slots.borrow_mut().remove(key);
         if slot.is_some() {
-            self.mailbox.counters.removals.add(1);
+            self.mailbox.count_removal();
             // The only error is that the kernel does not know the descriptor, which is what we want.
             let _ = self.selector.borrow_mut().remove(fd, key);
         }

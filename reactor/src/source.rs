@@ -395,7 +395,7 @@ impl Drop for Registration {
                     return;
                 };
                 if !sole_owner {
-                    mailbox.bell.remove(fd);
+                    mailbox.remove(fd);
                 }
                 // Posted before the descriptor is closed, so that the reactor never takes another
                 // one of the same number for it. If the reactor is gone, so is the slot.

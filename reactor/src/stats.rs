@@ -33,13 +33,14 @@ pub struct Stats {
     pub timers: u64,
 }
 
-/// The live counters. The reactor's thread writes (all but `notifications`), any thread reads.
+/// The live counters. The reactor's thread writes, any thread reads; `removals` and
+/// `notifications` are written by any thread too.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) waits: Counter,
     pub(crate) registrations: Counter,
     pub(crate) renewals: Counter,
-    pub(crate) removals: Counter,
+    pub(crate) removals: AtomicU64,
     pub(crate) notifications: AtomicU64,
     pub(crate) events: Counter,
     pub(crate) stale_events: Counter,
@@ -74,7 +75,7 @@ impl Counters {
             waits: self.waits.get(),
             registrations: self.registrations.get(),
             renewals: self.renewals.get(),
-            removals: self.removals.get(),
+            removals: self.removals.load(Ordering::Relaxed),
             notifications: self.notifications.load(Ordering::Relaxed),
             events: self.events.get(),
             stale_events: self.stale_events.get(),
