@@ -122,6 +122,7 @@ impl Reactor {
 
     /// What it counted so far. O(1).
     pub fn stats(&self) -> Stats {
+        self.count_what_is_there();
         self.mailbox.counters.read()
     }
 
@@ -555,7 +556,7 @@ impl Notifier {
         self.mailbox.notify();
     }
 
-    /// What the reactor counted so far. O(1).
+    /// What the reactor counted so far; `sources` and `timers` are those of its last turn. O(1).
     pub fn stats(&self) -> Stats {
         self.mailbox.counters.read()
     }
