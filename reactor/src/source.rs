@@ -14,6 +14,7 @@ use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
 use crate::reactor::Reactor;
 use crate::slot::Key;
+use crate::sys;
 
 /// A source completes at most this many operations in one turn of the reactor; then its task lets
 /// others go first. It keeps a peer that sends without end from starving its neighbours.
@@ -278,7 +279,13 @@ impl<T: AsFd> Source<T> {
         match registration.local(&here) {
             Some((reactor, home)) => reactor.poll_ready(home.key, direction.interest(), cx),
             None => {
+                let begun = registration.home.get().is_some();
                 registration.wait(&self.io, &here, direction, cx)?;
+                // Its event is known on another thread only, so the kernel is asked here: after
+                // the letter was sent, so that an end in between is told.
+                if begun && sys::is_ready(self.io.as_fd(), direction)? {
+                    return Poll::Ready(Ok(direction.readiness()));
+                }
                 Poll::Pending
             }
         }

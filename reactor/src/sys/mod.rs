@@ -214,6 +214,21 @@ pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; read them with \
      spawn_blocking";
 
+/// Whether an operation of `direction` would find something at this moment: poll(2), not waiting.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    let events = match direction {
+        Direction::Read => libc::POLLIN,
+        Direction::Write => libc::POLLOUT,
+    };
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
+    // SAFETY: the kernel reads and writes the one pollfd that it is given, and keeps no pointer.
+    Ok(cvt(unsafe { libc::poll(&mut asked, 1, 0) })? > 0)
+}
+
 /// Makes a descriptor non-blocking, for sources that wrap what others opened.
 ///
 /// # Errors
