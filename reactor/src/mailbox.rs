@@ -100,14 +100,26 @@ impl Mailbox {
     /// Ends the current wait, or keeps the next one from blocking.
     pub(crate) fn notify(&self) {
         if self.sleep.notify() {
-            self.counters.notifications.fetch_add(1, Ordering::Relaxed);
-            // It fails only when the descriptor is not what we made it, and who could be told?
-            let rung = self.bell.ring();
-            debug_assert!(
-                rung.is_ok(),
-                "the doorbell of a live reactor rings: {rung:?}"
-            );
+            self.ring();
         }
+    }
+
+    /// Goes to sleep without blocking, for an owner whose descriptor is watched by somebody else's
+    /// loop: a notification rings, and so shows in it. One that came already is rung here.
+    pub(crate) fn doze(&self) {
+        if !self.try_sleep() {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        self.counters.notifications.fetch_add(1, Ordering::Relaxed);
+        // It fails only when the descriptor is not what we made it, and who could be told?
+        let rung = self.bell.ring();
+        debug_assert!(
+            rung.is_ok(),
+            "the doorbell of a live reactor rings: {rung:?}"
+        );
     }
 
     /// Makes the kernel forget a descriptor that may stay open, while it is open.

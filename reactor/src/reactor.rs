@@ -58,6 +58,8 @@ pub struct Reactor {
     /// Set by a source that used up its quota, cleared by the turn that gives it a new one.
     turn_wanted: Cell<bool>,
     closed: Cell<bool>,
+    /// Whether somebody else's loop watches our descriptor between turns.
+    watched: Cell<bool>,
     /// Whether the kernel tells each change once, without being asked again.
     is_edge: bool,
 }
@@ -107,6 +109,7 @@ impl Reactor {
             turn: Cell::new(0),
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
+            watched: Cell::new(false),
         }
     }
 
@@ -155,7 +158,10 @@ impl Reactor {
     /// # Platform notes
     /// macOS cannot `poll(2)` a kqueue; use `select(2)` or another kqueue.
     pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
-        self.selector.borrow().as_fd().try_clone_to_owned()
+        let fd = self.selector.borrow().as_fd().try_clone_to_owned()?;
+        self.watched.set(true);
+        self.mailbox.doze();
+        Ok(fd)
     }
 
     /// Waits at most `limit` for something to happen (`None`: for as long as it takes; zero: not at
@@ -177,6 +183,9 @@ impl Reactor {
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
         self.turn.set(self.turn.get().wrapping_add(1));
         self.turn_wanted.set(false);
+        if self.watched.get() {
+            self.mailbox.wake_up();
+        }
         let mut woken = self.woken.take();
         self.read_mail(&mut woken);
         let limit = if woken.is_empty() {
@@ -187,6 +196,9 @@ impl Reactor {
         let waited = self.wait(limit, &mut woken);
         self.fire_timers(&mut woken);
         self.count_what_is_there();
+        if self.watched.get() {
+            self.mailbox.doze();
+        }
         // Nothing is borrowed from here on: wakers are other people's code.
         woken.wake_all();
         self.woken.replace(woken);
