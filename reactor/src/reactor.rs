@@ -420,12 +420,13 @@ impl Reactor {
             return;
         };
         let mut woken = WakeList::default();
-        {
-            let mut slots = self.slots.borrow_mut();
-            if let Some(slot) = slots.get(key) {
+        match self.slots.borrow_mut().get(key) {
+            Some(slot) if !slot.readiness().intersects(direction.claims()) => {
                 slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
                 self.selector.borrow_mut().arm(key, direction);
             }
+            // Cloning the waker was other people's code, and turned or closed the reactor.
+            _ => woken.push(waker),
         }
         woken.wake_all();
     }
@@ -486,10 +487,10 @@ impl Reactor {
     }
 
     pub(crate) fn insert_timer(&self, deadline: Instant, cx: &Context<'_>) -> io::Result<TimerKey> {
+        let waker = cx.waker().clone();
         if self.closed.get() {
             return Err(current::gone("this timer"));
         }
-        let waker = cx.waker().clone();
         Ok(self.timers.borrow_mut().insert(self.nanos(deadline), waker))
     }
 
@@ -504,13 +505,17 @@ impl Reactor {
             None if self.closed.get() => return Poll::Ready(Err(current::gone("this timer"))),
             None => return Poll::Ready(Ok(())),
         };
-        let mut before = None;
-        if let Some(waker) = clone_if_new(known, cx) {
-            if let Some(place) = self.timers.borrow_mut().waker(key) {
-                before = Some(std::mem::replace(place, waker));
-            }
+        let Some(waker) = clone_if_new(known, cx) else {
+            return Poll::Pending;
+        };
+        let (unneeded, has_fired) = match self.timers.borrow_mut().waker(key) {
+            Some(place) => (std::mem::replace(place, waker), false),
+            None => (waker, true),
+        };
+        if has_fired {
+            // Cloning the waker was other people's code, and turned or closed the reactor.
+            unneeded.wake();
         }
-        drop(before);
         Poll::Pending
     }
 
