@@ -24,6 +24,8 @@ mod sync;
     reason = "system calls; every block says what it owes to whom"
 )]
 mod sys;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod timer;
 mod timers;
 mod wake_list;

@@ -1,0 +1,177 @@
+//! The reactor against a selector that the test plays: what it asks of the kernel, and what it
+//! makes of the answers. No test here waits for anything.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::current::Entered;
+use crate::interest::{Direction, Readiness};
+use crate::reactor::Reactor;
+use crate::slot::Key;
+use crate::source::Source;
+use crate::sys::Event;
+use crate::sys::scripted::{Call, Script};
+
+mod closing;
+mod foreign_code;
+mod mail;
+mod quota;
+mod timing;
+mod turning;
+mod waiting;
+
+/// A reactor on a scripted selector, entered on this thread.
+struct Stage {
+    script: Script,
+    reactor: Rc<Reactor>,
+    _entered: Entered,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        Stage::on(Script::default())
+    }
+
+    /// A stage whose selector has levels instead of edges.
+    fn with_levels() -> Stage {
+        Stage::on(Script {
+            level: true,
+            ..Script::default()
+        })
+    }
+
+    fn on(script: Script) -> Stage {
+        let reactor = Rc::new(Reactor::with_selector(script.selector()));
+        let entered = reactor.enter();
+        Stage {
+            script,
+            reactor,
+            _entered: entered,
+        }
+    }
+
+    /// A source that waits for reading already, and its key.
+    fn waiting_source(&self, waker: &Waker) -> (Source<File>, Key) {
+        let source = Source::new(null());
+        assert!(poll(&source, Direction::Read, waker, blocked).is_pending());
+        let key = self.script.last_added();
+        (source, key)
+    }
+
+    /// One turn that blocks as far as the reactor lets it, in which the kernel says `events`.
+    fn turn_with(&self, events: &[Event]) {
+        self.script.tell(events.to_vec());
+        self.reactor.turn(None).unwrap();
+    }
+
+    /// The limits of the waits since the calls were taken last.
+    fn limits(&self) -> Vec<Option<std::time::Duration>> {
+        let calls = self.script.take_calls().into_iter();
+        calls
+            .filter_map(|call| match call {
+                Call::Wait(limit) => Some(limit),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// A descriptor to name; nothing is ever done with it.
+fn null() -> File {
+    File::open("/dev/null").unwrap()
+}
+
+fn event(key: Key, readiness: Readiness) -> Event {
+    Event {
+        key,
+        readiness,
+        errno: 0,
+    }
+}
+
+/// An operation that finds nothing.
+fn blocked<T>(_: &T) -> io::Result<usize> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// An operation that finds one byte.
+fn one<T>(_: &T) -> io::Result<usize> {
+    Ok(1)
+}
+
+/// An operation that must not be tried.
+fn untried<T>(_: &T) -> io::Result<usize> {
+    panic!("it was known that there is nothing")
+}
+
+fn poll<T: AsFd>(
+    source: &Source<T>,
+    direction: Direction,
+    waker: &Waker,
+    op: impl FnMut(&T) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    source.poll_io(direction, &mut Context::from_waker(waker), op)
+}
+
+fn error<R: std::fmt::Debug>(poll: Poll<io::Result<R>>) -> io::Error {
+    match poll {
+        Poll::Ready(Err(e)) => e,
+        other => panic!("not an error: {other:?}"),
+    }
+}
+
+thread_local! {
+    static ACTIONS: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Runs the next action of its thread, of which [`then`] has lined up some, when it is woken or,
+/// if that never happened, dropped.
+#[derive(Default)]
+struct Acting {
+    when_dropped: bool,
+}
+
+/// Lines up what an [`Acting`] waker does.
+fn then(action: impl FnOnce() + 'static) {
+    ACTIONS.with(|actions| actions.borrow_mut().push_back(Box::new(action)));
+}
+
+fn act() {
+    let action = ACTIONS.with(|actions| actions.borrow_mut().pop_front());
+    action.expect("an action is lined up")();
+}
+
+/// How many actions were not run yet.
+fn actions_left() -> usize {
+    ACTIONS.with(|actions| actions.borrow().len())
+}
+
+impl Wake for Acting {
+    fn wake(self: Arc<Self>) {
+        if !self.when_dropped {
+            act();
+        }
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        if self.when_dropped {
+            act();
+        }
+    }
+}
+
+fn acts_when_woken() -> Waker {
+    Arc::new(Acting::default()).into()
+}
+
+fn acts_when_dropped() -> Waker {
+    Arc::new(Acting { when_dropped: true }).into()
+}

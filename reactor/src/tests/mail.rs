@@ -1,0 +1,245 @@
+//! What other threads do to a reactor, one thread at a time: each test joins the others before it
+//! turns, so the order of letters is known.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use super::{Stage, blocked, event, null, one, poll, untried};
+use crate::interest::{Direction, Interest, Readiness};
+use crate::slot::Key;
+use crate::source::Source;
+use crate::sys::scripted::Call;
+use crate::wake_list::tests::CountingWaker;
+
+use Direction::{Read, Write};
+
+/// Runs `f` on another thread, which no reactor drives, to its end.
+fn elsewhere<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|s| s.spawn(f).join().unwrap())
+}
+
+/// A source that belongs to the stage already.
+fn settled(stage: &Stage) -> (Source<File>, Key, RawFd) {
+    let (source, key) = stage.waiting_source(Waker::noop());
+    stage.script.take_calls();
+    let fd = source.get_ref().as_raw_fd();
+    (source, key, fd)
+}
+
+#[test]
+fn a_wait_by_mail_asks_the_kernel_anew() {
+    let stage = Stage::new();
+    let (source, key, fd) = settled(&stage);
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    let waker = CountingWaker::new();
+    elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
+    stage.script.take_calls();
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(
+        stage.script.take_calls(),
+        [
+            Call::Arm(key, Read),
+            Call::Renew(fd, key),
+            Call::Wait(Some(Duration::ZERO))
+        ]
+    );
+    assert_eq!(waker.count(), 0, "what was known before counts for nothing");
+    assert!(poll(&source, Read, Waker::noop(), untried).is_pending());
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+    assert_eq!(stage.reactor.stats().renewals, 1);
+    assert_eq!(stage.script.bell.rings.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn elsewhere_an_operation_is_simply_tried() {
+    let stage = Stage::new();
+    let (source, ..) = settled(&stage);
+    elsewhere(|| {
+        assert!(poll(&source, Read, Waker::noop(), one).is_ready());
+        assert!(source.try_io(Read, one).is_ok());
+    });
+    assert_eq!(stage.script.take_calls(), []);
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.limits(), [None], "there was no mail");
+}
+
+#[test]
+fn mail_keeps_the_turn_from_blocking() {
+    let stage = Stage::new();
+    let (source, ..) = settled(&stage);
+    let (second, ..) = settled(&stage);
+    elsewhere(|| drop(source));
+    stage.reactor.turn(None).unwrap();
+    elsewhere(|| assert!(poll(&second, Write, Waker::noop(), blocked).is_pending()));
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.limits(), [Some(Duration::ZERO); 2]);
+}
+
+#[test]
+fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
+    let stage = Stage::new();
+    let (source, key, fd) = settled(&stage);
+    let answer = move || {
+        elsewhere(|| assert!(poll(&source, Read, Waker::noop(), blocked).is_pending()));
+        std::mem::forget(source);
+        Ok(Vec::new())
+    };
+    stage
+        .script
+        .answers
+        .borrow_mut()
+        .push_back(Box::new(answer));
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.script.bell.rings.load(Ordering::SeqCst), 1);
+    stage.script.take_calls();
+    stage.reactor.turn(None).unwrap();
+    let calls = stage.script.take_calls();
+    assert_eq!(calls[..2], [Call::Arm(key, Read), Call::Renew(fd, key)]);
+}
+
+#[test]
+fn a_source_removed_in_the_same_batch_is_not_renewed() {
+    let stage = Stage::new();
+    let (source, key, _) = settled(&stage);
+    let waker = CountingWaker::new();
+    elsewhere(|| {
+        assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
+        drop(source);
+    });
+    stage.reactor.turn(None).unwrap();
+    let calls = stage.script.take_calls();
+    assert!(
+        !calls.iter().any(|call| matches!(call, Call::Renew(..))),
+        "{calls:?}"
+    );
+    assert!(calls.contains(&Call::Forget(key)));
+    assert_eq!(waker.count(), 1, "who waits for what is gone is woken");
+    assert_eq!(stage.reactor.stats().sources, 0);
+}
+
+#[test]
+fn a_source_dropped_elsewhere_is_removed_by_that_thread_if_it_may_stay_open() {
+    for (sole_owner, calls) in [(true, 0), (false, 1)] {
+        let stage = Stage::new();
+        let source = Source::new(null());
+        let source = if sole_owner {
+            source.sole_owner()
+        } else {
+            source
+        };
+        assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+        elsewhere(|| drop(source));
+        assert_eq!(stage.script.bell.removals.load(Ordering::SeqCst), calls);
+        stage.reactor.turn(None).unwrap();
+        let stats = stage.reactor.stats();
+        assert_eq!((stats.sources, stats.removals), (0, calls as u64));
+    }
+}
+
+#[test]
+fn a_source_taken_apart_elsewhere_is_removed_although_it_was_its_only_holder() {
+    let stage = Stage::new();
+    let source = Source::new(null()).sole_owner();
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    let _open = elsewhere(|| source.into_inner());
+    assert_eq!(stage.script.bell.removals.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn local_and_foreign_waiters_are_both_woken() {
+    let stage = Stage::new();
+    let (local, foreign) = (CountingWaker::new(), CountingWaker::new());
+    let (source, key) = stage.waiting_source(&local.waker());
+    elsewhere(|| assert!(poll(&source, Read, &foreign.waker(), blocked).is_pending()));
+    stage.reactor.turn(None).unwrap();
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!((local.count(), foreign.count()), (1, 1));
+}
+
+#[test]
+fn ready_by_mail_is_answered_by_being_polled_again() {
+    let stage = Stage::new();
+    let (source, key, _) = settled(&stage);
+    let waker = CountingWaker::new();
+    let mut ready = pin!(source.ready(Interest::READABLE));
+    elsewhere(|| {
+        let clone = waker.waker();
+        let polled = ready.as_mut().poll(&mut Context::from_waker(&clone));
+        assert!(polled.is_pending());
+    });
+    stage.reactor.turn(None).unwrap();
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+    elsewhere(|| {
+        let polled = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(r)) if r.is_readable()));
+    });
+}
+
+#[test]
+fn two_reactors_on_one_thread_reach_each_other_by_mail() {
+    let first = Stage::new();
+    let (source, key, fd) = settled(&first);
+    let waker = CountingWaker::new();
+    {
+        let _second = Stage::new();
+        assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
+    }
+    first.reactor.turn(None).unwrap();
+    assert!(first.script.take_calls().contains(&Call::Renew(fd, key)));
+    first.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+    {
+        let second = Stage::new();
+        drop(source);
+        assert_eq!(second.script.take_calls(), []);
+    }
+    first.reactor.turn(None).unwrap();
+    assert_eq!(first.reactor.stats().sources, 0);
+}
+
+#[test]
+fn what_was_begun_and_moved_away_ends_when_the_kernel_says_so() {
+    let stage = Stage::new();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let source = Source::new(ours);
+    let begun = |waker: &Waker| source.poll_begun(Read, &mut Context::from_waker(waker));
+    assert!(begun(Waker::noop()).is_pending());
+    let key = stage.script.last_added();
+    let waker = CountingWaker::new();
+    for _ in 0..2 {
+        elsewhere(|| assert!(begun(&waker.waker()).is_pending()));
+    }
+    stage.reactor.turn(None).unwrap();
+    (&theirs).write_all(b"x").unwrap();
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert!(waker.count() > 0);
+    elsewhere(|| assert!(begun(Waker::noop()).is_ready()));
+}
+
+#[test]
+fn two_threads_that_settle_one_source_leave_one_registration() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    // Inside the operation another thread comes first, with a reactor of its own.
+    let polled = poll(&source, Read, Waker::noop(), |_: &File| {
+        elsewhere(|| {
+            let other = Stage::new();
+            assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+            assert_eq!(other.reactor.stats().registrations, 1);
+        });
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+    // The other reactor is gone with its thread, and ours was never asked.
+    assert!(matches!(polled, Poll::Ready(Err(_))));
+    assert_eq!(stage.reactor.stats().registrations, 0);
+}

@@ -1,0 +1,62 @@
+//! How much one source may do before its neighbours have their turn.
+
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::{Stage, blocked, null, one, poll, untried};
+use crate::interest::Direction;
+use crate::source::Source;
+use crate::wake_list::tests::CountingWaker;
+
+/// Reads until the source lets others go first.
+fn greedy<T: std::os::fd::AsFd>(source: &Source<T>, waker: &Waker) -> usize {
+    (0..1000)
+        .take_while(|_| poll(source, Direction::Read, waker, one).is_ready())
+        .count()
+}
+
+#[test]
+fn a_source_completes_128_operations_a_turn() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let waker = CountingWaker::new();
+    for turn in 1..=3 {
+        assert!(!stage.reactor.wants_turn());
+        assert_eq!(greedy(&source, &waker.waker()), 128);
+        assert!(stage.reactor.wants_turn());
+        assert_eq!(waker.count(), turn, "its task queues up again by itself");
+        stage.reactor.turn(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+#[test]
+fn both_directions_share_the_quota_and_neighbours_do_not() {
+    let _stage = Stage::new();
+    let (source, neighbour) = (Source::new(null()), Source::new(null()));
+    for _ in 0..100 {
+        assert!(poll(&source, Direction::Write, Waker::noop(), one).is_ready());
+    }
+    assert_eq!(greedy(&source, Waker::noop()), 28);
+    assert!(poll(&source, Direction::Write, Waker::noop(), untried).is_pending());
+    assert_eq!(greedy(&neighbour, Waker::noop()), 128);
+}
+
+#[test]
+fn finding_nothing_uses_up_nothing() {
+    let stage = Stage::new();
+    let (source, key) = stage.waiting_source(Waker::noop());
+    for _ in 0..300 {
+        assert!(poll(&source, Direction::Read, Waker::noop(), untried).is_pending());
+        let blocks = poll(&source, Direction::Write, Waker::noop(), blocked);
+        assert!(matches!(blocks, Poll::Pending));
+    }
+    assert!(!stage.reactor.wants_turn());
+    stage.turn_with(&[super::event(key, crate::Readiness::READABLE)]);
+    assert_eq!(greedy(&source, Waker::noop()), 128);
+}
+
+#[test]
+fn a_source_outside_every_runtime_has_no_quota() {
+    let source = Source::new(null());
+    assert_eq!(greedy(&source, Waker::noop()), 1000);
+}

@@ -1,0 +1,178 @@
+//! How long a turn blocks, and who rings.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::{Stage, blocked, event, poll};
+use crate::interest::{Direction, Readiness};
+use crate::wake_list::tests::CountingWaker;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn rings(stage: &Stage) -> usize {
+    stage.script.bell.rings.load(Ordering::SeqCst)
+}
+
+#[test]
+fn the_limit_is_what_was_asked_but_at_most_an_hour() {
+    let stage = Stage::new();
+    let ns = Some(Duration::from_nanos(1));
+    for (asked, passed) in [
+        (Some(Duration::ZERO), Some(Duration::ZERO)),
+        (ns, ns),
+        (Some(HOUR), Some(HOUR)),
+        (Some(Duration::MAX), Some(HOUR)),
+        (None, None),
+    ] {
+        stage.reactor.turn(asked).unwrap();
+        assert_eq!(stage.limits(), [passed]);
+    }
+}
+
+#[test]
+fn a_notification_while_awake_keeps_the_next_turn_from_blocking() {
+    let stage = Stage::new();
+    let notifier = stage.reactor.notifier();
+    notifier.notify();
+    notifier.notify();
+    stage.reactor.turn(None).unwrap();
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.limits(), [Some(Duration::ZERO), None]);
+    assert_eq!(rings(&stage), 0, "nobody slept");
+    assert_eq!(stage.reactor.stats().notifications, 0);
+}
+
+#[test]
+fn a_turn_that_does_not_block_does_not_use_up_a_notification() {
+    let stage = Stage::new();
+    stage.reactor.notifier().notify();
+    stage.reactor.turn(Some(Duration::ZERO)).unwrap();
+    stage.reactor.turn(Some(HOUR)).unwrap();
+    assert_eq!(stage.limits()[1], Some(Duration::ZERO));
+    assert_eq!(rings(&stage), 0);
+}
+
+#[test]
+fn a_sleep_is_rung_at_most_once() {
+    let stage = Stage::new();
+    for sleep in 1..=3 {
+        let notifier = stage.reactor.notifier();
+        let answer = move || {
+            for _ in 0..5 {
+                notifier.notify();
+            }
+            Ok(Vec::new())
+        };
+        stage
+            .script
+            .answers
+            .borrow_mut()
+            .push_back(Box::new(answer));
+        stage.reactor.turn(None).unwrap();
+        assert_eq!(rings(&stage), sleep);
+        assert_eq!(stage.reactor.stats().notifications, sleep as u64);
+    }
+    assert_eq!(stage.limits(), [None; 3], "that was their notification");
+    assert_eq!(
+        stage.reactor.stats().spurious_wakes,
+        0,
+        "a notification is a reason"
+    );
+}
+
+#[test]
+fn nobody_rings_during_a_wait_that_does_not_block() {
+    let stage = Stage::new();
+    let notifier = stage.reactor.notifier();
+    let answer = move || {
+        notifier.notify();
+        Ok(Vec::new())
+    };
+    stage
+        .script
+        .answers
+        .borrow_mut()
+        .push_back(Box::new(answer));
+    stage.reactor.turn(Some(Duration::ZERO)).unwrap();
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(rings(&stage), 0);
+    assert_eq!(
+        stage.limits()[1],
+        Some(Duration::ZERO),
+        "and nothing is lost"
+    );
+}
+
+#[test]
+fn for_a_loop_of_someone_else_every_notification_between_turns_rings() {
+    let stage = Stage::new();
+    let notifier = stage.reactor.notifier();
+    notifier.notify();
+    let _fd = stage.reactor.try_clone_fd().unwrap();
+    assert_eq!(rings(&stage), 1, "one that came before");
+    for turn in 2..5 {
+        stage.reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(rings(&stage), turn - 1);
+        notifier.notify();
+        notifier.notify();
+        assert_eq!(rings(&stage), turn, "they coalesce here too");
+    }
+}
+
+#[test]
+fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
+    let stage = Stage::new();
+    let _fd = stage.reactor.try_clone_fd().unwrap();
+    let notifier = stage.reactor.notifier();
+    let answer = move || {
+        notifier.notify();
+        Ok(Vec::new())
+    };
+    stage
+        .script
+        .answers
+        .borrow_mut()
+        .push_back(Box::new(answer));
+    stage.reactor.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(rings(&stage), 1);
+}
+
+#[test]
+fn a_failing_wait_is_told_and_leaves_the_reactor_usable() {
+    let stage = Stage::new();
+    let waker = CountingWaker::new();
+    let (_source, key) = stage.waiting_source(&waker.waker());
+    let fails = || Err(io::Error::from_raw_os_error(libc::EBADF));
+    stage.script.answers.borrow_mut().push_back(Box::new(fails));
+    let told = stage.reactor.turn(None).unwrap_err();
+    assert_eq!(told.raw_os_error(), Some(libc::EBADF));
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+    assert_eq!(
+        stage.limits(),
+        [None, None],
+        "the flag of the failed sleep was put back"
+    );
+}
+
+#[test]
+fn one_batch_wakes_in_the_order_of_its_events() {
+    let stage = Stage::new();
+    let wakers = [const { None::<CountingWaker> }; 5].map(|_| CountingWaker::new());
+    let (sources, keys): (Vec<_>, Vec<_>) = wakers
+        .iter()
+        .map(|waker| stage.waiting_source(&waker.waker()))
+        .unzip();
+    let events: Vec<_> = keys
+        .iter()
+        .map(|&key| event(key, Readiness::READABLE | Readiness::WRITABLE))
+        .collect();
+    stage.turn_with(&events);
+    assert!(wakers.iter().all(|waker| waker.count() == 1));
+    for source in &sources {
+        assert!(poll(source, Direction::Read, Waker::noop(), blocked).is_pending());
+    }
+    assert_eq!(stage.reactor.stats().events, 5);
+}

@@ -1,0 +1,380 @@
+//! When a source is registered, what it takes for readiness, and when it stops doing so.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::{Stage, blocked, error, event, null, one, poll, untried};
+use crate::interest::{Direction, Interest, Readiness};
+use crate::source::Source;
+use crate::sys::Event;
+use crate::sys::scripted::Call;
+use crate::wake_list::tests::CountingWaker;
+
+use Direction::{Read, Write};
+
+#[test]
+fn a_source_that_never_waits_makes_no_call() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    for direction in [Read, Write, Read] {
+        assert!(matches!(
+            poll(&source, direction, Waker::noop(), one),
+            Poll::Ready(Ok(1))
+        ));
+    }
+    assert!(source.try_io(Read, blocked).is_err());
+    assert!(source.try_io(Write, one).is_ok());
+    drop(source);
+    assert_eq!(stage.script.take_calls(), []);
+    assert_eq!(stage.reactor.stats().registrations, 0);
+}
+
+#[test]
+fn the_first_would_block_registers_once_for_both_directions() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let waker = CountingWaker::new().waker();
+    for direction in [Read, Write, Read, Write] {
+        assert!(poll(&source, direction, &waker, blocked).is_pending());
+    }
+    let key = stage.script.last_added();
+    let adds = stage.script.take_calls();
+    assert_eq!(adds.len(), 3);
+    assert!(matches!(adds[0], Call::Add(..)));
+    assert_eq!(adds[1..], [Call::Arm(key, Read), Call::Arm(key, Write)]);
+    assert_eq!(stage.reactor.stats().registrations, 1);
+}
+
+#[test]
+fn what_is_known_to_be_empty_is_not_tried_until_an_event_says_so() {
+    let stage = Stage::new();
+    let waker = CountingWaker::new();
+    let (source, key) = stage.waiting_source(&waker.waker());
+    assert!(poll(&source, Read, &waker.waker(), untried).is_pending());
+    assert_eq!(
+        source.try_io(Read, untried).unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+    for _ in 0..3 {
+        assert!(poll(&source, Read, &waker.waker(), one).is_ready());
+    }
+    assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
+    assert!(poll(&source, Read, &waker.waker(), untried).is_pending());
+}
+
+#[test]
+fn one_direction_does_not_wake_the_other() {
+    let stage = Stage::new();
+    let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
+    let (source, key) = stage.waiting_source(&reader.waker());
+    assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
+    stage.turn_with(&[event(key, Readiness::WRITABLE)]);
+    assert_eq!((reader.count(), writer.count()), (0, 1));
+    assert!(poll(&source, Read, &reader.waker(), untried).is_pending());
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!((reader.count(), writer.count()), (1, 1));
+}
+
+#[test]
+fn stale_event_after_fd_reuse_is_dropped_and_counted() {
+    let stage = Stage::new();
+    let waker = CountingWaker::new();
+    let (source, old) = stage.waiting_source(Waker::noop());
+    drop(source);
+    let (source, new) = stage.waiting_source(&waker.waker());
+    assert_ne!(old, new);
+    stage.turn_with(&[event(old, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 0);
+    assert!(poll(&source, Read, &waker.waker(), untried).is_pending());
+    let stats = stage.reactor.stats();
+    assert_eq!((stats.stale_events, stats.events), (1, 1));
+    assert_eq!(stats.spurious_wakes, 1, "that wait had nothing to tell");
+    stage.turn_with(&[
+        event(old, Readiness::READABLE),
+        event(new, Readiness::READABLE),
+    ]);
+    assert_eq!(waker.count(), 1);
+    assert_eq!(stage.reactor.stats().stale_events, 2);
+}
+
+/// A streaming source that has just become ready as `readiness` says, and a transfer of `moved`
+/// out of ten bytes on it: is the next one tried?
+fn tried_after(stage: &Stage, streaming: bool, readiness: Readiness, moved: usize) -> bool {
+    let source = Source::new(null());
+    let source = if streaming {
+        source.streaming()
+    } else {
+        source
+    };
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    let key = stage.script.last_added();
+    stage.turn_with(&[event(key, readiness)]);
+    let mut cx = Context::from_waker(Waker::noop());
+    let transferred = source.poll_transfer(Read, &mut cx, 10, |_| Ok(moved));
+    assert!(matches!(transferred, Poll::Ready(Ok(n)) if n == moved));
+    let tried = Cell::new(false);
+    let _ = source.poll_transfer(Read, &mut cx, 10, |_| {
+        tried.set(true);
+        Ok(0)
+    });
+    tried.get()
+}
+
+#[test]
+fn a_short_read_of_a_stream_saves_the_attempt_that_finds_nothing() {
+    let stage = Stage::new();
+    assert!(!tried_after(&stage, true, Readiness::READABLE, 3));
+    assert!(tried_after(&stage, true, Readiness::READABLE, 10));
+    assert!(
+        tried_after(&stage, true, Readiness::READABLE, 0),
+        "0 bytes are the end, not a lack of data"
+    );
+}
+
+#[test]
+fn a_short_read_says_nothing_after_the_end_was_reported() {
+    let stage = Stage::new();
+    for end in [
+        Readiness::READ_CLOSED,
+        Readiness::WRITE_CLOSED,
+        Readiness::ERROR,
+    ] {
+        assert!(tried_after(&stage, true, Readiness::READABLE | end, 3));
+    }
+}
+
+#[test]
+fn a_short_read_says_nothing_of_datagrams() {
+    let stage = Stage::new();
+    assert!(tried_after(&stage, false, Readiness::READABLE, 3));
+}
+
+#[test]
+fn a_short_read_says_nothing_where_there_are_no_edges() {
+    let stage = Stage::with_levels();
+    assert!(tried_after(&stage, true, Readiness::READABLE, 3));
+}
+
+#[test]
+fn a_short_read_before_the_registration_says_nothing() {
+    let _stage = Stage::new();
+    let source = Source::new(null()).streaming();
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..2 {
+        assert!(source.poll_transfer(Read, &mut cx, 10, one).is_ready());
+    }
+}
+
+#[test]
+fn a_level_is_armed_anew_before_every_wait() {
+    let stage = Stage::with_levels();
+    let (source, key) = stage.waiting_source(Waker::noop());
+    stage.script.take_calls();
+    for _ in 0..2 {
+        stage.turn_with(&[event(key, Readiness::READABLE)]);
+        assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+        let calls = stage.script.take_calls();
+        assert_eq!(calls, [Call::Wait(None), Call::Arm(key, Read)]);
+    }
+}
+
+#[test]
+fn two_tasks_may_wait_in_one_direction() {
+    let stage = Stage::new();
+    let (first, second) = (CountingWaker::new(), CountingWaker::new());
+    let (source, key) = stage.waiting_source(&first.waker());
+    assert!(poll(&source, Read, &second.waker(), untried).is_pending());
+    assert!(poll(&source, Read, &first.waker(), untried).is_pending());
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!((first.count(), second.count()), (1, 1));
+    assert!(poll(&source, Read, &first.waker(), blocked).is_pending());
+    assert!(poll(&source, Read, &second.waker(), untried).is_pending());
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!((first.count(), second.count()), (2, 2));
+}
+
+#[test]
+fn a_crowd_that_waits_in_one_direction_comes_to_rest() {
+    let stage = Stage::new();
+    let (source, key) = stage.waiting_source(Waker::noop());
+    let crowd: Vec<CountingWaker> = (0..500).map(|_| CountingWaker::new()).collect();
+    let mut polls = vec![0; crowd.len()];
+    // An executor: whoever was woken since it was polled last is polled again.
+    for round in 0.. {
+        let mut idle = true;
+        for (task, polls) in crowd.iter().zip(&mut polls) {
+            if *polls <= task.count() {
+                *polls = task.count() + 1;
+                assert!(poll(&source, Read, &task.waker(), untried).is_pending());
+                idle = false;
+            }
+        }
+        if idle {
+            break;
+        }
+        assert!(round < 20, "they keep waking each other");
+        stage.reactor.turn(None).unwrap();
+    }
+    let before: Vec<usize> = crowd.iter().map(CountingWaker::count).collect();
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    for (task, before) in crowd.iter().zip(before) {
+        assert_eq!(task.count(), before + 1, "nobody is forgotten");
+    }
+}
+
+#[test]
+fn a_refused_registration_is_an_error_and_leaves_nothing_behind() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let waker = CountingWaker::new();
+    *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::EPERM));
+    let refused = error(poll(&source, Read, &waker.waker(), blocked));
+    assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+    *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::ENOSPC));
+    let refused = error(poll(&source, Read, &waker.waker(), blocked));
+    assert!(
+        refused.to_string().contains("max_user_watches"),
+        "{refused}"
+    );
+    assert_eq!(stage.reactor.stats().registrations, 0);
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.reactor.stats().sources, 0);
+    assert!(
+        poll(&source, Read, &waker.waker(), blocked).is_pending(),
+        "a third attempt is made"
+    );
+}
+
+#[test]
+fn a_registration_that_fails_late_is_told_in_both_directions() {
+    let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
+    for readiness in [all, Readiness::ERROR, Readiness::READABLE] {
+        let stage = Stage::new();
+        let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
+        let (source, key) = stage.waiting_source(&reader.waker());
+        assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
+        stage.turn_with(&[Event {
+            key,
+            readiness,
+            errno: libc::EPERM,
+        }]);
+        assert_eq!((reader.count(), writer.count()), (1, 1), "{readiness:?}");
+        for direction in [Read, Write, Read] {
+            let e = error(poll(&source, direction, Waker::noop(), untried));
+            assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+        }
+        let e = error(pin!(source.ready(Interest::READABLE)).poll(&mut context()));
+        assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+    }
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+#[test]
+fn ready_is_what_no_try_has_disproved() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let both = Interest::READABLE | Interest::WRITABLE;
+    let now = |interest| pin!(source.ready(interest)).poll(&mut context());
+    assert!(matches!(now(both), Poll::Ready(Ok(r)) if r.is_readable() && r.is_writable()));
+    assert!(source.try_io(Read, blocked).is_err());
+    assert!(matches!(now(both), Poll::Ready(Ok(r)) if !r.is_readable() && r.is_writable()));
+    assert_eq!(stage.script.take_calls(), [], "so far nobody had to wait");
+    assert!(now(Interest::READABLE).is_pending());
+    let key = stage.script.last_added();
+    stage.turn_with(&[event(key, Readiness::READABLE | Readiness::READ_CLOSED)]);
+    assert!(matches!(now(both), Poll::Ready(Ok(r)) if r.is_readable() && r.is_read_closed()));
+    assert!(source.try_io(Read, blocked).is_err());
+    assert!(now(Interest::READABLE).is_pending());
+}
+
+#[test]
+fn ready_waits_in_every_direction_it_is_asked_for() {
+    for readiness in [Readiness::READABLE, Readiness::WRITABLE] {
+        let stage = Stage::new();
+        let source = Source::new(null());
+        assert!(source.try_io(Read, blocked).is_err());
+        assert!(source.try_io(Write, blocked).is_err());
+        let waker = CountingWaker::new();
+        let mut ready = pin!(source.ready(Interest::READABLE | Interest::WRITABLE));
+        let clone = waker.waker();
+        let mut cx = Context::from_waker(&clone);
+        assert!(ready.as_mut().poll(&mut cx).is_pending());
+        stage.turn_with(&[event(stage.script.last_added(), readiness)]);
+        assert_eq!(waker.count(), 1);
+        assert!(matches!(ready.poll(&mut cx), Poll::Ready(Ok(r)) if r == readiness));
+    }
+}
+
+#[test]
+fn what_was_begun_ends_with_its_event_and_not_before() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    for _ in 0..3 {
+        assert!(source.poll_begun(Write, &mut context()).is_pending());
+    }
+    let key = stage.script.last_added();
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert!(source.poll_begun(Write, &mut context()).is_pending());
+    stage.turn_with(&[event(key, Readiness::WRITABLE)]);
+    assert!(source.poll_begun(Write, &mut context()).is_ready());
+}
+
+#[test]
+fn a_closing_descriptor_is_forgotten_and_an_open_one_removed() {
+    let stage = Stage::new();
+    let source = Source::new(null()).sole_owner();
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    let key = stage.script.last_added();
+    stage.script.take_calls();
+    drop(source);
+    assert_eq!(stage.script.take_calls(), [Call::Forget(key)]);
+    assert_eq!(stage.reactor.stats().removals, 0);
+
+    let source = Source::new(null()).sole_owner();
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    let added = stage.script.take_calls()[0];
+    let _open = source.into_inner();
+    let removed = stage.script.take_calls()[0];
+    assert!(
+        matches!((added, removed), (Call::Add(fd, key), Call::Remove(f, k)) if (fd, key) == (f, k))
+    );
+    assert_eq!(stage.reactor.stats().removals, 1);
+}
+
+#[test]
+fn an_interrupted_operation_is_tried_again() {
+    let _stage = Stage::new();
+    let source = Source::new(null());
+    for attempts in [1, 2] {
+        let mut left = attempts;
+        let mut op = |_: &_| {
+            left -= 1;
+            if left == 0 {
+                Ok(7)
+            } else {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        };
+        assert!(matches!(source.try_io(Read, &mut op), Ok(7)));
+    }
+    let mut answers = [Err(io::ErrorKind::Interrupted.into()), Ok(7)].into_iter();
+    let polled = poll(&source, Read, Waker::noop(), |_| answers.next().unwrap());
+    assert!(matches!(polled, Poll::Ready(Ok(7))));
+}
+
+#[test]
+fn sources_are_counted_while_they_are_there() {
+    let stage = Stage::new();
+    let (source, _) = stage.waiting_source(Waker::noop());
+    assert_eq!(stage.reactor.stats().sources, 1);
+    drop(source);
+    assert_eq!(stage.reactor.stats().sources, 0);
+}
