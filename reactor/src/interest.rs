@@ -27,7 +27,8 @@ impl Direction {
     pub(crate) const fn claims(self) -> Readiness {
         match self {
             Direction::Read => {
-                Readiness(Readiness::READABLE.0 | Readiness::READ_CLOSED.0 | Readiness::ERROR.0)
+                let end = Readiness::READ_CLOSED.0 | Readiness::ERROR.0;
+                Readiness(Readiness::READABLE.0 | Readiness::URGENT.0 | end)
             }
             Direction::Write => {
                 Readiness(Readiness::WRITABLE.0 | Readiness::WRITE_CLOSED.0 | Readiness::ERROR.0)
@@ -128,6 +129,8 @@ impl Readiness {
     pub const WRITE_CLOSED: Readiness = Readiness(8);
     /// The descriptor has an error to tell; the next operation returns it.
     pub const ERROR: Readiness = Readiness(16);
+    /// The peer sent urgent data: a read stops short of it, whatever follows.
+    pub(crate) const URGENT: Readiness = Readiness(32);
 
     /// Whether reading is worth a try.
     pub const fn is_readable(self) -> bool {
@@ -173,11 +176,11 @@ impl Readiness {
         Readiness(self.0 & asked)
     }
 
-    /// Whether hang-up or an error was reported: then a short read no longer means "drained".
-    pub(crate) const fn is_ending(self) -> bool {
-        self.intersects(Readiness(
-            Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0,
-        ))
+    /// Whether hang-up, an error or urgent data was reported: then a short read no longer means
+    /// "drained".
+    pub(crate) const fn is_irregular(self) -> bool {
+        let end = Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0;
+        self.intersects(Readiness(end | Self::URGENT.0))
     }
 }
 
@@ -203,6 +206,7 @@ impl fmt::Debug for Readiness {
             (4, "READ_CLOSED"),
             (8, "WRITE_CLOSED"),
             (16, "ERROR"),
+            (32, "URGENT"),
         ];
         write_flags(f, "Readiness", self.0, &names)
     }

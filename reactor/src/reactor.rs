@@ -453,10 +453,11 @@ impl Reactor {
     }
 
     /// Notes that an operation took all there was: the next one need not be tried before the kernel
-    /// says so. Not after the end was reported, which is said only once.
+    /// says so. Not after the end was reported, which is said only once, nor where urgent data may
+    /// have cut it short.
     pub(crate) fn drained(&self, key: Key, direction: Direction) {
         if let Some(slot) = self.slots.borrow_mut().get(key) {
-            if !slot.readiness().is_ending() && self.is_edge {
+            if !slot.readiness().is_irregular() && self.is_edge {
                 slot.clear(direction);
             }
         }

@@ -108,8 +108,10 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// Says that `io` is a stream socket or a pipe, where less than was asked means that there is
-    /// no more: then the next attempt is saved. Never say so of datagrams, terminals or devices.
+    /// Says that `io` is a TCP socket or a pipe, where less than was asked means that there is no
+    /// more: then the next attempt is saved. Never say so of datagrams, terminals or devices, nor
+    /// of Unix sockets: there a read stops after each message that brings a descriptor, and before
+    /// one of another sender (unix(7)), and what lies behind it would be slept over.
     pub fn streaming(mut self) -> Source<T> {
         self.registration.streaming = true;
         self

@@ -10,8 +10,9 @@ use super::{Backend, Doorbell, Event, Selector, cvt};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
-/// Both directions and the peer's half-close, told once for each change.
-const BOTH: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+/// Both directions, the peer's half-close and urgent data, told once for each change.
+const BOTH: u32 =
+    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
 
 /// Room for this many events at first; doubled, up to the most, whenever a wait fills it.
 const FIRST_CAPACITY: usize = 128;
@@ -200,6 +201,9 @@ fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
 fn translate(events: u32) -> Readiness {
     let has = |bits: libc::c_int| events & bits as u32 != 0;
     let mut readiness = Readiness::EMPTY;
+    if has(libc::EPOLLPRI) {
+        readiness |= Readiness::READABLE | Readiness::URGENT;
+    }
     if has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) {
         readiness |= Readiness::READABLE;
     }

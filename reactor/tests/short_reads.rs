@@ -1,0 +1,87 @@
+//! Where less than was asked for does not mean that there is no more.
+
+mod support;
+
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::task::Poll;
+
+use runtime_reactor::Source;
+use support::{Task, look, poll_read, reactor, tcp_pair, watchdog};
+
+#[test]
+fn urgent_data_of_a_peer_does_not_hide_what_follows() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (source, mut peer) = tcp_pair();
+    let task = Task::default();
+    let mut buffer = [0; 64];
+    assert!(poll_read(&source, &task, &mut buffer).is_pending());
+    peer.write_all(b"before").unwrap();
+    // SAFETY: pointer and length are those of one live slice.
+    let sent = unsafe { libc::send(peer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
+    assert_eq!(sent, 1);
+    peer.write_all(b"after").unwrap();
+    let mut got = Vec::new();
+    for _ in 0..10 {
+        look(&reactor);
+        if let Poll::Ready(read) = poll_read(&source, &task, &mut buffer) {
+            got.extend_from_slice(&buffer[..read.unwrap()]);
+        }
+    }
+    assert_eq!(got, b"beforeafter");
+}
+
+#[test]
+fn a_descriptor_passed_on_does_not_hide_what_follows() {
+    // A streaming source would be stopped by it, which is why a Unix socket must not be one.
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let source = Source::new(ours).sole_owner();
+    let task = Task::default();
+    let mut buffer = [0; 64];
+    assert!(poll_read(&source, &task, &mut buffer).is_pending());
+    send_descriptor(&theirs, b"first");
+    theirs.write_all(b"second").unwrap();
+    let mut got = Vec::new();
+    for _ in 0..10 {
+        look(&reactor);
+        if let Poll::Ready(read) = poll_read(&source, &task, &mut buffer) {
+            got.extend_from_slice(&buffer[..read.unwrap()]);
+        }
+    }
+    assert_eq!(got, b"firstsecond");
+}
+
+/// Sends `bytes` with a descriptor, which a plain read drops.
+fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
+    #[repr(align(8))]
+    struct Control([u8; 64]);
+    let mut control = Control([0; 64]);
+    let mut slice = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: all zeroes is a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: arithmetic only.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as _;
+    // SAFETY: the control buffer has room for one header with one descriptor, and is aligned.
+    let sent = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<i32>() as u32) as _;
+        libc::CMSG_DATA(header)
+            .cast::<i32>()
+            .write_unaligned(stream.as_raw_fd());
+        libc::sendmsg(stream.as_raw_fd(), &message, 0)
+    };
+    assert_eq!(sent, bytes.len() as isize);
+}
