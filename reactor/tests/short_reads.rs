@@ -72,16 +72,19 @@ fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
     message.msg_control = control.0.as_mut_ptr().cast();
     // SAFETY: arithmetic only.
     message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as _;
-    // SAFETY: the control buffer has room for one header with one descriptor, and is aligned.
-    let sent = unsafe {
-        let header = libc::CMSG_FIRSTHDR(&message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<i32>() as u32) as _;
-        libc::CMSG_DATA(header)
-            .cast::<i32>()
-            .write_unaligned(stream.as_raw_fd());
-        libc::sendmsg(stream.as_raw_fd(), &message, 0)
-    };
+    // SAFETY: the message has a control buffer.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    // SAFETY: that buffer has room for one header, is aligned for it, and is zeroed.
+    let filled = unsafe { &mut *header };
+    filled.cmsg_level = libc::SOL_SOCKET;
+    filled.cmsg_type = libc::SCM_RIGHTS;
+    // SAFETY: arithmetic only.
+    filled.cmsg_len = unsafe { libc::CMSG_LEN(size_of::<i32>() as u32) } as _;
+    // SAFETY: arithmetic only, within the buffer.
+    let data = unsafe { libc::CMSG_DATA(header) }.cast::<i32>();
+    // SAFETY: behind the header there is room for one descriptor.
+    unsafe { data.write_unaligned(stream.as_raw_fd()) };
+    // SAFETY: all that the message points to lives until the call has returned.
+    let sent = unsafe { libc::sendmsg(stream.as_raw_fd(), &message, 0) };
     assert_eq!(sent, bytes.len() as isize);
 }

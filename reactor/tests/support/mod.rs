@@ -159,6 +159,9 @@ pub(crate) fn block_on<F: Future>(reactor: &Reactor, future: F) -> F::Output {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return done;
         }
+        if reactor.wants_turn() {
+            look(reactor);
+        }
         while task.count() == seen {
             reactor.turn(None).unwrap();
         }

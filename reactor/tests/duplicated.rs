@@ -1,0 +1,72 @@
+//! The kernel goes on telling of an open file as long as somebody has it open.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use runtime_reactor::Source;
+use support::{Task, look, poll_read, reactor, tcp_pair, watchdog};
+
+#[test]
+fn what_a_duplicate_keeps_open_makes_no_endless_events() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (source, mut peer) = tcp_pair();
+    let task = Task::default();
+    assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
+    let mut duplicate = source.get_ref().try_clone().unwrap();
+    // It says that it is the sole owner, and that is not so.
+    drop(source);
+    peer.write_all(b"unread").unwrap();
+    for _ in 0..10 {
+        look(&reactor);
+    }
+    assert_eq!(task.count(), 0);
+    let stats = reactor.stats();
+    assert!(stats.stale_events <= 1, "{stats:?}");
+    assert_eq!(stats.events, stats.stale_events);
+    assert_eq!(duplicate.read(&mut [0; 8]).unwrap(), 6);
+}
+
+#[test]
+fn a_source_that_may_have_duplicates_is_removed_from_the_kernel() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    for elsewhere in [false, true] {
+        let (source, mut peer) = tcp_pair();
+        let source = Source::new(source.into_inner());
+        assert!(poll_read(&source, &Task::default(), &mut [0; 8]).is_pending());
+        let duplicate = source.get_ref().try_clone().unwrap();
+        if elsewhere {
+            std::thread::spawn(move || drop(source)).join().unwrap();
+        } else {
+            drop(source);
+        }
+        let events = reactor.stats().events;
+        peer.write_all(b"unread").unwrap();
+        reactor.turn(Some(Duration::from_millis(1))).unwrap();
+        assert_eq!(reactor.stats().events, events);
+        drop(duplicate);
+    }
+    assert_eq!(reactor.stats().removals, 2);
+    look(&reactor);
+    assert_eq!(reactor.stats().sources, 0);
+}
+
+#[test]
+fn what_was_taken_out_of_a_source_can_be_a_source_again() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (mut source, mut peer) = tcp_pair();
+    let task = Task::default();
+    for round in 1..=3 {
+        assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
+        peer.write_all(b"x").unwrap();
+        reactor.turn(None).unwrap();
+        assert_eq!(task.count(), round);
+        source = Source::new(source.into_inner()).sole_owner();
+        assert!(poll_read(&source, &task, &mut [0; 8]).is_ready());
+    }
+    assert_eq!(reactor.stats().registrations, 3);
+}

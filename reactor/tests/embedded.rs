@@ -1,0 +1,76 @@
+//! A reactor in somebody else's loop, which watches its descriptor and never lets it block.
+
+mod support;
+
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::task::{Context, Waker};
+use std::thread;
+
+use runtime_reactor::Direction;
+use support::{Task, look, poll_read, reactor, tcp_pair, watchdog};
+
+/// Whether the descriptor is readable, waiting for it if `wait`.
+fn is_readable(fd: &OwnedFd, wait: bool) -> bool {
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: the kernel reads and writes the one pollfd that it is given.
+    unsafe { libc::poll(&mut asked, 1, if wait { -1 } else { 0 }) > 0 }
+}
+
+#[test]
+fn events_show_in_the_descriptor_until_they_are_turned() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let fd = reactor.try_clone_fd().unwrap();
+    let (source, mut peer) = tcp_pair();
+    let task = Task::default();
+    assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
+    look(&reactor);
+    assert!(!is_readable(&fd, false));
+    peer.write_all(b"x").unwrap();
+    assert!(is_readable(&fd, true));
+    look(&reactor);
+    assert_eq!(task.count(), 1);
+    assert!(!is_readable(&fd, false));
+}
+
+#[test]
+fn mail_from_other_threads_shows_in_the_descriptor() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (source, mut peer) = tcp_pair();
+    assert!(poll_read(&source, &Task::default(), &mut [0; 8]).is_pending());
+    look(&reactor);
+    let fd = reactor.try_clone_fd().unwrap();
+    let task = Task::default();
+    for round in 1..=3 {
+        assert!(!is_readable(&fd, false));
+        peer.write_all(b"x").unwrap();
+        assert!(is_readable(&fd, true));
+        look(&reactor);
+        assert!(!is_readable(&fd, false));
+        let waker = task.waker();
+        thread::scope(|s| {
+            s.spawn(|| {
+                let mut cx = Context::from_waker(&waker);
+                let polled = source.poll_io(Direction::Read, &mut cx, |_| -> std::io::Result<()> {
+                    Err(std::io::ErrorKind::WouldBlock.into())
+                });
+                assert!(polled.is_pending());
+            });
+        });
+        while task.count() < round {
+            assert!(is_readable(&fd, true));
+            look(&reactor);
+        }
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    let read = source.poll_io(Direction::Read, &mut cx, |mut stream| {
+        std::io::Read::read(&mut stream, &mut [0; 8])
+    });
+    assert!(read.is_ready());
+}

@@ -1,0 +1,41 @@
+//! What cannot be waited for says so.
+
+mod support;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll, Waker};
+
+use runtime_reactor::{Direction, Source};
+use support::reactor;
+
+#[test]
+fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
+    let (reactor, _entered) = reactor();
+    for path in [file!(), "."] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(path);
+        let source = Source::new(File::open(path).unwrap());
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Err(e)) = source.poll_begun(Direction::Read, &mut cx) else {
+            panic!("the kernel refuses it");
+        };
+        assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+        let name = format!("descriptor {}", source.get_ref().as_raw_fd());
+        assert!(e.to_string().contains(&name), "{e}");
+    }
+    assert_eq!(reactor.stats().sources, 0);
+}
+
+#[test]
+fn a_regular_file_that_need_not_wait_is_a_source_like_any_other() {
+    let (_reactor, _entered) = reactor();
+    let source = Source::new(File::open("/proc/self/cmdline").unwrap());
+    let mut cx = Context::from_waker(Waker::noop());
+    let polled = source.poll_io(Direction::Read, &mut cx, |mut file| {
+        io::Read::read(&mut file, &mut [0; 8])
+    });
+    assert!(matches!(polled, Poll::Ready(Ok(8))));
+}
