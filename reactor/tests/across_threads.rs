@@ -3,15 +3,15 @@
 mod support;
 
 use std::future::poll_fn;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use runtime_reactor::{Direction, Interest, Reactor, Source, Timer};
-use support::{Task, block_on, look, poll_read, reactor, tcp_pair, turn_until, watchdog};
+use support::{Task, block_on, look, pipe, poll_read, reactor, tcp_pair, turn_until, watchdog};
 
 /// Wakes a thread.
 struct Unparks(thread::Thread, AtomicBool);
@@ -120,6 +120,34 @@ fn a_thread_without_a_reactor_waits_by_mail() {
         turn_until(&reactor, || over.load(Ordering::SeqCst));
     });
     assert_eq!(reactor.stats().registrations, 1);
+}
+
+#[test]
+fn of_two_reactors_that_take_one_source_at_once_one_keeps_it() {
+    const ROUNDS: usize = 500;
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(2);
+    let sources: Vec<_> = (0..ROUNDS).map(|_| Source::new(pipe().0)).collect();
+    let registered = AtomicU64::new(0);
+    let take_all = || {
+        let (reactor, _entered) = reactor();
+        let mut cx = Context::from_waker(Waker::noop());
+        for source in &sources {
+            let polled = source.poll_io(Direction::Read, &mut cx, |_| -> io::Result<()> {
+                barrier.wait();
+                Err(io::ErrorKind::WouldBlock.into())
+            });
+            assert!(polled.is_pending());
+        }
+        look(&reactor);
+        registered.fetch_add(reactor.stats().sources, Ordering::SeqCst);
+        barrier.wait();
+    };
+    thread::scope(|s| {
+        s.spawn(take_all);
+        s.spawn(take_all);
+    });
+    assert_eq!(registered.load(Ordering::SeqCst), ROUNDS as u64);
 }
 
 #[test]

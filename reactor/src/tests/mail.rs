@@ -227,7 +227,7 @@ fn what_was_begun_and_moved_away_ends_when_the_kernel_says_so() {
 }
 
 #[test]
-fn two_threads_that_settle_one_source_leave_one_registration() {
+fn a_source_that_another_reactor_took_meanwhile_is_not_registered_again() {
     let stage = Stage::new();
     let source = Source::new(null());
     // Inside the operation another thread comes first, with a reactor of its own.
