@@ -61,7 +61,7 @@ impl Timer {
     }
 
     /// Moves the deadline. A timer that is being awaited stays so; one that has completed starts
-    /// anew.
+    /// anew. Elsewhere than on its reactor's thread it is only disarmed, and must be polled again.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         let Some(armed) = self.armed else { return };
