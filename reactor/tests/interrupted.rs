@@ -20,6 +20,14 @@ extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::SeqCst);
 }
 
+struct SetsWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetsWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Interrupts this thread without end while `f` runs.
 fn in_a_storm<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: all zeroes is a valid sigaction: no flags, so that nothing is restarted.
@@ -40,9 +48,8 @@ fn in_a_storm<R>(f: impl FnOnce() -> R) -> R {
                 thread::yield_now();
             }
         });
-        let result = f();
-        over.store(true, Ordering::SeqCst);
-        result
+        let _over = SetsWhenDropped(over);
+        f()
     })
 }
 

@@ -107,6 +107,32 @@ fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
 }
 
 #[test]
+fn who_is_to_be_woken_for_mail_does_not_wait_for_an_event() {
+    let stage = Stage::new();
+    let (source, ..) = settled(&stage);
+    let waker = CountingWaker::new();
+    let clone = waker.waker();
+    // It comes during a sleep, whose end uses up the notification.
+    let answer = move || {
+        elsewhere(|| {
+            assert!(poll(&source, Read, &clone, blocked).is_pending());
+            drop(source);
+        });
+        Ok(Vec::new())
+    };
+    stage
+        .script
+        .answers
+        .borrow_mut()
+        .push_back(Box::new(answer));
+    stage.reactor.turn(None).unwrap();
+    assert_eq!((stage.limits(), waker.count()), (vec![None], 0));
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.limits(), [Some(Duration::ZERO)]);
+    assert_eq!(waker.count(), 1);
+}
+
+#[test]
 fn a_source_removed_in_the_same_batch_is_not_renewed() {
     let stage = Stage::new();
     let (source, key, _) = settled(&stage);
