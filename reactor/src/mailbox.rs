@@ -322,6 +322,35 @@ mod loom_tests {
         });
     }
 
+    /// The owner whose descriptor is watched by somebody else's loop, which hears only rings.
+    #[test]
+    fn no_letter_is_lost_on_an_owner_that_dozes() {
+        loom::model(|| {
+            let model = Model::new();
+            let sender = {
+                let model = model.clone();
+                thread::spawn(move || (1..=2).for_each(|letter| model.post(letter)))
+            };
+            let (mut got, mut heard) = (Vec::new(), 0);
+            loop {
+                if !model.sleep.try_sleep() {
+                    model.rings.fetch_add(1, Ordering::SeqCst);
+                }
+                if got.len() == 2 {
+                    break;
+                }
+                while model.rings.load(Ordering::SeqCst) == heard {
+                    thread::yield_now();
+                }
+                heard = model.rings.load(Ordering::SeqCst);
+                model.sleep.wake_up();
+                got.extend(model.letters.take());
+            }
+            assert_eq!(got, [1, 2]);
+            sender.join().unwrap();
+        });
+    }
+
     #[test]
     fn a_letter_posted_while_the_box_closes_is_read_or_given_back() {
         loom::model(|| {
