@@ -268,6 +268,14 @@ mod tests {
     }
 
     #[test]
+    fn to_renew_what_is_closed_is_no_error() {
+        let mut epoll = Epoll::new().unwrap();
+        let unknown = EventFd::new().unwrap();
+        epoll.renew(unknown.raw(), Key::new(0, 0)).unwrap();
+        epoll.renew(-1, Key::new(0, 0)).unwrap();
+    }
+
+    #[test]
     fn a_full_buffer_grows() {
         let mut epoll = Epoll::new().unwrap();
         let bells: Vec<EventFd> = (0..FIRST_CAPACITY + 1)
