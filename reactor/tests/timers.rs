@@ -22,6 +22,7 @@ fn a_timer_is_never_early() {
 }
 
 /// Whether the kernel takes limits in nanoseconds.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn has_precise_waits() -> bool {
     // SAFETY: with no room for events nothing is written; the descriptor is invalid anyway.
     unsafe {
@@ -38,6 +39,7 @@ fn has_precise_waits() -> bool {
     std::io::Error::last_os_error().raw_os_error() != Some(libc::ENOSYS)
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn a_timer_is_better_than_a_millisecond_where_the_kernel_is() {
     let _watchdog = watchdog();
