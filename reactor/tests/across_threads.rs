@@ -157,10 +157,12 @@ fn of_two_reactors_that_take_one_source_at_once_one_keeps_it() {
         if barrier.wait().is_leader() {
             support::write_fd(&writer, b"x").unwrap();
         }
+        let mut seen = 0;
         while woken.load(Ordering::SeqCst) < 2 {
-            let before = task.count();
             reactor.turn(Some(Duration::from_millis(1))).unwrap();
-            woken.fetch_add(task.count() - before, Ordering::SeqCst);
+            let count = task.count();
+            woken.fetch_add(count - seen, Ordering::SeqCst);
+            seen = count;
         }
         barrier.wait();
     };
