@@ -13,19 +13,28 @@ use std::thread;
 use runtime_reactor::{Direction, Source};
 use support::{Task, block_on, reactor, watchdog};
 
-/// A socket whose connect to `to` has begun.
-fn begin(to: SocketAddr) -> Source<TcpStream> {
+fn socket() -> TcpStream {
     // SAFETY: socket takes three integers.
     let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
     assert_ne!(fd, -1);
     // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
-    let stream = unsafe { TcpStream::from_raw_fd(fd) };
-    stream.set_nonblocking(true).unwrap();
+    unsafe { TcpStream::from_raw_fd(fd) }
+}
+
+fn address_of(port: u16) -> libc::sockaddr_in {
     // SAFETY: all zeroes is a valid sockaddr_in.
     let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
     address.sin_family = libc::AF_INET as _;
-    address.sin_port = to.port().to_be();
+    address.sin_port = port.to_be();
     address.sin_addr.s_addr = u32::from(Ipv4Addr::LOCALHOST).to_be();
+    address
+}
+
+/// A socket whose connect to `to` has begun.
+fn begin(to: SocketAddr) -> Source<TcpStream> {
+    let stream = socket();
+    stream.set_nonblocking(true).unwrap();
+    let address = address_of(to.port());
     // SAFETY: the kernel reads one sockaddr_in of the size that it is told.
     let begun = unsafe {
         libc::connect(
@@ -50,9 +59,19 @@ fn ended(source: &Source<TcpStream>) -> impl Future<Output = io::Result<()>> {
 fn a_refused_connect_ends_with_its_error() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Bound, so that nobody else gets the port meanwhile, but not listening.
+    let nobody = socket();
+    let any = address_of(0);
+    // SAFETY: the kernel reads one sockaddr_in of the size that it is told.
+    let bound = unsafe {
+        libc::bind(
+            nobody.as_raw_fd(),
+            (&raw const any).cast(),
+            size_of_val(&any) as libc::socklen_t,
+        )
+    };
+    assert_eq!(bound, 0);
     let address = nobody.local_addr().unwrap();
-    drop(nobody);
     let source = begin(address);
     block_on(&reactor, ended(&source)).unwrap();
     let e = source
