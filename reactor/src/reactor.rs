@@ -391,7 +391,7 @@ impl Reactor {
             let Some(slot) = slots.get(key) else {
                 return Poll::Ready(Err(current::gone("this source")));
             };
-            slot.error().map_err(|e| cannot_wait(slot.fd, &e))?;
+            slot.error(interest).map_err(|e| cannot_wait(slot.fd, &e))?;
             if let Poll::Ready(readiness) = slot.poll_readiness(interest) {
                 return Poll::Ready(Ok(readiness));
             }

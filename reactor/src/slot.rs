@@ -51,8 +51,9 @@ pub(crate) struct Slot {
     pub(crate) fd: RawFd,
     /// Set by events (and at first by hope), cleared by the operation that finds nothing.
     readiness: Readiness,
-    /// The errno of a registration that failed after the fact; told to the next one who asks.
-    errno: i32,
+    /// The errno of a registration that failed after the fact, in each direction: kqueue registers
+    /// them one by one.
+    errno: [i32; 2],
     /// The last one to wait in each direction.
     wakers: [Option<Waker>; 2],
     /// Those who waited before the last one and have another waker. Rarely anybody: two tasks that
@@ -85,7 +86,7 @@ impl Slots {
             generation: self.generation,
             fd,
             readiness: optimistic.without(blocked),
-            errno: 0,
+            errno: [0, 0],
             wakers: [None, None],
             others: Vec::new(),
             room: FIRST_ROOM,
@@ -129,25 +130,28 @@ impl Slot {
         self.readiness = self.readiness.without(direction.claims());
     }
 
-    /// The error of a registration that failed after the fact. The slot stays as it is
-    /// otherwise, so that whoever waits in the other direction hears of it too.
-    pub(crate) fn error(&self) -> io::Result<()> {
-        match self.errno {
-            0 => Ok(()),
-            errno => Err(io::Error::from_raw_os_error(errno)),
+    /// The error of a registration that failed after the fact, if there is nothing else to wait for
+    /// in `interest`. It stays, so that everybody hears of it.
+    pub(crate) fn error(&self, interest: Interest) -> io::Result<()> {
+        let errno = |direction: Direction| self.errno[direction.index()];
+        if interest.directions().any(|direction| errno(direction) == 0) {
+            return Ok(());
         }
+        let first = interest.directions().map(errno).next();
+        first.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
     }
 
-    /// What an event says, and who waited for it.
+    /// What an event says, and who waited for it. An error concerns the directions that `readiness`
+    /// names, or both if it names none: there will be no event any more.
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         self.readiness |= readiness;
-        if errno != 0 {
-            // There will be no event any more, in either direction.
-            self.errno = errno;
-            self.wake_everyone(woken);
-        }
+        let named = Readiness::READABLE | Readiness::WRITABLE;
+        let in_general = errno != 0 && !readiness.intersects(named);
         for direction in [Direction::Read, Direction::Write] {
-            if readiness.intersects(direction.readiness()) {
+            if in_general || readiness.intersects(direction.readiness()) {
+                if errno != 0 {
+                    self.errno[direction.index()] = errno;
+                }
                 self.wake(direction, woken);
             }
         }

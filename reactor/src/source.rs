@@ -207,7 +207,7 @@ impl<T: AsFd> Source<T> {
                 result => break result,
             }
         };
-        registration.used.store(used + 1, Ordering::Relaxed);
+        registration.use_quota(used);
         if matches!(&result, Ok(done) if took_all(done)) {
             if let Some((reactor, home)) = registration.local(&here) {
                 reactor.drained(home.key, direction);
@@ -320,6 +320,11 @@ impl Registration {
         Poll::Pending
     }
 
+    #[inline]
+    fn use_quota(&self, used: u32) {
+        self.used.store(used + 1, Ordering::Relaxed);
+    }
+
     /// An operation found nothing: the task of `cx` is woken when it is worth another try.
     fn wait(
         &self,
@@ -430,8 +435,26 @@ impl<T: AsFd> Future for Ready<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let here = current::get();
+        let registration = &self.source.registration;
+        let used = match &here {
+            Some(reactor) => ready!(registration.poll_quota(reactor, cx)),
+            None => 0,
+        };
+        let result = ready!(self.poll_here(&here, cx));
+        // Whoever is told goes on to operate, again and again: that counts as the operation.
+        self.source.registration.use_quota(used);
+        Poll::Ready(result)
+    }
+}
+
+impl<T: AsFd> Ready<'_, T> {
+    fn poll_here(
+        &mut self,
+        here: &Option<Rc<Reactor>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
         let Source { registration, io } = self.source;
-        if let Some((reactor, home)) = registration.local(&here) {
+        if let Some((reactor, home)) = registration.local(here) {
             return reactor.poll_ready(home.key, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
@@ -445,7 +468,7 @@ impl<T: AsFd> Future for Ready<'_, T> {
             return Poll::Ready(Ok(hope));
         }
         for direction in self.interest.directions() {
-            registration.wait(io, &here, direction, cx)?;
+            registration.wait(io, here, direction, cx)?;
         }
         self.mailed = true;
         Poll::Pending

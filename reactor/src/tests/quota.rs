@@ -60,3 +60,18 @@ fn a_source_outside_every_runtime_has_no_quota() {
     let source = Source::new(null());
     assert_eq!(greedy(&source, Waker::noop()), 1000);
 }
+
+#[test]
+fn being_told_of_readiness_uses_the_quota_too() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let mut cx = std::task::Context::from_waker(Waker::noop());
+    let told = (0..1000)
+        .take_while(|_| {
+            let ready = std::pin::pin!(source.ready(crate::Interest::READABLE));
+            std::future::Future::poll(ready, &mut cx).is_ready()
+        })
+        .count();
+    assert_eq!(told, 128);
+    assert!(stage.reactor.wants_turn());
+}

@@ -253,7 +253,7 @@ fn a_refused_registration_is_an_error_and_leaves_nothing_behind() {
 #[test]
 fn a_registration_that_fails_late_is_told_in_both_directions() {
     let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
-    for readiness in [all, Readiness::ERROR, Readiness::READABLE] {
+    for readiness in [all, Readiness::ERROR] {
         let stage = Stage::new();
         let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
         let (source, key) = stage.waiting_source(&reader.waker());
@@ -271,6 +271,26 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
         let e = error(pin!(source.ready(Interest::READABLE)).poll(&mut context()));
         assert_eq!(e.kind(), io::ErrorKind::Unsupported);
     }
+}
+
+#[test]
+fn a_registration_that_fails_late_in_one_direction_leaves_the_other_alone() {
+    let stage = Stage::new();
+    let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
+    let (source, key) = stage.waiting_source(&reader.waker());
+    assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
+    stage.turn_with(&[Event {
+        key,
+        readiness: Readiness::WRITABLE,
+        errno: libc::EINVAL,
+    }]);
+    assert_eq!((reader.count(), writer.count()), (0, 1));
+    let e = error(poll(&source, Write, Waker::noop(), untried));
+    assert!(e.to_string().starts_with("cannot wait"), "{e}");
+    assert!(poll(&source, Read, &reader.waker(), untried).is_pending());
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(reader.count(), 1);
+    assert!(poll(&source, Read, &reader.waker(), super::one).is_ready());
 }
 
 fn context() -> Context<'static> {
