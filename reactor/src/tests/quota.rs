@@ -69,7 +69,7 @@ fn being_told_of_readiness_uses_the_quota_too() {
     let told = (0..1000)
         .take_while(|_| {
             let ready = std::pin::pin!(source.ready(crate::Interest::READABLE));
-            std::future::Future::poll(ready, &mut cx).is_ready()
+            ready.poll(&mut cx).is_ready()
         })
         .count();
     assert_eq!(told, 128);

@@ -290,7 +290,7 @@ fn a_registration_that_fails_late_in_one_direction_leaves_the_other_alone() {
     assert!(poll(&source, Read, &reader.waker(), untried).is_pending());
     stage.turn_with(&[event(key, Readiness::READABLE)]);
     assert_eq!(reader.count(), 1);
-    assert!(poll(&source, Read, &reader.waker(), super::one).is_ready());
+    assert!(poll(&source, Read, &reader.waker(), one).is_ready());
 }
 
 fn context() -> Context<'static> {
