@@ -30,7 +30,7 @@ use std::{fmt, io};
 /// use std::rc::Rc;
 /// use runtime_net::{Resolve, enter_resolver, lookup_host};
 ///
-/// # include!("../tests/support/block_on.rs");
+/// # mod support { include!("../tests/support/block_on.rs"); }
 /// struct Hosts;
 ///
 /// impl Resolve for Hosts {
@@ -47,7 +47,7 @@ use std::{fmt, io};
 ///     }
 /// }
 ///
-/// # block_on(async {
+/// # support::block_on(async {
 /// let _entered = enter_resolver(Rc::new(Hosts));
 /// let found: Vec<_> = lookup_host("db.test:5432").await?.collect();
 /// assert_eq!(found, [([10, 0, 0, 7], 5432).into()]);

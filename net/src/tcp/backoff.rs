@@ -139,13 +139,13 @@ mod tests {
             fn wake(self: std::sync::Arc<Self>) {}
         }
         let wakers = [(); 2].map(|()| Waker::from(std::sync::Arc::new(Quiet)));
-        let [mut one, mut two] = wakers.each_ref().map(Context::from_waker);
+        let [one, two] = wakers.each_ref().map(Context::from_waker);
         let shared = Backoffs::default();
         let mut backoff = Backoff::default();
         (0..3).for_each(|_| backoff.begin());
         shared.keep(&one, backoff);
-        assert_eq!(shared.take(&mut two).failures, 0);
-        assert_eq!(shared.take(&mut one).failures, 3);
+        assert_eq!(shared.take(&two).failures, 0);
+        assert_eq!(shared.take(&one).failures, 3);
         assert!(!shared.any.load(Ordering::Relaxed), "nothing is left");
     }
 }

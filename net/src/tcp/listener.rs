@@ -43,8 +43,8 @@ const MOST_DEAD_IN_A_ROW: u32 = 64;
 /// use futures_lite::AsyncWriteExt;
 /// use runtime_net::TcpListener;
 ///
-/// # include!("../../tests/support/block_on.rs");
-/// # block_on(async {
+/// # mod support { include!("../../tests/support/block_on.rs"); }
+/// # support::block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// # let client = std::net::TcpStream::connect(listener.local_addr()?)?;
 /// let (mut stream, peer) = listener.accept().await?;
@@ -80,8 +80,8 @@ impl TcpListener {
     /// use std::io::ErrorKind;
     /// use runtime_net::TcpListener;
     ///
-    /// # include!("../../tests/support/block_on.rs");
-    /// # block_on(async {
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// let error = TcpListener::bind(listener.local_addr()?).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -138,8 +138,8 @@ impl TcpListener {
     /// use futures_lite::StreamExt;
     /// use runtime_net::TcpListener;
     ///
-    /// # include!("../../tests/support/block_on.rs");
-    /// # block_on(async {
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
     /// let mut incoming = listener.incoming().take(2);
@@ -198,8 +198,8 @@ impl TcpListener {
     /// ```
     /// use runtime_net::TcpListener;
     ///
-    /// # include!("../../tests/support/block_on.rs");
-    /// # block_on(async {
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// assert_eq!(listener.accept_backoffs(), 0);
     /// # std::io::Result::Ok(())

@@ -6,8 +6,8 @@
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt, future, io};
 //! use runtime_net::{TcpListener, TcpStream};
 //!
-//! # include!("../../tests/support/block_on.rs");
-//! # block_on(async {
+//! # mod support { include!("../../tests/support/block_on.rs"); }
+//! # support::block_on(async {
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let address = listener.local_addr()?;
 //! let server = async {

@@ -22,8 +22,8 @@ use crate::sys;
 /// ```
 /// use runtime_net::{TcpSocket, TcpStream};
 ///
-/// # include!("../../tests/support/block_on.rs");
-/// # block_on(async {
+/// # mod support { include!("../../tests/support/block_on.rs"); }
+/// # support::block_on(async {
 /// let socket = TcpSocket::new_v4()?;
 /// socket.set_reuseaddr(true)?;
 /// socket.set_recv_buffer_size(256 * 1024)?;
@@ -368,5 +368,35 @@ impl From<TcpSocket> for OwnedFd {
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use runtime_reactor::{Backend, Reactor};
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_ended_without_a_reason_is_aborted() {
+        let reactor = Reactor::with_backend(Backend::available()[0]).unwrap();
+        if reactor.backend() != Backend::Epoll {
+            return; // only epoll speaks of a socket on which nothing was begun
+        }
+        let _entered = reactor.enter();
+        let socket = TcpSocket::new_v4().unwrap();
+        let source = Source::new(net::TcpStream::from(socket.socket));
+        let mut finished = pin!(finished(&source));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(finished.as_mut().poll(&mut cx).is_pending());
+        reactor.turn(None).unwrap();
+        match finished.as_mut().poll(&mut cx) {
+            Poll::Ready(Err(e)) => assert_eq!(e.kind(), io::ErrorKind::ConnectionAborted),
+            other => panic!("{other:?}"),
+        }
     }
 }

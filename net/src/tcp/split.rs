@@ -12,13 +12,13 @@ use futures_io::{AsyncRead, AsyncWrite, IoSlice, IoSliceMut};
 use super::stream::TcpStream;
 
 /// The reading half of a borrowed connection: see [`TcpStream::split`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct ReadHalf<'a>(&'a TcpStream);
 
 /// The writing half of a borrowed connection: see [`TcpStream::split`].
 ///
 /// Closing it ends our half of the connection; dropping it does not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct WriteHalf<'a>(&'a TcpStream);
 
 /// The reading half of a connection: see [`TcpStream::into_split`].

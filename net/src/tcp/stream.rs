@@ -37,13 +37,13 @@ use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
 /// use runtime_net::TcpStream;
 ///
-/// # include!("../../tests/support/block_on.rs");
+/// # mod support { include!("../../tests/support/block_on.rs"); }
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 /// # let address = listener.local_addr().unwrap();
 /// # let server = std::thread::spawn(move || {
 /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
 /// # });
-/// # block_on(async {
+/// # support::block_on(async {
 /// let mut stream = TcpStream::connect(address).await?;
 /// let mut greeting = String::new();
 /// stream.read_to_string(&mut greeting).await?;
@@ -73,8 +73,8 @@ impl TcpStream {
     /// use std::io::ErrorKind;
     /// use runtime_net::TcpStream;
     ///
-    /// # include!("../../tests/support/block_on.rs");
-    /// # block_on(async {
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
     /// let error = TcpStream::connect("127.0.0.1:1").await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     /// assert!(error.to_string().starts_with("connect to 127.0.0.1:1: "));
@@ -99,12 +99,14 @@ impl TcpStream {
     /// use futures_lite::AsyncWriteExt;
     /// use runtime_net::TcpStream;
     ///
-    /// # include!("../../tests/support/block_on.rs");
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// let connected = std::net::TcpStream::connect(listener.local_addr()?)?;
     /// let mut stream = TcpStream::from_std(connected)?;
-    /// block_on(stream.write_all(b"hello"))?;
+    /// stream.write_all(b"hello").await?;
     /// # std::io::Result::Ok(())
+    /// # }).unwrap();
     /// ```
     pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
         set_nonblocking(stream.as_fd())?;
@@ -126,32 +128,34 @@ impl TcpStream {
     /// ```
     /// use runtime_net::TcpStream;
     ///
-    /// # include!("../../tests/support/block_on.rs");
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let address = listener.local_addr()?;
-    /// let stream = block_on(TcpStream::connect(address))?.into_std();
+    /// let stream = TcpStream::connect(address).await?.into_std();
     /// stream.set_nonblocking(false)?;
     /// # std::io::Result::Ok(())
+    /// # }).unwrap();
     /// ```
     pub fn into_std(self) -> net::TcpStream {
         self.source.into_inner()
     }
 
-    /// Borrows it as a reader and a writer, for two futures of one task. Both halves are `Copy`.
+    /// Borrows it as a reader and a writer, for two futures of one task.
     ///
     /// # Examples
     /// ```
     /// use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
     /// use runtime_net::TcpStream;
     ///
-    /// # include!("../../tests/support/block_on.rs");
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     let (stream, _) = listener.accept().unwrap();
     /// #     std::io::copy(&mut &stream, &mut &stream).unwrap();
     /// # });
-    /// # block_on(async {
+    /// # support::block_on(async {
     /// let stream = TcpStream::connect(address).await?;
     /// let (mut reader, mut writer) = stream.split();
     /// let mut echo = [0; 5];
@@ -186,13 +190,13 @@ impl TcpStream {
     /// use futures_lite::AsyncReadExt;
     /// use runtime_net::TcpStream;
     ///
-    /// # include!("../../tests/support/block_on.rs");
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"GET /").unwrap();
     /// # });
-    /// # block_on(async {
+    /// # support::block_on(async {
     /// let mut stream = TcpStream::connect(address).await?;
     /// let mut first = [0];
     /// assert_eq!(stream.peek(&mut first).await?, 1);
@@ -281,13 +285,13 @@ impl TcpStream {
     /// use std::io::ErrorKind;
     /// use runtime_net::TcpStream;
     ///
-    /// # include!("../../tests/support/block_on.rs");
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
     /// # });
-    /// # block_on(async {
+    /// # support::block_on(async {
     /// let stream = TcpStream::connect(address).await?;
     /// let mut buffer = [0; 1024]; // not held while nothing comes
     /// let n = loop {

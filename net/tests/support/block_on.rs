@@ -1,22 +1,38 @@
-/// Runs a future on a reactor of its own: the smallest runtime there is, for examples and tests.
-#[allow(dead_code)]
-fn block_on<F: std::future::Future>(future: F) -> F::Output {
-    struct Flag(std::sync::atomic::AtomicBool, runtime_reactor::Notifier);
-    impl std::task::Wake for Flag {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-            self.1.notify();
-        }
+// The smallest runtime there is, for examples (which include this file) and tests.
+
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use runtime_reactor::{Notifier, Reactor};
+
+struct Woken(AtomicBool, Notifier);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+        self.1.notify();
     }
-    let reactor = runtime_reactor::Reactor::new().unwrap();
+}
+
+/// Runs a future on a reactor of its own.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    run(&Reactor::new().unwrap(), future)
+}
+
+/// Runs a future on `reactor`.
+pub fn run<F: Future>(reactor: &Rc<Reactor>, future: F) -> F::Output {
     let _entered = reactor.enter();
-    let flag = std::sync::Arc::new(Flag(true.into(), reactor.notifier()));
-    let waker = std::task::Waker::from(flag.clone());
-    let mut future = std::pin::pin!(future);
+    let woken = Arc::new(Woken(AtomicBool::new(true), reactor.notifier()));
+    let waker = Waker::from(woken.clone());
+    let mut future = pin!(future);
     loop {
-        if flag.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            let mut cx = std::task::Context::from_waker(&waker);
-            if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+        if woken.0.swap(false, Ordering::SeqCst) {
+            let mut cx = Context::from_waker(&waker);
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }
         }

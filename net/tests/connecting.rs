@@ -1,0 +1,81 @@
+//! Connections that are being made.
+
+mod support;
+
+use std::net::{self, SocketAddr};
+
+use futures_lite::future;
+use runtime_net::{TcpSocket, TcpStream};
+use runtime_reactor::Reactor;
+use support::{block_on, listen, run};
+
+/// A listener whose queue is full: Linux drops the first packet of whoever comes next.
+struct FullQueue {
+    _listener: socket2::Socket,
+    _queued: net::TcpStream,
+    addr: SocketAddr,
+}
+
+impl FullQueue {
+    fn new() -> FullQueue {
+        let listener =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        FullQueue {
+            _queued: net::TcpStream::connect(addr).unwrap(),
+            _listener: listener,
+            addr,
+        }
+    }
+}
+
+#[test]
+fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let full = FullQueue::new();
+        let mut connect = Box::pin(TcpStream::connect(full.addr));
+        for _ in 0..3 {
+            assert!(future::poll_once(&mut connect).await.is_none());
+        }
+        assert_eq!(reactor.stats().registrations, 1);
+        drop(connect);
+        assert_eq!(reactor.stats().removals, 0, "closing removes it");
+    });
+}
+
+#[test]
+fn a_connect_registers_its_socket_once() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let listener = listen().await;
+        let addr = listener.local_addr().unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        let stream = socket.connect(addr).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), addr);
+        assert!(stream.take_error().unwrap().is_none());
+        drop(stream);
+        assert_eq!(reactor.stats().registrations, 1);
+    });
+}
+
+#[test]
+fn a_hundred_connections_are_made_at_once() {
+    block_on(async {
+        let listener = listen().await;
+        let addr = listener.local_addr().unwrap();
+        let mut connects: Vec<_> = (0..100)
+            .map(|_| Box::pin(TcpStream::connect(addr)))
+            .collect();
+        for connect in &mut connects {
+            // Those that are through already are so without having waited.
+            assert!(future::poll_once(connect).await.is_none_or(|c| c.is_ok()));
+        }
+        for _ in 0..100 {
+            listener.accept().await.unwrap();
+        }
+    });
+}

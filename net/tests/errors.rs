@@ -1,0 +1,167 @@
+//! Errors have a kind, and say what was being done and to which address.
+
+mod support;
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use runtime_net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use support::{ClosedPort, block_on, listen, pair};
+
+fn errno_within(error: &io::Error) -> Option<i32> {
+    error.source()?.downcast_ref::<io::Error>()?.raw_os_error()
+}
+
+#[test]
+fn a_refused_connection_is_named_with_its_address() {
+    block_on(async {
+        let closed = ClosedPort::new();
+        let error = TcpStream::connect(closed.addr()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        let text = format!("connect to {}: ", closed.addr());
+        assert!(error.to_string().starts_with(&text), "{error}");
+        assert_eq!(errno_within(&error), Some(libc::ECONNREFUSED));
+    });
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    block_on(async {
+        let listener = listen().await;
+        let addr = listener.local_addr().unwrap();
+        let error = TcpListener::bind(addr).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        let text = format!("bind {addr}: ");
+        assert!(error.to_string().starts_with(&text), "{error}");
+        assert_eq!(errno_within(&error), Some(libc::EADDRINUSE));
+        let error = TcpSocket::new_v4().unwrap().bind(addr).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&text), "{error}");
+    });
+}
+
+#[test]
+fn connecting_tries_one_address_after_the_other() {
+    block_on(async {
+        let closed = ClosedPort::new();
+        let listener = listen().await;
+        let open = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(&[closed.addr(), open][..])
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let other = ClosedPort::new();
+        let both = [closed.addr(), other.addr()];
+        let error = TcpStream::connect(&both[..]).await.unwrap_err();
+        let last = other.addr().to_string();
+        assert!(error.to_string().contains(&last), "{error}");
+    });
+}
+
+#[test]
+fn binding_tries_one_address_after_the_other() {
+    block_on(async {
+        let used = listen().await;
+        let taken = used.local_addr().unwrap();
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let listener = TcpListener::bind(&[taken, any][..]).await.unwrap();
+        assert_ne!(listener.local_addr().unwrap(), taken);
+    });
+}
+
+#[test]
+fn no_address_at_all_is_invalid_input() {
+    block_on(async {
+        let none: &[SocketAddr] = &[];
+        let error = TcpStream::connect(none).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let error = TcpListener::bind(none).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_string_that_is_no_address_is_named_whole() {
+    block_on(async {
+        for text in ["localhost:http", "localhost", "127.0.0.1:99999"] {
+            let error = TcpStream::connect(text).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_name_outside_a_runtime_is_an_error_that_says_so() {
+    block_on(async {
+        let error = lookup_host("example.org:80").await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("look up example.org:80: "), "{text}");
+        assert!(text.contains("no runtime drives this thread"), "{text}");
+    });
+}
+
+#[test]
+fn waiting_outside_a_runtime_is_an_error_that_says_so() {
+    let (stream, peer) = block_on(pair());
+    let error = futures_lite::future::block_on((&stream).read(&mut [0])).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("no runtime drives this thread"), "{text}");
+    let addr = peer.local_addr().unwrap();
+    let connect = TcpStream::connect(ClosedPort::new().addr());
+    let error = futures_lite::future::block_on(connect).unwrap_err();
+    assert!(error.to_string().contains("no runtime"), "{error} {addr}");
+}
+
+#[test]
+fn a_reset_by_the_peer_is_connection_reset() {
+    block_on(async {
+        let (mut stream, peer) = pair().await;
+        let linger = Some(Duration::ZERO);
+        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
+        drop(peer);
+        let error = stream.read(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_reset_wakes_a_read_that_waits() {
+    block_on(async {
+        let (mut stream, peer) = pair().await;
+        let mut byte = [0];
+        let mut read = stream.read(&mut byte);
+        assert!(futures_lite::future::poll_once(&mut read).await.is_none());
+        let linger = Some(Duration::ZERO);
+        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
+        drop(peer);
+        let error = read.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn accepting_on_what_does_not_listen_is_an_error() {
+    block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(socket)).unwrap();
+        let error = listener.accept().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().starts_with("accept on "), "{error}");
+    });
+}
+
+#[test]
+fn closing_a_connection_that_was_reset_is_no_error() {
+    block_on(async {
+        let (mut stream, peer) = pair().await;
+        let linger = Some(Duration::ZERO);
+        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
+        drop(peer);
+        stream.read(&mut [0]).await.unwrap_err();
+        stream.close().await.unwrap();
+    });
+}

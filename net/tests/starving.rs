@@ -1,0 +1,123 @@
+//! Accepting while the process has no descriptor left. A binary of its own with one test: the
+//! limit belongs to the whole process.
+
+mod support;
+
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::net;
+use std::task::Poll;
+
+use futures_lite::{StreamExt, future};
+use runtime_net::TcpListener;
+use runtime_reactor::Reactor;
+use support::{listen, run};
+
+/// Takes every descriptor the process may have.
+fn starve() -> Vec<File> {
+    let mut held = Vec::new();
+    loop {
+        match File::open("/dev/null") {
+            Ok(file) => held.push(file),
+            Err(e) => {
+                assert_eq!(e.raw_os_error(), Some(libc::EMFILE));
+                return held;
+            }
+        }
+    }
+}
+
+fn limit_descriptors(most: libc::rlim_t) {
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
+    // SAFETY: setrlimit reads one rlimit, which outlives the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
+/// Completes when the listener has rested `times` more: nothing wakes it but the task that rests.
+fn rests(listener: &TcpListener, times: u64) -> impl Future<Output = ()> {
+    let enough = listener.accept_backoffs() + times;
+    poll_fn(move |_| match listener.accept_backoffs() >= enough {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+}
+
+#[test]
+fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
+    limit_descriptors(64);
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let listener = listen().await;
+        let addr = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..6)
+            .map(|_| net::TcpStream::connect(addr).unwrap())
+            .collect();
+
+        // One that accepts.
+        let held = starve();
+        let before = reactor.stats();
+        let rested = rests(&listener, 4);
+        let starved = future::or(async { listener.accept().await.map(Some) }, async {
+            rested.await;
+            Ok(None)
+        });
+        assert!(starved.await.unwrap().is_none(), "nothing can be accepted");
+        let after = reactor.stats();
+        let waits = after.waits - before.waits;
+        assert!(waits <= 12, "it waits between tries: {waits} for 4");
+        assert_eq!(after.timers_fired - before.timers_fired, 3);
+
+        // It resumes when descriptors are freed while it rests; no client has to come for it.
+        let mut accept = Box::pin(listener.accept());
+        assert!(future::poll_once(&mut accept).await.is_none());
+        drop(held);
+        let (_, peer) = accept.await.unwrap();
+        assert_eq!(peer, clients[0].local_addr().unwrap());
+
+        // A stream of connections.
+        let held = starve();
+        let mut incoming = listener.incoming();
+        let rested = rests(&listener, 3);
+        let starved = future::or(async { incoming.next().await }, async {
+            rested.await;
+            None
+        });
+        assert!(starved.await.is_none());
+        drop(held);
+        let stream = incoming.next().await.unwrap().unwrap();
+        let expected = clients[1].local_addr().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), expected);
+        drop(stream);
+
+        // Two tasks at once, and one that polls by hand.
+        let held = starve();
+        let mut first = Box::pin(listener.accept());
+        let mut second = Box::pin(listener.accept());
+        let mut third = Box::pin(poll_fn(|cx| listener.poll_accept(cx)));
+        assert!(future::poll_once(&mut first).await.is_none());
+        assert!(future::poll_once(&mut second).await.is_none());
+        let before = listener.accept_backoffs();
+        for _ in 0..10 {
+            // Being polled again does not end a rest.
+            assert!(future::poll_once(&mut third).await.is_none());
+        }
+        assert_eq!(listener.accept_backoffs(), before + 1);
+        drop(held);
+        let all = future::try_zip(first, future::try_zip(second, third));
+        let (a, (b, c)) = all.await.unwrap();
+        let mut accepted = [a.1, b.1, c.1];
+        let mut connected = [2, 3, 4].map(|n: usize| clients[n].local_addr().unwrap());
+        accepted.sort();
+        connected.sort();
+        assert_eq!(accepted, connected);
+
+        // Nothing is left behind: the last client is accepted at once.
+        let rested = listener.accept_backoffs();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, clients[5].local_addr().unwrap());
+        assert_eq!(listener.accept_backoffs(), rested);
+    });
+}

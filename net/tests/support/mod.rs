@@ -1,0 +1,57 @@
+//! What the tests of this crate share.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part; examples include a part of it"
+)]
+
+use std::net;
+
+use runtime_net::{TcpListener, TcpStream};
+
+include!("block_on.rs");
+
+/// Polls once, with a waker that does nothing.
+pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A listener on a port of its own.
+pub async fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A connection, ours and the blocking end of a peer.
+pub async fn pair() -> (TcpStream, net::TcpStream) {
+    let listener = listen().await;
+    let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().await.unwrap();
+    (ours, peer)
+}
+
+/// Both ends ours; the first one connected.
+pub async fn connected() -> (TcpStream, TcpStream) {
+    let listener = listen().await;
+    let connect = TcpStream::connect(listener.local_addr().unwrap());
+    let (connected, accepted) = futures_lite::future::try_zip(connect, listener.accept())
+        .await
+        .unwrap();
+    (connected, accepted.0)
+}
+
+/// An address on which nobody listens, since it was free a moment ago and is still held.
+pub struct ClosedPort(socket2::Socket);
+
+impl ClosedPort {
+    pub fn new() -> ClosedPort {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: net::SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).unwrap();
+        ClosedPort(socket)
+    }
+
+    pub fn addr(&self) -> net::SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
