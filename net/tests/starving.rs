@@ -7,6 +7,7 @@ use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::net;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use futures_lite::{StreamExt, future};
 use runtime_net::TcpListener;
@@ -58,7 +59,7 @@ fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
 
         // One that accepts.
         let held = starve();
-        let before = reactor.stats();
+        let (before, began) = (reactor.stats(), Instant::now());
         let rested = rests(&listener, 4);
         let starved = future::or(async { listener.accept().await.map(Some) }, async {
             rested.await;
@@ -69,6 +70,8 @@ fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
         let waits = after.waits - before.waits;
         assert!(waits <= 12, "it waits between tries: {waits} for 4");
         assert_eq!(after.timers_fired - before.timers_fired, 3);
+        let least = Duration::from_millis(5 + 10 + 20);
+        assert!(began.elapsed() >= least, "each one is longer than the last");
 
         // It resumes when descriptors are freed while it rests; no client has to come for it.
         let mut accept = Box::pin(listener.accept());
