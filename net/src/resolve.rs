@@ -58,7 +58,10 @@ use std::{fmt, io};
 /// ```
 pub trait Resolve {
     /// Begins to look up `name`, a `"host:port"`.
-    fn resolve(&self, name: String) -> Lookup;
+    fn resolve(
+        &self,
+        name: String,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 }
 
 /// What a [`Resolve`] gives back.

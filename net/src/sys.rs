@@ -43,11 +43,15 @@ pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream,
 }
 
 /// Accepts a connection, non-blocking and closed on exec, without SIGPIPE, with its peer's
-/// address: macOS has no accept4.
+/// address: macOS has no accept4. It refuses to set options of a connection that the peer has reset
+/// already (EINVAL, `sosetoptlock` of XNU), which is the connection's trouble and not ours.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
-    let (socket, peer) = SockRef::from(listener).accept()?;
+    let (socket, peer) = SockRef::from(listener).accept_raw()?;
+    socket.set_cloexec(true)?;
     socket.set_nonblocking(true)?;
+    let silent = socket.set_nosigpipe(true);
+    silent.map_err(|_| io::Error::from_raw_os_error(libc::ECONNABORTED))?;
     Ok((socket.into(), peer_of(&peer)?))
 }
 
