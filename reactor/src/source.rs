@@ -174,10 +174,7 @@ impl<T: AsFd> Source<T> {
         asked: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let streaming = self.registration.streaming;
-        self.poll_until_done(direction, cx, op, |&moved| {
-            streaming && moved != 0 && moved < asked
-        })
+        self.poll_until_done(direction, cx, op, self.took_all(asked))
     }
 
     #[inline]
@@ -224,7 +221,36 @@ impl<T: AsFd> Source<T> {
     pub fn try_io<R>(
         &self,
         direction: Direction,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.try_once(direction, op, |_| false)
+    }
+
+    /// As [`try_io`](Source::try_io) for an operation that moves up to `asked` bytes; to
+    /// `poll_io` it is what [`poll_transfer`](Source::poll_transfer) is.
+    ///
+    /// # Errors
+    /// As `try_io`.
+    pub fn try_transfer(
+        &self,
+        direction: Direction,
+        asked: usize,
+        op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.try_once(direction, op, self.took_all(asked))
+    }
+
+    /// Whether an operation that moved so many bytes has moved all there are.
+    fn took_all(&self, asked: usize) -> impl Fn(&usize) -> bool + use<T> {
+        let streaming = self.registration.streaming;
+        move |&moved| streaming && moved != 0 && moved < asked
+    }
+
+    fn try_once<R>(
+        &self,
+        direction: Direction,
         mut op: impl FnMut(&T) -> io::Result<R>,
+        took_all: impl FnOnce(&R) -> bool,
     ) -> io::Result<R> {
         let here = current::get();
         let local = self.registration.local(&here);
@@ -233,19 +259,23 @@ impl<T: AsFd> Source<T> {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }
-        loop {
+        let result = loop {
             match op(&self.io) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    match local {
-                        Some((reactor, home)) => reactor.clear(home.key, direction),
-                        None => self.registration.note_blocked(direction),
-                    }
-                    return Err(e);
-                }
-                result => return result,
+                result => break result,
             }
+        };
+        match (&result, local) {
+            (Ok(done), Some((reactor, home))) if took_all(done) => {
+                reactor.drained(home.key, direction);
+            }
+            (Err(e), local) if e.kind() == io::ErrorKind::WouldBlock => match local {
+                Some((reactor, home)) => reactor.clear(home.key, direction),
+                None => self.registration.note_blocked(direction),
+            },
+            _ => {}
         }
+        result
     }
 
     /// Waits until some of `interest` may be ready, without trying anything.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::current;
 use crate::mailbox::{Letter, Mailbox};
@@ -44,6 +44,11 @@ impl Timer {
             deadline,
             armed: None,
         }
+    }
+
+    /// A timer that completes `duration` from now.
+    pub fn after(duration: Duration) -> Timer {
+        Timer::at(Instant::now() + duration)
     }
 
     /// When it completes.

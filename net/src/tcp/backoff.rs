@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime_reactor::Timer;
 
@@ -34,7 +34,7 @@ impl Backoff {
     pub(super) fn begin(&mut self) {
         let length = SHORTEST * 2_u32.pow(self.failures.min(MOST_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
-        self.rest = Some(Timer::at(Instant::now() + length));
+        self.rest = Some(Timer::after(length));
     }
 
     /// Notes a success.
@@ -113,6 +113,8 @@ impl Backoffs {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -326,8 +326,9 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is nothing; else as reading.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.source
-            .try_io(Direction::Read, |mut stream| stream.read(buf))
+        let asked = buf.len();
+        let recv = |mut stream: &net::TcpStream| stream.read(buf);
+        self.source.try_transfer(Direction::Read, asked, recv)
     }
 
     /// [`try_read`](TcpStream::try_read) into several buffers, one after the other.
@@ -344,8 +345,8 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; else as writing.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.source
-            .try_io(Direction::Write, |mut stream| stream.write(buf))
+        let send = |mut stream: &net::TcpStream| stream.write(buf);
+        self.source.try_transfer(Direction::Write, buf.len(), send)
     }
 
     /// [`try_write`](TcpStream::try_write) from several buffers, one after the other.

@@ -398,3 +398,21 @@ fn sources_are_counted_while_they_are_there() {
     drop(source);
     assert_eq!(stage.reactor.stats().sources, 0);
 }
+
+#[test]
+fn a_short_try_of_a_streaming_source_disproves_readiness() {
+    let stage = Stage::new();
+    let source = Source::new(null()).streaming();
+    assert!(source.try_io(Read, blocked).is_err());
+    let mut ready = pin!(source.ready(Interest::READABLE));
+    assert!(ready.as_mut().poll(&mut context()).is_pending());
+    let key = stage.script.last_added();
+    for moved in [8, 3] {
+        stage.turn_with(&[event(key, Readiness::READABLE)]);
+        assert_eq!(source.try_transfer(Read, 8, |_| Ok(moved)).unwrap(), moved);
+        let again = pin!(source.ready(Interest::READABLE)).poll(&mut context());
+        assert_eq!(again.is_pending(), moved < 8, "moved {moved} of 8");
+    }
+    let untried = source.try_transfer(Read, 8, |_| unreachable!("known to be empty"));
+    assert_eq!(untried.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
