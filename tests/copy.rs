@@ -97,7 +97,7 @@ async fn a_writer_that_takes_nothing_is_an_error() {
 #[runtime::test]
 async fn megabytes_go_through_a_socket_unchanged() {
     let (mut near, mut far) = pair().await;
-    let data: Vec<u8> = (0..5_000_000u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..5_000_000u32).map(|n| ((n * 7) >> 3) as u8).collect();
     let sent = data.clone();
     let sending = runtime::spawn(async move {
         runtime::io::copy(&sent[..], &mut near).await.unwrap();
