@@ -1,0 +1,193 @@
+//! A loop over an executor, and the instruments that its tests read.
+
+#![allow(dead_code, reason = "every test binary uses its own part of it")]
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use runtime_executor::{Executor, Options, Park, ThreadPark};
+
+/// An executor on this thread and what the thread sleeps in.
+pub struct Loop {
+    pub executor: Executor,
+    pub park: ThreadPark,
+}
+
+impl Loop {
+    pub fn new() -> Loop {
+        Loop::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Loop {
+        let park = ThreadPark::new();
+        let executor = Executor::new(park.unparker(), options).unwrap();
+        Loop { executor, park }
+    }
+
+    /// Runs the tasks until the future is over.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _entered = self.executor.enter();
+        let waker = self.executor.root_waker();
+        let mut future = pin!(future);
+        let mut woken = true;
+        loop {
+            if woken {
+                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                if let Poll::Ready(output) = polled {
+                    return output;
+                }
+            }
+            self.executor.run_ready();
+            self.park.park(!self.executor.has_work(), 1);
+            woken = self.executor.take_root_wake();
+        }
+    }
+
+    /// Runs one batch, entered.
+    pub fn batch(&self) -> usize {
+        let _entered = self.executor.enter();
+        self.executor.run_ready()
+    }
+
+    /// Runs batches until nothing is ready.
+    pub fn settle(&self) {
+        let _entered = self.executor.enter();
+        for _ in 0..10_000 {
+            self.executor.run_ready();
+            if !self.executor.has_work() {
+                return;
+            }
+        }
+        panic!("it does not settle");
+    }
+}
+
+/// Waits for something on a thread without an executor.
+pub fn wait_for<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unparks(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unparks(thread::Thread);
+
+impl Wake for Unparks {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Polls once.
+pub fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Runs something on a thread of its own and waits for its end.
+pub fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| match scope.spawn(f).join() {
+        Ok(output) => output,
+        Err(payload) => std::panic::resume_unwind(payload),
+    })
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub struct CountingWaker(AtomicUsize);
+
+impl CountingWaker {
+    pub fn new() -> (Arc<CountingWaker>, Waker) {
+        let counter = Arc::new(CountingWaker::default());
+        (counter.clone(), counter.into())
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A count that clones share.
+#[derive(Clone, Default)]
+pub struct Count(Rc<Cell<usize>>);
+
+impl Count {
+    pub fn add(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// A count that threads share.
+#[derive(Clone, Default)]
+pub struct SharedCount(Arc<AtomicUsize>);
+
+impl SharedCount {
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Calls a closure when it is dropped.
+pub struct OnDrop<F: FnOnce()>(Option<F>);
+
+pub fn on_drop<F: FnOnce()>(f: F) -> OnDrop<F> {
+    OnDrop(Some(f))
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// The text of a panic's payload.
+pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or(payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}
+
+/// Aborts the process unless it is dropped in time: for tests whose failure is to hang.
+pub struct Watchdog(#[allow(dead_code, reason = "its drop is the signal")] mpsc::Sender<()>);
+
+pub fn watchdog() -> Watchdog {
+    let (alive, dead) = mpsc::channel::<()>();
+    let name = thread::current().name().unwrap_or("?").to_owned();
+    thread::spawn(move || {
+        if dead.recv_timeout(Duration::from_secs(240)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{name} hangs");
+            std::process::abort();
+        }
+    });
+    Watchdog(alive)
+}
