@@ -136,11 +136,9 @@ impl Executor {
         let core = &self.core;
         core.read_mail();
         let batch = core.tasks.borrow().queue.len();
-        for _ in 0..batch {
-            core.run_next();
-        }
+        let polled = (0..batch).filter(|_| core.run_next()).count();
         core.raise_panic();
-        batch
+        polled
     }
 
     /// Whether there is anything to run: a task, or the root future.
@@ -374,26 +372,32 @@ impl Core {
         self.mail.replace(Mail { wakes, errands });
     }
 
-    /// Polls the task at the head of the queue.
-    fn run_next(&self) {
+    /// Polls the task at the head of the queue, or drops it if it was aborted. Says whether there
+    /// was one; a key can outlive its task by finishing after a wake.
+    fn run_next(&self) -> bool {
         let (key, mut task, aborted) = {
             let mut tasks = self.tasks.borrow_mut();
             let Some((index, serial)) = tasks.queue.pop_front() else {
-                return;
+                return false;
             };
             let Some(slot) = tasks.get(index, serial) else {
-                return;
+                return false;
+            };
+            if slot.state & state::FINISHED != 0 {
+                slot.state &= !state::QUEUED;
+                return false;
+            }
+            let Some(task) = slot.task.take() else {
+                // It is being polled, and called this itself: it has its turn afterwards.
+                tasks.queue.push_back((index, serial));
+                return false;
             };
             slot.state &= !state::QUEUED;
-            if slot.state & state::FINISHED != 0 {
-                return;
-            }
             let key = TaskKey {
                 executor: self.number,
                 slot: index,
                 serial,
             };
-            let Some(task) = slot.task.take() else { return };
             (key, task, slot.state & state::ABORTED != 0)
         };
         let outside = self.running.replace(Some(key));
@@ -411,6 +415,7 @@ impl Core {
             Poll::Ready(()) => self.finish(key, task),
             Poll::Pending => self.put_back(key, task),
         }
+        true
     }
 
     fn put_back(&self, key: TaskKey, task: Pin<Box<dyn Task>>) {

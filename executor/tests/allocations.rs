@@ -52,7 +52,9 @@ fn allocations<R>(f: impl FnOnce() -> R) -> (usize, R) {
 /// A loop whose queue and slots have grown as far as these tests need.
 fn warmed_up() -> Loop {
     let looped = Loop::new();
-    let handles: Vec<_> = (0..64).map(|_| looped.executor.spawn(yield_now())).collect();
+    let handles: Vec<_> = (0..64)
+        .map(|_| looped.executor.spawn(yield_now()))
+        .collect();
     let entered = looped.executor.enter();
     handles.iter().for_each(JoinHandle::abort);
     drop(handles);

@@ -16,7 +16,9 @@ fn tasks_are_first_polled_in_the_order_in_which_they_were_spawned() {
     let order = Rc::new(RefCell::new(Vec::new()));
     for n in 0..100 {
         let order = order.clone();
-        looped.executor.spawn(async move { order.borrow_mut().push(n) });
+        looped
+            .executor
+            .spawn(async move { order.borrow_mut().push(n) });
     }
     assert_eq!(looped.batch(), 100);
     assert_eq!(*order.borrow(), (0..100).collect::<Vec<_>>());
@@ -133,7 +135,11 @@ fn run_ready_says_how_many_tasks_it_polled() {
     }));
     drop(looped.executor.spawn(pending::<()>()));
     assert_eq!(looped.batch(), 2);
-    assert_eq!(looped.batch(), 0, "the finished one was woken and is not polled");
+    assert_eq!(
+        looped.batch(),
+        0,
+        "the finished one was woken and is not polled"
+    );
     assert_eq!(looped.executor.poll_count(), 2);
 }
 
@@ -153,7 +159,12 @@ fn a_task_that_runs_its_executor_from_inside_loses_no_wake() {
     }));
     looped.settle();
     assert_eq!(polls.get(), 3);
-    assert!(nested.is_finished() || { looped.batch(); nested.is_finished() });
+    assert!(
+        nested.is_finished() || {
+            looped.batch();
+            nested.is_finished()
+        }
+    );
 }
 
 #[test]

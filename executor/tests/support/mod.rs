@@ -15,24 +15,24 @@ use std::time::Duration;
 use runtime_executor::{Executor, Options, Park, ThreadPark};
 
 /// An executor on this thread and what the thread sleeps in.
-pub struct Loop {
-    pub executor: Executor,
-    pub park: ThreadPark,
+pub(crate) struct Loop {
+    pub(crate) executor: Executor,
+    pub(crate) park: ThreadPark,
 }
 
 impl Loop {
-    pub fn new() -> Loop {
+    pub(crate) fn new() -> Loop {
         Loop::with(Options::default())
     }
 
-    pub fn with(options: Options) -> Loop {
+    pub(crate) fn with(options: Options) -> Loop {
         let park = ThreadPark::new();
         let executor = Executor::new(park.unparker(), options).unwrap();
         Loop { executor, park }
     }
 
     /// Runs the tasks until the future is over.
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.executor.enter();
         let waker = self.executor.root_waker();
         let mut future = pin!(future);
@@ -51,13 +51,13 @@ impl Loop {
     }
 
     /// Runs one batch, entered.
-    pub fn batch(&self) -> usize {
+    pub(crate) fn batch(&self) -> usize {
         let _entered = self.executor.enter();
         self.executor.run_ready()
     }
 
     /// Runs batches until nothing is ready.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let _entered = self.executor.enter();
         for _ in 0..10_000 {
             self.executor.run_ready();
@@ -70,7 +70,7 @@ impl Loop {
 }
 
 /// Waits for something on a thread without an executor.
-pub fn wait_for<F: Future>(future: F) -> F::Output {
+pub(crate) fn wait_for<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unparks(thread::current())));
     loop {
@@ -90,12 +90,12 @@ impl Wake for Unparks {
 }
 
 /// Polls once.
-pub fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// Runs something on a thread of its own and waits for its end.
-pub fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| match scope.spawn(f).join() {
         Ok(output) => output,
         Err(payload) => std::panic::resume_unwind(payload),
@@ -104,15 +104,15 @@ pub fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 
 /// A waker that counts.
 #[derive(Default)]
-pub struct CountingWaker(AtomicUsize);
+pub(crate) struct CountingWaker(AtomicUsize);
 
 impl CountingWaker {
-    pub fn new() -> (Arc<CountingWaker>, Waker) {
+    pub(crate) fn new() -> (Arc<CountingWaker>, Waker) {
         let counter = Arc::new(CountingWaker::default());
         (counter.clone(), counter.into())
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -129,36 +129,36 @@ impl Wake for CountingWaker {
 
 /// A count that clones share.
 #[derive(Clone, Default)]
-pub struct Count(Rc<Cell<usize>>);
+pub(crate) struct Count(Rc<Cell<usize>>);
 
 impl Count {
-    pub fn add(&self) {
+    pub(crate) fn add(&self) {
         self.0.set(self.0.get() + 1);
     }
 
-    pub fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.0.get()
     }
 }
 
 /// A count that threads share.
 #[derive(Clone, Default)]
-pub struct SharedCount(Arc<AtomicUsize>);
+pub(crate) struct SharedCount(Arc<AtomicUsize>);
 
 impl SharedCount {
-    pub fn add(&self) {
+    pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
 
 /// Calls a closure when it is dropped.
-pub struct OnDrop<F: FnOnce()>(Option<F>);
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
 
-pub fn on_drop<F: FnOnce()>(f: F) -> OnDrop<F> {
+pub(crate) fn on_drop<F: FnOnce()>(f: F) -> OnDrop<F> {
     OnDrop(Some(f))
 }
 
@@ -171,16 +171,16 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 }
 
 /// The text of a panic's payload.
-pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
+pub(crate) fn text(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or(payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text")
 }
 
 /// Aborts the process unless it is dropped in time: for tests whose failure is to hang.
-pub struct Watchdog(#[allow(dead_code, reason = "its drop is the signal")] mpsc::Sender<()>);
+pub(crate) struct Watchdog(#[allow(dead_code, reason = "its drop is the signal")] mpsc::Sender<()>);
 
-pub fn watchdog() -> Watchdog {
+pub(crate) fn watchdog() -> Watchdog {
     let (alive, dead) = mpsc::channel::<()>();
     let name = thread::current().name().unwrap_or("?").to_owned();
     thread::spawn(move || {
