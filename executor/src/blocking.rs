@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::current;
 use crate::error::JoinError;
+use crate::executor::unheard;
 use crate::handle::Handle;
 use crate::id::Id;
 use crate::join::{Cancel, JoinHandle, Reply};
@@ -186,7 +187,7 @@ impl<F, T> BlockingJob<F, T> {
         let work = self.work.lock().take();
         if work.is_some() {
             drop_quietly(work);
-            self.reply.complete(Err(error));
+            self.reply.complete(&mut Some(Err(error)));
         }
     }
 }
@@ -200,8 +201,12 @@ where
         let work = self.work.lock().take();
         if let Some(work) = work {
             let output = catch_unwind(AssertUnwindSafe(work));
-            self.reply
-                .complete(output.map_err(|p| JoinError::panicked(self.id, None, None, p)));
+            let mut output = Some(output.map_err(|p| JoinError::panicked(self.id, None, None, p)));
+            self.reply.complete(&mut output);
+            match output {
+                Some(Err(error)) => unheard(error),
+                output => drop_quietly(output),
+            }
         }
     }
 

@@ -1,10 +1,9 @@
 //! The run queue, and the tasks in it.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::panic::{Location, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -208,7 +207,7 @@ pub(crate) struct Core {
     handle: Handle,
     panic_policy: PanicPolicy,
     /// A panic that `run_ready` has still to raise.
-    panic: RefCell<Option<Box<dyn Any + Send>>>,
+    panic: RefCell<Option<JoinError>>,
     closed: Cell<bool>,
 }
 
@@ -435,7 +434,7 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         let Some(slot) = tasks.get(key.slot, key.serial) else {
             drop(tasks);
-            return drop_quietly(task);
+            return self.nobody_wants(task);
         };
         slot.state |= state::FINISHED;
         let joiner = slot.joiner.take();
@@ -456,7 +455,7 @@ impl Core {
                 if let Some(sink) = sink {
                     sink.deliver(task.as_mut().output());
                 }
-                drop_quietly(task);
+                self.nobody_wants(task);
             }
         }
         if let Some(joiner) = joiner {
@@ -464,34 +463,38 @@ impl Core {
         }
     }
 
-    /// Drops an output that nobody awaits; but a panic is not swallowed.
+    /// Drops an output that nobody awaits, if it was not taken; but a panic is not swallowed.
     fn nobody_wants(&self, mut task: Pin<Box<dyn Task>>) {
         if let Some(error) = task.as_mut().panic() {
-            match self.panic_policy {
-                PanicPolicy::Report => {
-                    eprintln!("runtime: {error} (nobody holds its JoinHandle)");
-                }
-                PanicPolicy::Propagate | PanicPolicy::ShutDown => {
-                    self.panic.borrow_mut().get_or_insert(error.into_panic());
-                }
-            }
+            self.unheard(error);
         }
         drop_quietly(task);
+    }
+
+    /// Does with a panic that nobody awaits what the policy says. One can be raised at a time; the
+    /// others, and those that come too late to be raised, are reported.
+    fn unheard(&self, error: JoinError) {
+        let raised = self.panic_policy != PanicPolicy::Report;
+        if raised && !self.closed.get() && self.panic.borrow().is_none() {
+            self.panic.replace(Some(error));
+        } else {
+            report(error);
+        }
     }
 
     /// Raises the panic that a task left behind, if the policy is that one does.
     fn raise_panic(&self) {
-        let panic = self.panic.borrow_mut().take();
-        let Some(payload) = panic else { return };
+        let panic = self.panic.take();
+        let Some(error) = panic else { return };
         if self.panic_policy == PanicPolicy::ShutDown {
             self.close();
         }
-        resume_unwind(payload);
+        resume_unwind(error.into_panic());
     }
 
     fn drop_task(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
         task.as_mut().cancel(key.id(), JoinError::gone(key.id()));
-        drop_quietly(task);
+        self.nobody_wants(task);
     }
 
     fn close(&self) {
@@ -521,7 +524,29 @@ impl Core {
         for errand in errands {
             drop_quietly(errand);
         }
+        if let Some(error) = self.panic.take() {
+            report(error);
+        }
     }
+}
+
+/// Takes a panic that nobody awaits any more to the executor it belongs to, from any thread.
+pub(crate) fn unheard(error: JoinError) {
+    let executor = error.id().executor();
+    if let Some(core) = current::if_numbered(executor) {
+        core.unheard(error);
+    } else if let Some(mailbox) = Mailbox::find(executor) {
+        mailbox.post(Box::new(move |core| core.unheard(error)));
+    } else {
+        report(error);
+    }
+}
+
+fn report(error: JoinError) {
+    // Standard error may be broken, and then there is nobody to be told that.
+    let say = || eprintln!("runtime: {error} (nobody holds its JoinHandle)");
+    drop_quietly(catch_unwind(AssertUnwindSafe(say)));
+    drop_quietly(error);
 }
 
 /// What join handles ask of the executor of their own thread.
@@ -565,6 +590,10 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
+            if slot.state & state::WATCHED == 0 {
+                // Dropped on this thread after it was asked for on another one.
+                return;
+            }
             if slot.state & state::FINISHED == 0 {
                 slot.state |= state::MAILED;
                 self.sinks.borrow_mut().insert(key.slot, sink);
@@ -574,7 +603,7 @@ impl Core {
         };
         if let Some(mut task) = finished.task {
             sink.deliver(task.as_mut().output());
-            drop_quietly(task);
+            self.nobody_wants(task);
         }
     }
 

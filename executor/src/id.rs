@@ -22,6 +22,11 @@ impl Id {
     pub(crate) fn new(executor: u32, serial: u32) -> Id {
         Id { executor, serial }
     }
+
+    /// The number of the executor.
+    pub(crate) fn executor(self) -> u32 {
+        self.executor
+    }
 }
 
 impl fmt::Display for Id {

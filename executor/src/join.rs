@@ -1,13 +1,14 @@
 //! Waiting for a task's output, on its thread or on another.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
+use std::{fmt, mem};
 
 use crate::current;
 use crate::error::JoinError;
+use crate::executor::unheard;
 use crate::id::{Id, TaskKey};
 use crate::mailbox::Mailbox;
 use crate::sync::Mutex;
@@ -161,6 +162,9 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        if let Some(reply) = self.reply.get() {
+            reply.abandon();
+        }
         let Place::Here(key) = self.place else { return };
         match current::if_numbered(key.executor) {
             Some(core) => core.detach(key),
@@ -238,6 +242,7 @@ pub(crate) struct Reply<T>(Mutex<ReplyState<T>>);
 enum ReplyState<T> {
     Waiting(Option<Waker>),
     Complete(Result<T, JoinError>),
+    /// The output was given out, or the handle was dropped.
     Taken,
 }
 
@@ -246,16 +251,28 @@ impl<T> Reply<T> {
         Arc::new(Reply(Mutex::new(ReplyState::Waiting(None))))
     }
 
-    /// Puts the output there, unless there is one.
-    pub(crate) fn complete(&self, output: Result<T, JoinError>) {
+    /// Takes the output there, unless there is one or the handle was dropped.
+    pub(crate) fn complete(&self, output: &mut Option<Result<T, JoinError>>) {
         let mut state = self.0.lock();
         if let ReplyState::Waiting(waker) = &mut *state {
             let waker = waker.take();
+            let Some(output) = output.take() else {
+                unreachable!("a task is mailed once");
+            };
             *state = ReplyState::Complete(output);
             drop(state);
             if let Some(waker) = waker {
                 wake_quietly(waker);
             }
+        }
+    }
+
+    /// The handle is dropped.
+    fn abandon(&self) {
+        let before = mem::replace(&mut *self.0.lock(), ReplyState::Taken);
+        match before {
+            ReplyState::Complete(Err(error)) if error.is_panic() => unheard(error),
+            before => drop_quietly(before),
         }
     }
 
@@ -269,7 +286,7 @@ impl<T> Reply<T> {
         let mut state = self.0.lock();
         let before = match &mut *state {
             ReplyState::Waiting(waker) => waker.replace(new),
-            _ => match std::mem::replace(&mut *state, ReplyState::Taken) {
+            _ => match mem::replace(&mut *state, ReplyState::Taken) {
                 ReplyState::Complete(output) => return Poll::Ready(output),
                 _ => unreachable!("a handle is not polled after it was ready"),
             },

@@ -303,13 +303,14 @@ unsafe impl Send for Sink {}
 impl Sink {
     pub(crate) fn new<T: 'static>(id: Id, reply: Arc<Reply<T>>) -> Sink {
         Sink(Some(Box::new(move |output| {
-            reply.complete(match output {
-                Some(output) => take_output(output, id),
-                None => Err(JoinError::gone(id)),
-            });
+            match output.and_then(|output| output.downcast_mut()) {
+                Some(output) => reply.complete(output),
+                None => reply.complete(&mut Some(Err(JoinError::gone(id)))),
+            }
         })))
     }
 
+    /// Takes the output, which is what is behind [`Task::output`], if somebody still waits for it.
     pub(crate) fn deliver(mut self, output: &mut dyn Any) {
         if let Some(deliver) = self.0.take() {
             deliver(Some(output));
