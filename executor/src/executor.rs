@@ -558,7 +558,8 @@ impl Core {
         key: TaskKey,
         cx: &Context<'_>,
     ) -> Poll<Option<Pin<Box<dyn Task>>>> {
-        {
+        let mut new = None;
+        let before = loop {
             let mut tasks = self.tasks.borrow_mut();
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return Poll::Ready(None);
@@ -566,19 +567,19 @@ impl Core {
             if slot.state & state::FINISHED != 0 {
                 return Poll::Ready(tasks.remove(key.slot).task);
             }
-            if slot
-                .joiner
-                .as_ref()
-                .is_some_and(|joiner| joiner.will_wake(cx.waker()))
-            {
+            let joiner = slot.joiner.as_ref();
+            if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
                 return Poll::Pending;
             }
-        }
-        let waker = cx.waker().clone();
-        let mut before = None;
-        if let Some(slot) = self.tasks.borrow_mut().get(key.slot, key.serial) {
-            before = slot.joiner.replace(waker);
-        }
+            match new.take() {
+                Some(waker) => break slot.joiner.replace(waker),
+                None => {
+                    drop(tasks);
+                    // Anybody's code, which may have ended the task: so look again.
+                    new = Some(cx.waker().clone());
+                }
+            }
+        };
         drop(before);
         Poll::Pending
     }
