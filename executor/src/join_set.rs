@@ -46,6 +46,8 @@ pub struct JoinSet<T> {
 struct Member<T> {
     handle: JoinHandle<T>,
     waker: Waker,
+    /// Of a task that had finished when it came into the set.
+    output: Option<Result<T, JoinError>>,
 }
 
 /// What the members' wakers tell the set.
@@ -54,7 +56,7 @@ struct Shared(Mutex<News>);
 
 #[derive(Default)]
 struct News {
-    /// Those to be looked at: every new one once, later those that finished.
+    /// Those to be looked at, because they finished, in that order.
     changed: VecDeque<usize>,
     waiter: Option<Waker>,
 }
@@ -111,32 +113,36 @@ impl<T> JoinSet<T> {
     /// Empties the set without aborting anything: the tasks run on, detached.
     pub fn detach_all(&mut self) {
         self.members.clear();
-    }
-
-    fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
-        let abort = handle.abort_handle();
-        let entry = self.members.vacant_entry();
-        let index = entry.key();
-        let waker = Arc::new(MemberWaker {
-            index,
-            shared: self.shared.clone(),
-        })
-        .into();
-        entry.insert(Member { handle, waker });
-        // To be polled once, so that it knows whom to wake.
-        let waiter = {
-            let mut news = self.shared.0.lock();
-            news.changed.push_back(index);
-            news.waiter.take()
-        };
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
-        abort
+        self.shared.0.lock().changed.clear();
     }
 }
 
 impl<T: 'static> JoinSet<T> {
+    fn insert(&mut self, mut handle: JoinHandle<T>) -> AbortHandle {
+        let abort = handle.abort_handle();
+        let entry = self.members.vacant_entry();
+        let waker = Waker::from(Arc::new(MemberWaker {
+            index: entry.key(),
+            shared: self.shared.clone(),
+        }));
+        // So that it knows whom to wake.
+        let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
+        let output = match polled {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        };
+        let finished = output.is_some().then(|| waker.clone());
+        entry.insert(Member {
+            handle,
+            waker,
+            output,
+        });
+        if let Some(waker) = finished {
+            waker.wake();
+        }
+        abort
+    }
+
     /// Spawns a task into the set. See [`spawn`](crate::spawn).
     ///
     /// # Panics
@@ -210,7 +216,10 @@ impl<T: 'static> JoinSet<T> {
     /// Takes a member out if it has finished.
     fn poll_member(&mut self, index: usize) -> Option<Result<T, JoinError>> {
         let member = self.members.get_mut(index)?;
-        let polled = Pin::new(&mut member.handle).poll(&mut Context::from_waker(&member.waker));
+        let polled = match member.output.take() {
+            Some(output) => Poll::Ready(output),
+            None => Pin::new(&mut member.handle).poll(&mut Context::from_waker(&member.waker)),
+        };
         match polled {
             Poll::Pending => None,
             Poll::Ready(output) => {

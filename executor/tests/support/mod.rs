@@ -191,3 +191,39 @@ pub(crate) fn watchdog() -> Watchdog {
     });
     Watchdog(alive)
 }
+
+/// Runs one test of this binary again, in a process of its own, which [`is_child`].
+pub(crate) fn child(test: &str, env: &[(&str, &str)]) -> std::process::Output {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env("RUNTIME_TEST_CHILD", "1")
+        .env("RUST_BACKTRACE", "0")
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
+pub(crate) fn is_child() -> bool {
+    std::env::var_os("RUNTIME_TEST_CHILD").is_some()
+}
+
+/// Where the last panic of this thread was.
+fn last_place() -> &'static thread::LocalKey<Cell<String>> {
+    thread_local!(static PLACE: Cell<String> = const { Cell::new(String::new()) });
+    &PLACE
+}
+
+/// What a call panics with, and where.
+pub(crate) fn panic_of(f: impl FnOnce()) -> (String, String) {
+    static HOOK: std::sync::Once = std::sync::Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let place = info.location().map(ToString::to_string);
+            last_place().set(place.unwrap_or_default());
+            before(info);
+        }));
+    });
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_err();
+    (text(&*payload).to_owned(), last_place().take())
+}
