@@ -5,7 +5,7 @@ mod support;
 use std::io::pipe;
 use std::process::{Command, Stdio};
 
-use runtime_executor::{Builder, Options, PanicPolicy, spawn_blocking};
+use runtime_executor::{Builder, Options, PanicPolicy, PoolOptions, spawn_blocking};
 use support::{Loop, child, elsewhere, is_child};
 
 /// The standard error of this test, run again.
@@ -128,26 +128,29 @@ fn a_handle_dropped_elsewhere_with_a_panic_in_it_is_reported_even_without_a_runt
 #[test]
 fn a_detached_blocking_job_that_panics_is_reported() {
     if is_child() {
-        let looped = Loop::new();
+        let looped = Loop::with(Options {
+            pool: PoolOptions {
+                max_threads: 1,
+                ..PoolOptions::default()
+            },
+            ..Options::default()
+        });
         let (tell, told) = std::sync::mpsc::channel::<()>();
         looped.block_on(async {
-            drop(spawn_blocking(move || {
+            let handle = spawn_blocking(move || {
                 told.recv().unwrap_err();
                 panic!("job");
-            }));
+            });
+            drop(handle);
             drop(tell);
-            // The pool has one thread: what it runs next comes after the panic was dealt with.
+            // There is one thread: what it runs next comes after the panic was dealt with.
             spawn_blocking(|| ()).await.unwrap();
         });
-        looped.settle();
-        return;
+        return looped.settle();
     }
-    let output = child(
-        "a_detached_blocking_job_that_panics_is_reported",
-        &[("ONE_THREAD", "1")],
-    );
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("job"), "{stderr}");
+    let stderr = stderr_of("a_detached_blocking_job_that_panics_is_reported");
+    assert_eq!(reports(&stderr).len(), 1, "{stderr}");
+    assert!(reports(&stderr)[0].contains("job"), "{stderr}");
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn a_broken_standard_error_does_not_stop_the_executor() {
         );
         std::process::exit(7);
     }
-    let (reader, writer) = pipe_without_reader();
+    let (reader, writer) = pipe().unwrap();
     drop(reader);
     let status = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -177,8 +180,4 @@ fn a_broken_standard_error_does_not_stop_the_executor() {
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(7));
-}
-
-fn pipe_without_reader() -> (std::io::PipeReader, std::io::PipeWriter) {
-    pipe().unwrap()
 }

@@ -1,0 +1,440 @@
+//! The threads that blocking jobs run on.
+
+mod support;
+
+use std::collections::HashSet;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use runtime_executor::{Handle, Options, PoolOptions, spawn_blocking};
+use support::{
+    CountingWaker, Loop, SharedCount, child, elsewhere, is_child, on_drop, poll_once, text,
+    wait_for, watchdog,
+};
+
+fn with_pool(max_threads: usize) -> Loop {
+    with(PoolOptions {
+        max_threads,
+        ..PoolOptions::default()
+    })
+}
+
+fn with(pool: PoolOptions) -> Loop {
+    Loop::with(Options {
+        pool,
+        ..Options::default()
+    })
+}
+
+/// A job that runs until it is told to end, and says when it has begun.
+fn gated(handle: &Handle) -> (runtime_executor::JoinHandle<()>, Receiver<()>, Sender<()>) {
+    let (begin, begun) = channel();
+    let (end, ended) = channel();
+    let job = handle.spawn_blocking(move || {
+        begin.send(()).unwrap();
+        let _ = ended.recv();
+    });
+    (job, begun, end)
+}
+
+/// Lets the thread that runs this say when it ends.
+fn tell_end(sender: Sender<ThreadId>) {
+    struct Tells(Sender<ThreadId>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().id());
+        }
+    }
+    thread_local!(static TELLS: Mutex<Option<Tells>> = const { Mutex::new(None) });
+    TELLS.with(|tells| *tells.lock().unwrap() = Some(Tells(sender)));
+}
+
+#[test]
+fn a_job_runs_on_another_thread_with_the_pools_name() {
+    let _watchdog = watchdog();
+    let looped = with(PoolOptions {
+        thread_name: "a-name".to_owned(),
+        ..PoolOptions::default()
+    });
+    let (id, name) = looped.block_on(async {
+        let job = || {
+            (
+                thread::current().id(),
+                thread::current().name().map(str::to_owned),
+            )
+        };
+        spawn_blocking(job).await.unwrap()
+    });
+    assert_ne!(id, thread::current().id());
+    assert_eq!(name.as_deref(), Some("a-name"));
+}
+
+/// How many threads of this process have a name; `None` where that cannot be read.
+fn threads_named(name: &str) -> Option<usize> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let named = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    Some(tasks.flatten().filter(named).count())
+}
+
+#[test]
+fn there_is_no_thread_before_the_first_job_and_one_after_it() {
+    let _watchdog = watchdog();
+    let looped = with(PoolOptions {
+        thread_name: "first-job".to_owned(),
+        ..PoolOptions::default()
+    });
+    let Some(before) = threads_named("first-job") else {
+        return;
+    };
+    looped.block_on(async {});
+    assert_eq!(before, 0);
+    let count =
+        looped.block_on(async { spawn_blocking(|| threads_named("first-job")).await.unwrap() });
+    assert_eq!(count, Some(1));
+}
+
+#[test]
+fn one_thread_is_enough_for_jobs_that_do_not_overlap() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let ids: HashSet<_> = looped.block_on(async {
+        let mut ids = HashSet::new();
+        for _ in 0..50 {
+            ids.insert(spawn_blocking(|| thread::current().id()).await.unwrap());
+        }
+        ids
+    });
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn jobs_run_at_the_same_time_up_to_the_bound() {
+    let _watchdog = watchdog();
+    let looped = with_pool(3);
+    let together = Arc::new(Barrier::new(3));
+    looped.block_on(async {
+        let jobs: Vec<_> = (0..3)
+            .map(|_| {
+                let together = together.clone();
+                spawn_blocking(move || together.wait())
+            })
+            .collect();
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn more_jobs_than_the_bound_wait_in_order() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let (blocks, begun, end) = gated(looped.executor.handle());
+    begun.recv().unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let ids = Arc::new(Mutex::new(HashSet::new()));
+    let jobs: Vec<_> = (0..10)
+        .map(|n| {
+            let (order, ids) = (order.clone(), ids.clone());
+            looped.executor.handle().spawn_blocking(move || {
+                order.lock().unwrap().push(n);
+                ids.lock().unwrap().insert(thread::current().id());
+            })
+        })
+        .collect();
+    assert!(jobs.iter().all(|job| !job.is_finished()));
+    assert!(order.lock().unwrap().is_empty());
+    end.send(()).unwrap();
+    looped.block_on(async {
+        blocks.await.unwrap();
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+    assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    assert_eq!(ids.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn the_bound_holds_for_many_jobs() {
+    let _watchdog = watchdog();
+    let looped = with_pool(4);
+    let (running, most) = (SharedCount::default(), Arc::new(Mutex::new(0_usize)));
+    let left = SharedCount::default();
+    looped.block_on(async {
+        let jobs: Vec<_> = (0..2000)
+            .map(|_| {
+                let (running, left, most) = (running.clone(), left.clone(), most.clone());
+                spawn_blocking(move || {
+                    running.add();
+                    let now = running.get() - left.get();
+                    let mut most = most.lock().unwrap();
+                    *most = now.max(*most);
+                    drop(most);
+                    left.add();
+                })
+            })
+            .collect();
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+    assert!((1..=4).contains(&*most.lock().unwrap()));
+}
+
+#[test]
+fn no_threads_at_all_means_one() {
+    let _watchdog = watchdog();
+    let looped = with_pool(0);
+    assert_eq!(
+        looped.block_on(async { spawn_blocking(|| 1).await.unwrap() }),
+        1
+    );
+}
+
+#[test]
+fn an_idle_thread_ends_and_the_next_job_starts_another() {
+    let _watchdog = watchdog();
+    let looped = with(PoolOptions {
+        keep_alive: Duration::from_millis(1),
+        ..PoolOptions::default()
+    });
+    let (ends, ended) = channel();
+    for _ in 0..3 {
+        let ends = ends.clone();
+        let job = looped
+            .executor
+            .handle()
+            .spawn_blocking(move || tell_end(ends));
+        looped.block_on(job).unwrap();
+        ended.recv().unwrap();
+    }
+}
+
+#[test]
+fn the_threads_end_with_the_executor() {
+    let _watchdog = watchdog();
+    let looped = with(PoolOptions {
+        keep_alive: Duration::from_secs(3600),
+        ..PoolOptions::default()
+    });
+    let (ends, ended) = channel();
+    let together = Arc::new(Barrier::new(2));
+    looped.block_on(async {
+        let jobs = [0, 1].map(|_| {
+            let (ends, together) = (ends.clone(), together.clone());
+            spawn_blocking(move || {
+                tell_end(ends);
+                together.wait();
+            })
+        });
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+    drop(looped);
+    assert_ne!(ended.recv().unwrap(), ended.recv().unwrap());
+}
+
+#[test]
+fn a_panic_is_the_error_of_the_handle_and_the_thread_goes_on() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    looped.block_on(async {
+        let id = spawn_blocking(|| thread::current().id()).await.unwrap();
+        let error = spawn_blocking(|| panic!("in a job"))
+            .await
+            .map(|()| ())
+            .unwrap_err();
+        assert!(
+            error.is_panic() && error.to_string().contains("in a job"),
+            "{error}"
+        );
+        assert_eq!(text(&*error.into_panic()), "in a job");
+        assert_eq!(spawn_blocking(|| thread::current().id()).await.unwrap(), id);
+    });
+}
+
+/// Something whose drop panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("boom"));
+    }
+}
+
+#[test]
+fn outputs_payloads_and_captures_whose_drop_panics_cost_no_thread() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let handle = looped.executor.handle();
+    for _ in 0..3 {
+        let (blocks, begun, end) = gated(handle);
+        begun.recv().unwrap();
+        drop(handle.spawn_blocking(|| Bomb));
+        drop(handle.spawn_blocking(|| resume_unwind(Box::new(Bomb))));
+        let bomb = Bomb;
+        drop(handle.spawn_blocking(move || {
+            let _bomb = &bomb;
+        }));
+        let bomb = Bomb;
+        let aborted = handle.spawn_blocking(move || drop(bomb));
+        aborted.abort();
+        assert!(looped.block_on(aborted).unwrap_err().is_cancelled());
+        end.send(()).unwrap();
+        looped.block_on(blocks).unwrap();
+    }
+    assert_eq!(looped.block_on(handle.spawn_blocking(|| 2)).unwrap(), 2);
+}
+
+#[test]
+fn a_job_aborted_before_it_began_never_runs_and_one_that_runs_cannot_be_stopped() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let (runs, begun, end) = gated(looped.executor.handle());
+    begun.recv().unwrap();
+    let ran = SharedCount::default();
+    let (counted, dropped) = (ran.clone(), SharedCount::default());
+    let drops = dropped.clone();
+    let guard = on_drop(move || drops.add());
+    let queued = looped.executor.handle().spawn_blocking(move || {
+        let _guard = guard;
+        counted.add();
+    });
+    runs.abort();
+    queued.abort_handle().abort();
+    queued.abort();
+    assert_eq!(dropped.get(), 1, "at once");
+    assert!(queued.is_finished() && !runs.is_finished());
+    end.send(()).unwrap();
+    let error = looped.block_on(queued).unwrap_err();
+    assert!(
+        error.is_cancelled() && error.to_string().contains("aborted"),
+        "{error}"
+    );
+    looped.block_on(runs).unwrap();
+    assert_eq!(ran.get(), 0);
+}
+
+#[test]
+fn dropping_the_executor_cancels_queued_jobs_and_waits_for_none() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let remote = looped.executor.handle().clone();
+    let (mut runs, begun, end) = gated(&remote);
+    begun.recv().unwrap();
+    let ran = SharedCount::default();
+    let counted = ran.clone();
+    let mut queued = remote.spawn_blocking(move || counted.add());
+    let (count, waker) = CountingWaker::new();
+    assert!(poll_once(&mut queued, &waker).is_pending());
+    assert!(poll_once(&mut runs, &waker).is_pending());
+    drop(looped);
+    assert_eq!(count.count(), 1);
+    assert!(wait_for(queued).unwrap_err().is_cancelled());
+    assert!(!runs.is_finished());
+    end.send(()).unwrap();
+    wait_for(runs).unwrap();
+    assert!(
+        wait_for(remote.spawn_blocking(|| ()))
+            .unwrap_err()
+            .is_cancelled()
+    );
+    assert_eq!(ran.get(), 0);
+}
+
+#[test]
+fn a_job_knows_its_runtime_and_can_use_it() {
+    let _watchdog = watchdog();
+    let looped = Loop::new();
+    let answer = looped.block_on(async {
+        spawn_blocking(|| {
+            let spawned = Handle::current().spawn(async { thread::current().id() });
+            let nested = spawn_blocking(|| 4);
+            (wait_for(spawned).unwrap(), wait_for(nested).unwrap())
+        })
+        .await
+        .unwrap()
+    });
+    assert_eq!(answer, (thread::current().id(), 4));
+}
+
+#[test]
+fn a_job_that_spawns_after_the_runtime_is_gone_gets_an_error() {
+    let _watchdog = watchdog();
+    let looped = Loop::new();
+    let (end, ended) = channel::<()>();
+    let job = looped.executor.handle().spawn_blocking(move || {
+        ended.recv().unwrap_err();
+        wait_for(Handle::current().spawn(async {})).is_err()
+            && wait_for(spawn_blocking(|| ())).is_err()
+    });
+    drop(looped);
+    // Either it had begun, or it was cancelled.
+    drop(end);
+    assert!(wait_for(job).unwrap_or(true));
+}
+
+#[test]
+fn a_handle_is_awaited_on_another_thread() {
+    let _watchdog = watchdog();
+    let looped = Loop::new();
+    let handle = looped.executor.handle();
+    assert_eq!(
+        elsewhere(|| wait_for(handle.spawn_blocking(|| 1)).unwrap()),
+        1
+    );
+    let (job, begun, end) = gated(handle);
+    begun.recv().unwrap();
+    let far = thread::spawn(move || wait_for(job).unwrap());
+    end.send(()).unwrap();
+    far.join().unwrap();
+    assert_eq!(looped.executor.task_count(), 0);
+}
+
+#[test]
+fn jobs_that_come_when_threads_are_about_to_end_are_run() {
+    let _watchdog = watchdog();
+    let looped = with(PoolOptions {
+        keep_alive: Duration::from_nanos(1),
+        max_threads: 2,
+        ..PoolOptions::default()
+    });
+    looped.block_on(async {
+        for n in 0..2000 {
+            let pair = [spawn_blocking(move || n), spawn_blocking(move || n)];
+            for job in pair {
+                assert_eq!(job.await.unwrap(), n);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
+    const NAME: &str = "a_thread_that_cannot_be_started_is_an_error_and_does_not_count";
+    if is_child() {
+        // The stack of every thread is larger than the address space: see below.
+        let looped = with_pool(1);
+        for _ in 0..3 {
+            let job = looped.executor.handle().spawn_blocking(|| ());
+            let error = looped.block_on(job).unwrap_err();
+            assert!(
+                error.is_cancelled() && error.to_string().contains("no thread"),
+                "{error}"
+            );
+            assert!(std::error::Error::source(&error).is_some());
+        }
+        std::process::exit(7);
+    }
+    let stack = (1_u64 << 47).to_string();
+    let output = child(NAME, &[("RUST_MIN_STACK", &stack)]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{stderr}");
+}
