@@ -46,8 +46,9 @@ pub struct JoinSet<T> {
 struct Member<T> {
     handle: JoinHandle<T>,
     waker: Waker,
-    /// Of a task that had finished when it came into the set.
-    output: Option<Result<T, JoinError>>,
+    /// Of a task that had finished when it came into the set. In a mutex because an output need not
+    /// be `Sync`, and a set of handles is.
+    output: Mutex<Option<Result<T, JoinError>>>,
 }
 
 /// What the members' wakers tell the set.
@@ -135,7 +136,7 @@ impl<T: 'static> JoinSet<T> {
         entry.insert(Member {
             handle,
             waker,
-            output,
+            output: Mutex::new(output),
         });
         if let Some(waker) = finished {
             waker.wake();
@@ -216,7 +217,7 @@ impl<T: 'static> JoinSet<T> {
     /// Takes a member out if it has finished.
     fn poll_member(&mut self, index: usize) -> Option<Result<T, JoinError>> {
         let member = self.members.get_mut(index)?;
-        let polled = match member.output.take() {
+        let polled = match member.output.get_mut().take() {
             Some(output) => Poll::Ready(output),
             None => Pin::new(&mut member.handle).poll(&mut Context::from_waker(&member.waker)),
         };
