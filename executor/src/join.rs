@@ -352,4 +352,41 @@ mod loom_tests {
             runtime.join().unwrap();
         });
     }
+
+    #[test]
+    fn an_output_whose_handle_is_dropped_is_dropped_by_it_or_stays_with_the_task() {
+        loom::model(|| {
+            let counted = Arc::new(());
+            let reply = Reply::<Arc<()>>::new();
+            let sink = Sink::new(Id::new(0, 1), reply.clone());
+            let mut output = Some(Ok::<_, JoinError>(counted.clone()));
+            let task = thread::spawn(move || {
+                sink.deliver(&mut output);
+                output
+            });
+            let polled = reply.poll(&Context::from_waker(Waker::noop()));
+            if polled.is_pending() {
+                reply.abandon();
+            }
+            let kept = task.join().unwrap();
+            assert!(!(polled.is_ready() && kept.is_some()));
+            drop((polled, kept));
+            assert_eq!(Arc::strong_count(&counted), 1);
+        });
+    }
+
+    #[test]
+    fn a_handle_that_is_polled_anew_is_woken_by_the_last_waker() {
+        loom::model(|| {
+            let reply = Reply::<u8>::new();
+            let sink = Sink::new(Id::new(0, 1), reply.clone());
+            let task = thread::spawn(move || sink.deliver(&mut Some(Ok::<u8, JoinError>(7))));
+            let polled = reply.poll(&Context::from_waker(Waker::noop()));
+            match polled {
+                Poll::Ready(output) => assert_eq!(output.unwrap(), 7),
+                Poll::Pending => assert_eq!(poll_until_woken(&reply).unwrap(), 7),
+            }
+            task.join().unwrap();
+        });
+    }
 }

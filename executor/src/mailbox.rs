@@ -164,10 +164,11 @@ impl<E> Letters<E> {
     }
 
     fn push(&self, errand: E) -> Result<(), E> {
-        match &mut *self.lists.lock() {
-            Some(lists) => lists.errands.push(errand),
-            None => return Err(errand),
-        }
+        let mut lists = self.lists.lock();
+        let Some(Lists { errands, .. }) = &mut *lists else {
+            return Err(errand);
+        };
+        errands.push(errand);
         self.any.store(true, Ordering::Release);
         Ok(())
     }
@@ -286,6 +287,23 @@ mod loom_tests {
             assert_eq!((woken, done), (1, 1));
             waking.join().unwrap();
             sending.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_errand_is_given_out_once_or_refused_when_the_box_is_closed() {
+        loom::model(|| {
+            let letters: Arc<Letters<u8>> = Arc::new(Letters::new());
+            let senders = [1, 2].map(|n| {
+                let letters = letters.clone();
+                thread::spawn(move || letters.push(n).is_ok())
+            });
+            let (mut wakes, mut errands) = (Vec::new(), Vec::new());
+            letters.take(&mut wakes, &mut errands);
+            let given = errands.len() + letters.close().len();
+            let accepted = senders.map(|sender| sender.join().unwrap());
+            assert_eq!(given, accepted.iter().filter(|ok| **ok).count());
+            assert_eq!(letters.push(3), Err(3));
         });
     }
 }
