@@ -222,6 +222,9 @@ fn after_the_task_has_finished() {
         bench.looped.settle();
         bench.assert(scenario, [1, 1, 0, 1]);
         used(&bench.looped, &bench.waker());
+        bench.looped.batch();
+        assert!(!bench.looped.executor.has_work());
+        used(&bench.looped, &bench.waker());
         assert_eq!(bench.looped.batch(), 0);
         bench.assert(scenario, [1, 1, 0, 1]);
         bench.looped.block_on(async { drop(bench.handle) });
@@ -361,9 +364,11 @@ fn a_stale_waker_wakes_nobody_else_while_its_serial_number_is_unlike() {
     let stale = stale.lock().unwrap().take().unwrap();
     // The next tenant of the slot.
     let polls = SharedCount::default();
-    let counted = polls.clone();
-    let tenant = looped.executor.spawn(poll_fn(move |_| {
+    let (counted, own) = (polls.clone(), Arc::new(Mutex::new(None::<Waker>)));
+    let put = own.clone();
+    let tenant = looped.executor.spawn(poll_fn(move |cx| {
         counted.add();
+        *put.lock().unwrap() = Some(cx.waker().clone());
         Poll::<()>::Pending
     }));
     assert_eq!(looped.executor.task_count(), 1);
@@ -379,6 +384,10 @@ fn a_stale_waker_wakes_nobody_else_while_its_serial_number_is_unlike() {
     looped.settle();
     assert_eq!(polls.get(), 1);
     looped.block_on(async { assert!(!tenant.is_finished()) });
+    let own = own.lock().unwrap().take().unwrap();
+    own.wake();
+    looped.settle();
+    assert_eq!(polls.get(), 2, "its own waker wakes it still");
 }
 
 #[test]
