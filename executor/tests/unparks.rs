@@ -1,0 +1,119 @@
+//! When the thread of an executor is unparked: for everything that comes from elsewhere, and for
+//! nothing that happens on it.
+
+mod support;
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use runtime_executor::{Executor, Options, Unpark, spawn};
+use support::{elsewhere, poll_once};
+
+#[derive(Default)]
+struct Counts(AtomicUsize);
+
+impl Unpark for Counts {
+    fn unpark(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Counts {
+    /// How often since the last call.
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+fn waiting(waker: &Arc<Mutex<Option<Waker>>>) -> impl Future<Output = ()> + use<> {
+    let put = waker.clone();
+    poll_fn(move |cx| {
+        *put.lock().unwrap() = Some(cx.waker().clone());
+        Poll::Pending
+    })
+}
+
+#[test]
+fn everything_from_another_thread_unparks() {
+    let counts = Arc::new(Counts::default());
+    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let entered = executor.enter();
+    let waker = Arc::default();
+    let mut handle = spawn(waiting(&waker));
+    executor.run_ready();
+    assert_eq!(counts.take(), 0);
+    let remote = executor.handle().clone();
+    let waker = waker.lock().unwrap().clone().unwrap();
+    let root = executor.root_waker();
+    elsewhere(|| {
+        waker.wake_by_ref();
+        assert_eq!(counts.take(), 1, "a wake");
+        root.wake_by_ref();
+        assert_eq!(counts.take(), 1, "a wake of the root");
+        assert!(poll_once(&mut handle, &waker).is_pending());
+        assert_eq!(counts.take(), 1, "a question for the output");
+        assert!(poll_once(&mut handle, &waker).is_pending());
+        assert_eq!(counts.take(), 0, "it was asked already");
+        handle.abort();
+        assert_eq!(counts.take(), 1, "an abort");
+        let posted = remote.spawn(async {});
+        assert_eq!(counts.take(), 1, "a new task");
+        posted.abort();
+        assert_eq!(counts.take(), 1, "an abort of that");
+        drop(posted);
+        drop(handle);
+        assert_eq!(
+            counts.take(),
+            1,
+            "a handle of a task that was spawned there is dropped"
+        );
+    });
+    drop(entered);
+    waker.wake_by_ref();
+    assert_eq!(counts.take(), 1, "here, but not entered");
+    executor.run_ready();
+    drop(executor);
+    elsewhere(|| {
+        waker.wake_by_ref();
+        drop(remote.spawn(async {}));
+        assert_eq!(counts.take(), 0, "nobody is there any more");
+    });
+}
+
+#[test]
+fn nothing_on_its_own_thread_does() {
+    let counts = Arc::new(Counts::default());
+    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let _entered = executor.enter();
+    let waker = Arc::default();
+    let mut handle = spawn(waiting(&waker));
+    executor.run_ready();
+    let waker = waker.lock().unwrap().clone().unwrap();
+    waker.wake_by_ref();
+    executor.root_waker().wake();
+    assert!(poll_once(&mut handle, &waker).is_pending());
+    drop(executor.handle().spawn(async {}));
+    executor.run_ready();
+    handle.abort();
+    executor.run_ready();
+    assert!(poll_once(&mut handle, &waker).is_ready());
+    drop(handle);
+    executor.close();
+    assert_eq!(counts.take(), 0);
+}
+
+#[test]
+fn the_output_for_another_thread_wakes_it_and_unparks_nobody() {
+    let counts = Arc::new(Counts::default());
+    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let _entered = executor.enter();
+    let mut handle = spawn(async { 1 });
+    let (woken, waker) = support::CountingWaker::new();
+    elsewhere(|| assert!(poll_once(&mut handle, &waker).is_pending()));
+    assert_eq!(counts.take(), 1);
+    executor.run_ready();
+    assert_eq!((counts.take(), woken.count()), (0, 1));
+    elsewhere(|| assert!(matches!(poll_once(&mut handle, &waker), Poll::Ready(Ok(1)))));
+}
