@@ -164,19 +164,19 @@ fn more_jobs_than_the_bound_wait_in_order() {
 fn the_bound_holds_for_many_jobs() {
     let _watchdog = watchdog();
     let looped = with_pool(4);
-    let (running, most) = (SharedCount::default(), Arc::new(Mutex::new(0_usize)));
-    let left = SharedCount::default();
+    // How many run now, and how many did at the most.
+    let counts = Arc::new(Mutex::new((0, 0)));
     looped.block_on(async {
         let jobs: Vec<_> = (0..2000)
             .map(|_| {
-                let (running, left, most) = (running.clone(), left.clone(), most.clone());
+                let counts = counts.clone();
                 spawn_blocking(move || {
-                    running.add();
-                    let now = running.get() - left.get();
-                    let mut most = most.lock().unwrap();
-                    *most = now.max(*most);
-                    drop(most);
-                    left.add();
+                    let mut now = counts.lock().unwrap();
+                    now.0 += 1;
+                    now.1 = now.0.max(now.1);
+                    drop(now);
+                    thread::yield_now();
+                    counts.lock().unwrap().0 -= 1;
                 })
             })
             .collect();
@@ -184,7 +184,9 @@ fn the_bound_holds_for_many_jobs() {
             job.await.unwrap();
         }
     });
-    assert!((1..=4).contains(&*most.lock().unwrap()));
+    let (now, most) = *counts.lock().unwrap();
+    assert_eq!(now, 0);
+    assert!((1..=4).contains(&most), "{most}");
 }
 
 #[test]
