@@ -45,7 +45,10 @@ impl Mailbox {
             )));
         }
         let number = loop {
-            let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+            let next = |number: u32| number.checked_add(1);
+            let number = NEXT_NUMBER
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+                .map_err(|_| io::Error::other("this process has had 2^32 runtimes"))?;
             let word = WakerWord::new(number, 0, 0);
             // A waker has room for the last bits of the number only: they are of one executor.
             if !live.iter().any(|mailbox| word.is_executor(mailbox.number)) {
