@@ -160,6 +160,8 @@ impl<E> Letters<E> {
         if wakes.len() >= MANY_WAKES && wakes.len() == wakes.capacity() {
             wakes.sort_unstable();
             wakes.dedup();
+            // Or else the next one would soon be sorted in again.
+            wakes.reserve(wakes.len());
         }
         wakes.push(word);
         self.any.store(true, Ordering::Release);
@@ -213,6 +215,21 @@ mod tests {
         wakes.sort_unstable();
         wakes.dedup();
         assert_eq!(wakes.len(), 100, "and none is lost");
+    }
+
+    #[test]
+    fn a_list_that_is_nearly_full_of_different_wakes_is_not_sorted_for_every_one() {
+        let letters: Letters<()> = Letters::new();
+        let tasks = 65_535;
+        for n in 0..tasks {
+            assert!(letters.push_wake(WakerWord::new(0, n, 0)));
+        }
+        for _ in 0..200_000 {
+            assert!(letters.push_wake(WakerWord::new(0, 7, 0)));
+        }
+        let (mut wakes, mut errands) = (Vec::new(), Vec::new());
+        letters.take(&mut wakes, &mut errands);
+        assert!(wakes.capacity() <= 4 * tasks as usize);
     }
 
     #[test]
