@@ -249,10 +249,7 @@ fn a_panic_is_the_error_of_the_handle_and_the_thread_goes_on() {
     let looped = with_pool(1);
     looped.block_on(async {
         let id = spawn_blocking(|| thread::current().id()).await.unwrap();
-        let error = spawn_blocking(|| panic!("in a job"))
-            .await
-            .map(|()| ())
-            .unwrap_err();
+        let error = spawn_blocking(|| panic!("in a job")).await.unwrap_err();
         assert!(
             error.is_panic() && error.to_string().contains("in a job"),
             "{error}"

@@ -178,7 +178,7 @@ fn aborted_after_it_finished_a_task_keeps_its_output() {
     let abort = handle.abort_handle();
     looped.settle();
     let entered = looped.executor.enter();
-    abort.clone().abort();
+    abort.abort();
     handle.abort();
     drop(entered);
     assert!(!looped.executor.has_work());

@@ -233,7 +233,6 @@ fn a_panic_is_one_tasks_alone() {
 fn a_task_spawned_while_another_waits_for_the_set_wakes_that_one() {
     let looped = Loop::new();
     let set = Rc::new(RefCell::new(JoinSet::new()));
-    set.borrow_mut();
     let (waits, spawns) = (set.clone(), set.clone());
     looped.block_on(async {
         set.borrow_mut().spawn(pending::<u8>());

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use runtime_executor::{Builder, Executor, JoinHandle, Options, PanicPolicy, spawn, yield_now};
@@ -75,7 +74,7 @@ fn a_panic_is_the_error_of_the_join_handle_under_every_policy() {
         let line = line!() + 1;
         let handle = looped.executor.spawn(async { panic!("it was {}", 3) });
         let id = handle.id();
-        let error = looped.block_on(handle).map(|()| ()).unwrap_err();
+        let error = looped.block_on(handle).unwrap_err();
         assert!(error.is_panic() && !error.is_cancelled());
         assert_eq!(error.id(), id);
         let place = format!("{}:{line}:", file!());
@@ -95,7 +94,7 @@ fn the_error_names_the_task() {
         .name("acceptor")
         .spawn(async { panic_any(7_u8) });
     drop(entered);
-    let error = looped.block_on(handle).map(|()| ()).unwrap_err();
+    let error = looped.block_on(handle).unwrap_err();
     assert!(error.to_string().contains("\"acceptor\""), "{error}");
     assert!(error.to_string().contains("no text"), "{error}");
     assert!(format!("{error:?}").contains("acceptor"));
@@ -160,7 +159,7 @@ fn a_poll_and_the_drop_after_it_that_both_panic_end_the_task() {
         std::mem::forget(_bomb);
         panic!("first");
     });
-    assert!(looped.block_on(handle).map(|()| ()).unwrap_err().is_panic());
+    assert!(looped.block_on(handle).unwrap_err().is_panic());
 
     struct Both(Bomb);
     impl Future for Both {
@@ -375,7 +374,6 @@ fn a_second_detached_panic_in_a_batch_does_not_disturb_the_first() {
             .executor
             .spawn(async { resume_unwind(Box::new(Bomb("second"))) }),
     );
-    let _ = Rc::new(Cell::new(0));
     let payload = SendAnyway(Detaches(RefCell::new(Some(third))));
     drop(
         looped
@@ -399,7 +397,7 @@ fn a_panic_inside_a_join_is_the_joiners_to_raise() {
         let inner: Result<(), _> = inner.await;
         resume_unwind(inner.unwrap_err().into_panic());
     });
-    let error = looped.block_on(outer).map(|()| ()).unwrap_err();
+    let error = looped.block_on(outer).unwrap_err();
     assert_eq!(text(&*error.into_panic()), "inner");
 }
 

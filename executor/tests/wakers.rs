@@ -14,20 +14,20 @@ use support::{CountingWaker, Loop, SharedCount, elsewhere, on_drop, poll_once};
 /// What is done with a waker.
 type Use = fn(&Waker);
 const USES: [(&str, Use, bool); 5] = [
-    ("wake", |waker| waker.clone().wake(), true),
+    ("wake", |waker| Waker::wake(Waker::clone(waker)), true),
     ("wake_by_ref", Waker::wake_by_ref, true),
     ("clone and drop", |waker| drop(waker.clone()), false),
     (
         "wake twice",
         |waker| {
             waker.wake_by_ref();
-            waker.clone().wake();
+            Waker::wake(Waker::clone(waker));
         },
         true,
     ),
     (
         "clone of a clone",
-        |waker| waker.clone().clone().wake_by_ref(),
+        |waker| Waker::clone(&waker.clone()).wake_by_ref(),
         true,
     ),
 ];
