@@ -4,16 +4,16 @@
 //! one while there may be more; a thread that has been idle for some time ends.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, mem, thread};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::core::unheard;
 use crate::current;
 use crate::error::JoinError;
-use crate::executor::unheard;
 use crate::handle::Handle;
 use crate::id::Id;
 use crate::join::{Cancel, JoinHandle, Reply};
@@ -58,26 +58,38 @@ struct State {
 
 trait Job: Cancel + Send + Sync {
     fn run(&self);
+    /// The runtime is gone, before it began.
+    fn forsake(&self);
+    /// There is no thread for it.
     fn refuse(&self, error: io::Error);
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
 struct BlockingJob<F, T> {
     id: Id,
+    spawned_at: &'static Location<'static>,
     /// Taken by whoever is first: a thread that runs it, or somebody who aborts it.
     work: Mutex<Option<F>>,
     reply: Arc<Reply<T>>,
 }
 
 impl Pool {
-    pub(crate) fn new(options: PoolOptions) -> Arc<Pool> {
-        Arc::new(Pool {
+    /// # Errors
+    /// `InvalidInput` for a thread name that no thread can have.
+    pub(crate) fn new(options: PoolOptions) -> io::Result<Arc<Pool>> {
+        if options.thread_name.contains('\0') {
+            let name = &options.thread_name;
+            let text = format!("{name:?} cannot be the name of a thread: it has a NUL in it");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(Arc::new(Pool {
             options,
             state: Mutex::default(),
             work: Condvar::new(),
-        })
+        }))
     }
 
+    #[track_caller]
     pub(crate) fn spawn<F, T>(self: &Arc<Self>, handle: &Handle, id: Id, work: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -87,6 +99,7 @@ impl Pool {
         let work = Mutex::new(Some(work));
         let job = Arc::new(BlockingJob {
             id,
+            spawned_at: Location::caller(),
             work,
             reply: reply.clone(),
         });
@@ -98,7 +111,7 @@ impl Pool {
         let mut state = self.state.lock();
         if state.closed {
             drop(state);
-            return job.cancel();
+            return job.forsake();
         }
         state.queue.push_back(job);
         // Every idle thread takes one job, whether it has noticed yet or not.
@@ -169,7 +182,7 @@ impl Pool {
         drop(state);
         self.work.notify_all();
         for job in queue {
-            job.cancel();
+            job.forsake();
         }
     }
 }
@@ -201,13 +214,18 @@ where
         let work = self.work.lock().take();
         if let Some(work) = work {
             let output = catch_unwind(AssertUnwindSafe(work));
-            let mut output = Some(output.map_err(|p| JoinError::panicked(self.id, None, None, p)));
+            let mut output =
+                Some(output.map_err(|p| JoinError::panicked(self.id, None, self.spawned_at, p)));
             self.reply.complete(&mut output);
             match output {
                 Some(Err(error)) => unheard(error),
                 output => drop_quietly(output),
             }
         }
+    }
+
+    fn forsake(&self) {
+        self.end(JoinError::gone(self.id));
     }
 
     fn refuse(&self, error: io::Error) {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::executor::Core;
+use crate::core::Core;
 use crate::handle::Handle;
 use crate::mailbox::Mailbox;
 use crate::task::WakerWord;
@@ -50,7 +50,7 @@ pub(crate) fn handle() -> Option<Handle> {
             .ok()
             .flatten()
     };
-    get().map(|core| core.handle()).or_else(employer)
+    get().map(|core| core.handle().clone()).or_else(employer)
 }
 
 pub(crate) fn employ(handle: Handle) {

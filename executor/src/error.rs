@@ -51,13 +51,11 @@ impl JoinError {
     pub(crate) fn panicked(
         id: Id,
         name: Option<&str>,
-        spawned_at: Option<&Location<'_>>,
+        spawned_at: &Location<'_>,
         payload: Box<dyn Any + Send>,
     ) -> JoinError {
         let name = name.map(|name| format!(" {name:?}")).unwrap_or_default();
-        let place = spawned_at
-            .map(|place| format!(", spawned at {place},"))
-            .unwrap_or_default();
+        let place = format!(", spawned at {spawned_at},");
         JoinError::new(id, name + &place, Why::Panicked(Mutex::new(payload)))
     }
 

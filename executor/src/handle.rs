@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
 use crate::blocking::Pool;
+use crate::core::Core;
 use crate::current;
-use crate::executor::Core;
 use crate::id::{Id, TaskKey};
 use crate::join::{Cancel, JoinHandle, Reply};
 use crate::mailbox::{Errand, Mailbox};
@@ -84,6 +84,7 @@ impl Handle {
     }
 
     /// Runs a blocking job on the pool. See [`spawn_blocking`](crate::spawn_blocking).
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -30,9 +30,14 @@ impl Id {
 }
 
 impl fmt::Display for Id {
-    /// The number of the executor, counted from 0 in the process, and of the task in it.
+    /// The number of the executor, counted from 0 in the process, and of the task in it; with an
+    /// `m` before that for what came by mail, which is blocking jobs and tasks of other threads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.executor, self.serial)
+        let Id { executor, serial } = self;
+        match serial & POSTED {
+            0 => write!(f, "{executor}.{serial}"),
+            _ => write!(f, "{executor}.m{}", serial & !POSTED),
+        }
     }
 }
 
@@ -41,6 +46,9 @@ impl fmt::Debug for Id {
         write!(f, "Id({self})")
     }
 }
+
+/// Tells the serial numbers of what came by mail from the others.
+pub(crate) const POSTED: u32 = 1 << 31;
 
 /// How an executor finds one of its tasks, and everybody else the executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

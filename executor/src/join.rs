@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::{fmt, mem};
 
+use crate::core::unheard;
 use crate::current;
 use crate::error::JoinError;
-use crate::executor::unheard;
 use crate::id::{Id, TaskKey};
 use crate::mailbox::Mailbox;
 use crate::sync::Mutex;

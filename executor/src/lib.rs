@@ -11,6 +11,7 @@
 
 mod blocking;
 mod builder;
+mod core;
 mod current;
 mod error;
 mod executor;
@@ -32,6 +33,8 @@ use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::Poll;
+
+use crate::core::Core;
 
 pub use blocking::PoolOptions;
 pub use builder::Builder;
@@ -112,7 +115,7 @@ pub fn try_id() -> Option<Id> {
 }
 
 #[track_caller]
-fn here(what: &str) -> Rc<executor::Core> {
+fn here(what: &str) -> Rc<Core> {
     match current::get() {
         Some(core) => core,
         None => panic!("{what} was called {}", handle::OUTSIDE),

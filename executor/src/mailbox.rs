@@ -10,7 +10,7 @@ use std::{fmt, io, mem};
 
 use parking_lot::RwLock;
 
-use crate::executor::Core;
+use crate::core::Core;
 use crate::park::Unpark;
 use crate::sync::{AtomicBool, Mutex};
 use crate::task::WakerWord;

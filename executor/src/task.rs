@@ -139,7 +139,7 @@ impl<F: Future, L: Label> TaskCell<F, L> {
     }
 
     fn panicked(&self, id: Id, payload: Box<dyn Any + Send>) -> JoinError {
-        JoinError::panicked(id, self.label.name(), Some(self.spawned_at), payload)
+        JoinError::panicked(id, self.label.name(), self.spawned_at, payload)
     }
 }
 
