@@ -1,0 +1,107 @@
+//! Fetches a page with hyper's client: the body goes to stdout, everything else to stderr.
+//!
+//! Run with:
+//!
+//!     cargo run --example http_get -- http://127.0.0.1:8080/
+//!
+//! while the example `http_server` runs. The whole exchange has a time limit, 10 seconds unless
+//! `--timeout` says otherwise. Exit codes: 0 for an answer, 1 for an error, be it of the network or
+//! one that the server reports (400 and up), 2 for a URL that this example does not understand.
+
+mod common;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use common::Arguments;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Request, Uri};
+use runtime::compat::hyper::Io;
+use runtime::io;
+use runtime::net::TcpStream;
+use runtime::time::{Duration, Instant, timeout};
+
+#[runtime::main]
+async fn main() -> ExitCode {
+    let mut arguments = Arguments::new("http_get [--timeout SECONDS] URL");
+    let seconds = arguments.option("--timeout").unwrap_or(10.0);
+    let Ok(limit) = Duration::try_from_secs_f64(seconds) else {
+        arguments.wrong(format_args!("--timeout {seconds}: not a length of time"));
+    };
+    let Some(url) = arguments.word() else {
+        arguments.wrong("the URL is missing");
+    };
+    let uri: Uri = match url.parse() {
+        Ok(uri) => uri,
+        Err(e) => arguments.wrong(format_args!("{url}: {e}")),
+    };
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some(host)) if !host.is_empty() => {}
+        (Some("https"), _) => arguments.wrong(format_args!(
+            "{url}: https is not supported, this example speaks plain http only"
+        )),
+        _ => arguments.wrong(format_args!("{url}: write http://HOST[:PORT]/PATH")),
+    }
+    arguments.finish();
+
+    let result = match timeout(limit, get(&uri)).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::other(format!(
+            "not complete within {seconds} s"
+        ))),
+    };
+    let result = result.map_err(|e| io::Error::other(format!("{url}: {e}")));
+    common::report("http_get", result)
+}
+
+async fn get(uri: &Uri) -> io::Result<()> {
+    let start = Instant::now();
+    let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
+    let stream = TcpStream::connect(format!("{host}:{port}")).await?;
+    let connected = start.elapsed();
+
+    // The connection is a future of its own, that moves bytes while `sender` asks.
+    let (mut sender, connection) = http1::handshake(Io::new(stream)).await.map_err(reason)?;
+    runtime::spawn(connection);
+
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host_header = authority.rsplit('@').next().unwrap_or_default();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let request = Request::get(path)
+        .header(HOST, host_header)
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let mut response = sender.send_request(request).await.map_err(reason)?;
+    let (status, answered) = (response.status(), start.elapsed());
+    eprintln!("{:?} {status}", response.version());
+
+    let mut length = 0;
+    while let Some(frame) = response.frame().await {
+        if let Some(bytes) = frame.map_err(reason)?.data_ref() {
+            // This may block, if our reader is slow; but there is no other task to hold up.
+            std::io::stdout().write_all(bytes)?;
+            length += bytes.len();
+        }
+    }
+    std::io::stdout().flush()?;
+    eprintln!(
+        "{length} bytes; connected after {connected:.1?}, answered after {answered:.1?}, complete \
+         after {:.1?}",
+        start.elapsed()
+    );
+    if status.is_client_error() || status.is_server_error() {
+        return Err(io::Error::other(format!("the server says {status}")));
+    }
+    Ok(())
+}
+
+/// hyper's error, with the cause that it keeps to itself when it is printed.
+fn reason(error: hyper::Error) -> io::Error {
+    io::Error::other(match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
+}
