@@ -1,0 +1,224 @@
+//! Ten thousand connections in one thread, and what each of them costs.
+//!
+//! This process is the server, an echo like the example of that name. The clients live in a second
+//! process, which it starts itself, so that the memory it reports is the server's alone.
+//!
+//! Run with:
+//!
+//!     cargo run --release --example ten_thousand
+//!
+//! or another number of `--connections`. The system must allow a process so many descriptors
+//! (`ulimit -Hn`); if it does not, this goes as far as it may and says so.
+
+mod client;
+#[path = "../common/mod.rs"]
+mod common;
+mod progress;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use common::Arguments;
+use futures_lite::StreamExt;
+use progress::Progress;
+use runtime::io::{Async, AsyncBufReadExt, BufReader};
+use runtime::net::TcpListener;
+use runtime::{Runtime, Stats};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors of a process that are no connections, at most.
+const OTHER_DESCRIPTORS: usize = 32;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::new("ten_thousand [--listen ADDR] [--connections N]");
+    let address = arguments.address("--listen");
+    let address = address.unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let wanted: usize = arguments.option("--connections").unwrap_or(10_000);
+    // Not for people: this is how the second process is started.
+    let server: Option<String> = arguments.option("--clients-of");
+    if wanted == 0 {
+        arguments.wrong("--connections 0: at least 1");
+    }
+    arguments.finish();
+
+    let result = raise_limit(wanted).and_then(|allowed| match server {
+        Some(server) => runtime::block_on(client::run(&server, allowed)),
+        None => run(&address, wanted, allowed),
+    });
+    common::report("ten_thousand", result)
+}
+
+/// Raises the limit of descriptors as far as `connections` need it and the system permits, and gives
+/// the number of connections that are possible.
+fn raise_limit(connections: usize) -> io::Result<usize> {
+    let needed = (connections + OTHER_DESCRIPTORS) as u64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return Ok(connections);
+    }
+    let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(allowed),
+            maximum,
+        },
+    )?;
+    Ok((allowed as usize).saturating_sub(OTHER_DESCRIPTORS).max(1))
+}
+
+fn run(address: &str, wanted: usize, connections: usize) -> io::Result<()> {
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let listener = common::listen(address).await?;
+        if connections < wanted {
+            eprintln!(
+                "{wanted} connections need {} descriptors (`ulimit -Hn`): going on with {connections}",
+                wanted + OTHER_DESCRIPTORS
+            );
+        }
+        hold(&runtime, listener, connections).await
+    })
+}
+
+async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> io::Result<()> {
+    let server = listener.local_addr()?.to_string();
+    let mut clients = Clients::start(&server, connections)?;
+    let memory_before = resident_bytes();
+
+    let mut progress = Progress::new("connecting", connections);
+    for done in 1..=connections {
+        let (stream, _) = runtime::select! {
+            accepted = listener.accept() => accepted?,
+            // If they have ended, nobody comes any more.
+            line = clients.reports.next() => return Err(clients.failed(line)),
+        };
+        runtime::spawn(async move {
+            let (reader, writer) = stream.split();
+            // An error would be a client that is gone, and it is for the clients to complain.
+            let _ = runtime::io::copy(reader, writer).await;
+        });
+        progress.show(done);
+    }
+    progress.finish();
+    // Every task has run, and found that there is nothing to read yet.
+    runtime::task::yield_now().await;
+    let memory_after = resident_bytes();
+
+    println!("{connections} connections, {}", threads());
+    if let (Some(before), Some(after)) = (memory_before, memory_after) {
+        println!(
+            "memory: {} bytes a connection ({} KiB before, {} KiB with all of them)",
+            after.saturating_sub(before) / connections as u64,
+            before / 1024,
+            after / 1024
+        );
+    }
+    let before = runtime.stats();
+    clients.drive().await?;
+    let after = runtime.stats();
+    if let (Some(idle), Some(busy)) = (memory_after, resident_bytes()) {
+        let grown = busy.saturating_sub(idle) / 1024;
+        println!("memory: {grown} KiB more after the traffic than before it");
+    }
+    print_calls(&before, &after, client::pings(connections));
+    clients.end().await
+}
+
+/// What the reactor asked of the kernel. The echo itself adds one recv and one send for each ping.
+fn print_calls(before: &Stats, after: &Stats, pings: usize) {
+    let waits = after.waits - before.waits;
+    println!(
+        "system calls of the reactor: {} to register descriptors and {} waits before the traffic; \
+         {} and {waits} during it, for {pings} pings: {:.3} a ping",
+        before.registrations,
+        before.waits,
+        after.registrations - before.registrations,
+        waits as f64 / pings as f64
+    );
+}
+
+/// The process in which the clients live.
+struct Clients {
+    child: Child,
+    /// What it says, line by line; see `client::run`.
+    reports: futures_lite::io::Lines<BufReader<Async<File>>>,
+}
+
+impl Clients {
+    fn start(server: &str, connections: usize) -> io::Result<Clients> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["--clients-of", server])
+            .args(["--connections", &connections.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let Some(stdout) = child.stdout.take() else {
+            unreachable!("it was asked for");
+        };
+        let stdout = File::from(OwnedFd::from(stdout));
+        Ok(Clients {
+            child,
+            reports: BufReader::new(Async::new(stdout)?).lines(),
+        })
+    }
+
+    /// Lets them talk, and passes on what they report.
+    async fn drive(&mut self) -> io::Result<()> {
+        if let Some(stdin) = &mut self.child.stdin {
+            stdin.write_all(b"go\n")?; // so little always fits into a pipe
+        }
+        let mut progress = Progress::new("talking", client::ROUNDS);
+        while let Some(line) = self.reports.next().await {
+            let line = line?;
+            match line.strip_prefix("round ").map(str::parse) {
+                Some(Ok(round)) => progress.show(round),
+                _ if line == "done" => return Ok(()),
+                _ => {
+                    progress.finish();
+                    println!("{line}");
+                }
+            }
+        }
+        Err(self.failed(None))
+    }
+
+    /// Closes their standard input, which ends them.
+    async fn end(mut self) -> io::Result<()> {
+        drop(self.child.stdin.take());
+        let status = runtime::spawn_blocking(move || self.child.wait()).await??;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("the clients ended with {status}")))
+        }
+    }
+
+    fn failed(&mut self, line: Option<io::Result<String>>) -> io::Error {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        match line {
+            Some(Ok(line)) => io::Error::other(format!("the clients say {line:?} out of turn")),
+            Some(Err(e)) => e,
+            None => io::Error::other("the clients have failed"),
+        }
+    }
+}
+
+/// How much memory this process occupies, where the system says so in /proc.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn threads() -> String {
+    match fs::read_dir("/proc/self/task").map(Iterator::count) {
+        Ok(1) => "1 thread".to_owned(),
+        Ok(count) => format!("{count} threads"),
+        Err(_) => "in this thread".to_owned(),
+    }
+}
