@@ -49,9 +49,7 @@ async fn main() -> ExitCode {
 
     let result = match timeout(limit, get(&uri)).await {
         Ok(result) => result,
-        Err(_) => Err(io::Error::other(format!(
-            "not complete within {seconds} s"
-        ))),
+        Err(_) => Err(io::Error::other(format!("not complete within {seconds} s"))),
     };
     let result = result.map_err(|e| io::Error::other(format!("{url}: {e}")));
     common::report("http_get", result)
@@ -98,10 +96,6 @@ async fn get(uri: &Uri) -> io::Result<()> {
     Ok(())
 }
 
-/// hyper's error, with the cause that it keeps to itself when it is printed.
 fn reason(error: hyper::Error) -> io::Error {
-    io::Error::other(match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    })
+    io::Error::other(common::with_cause(&error))
 }

@@ -66,7 +66,11 @@ struct Speaker {
 impl Speaker {
     fn start(lines: [&str; 2]) -> io::Result<Speaker> {
         let mut child = Command::new("sh")
-            .args(["-c", r#"for line; do read -r word; echo "$line"; done"#, "sh"])
+            .args([
+                "-c",
+                r#"for line; do read -r word; echo "$line"; done"#,
+                "sh",
+            ])
             .args(lines)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! What every example does the same way: its command line, its listener, its last words.
 #![allow(dead_code, unreachable_pub, reason = "no example uses all of it")]
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::{ExitCode, exit};
@@ -53,7 +54,9 @@ impl Arguments {
     /// Takes `--name HOST:PORT`.
     pub fn address(&mut self, name: &str) -> Option<String> {
         let address: String = self.option(name)?;
-        let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        let port = address
+            .rsplit_once(':')
+            .map(|(_, port)| port.parse::<u16>());
         match port {
             Some(Ok(_)) => Some(address),
             _ => self.wrong(format_args!("{name} {address}: write HOST:PORT")),
@@ -99,5 +102,13 @@ pub fn report(name: &str, result: io::Result<()>) -> ExitCode {
             eprintln!("{name}: {e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error and what caused it, which some keep to themselves when they are printed.
+pub fn with_cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }

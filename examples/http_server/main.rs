@@ -167,7 +167,7 @@ async fn connection(
     };
     // That clients leave in the middle or are silent is their way, and not worth a line.
     match result {
-        Err(e) if e.is_user() || e.is_body_write_aborted() => eprintln!("an answer failed: {e}"),
+        Err(e) if e.is_user() => eprintln!("an answer failed: {}", common::with_cause(&e)),
         _ => {}
     }
 }

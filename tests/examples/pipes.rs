@@ -1,0 +1,9 @@
+use crate::support::{run, text};
+
+#[test]
+fn the_lines_come_in_order() {
+    let output = run("pipes", &[]);
+    assert_eq!(text(&output.stdout), "A - 1\nB - 2\nC - 3\nD - 4\n");
+    assert_eq!(text(&output.stderr), "");
+    assert!(output.status.success());
+}

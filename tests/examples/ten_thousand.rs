@@ -1,0 +1,27 @@
+use crate::support::{run, text};
+
+#[test]
+fn it_reports_on_all_its_connections() {
+    let output = run("ten_thousand", &["--connections", "200"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(said.starts_with("listening on 127.0.0.1:"), "{said}");
+    assert!(said.contains("\n200 connections, "), "{said}");
+    assert!(said.contains(", all 200 at once: p50 "), "{said}");
+    // The sockets, the listener and the pipe: each once, and none again.
+    assert!(said.contains("202 to register descriptors"), "{said}");
+    assert!(said.contains("; 0 and "), "{said}");
+    // Not on a terminal: lines, not a bar.
+    let progress = text(&output.stderr);
+    assert!(progress.contains("connecting: 200 of 200\n"), "{progress}");
+    assert!(!progress.contains('\r'));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_has_one_thread_and_knows_its_memory() {
+    let output = run("ten_thousand", &["--connections", "50"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("\n50 connections, 1 thread\n"), "{said}");
+    assert!(said.contains(" bytes a connection ("), "{said}");
+}
