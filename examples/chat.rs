@@ -122,6 +122,8 @@ impl Drop for Seat<'_> {
 
 /// The whole stay of one client.
 async fn attend(stream: &TcpStream, room: &Room) -> io::Result<()> {
+    // Lines are short and people wait for them: none waits for the next to fill a packet.
+    stream.set_nodelay(true)?;
     let (reader, mut writer) = stream.split();
     let mut reader = BufReader::new(reader);
     let (queue, lines) = bounded(QUEUE_LINES);
