@@ -104,7 +104,7 @@ impl<'a> Seat<'a> {
         }
         members.insert(name.clone(), Member { queue, missed: 0 });
         drop(members);
-        println!("{name} has joined");
+        common::say(format_args!("{name} has joined"));
         room.tell_all_but(&name, format!("* {name} has joined").into());
         Some(Seat { room, name })
     }
@@ -114,7 +114,7 @@ impl Drop for Seat<'_> {
     /// However the task ends: the client has left, was cut off, or the task panicked.
     fn drop(&mut self) {
         self.room.members.borrow_mut().remove(&self.name);
-        println!("{} has left", self.name);
+        common::say(format_args!("{} has left", self.name));
         let line = format!("* {} has left", self.name);
         self.room.tell_all_but(&self.name, line.into());
     }

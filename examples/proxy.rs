@@ -38,9 +38,9 @@ async fn serve(address: &str, target: String) -> io::Result<()> {
         let target = target.clone();
         runtime::spawn(async move {
             match relay(client, &target).await {
-                Ok((sent, received)) => {
-                    println!("{peer} <-> {target}: {sent} bytes there, {received} bytes back");
-                }
+                Ok((sent, received)) => common::say(format_args!(
+                    "{peer} <-> {target}: {sent} bytes there, {received} bytes back"
+                )),
                 Err(e) => eprintln!("{peer} <-> {target}: {e}"),
             }
         });

@@ -93,6 +93,11 @@ pub async fn listen(address: &str) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
+/// Prints a line, whether anybody reads it or not: `println!` panics once they are gone.
+pub fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 /// Turns the result of `main` into an exit code. An error is one line for people, not the `{:?}`
 /// that returning it would print.
 pub fn report(name: &str, result: io::Result<()>) -> ExitCode {

@@ -81,7 +81,7 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
     let mut end = ctrl_c();
     let listener = common::listen(address).await?;
     let places = places();
-    println!("there are places for {places} connections");
+    common::say(format_args!("there are places for {places} connections"));
 
     let server = Rc::new(Server {
         folder,
@@ -108,10 +108,10 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
     let mut end_at_once = ctrl_c();
     drop(listener);
     drop(ending);
-    println!(
+    common::say(format_args!(
         "ending: {} connections finish what they have begun, Ctrl-C ends them at once",
         connections.len()
-    );
+    ));
     let all_finished = timeout(LAST_REQUESTS, async {
         while connections.join_next().await.is_some() {}
     });
@@ -122,7 +122,7 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
         })?,
         _ = &mut end_at_once => exit(130), // as shells call the end by SIGINT
     }
-    println!("all requests are finished");
+    common::say("all requests are finished");
     Ok(())
 }
 
