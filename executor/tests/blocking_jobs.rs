@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use runtime_executor::{Handle, Options, PoolOptions, spawn_blocking};
+use runtime_executor::{Executor, Handle, Options, PoolOptions, ThreadPark, spawn_blocking};
 use support::{
     CountingWaker, Loop, SharedCount, child, elsewhere, is_child, on_drop, poll_once, text,
     wait_for, watchdog,
@@ -250,9 +250,11 @@ fn a_panic_is_the_error_of_the_handle_and_the_thread_goes_on() {
     looped.block_on(async {
         let id = spawn_blocking(|| thread::current().id()).await.unwrap();
         let error = spawn_blocking(|| panic!("in a job")).await.unwrap_err();
+        let said = error.to_string();
+        assert!(error.is_panic() && said.contains("in a job"), "{said}");
         assert!(
-            error.is_panic() && error.to_string().contains("in a job"),
-            "{error}"
+            said.contains("spawned at executor/tests/blocking_jobs.rs"),
+            "{said}"
         );
         assert_eq!(text(&*error.into_panic()), "in a job");
         assert_eq!(spawn_blocking(|| thread::current().id()).await.unwrap(), id);
@@ -336,7 +338,12 @@ fn dropping_the_executor_cancels_queued_jobs_and_waits_for_none() {
     assert!(poll_once(&mut runs, &waker).is_pending());
     drop(looped);
     assert_eq!(count.count(), 1);
-    assert!(wait_for(queued).unwrap_err().is_cancelled());
+    let cancelled = wait_for(queued).unwrap_err();
+    assert!(cancelled.is_cancelled());
+    assert!(
+        cancelled.to_string().contains("its runtime is gone"),
+        "{cancelled}"
+    );
     assert!(!runs.is_finished());
     end.send(()).unwrap();
     wait_for(runs).unwrap();
@@ -436,4 +443,30 @@ fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
     let output = child(NAME, &[("RUST_MIN_STACK", &stack)]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{stderr}");
+}
+
+#[test]
+fn a_thread_name_that_no_thread_can_have_is_refused_when_the_executor_is_made() {
+    let options = Options {
+        pool: PoolOptions {
+            thread_name: "with a \0 in it".to_owned(),
+            ..PoolOptions::default()
+        },
+        ..Options::default()
+    };
+    let park = ThreadPark::new();
+    let error = Executor::new(park.unparker(), options).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn the_id_of_a_job_shows_that_it_came_by_mail() {
+    let looped = with_pool(1);
+    let id = looped
+        .executor
+        .handle()
+        .spawn_blocking(|| ())
+        .id()
+        .to_string();
+    assert!(id.ends_with(".m0"), "{id}");
 }
