@@ -1,0 +1,189 @@
+//! The absences that ARCHITECTURE.md promises, looked for in the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A source file: its path from the root, and its code without comments and without what is
+/// compiled for tests only.
+struct Source {
+    path: String,
+    code: String,
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let mut found = Vec::new();
+    collect(&Path::new(ROOT).join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has sources");
+    found.into_iter().map(read).collect()
+}
+
+fn all_sources() -> Vec<Source> {
+    let folders = [
+        "src",
+        "reactor/src",
+        "executor/src",
+        "net/src",
+        "macros/src",
+    ];
+    folders.into_iter().flat_map(sources).collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_for_tests = path.file_stem().is_some_and(|stem| stem == "tests");
+        if path.is_dir() && !is_for_tests {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests {
+            found.push(path);
+        }
+    }
+}
+
+fn read(path: PathBuf) -> Source {
+    let text = fs::read_to_string(&path).unwrap();
+    // Modules of tests stand last in their files.
+    let tests = ["#[cfg(test)]\nmod ", "#[cfg(all(test"];
+    let end = tests.iter().filter_map(|start| text.find(start)).min();
+    let lines = text[..end.unwrap_or(text.len())].lines();
+    let code: Vec<&str> = lines
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    Source {
+        path: path.strip_prefix(ROOT).unwrap().display().to_string(),
+        code: code.join("\n"),
+    }
+}
+
+/// Asserts that `what` stands only in files whose paths begin with one of `allowed`, and that it
+/// does stand somewhere, so that the search is one.
+fn only_in(what: &str, allowed: &[&str]) {
+    let has_it = |source: &Source| source.code.contains(what);
+    let places: Vec<String> = all_sources()
+        .into_iter()
+        .filter(has_it)
+        .map(|source| source.path)
+        .collect();
+    assert!(
+        !places.is_empty(),
+        "{what:?} stands nowhere: is this test up to date?"
+    );
+    for place in places {
+        let is_allowed = allowed.iter().any(|prefix| place.starts_with(prefix));
+        assert!(is_allowed, "{what:?} stands in {place}");
+    }
+}
+
+#[test]
+fn unsafe_code_stands_only_where_it_may() {
+    let allowed = [
+        "reactor/src/sys/",
+        "net/src/sys.rs",
+        "executor/src/task.rs",
+        "src/signal.rs",
+    ];
+    only_in("unsafe {", &allowed);
+    only_in("unsafe impl", &allowed);
+}
+
+#[test]
+fn platforms_are_told_apart_only_where_they_may() {
+    only_in("target_os", &["reactor/src/sys/", "net/src/sys.rs"]);
+    only_in("target_vendor", &["reactor/src/sys/", "net/src/sys.rs"]);
+}
+
+#[test]
+fn the_clock_is_read_only_where_it_may() {
+    let allowed = [
+        "reactor/src/reactor.rs",
+        "reactor/src/timer.rs",
+        "src/time/",
+    ];
+    only_in("Instant::now()", &allowed);
+}
+
+#[test]
+fn threads_are_started_only_by_the_blocking_pool() {
+    only_in("thread::Builder", &["executor/src/blocking.rs"]);
+    for source in all_sources() {
+        assert!(
+            !source.code.contains("thread::spawn"),
+            "{} starts a thread",
+            source.path
+        );
+        assert!(
+            !source.code.contains("thread::sleep"),
+            "{} sleeps",
+            source.path
+        );
+    }
+}
+
+#[test]
+fn the_leaves_do_not_know_each_other() {
+    let knows = |folder: &str, words: &[&str]| {
+        for Source { path, code } in sources(folder) {
+            for word in words {
+                assert!(!code.contains(word), "{path} says {word:?}");
+            }
+        }
+    };
+    knows(
+        "reactor/src",
+        &["runtime_executor", "runtime_net", "JoinHandle", "Executor"],
+    );
+    knows(
+        "executor/src",
+        &["runtime_reactor", "runtime_net", "RawFd", "OwnedFd", "libc"],
+    );
+    knows(
+        "net/src",
+        &["runtime_executor", "Selector", "epoll", "kqueue"],
+    );
+}
+
+#[test]
+fn dependencies_are_those_that_architecture_lists() {
+    let expected = [
+        ("reactor", "libc parking_lot slab"),
+        ("executor", "futures-core futures-task parking_lot slab"),
+        (
+            "net",
+            "futures-core futures-io libc runtime-reactor socket2",
+        ),
+        ("macros", ""),
+    ];
+    for (folder, expected) in expected {
+        let manifest = fs::read_to_string(format!("{ROOT}/{folder}/Cargo.toml")).unwrap();
+        let section = manifest
+            .split("\n[dependencies]\n")
+            .nth(1)
+            .unwrap_or_default();
+        let names = section.lines().take_while(|line| !line.starts_with('['));
+        let names: Vec<&str> = names
+            .filter_map(|line| line.split(['.', ' ']).next())
+            .collect();
+        let names = names
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect::<Vec<_>>();
+        assert_eq!(names.join(" "), expected, "of {folder}");
+    }
+}
+
+#[test]
+fn the_loop_stands_in_one_place_in_under_thirty_lines() {
+    let runtime = sources("src")
+        .into_iter()
+        .find(|source| source.path == "src/runtime.rs");
+    let code = runtime.expect("src/runtime.rs").code;
+    let block_on = code
+        .split("pub fn block_on")
+        .nth(1)
+        .expect("Runtime::block_on");
+    let lines = block_on.lines().take_while(|line| *line != "    }").count();
+    assert!(block_on.contains("loop {"));
+    assert!(lines < 30, "{lines} lines");
+}
