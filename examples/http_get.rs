@@ -39,7 +39,13 @@ async fn main() -> ExitCode {
         Err(e) => arguments.wrong(format_args!("{url}: {e}")),
     };
     match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(host)) if !host.is_empty() => {}
+        (Some("http"), Some(host)) if !host.is_empty() => {
+            let authority = uri.authority().map_or("", |authority| authority.as_str());
+            // Such as http://host:99999/, which has a port in the text and none as a number.
+            if uri.port_u16().is_none() && !authority.ends_with(host) {
+                arguments.wrong(format_args!("{url}: a port is a number from 0 to 65535"));
+            }
+        }
         (Some("https"), _) => arguments.wrong(format_args!(
             "{url}: https is not supported, this example speaks plain http only"
         )),

@@ -25,7 +25,8 @@ use crate::net::resolver::BlockingResolver;
 /// nothing. It starts no thread before the first blocking job.
 ///
 /// # Dropping it
-/// Drops all tasks, on this thread, in the order in which they were spawned; then wakes whatever
+/// Drops all tasks, on this thread, in the order in which they were spawned (those that came from
+/// other threads last); then wakes whatever
 /// still waits for a socket or timer of this runtime, on whatever thread, to an error. Blocking jobs
 /// that have not begun are cancelled, and nobody waits for those that have.
 ///
@@ -103,7 +104,8 @@ impl Runtime {
         self.executor.handle()
     }
 
-    /// What the reactor counted: system calls, events, timers. O(1).
+    /// What the reactor counted: system calls, events, timers. O(1). It takes a `Runtime` of one's
+    /// own: `#[runtime::main]` keeps its to itself.
     ///
     /// # Examples
     /// ```
@@ -124,7 +126,7 @@ impl Runtime {
     }
 
     /// Makes reactor, executor and resolver those of this thread until the guards are dropped.
-    fn enter(&self) -> impl Drop + use<> {
+    fn enter(&self) -> Entered {
         Entered {
             _executor: self.executor.enter(),
             _reactor: self.driver.reactor.enter(),
@@ -133,7 +135,7 @@ impl Runtime {
     }
 
     #[track_caller]
-    fn enter_alone(&self, at: &Location<'_>) -> impl Drop + use<> {
+    fn enter_alone(&self, at: &Location<'_>) -> Entered {
         assert!(
             !Executor::is_entered(),
             "block_on was called at {at} inside a runtime, whose thread it would block: await the \
@@ -143,14 +145,11 @@ impl Runtime {
     }
 }
 
+/// Dropped as a whole: what each of them restores is its own.
 struct Entered {
     _executor: runtime_executor::Entered,
     _reactor: runtime_reactor::Entered,
     _resolver: runtime_net::ResolverEntered,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {}
 }
 
 impl Drop for Runtime {
@@ -229,7 +228,8 @@ impl Builder {
     /// Makes the runtime.
     ///
     /// # Errors
-    /// `InvalidInput` if `RUNTIME_BACKEND` names no backend, `Unsupported` for one that this
+    /// `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name has a NUL in it; an
+    /// error if there are 4,096 runtimes already; `Unsupported` for a backend that this
     /// platform has not, and what the system says when it has no descriptor or memory left (two
     /// descriptors are needed).
     pub fn build(self) -> io::Result<Runtime> {

@@ -56,16 +56,35 @@ fn spawning_outside_a_runtime_names_the_call_and_the_place() {
 }
 
 #[test]
-fn sleeping_outside_a_runtime_names_the_place_where_the_sleep_was_made() {
+fn waiting_for_time_outside_a_runtime_names_the_call_and_the_place() {
     let (text, _) = panic_of(|| {
         let mut sleep = runtime::time::sleep(Duration::from_secs(1));
         let _ = Pin::new(&mut sleep).poll(&mut Context::from_waker(Waker::noop()));
     });
     assert!(
-        text.contains("the sleep made at tests/outside.rs"),
+        text.contains("time::sleep called at tests/outside.rs"),
         "{text}"
     );
     assert!(text.contains("no runtime drives this thread"), "{text}");
+}
+
+#[test]
+fn a_limit_outside_a_runtime_names_the_call_and_the_place() {
+    let (text, _) = panic_of(|| {
+        let never = std::future::pending::<()>();
+        let mut limited = std::pin::pin!(runtime::time::timeout(Duration::ZERO, never));
+        let _ = limited
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+    });
+    let place = "time::timeout called at tests/outside.rs";
+    assert!(text.contains(place), "{text}");
+    let (text, _) = panic_of(|| {
+        let mut interval = runtime::time::interval(Duration::from_secs(1));
+        let _ = interval.poll_tick(&mut Context::from_waker(Waker::noop()));
+    });
+    let place = "time::interval called at tests/outside.rs";
+    assert!(text.contains(place), "{text}");
 }
 
 #[test]
@@ -80,7 +99,8 @@ fn a_socket_that_has_to_wait_outside_a_runtime_is_an_error_not_a_panic() {
         panic!("an error, not {read:?}")
     };
     assert!(
-        error.to_string().contains("no runtime drives this thread"),
+        error.to_string().contains("no runtime drives this thread")
+            && error.to_string().starts_with("reading from descriptor"),
         "{error}"
     );
 

@@ -4,10 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
 
 use runtime::io::AsyncReadExt;
 use runtime::net::{TcpListener, TcpStream};
@@ -226,21 +225,23 @@ fn a_handle_spawns_from_other_threads_and_ends_the_wait() {
     let runtime = Runtime::new().unwrap();
     let handle = runtime.handle().clone();
     let (done, when_done) = mpsc::channel();
+    let waker = Arc::new(Mutex::new(None::<Waker>));
+    let task_waker = waker.clone();
     let other = thread::spawn(move || {
         let task = handle.spawn(async move {
             done.send(thread::current().id()).unwrap();
+            if let Some(root) = task_waker.lock().unwrap().take() {
+                root.wake();
+            }
             7
         });
         runtime::block_on(task).unwrap()
     });
-    let ran_on = runtime.block_on(async move {
-        loop {
-            if let Ok(thread) = when_done.try_recv() {
-                return thread;
-            }
-            runtime::time::sleep(Duration::from_micros(100)).await;
-        }
-    });
+    // No timer runs, and nothing else: only the letter ends the wait.
+    let ran_on = runtime.block_on(poll_fn(|cx| {
+        *waker.lock().unwrap() = Some(cx.waker().clone());
+        when_done.try_recv().map_or(Poll::Pending, Poll::Ready)
+    }));
     assert_eq!(ran_on, thread::current().id());
     // Its output goes there by mail, which this thread has still to send.
     while !other.is_finished() {

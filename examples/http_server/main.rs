@@ -120,7 +120,7 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
             let text = format!("a request has taken more than {LAST_REQUESTS:?}: cut off");
             io::Error::new(io::ErrorKind::TimedOut, text)
         })?,
-        _ = &mut end_at_once => exit(130), // as shells call the end by SIGINT
+        Ok(()) = &mut end_at_once => exit(130), // as shells call the end by SIGINT
     }
     common::say("all requests are finished");
     Ok(())

@@ -34,7 +34,7 @@ const OTHER_DESCRIPTORS: usize = 32;
 fn main() -> ExitCode {
     let mut arguments = Arguments::new("ten_thousand [--listen ADDR] [--connections N]");
     let address = arguments.address("--listen");
-    let address = address.unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let address = address.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let wanted: usize = arguments.option("--connections").unwrap_or(10_000);
     // Not for people: this is how the second process is started.
     let server: Option<String> = arguments.option("--clients-of");
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 /// Raises the limit of descriptors as far as `connections` need it and the system permits, and gives
 /// the number of connections that are possible.
 fn raise_limit(connections: usize) -> io::Result<usize> {
-    let needed = (connections + OTHER_DESCRIPTORS) as u64;
+    let needed = connections.saturating_add(OTHER_DESCRIPTORS) as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= needed) {
         return Ok(connections);

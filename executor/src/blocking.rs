@@ -200,6 +200,7 @@ impl<F, T> BlockingJob<F, T> {
         let work = self.work.lock().take();
         if work.is_some() {
             drop_quietly(work);
+            let error = error.of(None, self.spawned_at);
             self.reply.complete(&mut Some(Err(error)));
         }
     }

@@ -11,7 +11,8 @@ use crate::id::Id;
 /// What awaiting a [`JoinHandle`](crate::JoinHandle) gives for a task that did not come to its end:
 /// it panicked, or it was cancelled.
 ///
-/// Its text names the task, where it was spawned, and the message of the panic.
+/// Its text names the task, the message of a panic, and, unless the runtime was gone before anybody
+/// asked, where the task was spawned.
 pub struct JoinError(Box<Reason>);
 
 struct Reason {
@@ -48,15 +49,20 @@ impl JoinError {
         JoinError::new(id, String::new(), Why::Refused(error))
     }
 
+    /// Says whose error it is.
+    pub(crate) fn of(mut self, name: Option<&str>, spawned_at: &Location<'_>) -> JoinError {
+        self.0.whose = whose(name, spawned_at);
+        self
+    }
+
     pub(crate) fn panicked(
         id: Id,
         name: Option<&str>,
         spawned_at: &Location<'_>,
         payload: Box<dyn Any + Send>,
     ) -> JoinError {
-        let name = name.map(|name| format!(" {name:?}")).unwrap_or_default();
-        let place = format!(", spawned at {spawned_at},");
-        JoinError::new(id, name + &place, Why::Panicked(Mutex::new(payload)))
+        let why = Why::Panicked(Mutex::new(payload));
+        JoinError::new(id, whose(name, spawned_at), why)
     }
 
     /// The task this is about.
@@ -99,13 +105,24 @@ impl JoinError {
     }
 }
 
+/// A task's name and place of birth, as a phrase to stand between its id and a verb.
+fn whose(name: Option<&str>, spawned_at: &Location<'_>) -> String {
+    match name {
+        Some(name) => format!(" {name:?}, spawned at {spawned_at},"),
+        None => format!(", spawned at {spawned_at},"),
+    }
+}
+
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Reason { id, whose, why } = &*self.0;
         match why {
-            Why::Aborted => write!(f, "task {id} was aborted"),
-            Why::Gone => write!(f, "task {id} was cancelled: its runtime is gone"),
-            Why::Refused(e) => write!(f, "blocking job {id} was not run: no thread for it: {e}"),
+            Why::Aborted => write!(f, "task {id}{whose} was aborted"),
+            Why::Gone => write!(f, "task {id}{whose} was cancelled: its runtime is gone"),
+            Why::Refused(e) => write!(
+                f,
+                "blocking job {id}{whose} was not run: no thread for it: {e}"
+            ),
             Why::Panicked(payload) => {
                 let payload = payload.lock();
                 let message = payload.downcast_ref::<&str>().copied();

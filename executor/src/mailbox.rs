@@ -25,7 +25,7 @@ pub(crate) struct Mailbox {
     pub(crate) number: u32,
     letters: Letters<Errand>,
     unparker: Arc<dyn Unpark>,
-    /// Counts the tasks posted from other threads; see `Core::spawn_posted`.
+    /// Counts the tasks posted from other threads; see `Core::posted_serial`.
     pub(crate) posted: AtomicU32,
 }
 

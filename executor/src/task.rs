@@ -47,7 +47,7 @@ use crate::join::Reply;
 /// What a slot's state byte can hold.
 pub(crate) mod state {
     /// Its key is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
-    /// taken out to be polled. Impossible twice: that is what keeps it from being queued twice.
+    /// taken out, to be polled or because it has finished. Impossible twice: that is what keeps it from being queued twice.
     pub(crate) const QUEUED: u8 = 1;
     /// The output is in the cell. Set once, after the last poll; never cleared. Impossible together
     /// with being polled.
@@ -58,8 +58,8 @@ pub(crate) mod state {
     /// The future is to be dropped instead of polled. Set by an abort; never cleared. Impossible to
     /// set once FINISHED.
     pub(crate) const ABORTED: u8 = 8;
-    /// The output goes to another thread: there is a sink for it. Set when its letter arrives; never
-    /// cleared. Impossible without WATCHED.
+    /// The output goes to another thread: there is a sink for it. Set when its letter arrives;
+    /// cleared with WATCHED. Impossible without WATCHED.
     pub(crate) const MAILED: u8 = 16;
 }
 
@@ -183,6 +183,7 @@ where
 
     fn cancel(mut self: Pin<&mut Self>, id: Id, error: JoinError) {
         if self.as_mut().stage().future().is_some() {
+            let error = error.of(self.label.name(), self.spawned_at);
             self.finish(id, Err(error));
         }
     }

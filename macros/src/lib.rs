@@ -13,6 +13,8 @@
 //! An `async` block would need its output type spelled out for `?` and `return` to infer; an
 //! `async fn` has it in its signature, and the compiler's complaints point at the user's lines.
 
+#![forbid(unsafe_code)]
+
 mod parse;
 
 use parse::{Arguments, Error, Function};

@@ -119,7 +119,10 @@ pub(crate) async fn first_that_works<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
-    let (name, addrs) = find(target).await?;
+    let (name, addrs) = match target {
+        Target::Invalid(error) => return Err(during(what, error)),
+        target => find(target).await?,
+    };
     let mut last = None;
     for addr in addrs {
         match attempt(addr).await {
@@ -129,7 +132,7 @@ where
     }
     Err(last.unwrap_or_else(|| match name {
         Some(name) => invalid(format!("{what} {name}: the name has no addresses")),
-        None => invalid(format!("{what}: the list of addresses is empty")),
+        None => during(what, invalid("the list of addresses is empty".to_owned())),
     }))
 }
 

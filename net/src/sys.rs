@@ -112,6 +112,12 @@ pub(crate) fn classify(error: &io::Error) -> AcceptError {
     }
 }
 
+/// Whether this is what a socket that cannot listen says, time and again; a listener says it of a
+/// single connection.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EOPNOTSUPP)
+}
+
 /// Whether a socket that is not connected will not become so either. Asked only of one on which
 /// `connect` was called.
 pub(crate) fn has_hung_up(socket: &impl AsFd) -> io::Result<bool> {

@@ -25,7 +25,7 @@ const _: () = {
 };
 
 /// Never called: that it compiles is the test.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "it is compiled, which is the test")]
 fn futures_are_send(listener: &TcpListener, stream: &TcpStream, socket: TcpSocket) {
     fn send(_: impl Send) {}
     send(TcpStream::connect("example.org:80"));

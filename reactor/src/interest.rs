@@ -49,6 +49,16 @@ impl Direction {
     }
 }
 
+impl fmt::Display for Direction {
+    /// For sentences about a descriptor.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Read => "reading from",
+            Direction::Write => "writing to",
+        })
+    }
+}
+
 /// What to wait for: readable, writable, or either.
 ///
 /// # Examples

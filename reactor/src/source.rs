@@ -383,7 +383,7 @@ impl Registration {
     ) -> io::Result<Home> {
         let reactor = here
             .as_deref()
-            .ok_or_else(|| current::outside(&format!("descriptor {fd}")))?;
+            .ok_or_else(|| current::outside(&format!("{direction} descriptor {fd}")))?;
         let key = reactor.register(fd, direction.readiness())?;
         let home = Home {
             reactor: reactor.number(),

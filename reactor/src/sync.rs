@@ -1,4 +1,4 @@
-//! The two types that threads meet in, or loom's in their place while a model is checked.
+//! The types that threads meet in, or loom's in their place while a model is checked.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8};

@@ -47,6 +47,9 @@ impl Timer {
     }
 
     /// A timer that completes `duration` from now.
+    ///
+    /// # Panics
+    /// If that is beyond what an `Instant` can say, which is in some hundred billion years.
     pub fn after(duration: Duration) -> Timer {
         Timer::at(Instant::now() + duration)
     }
@@ -109,7 +112,7 @@ impl Timer {
         }
     }
 
-    /// The one reading of the clock outside `turn`: other threads do not share its time.
+    /// Read from the clock, since other threads do not share the reactor's time.
     fn has_passed(&self) -> bool {
         Instant::now() >= self.deadline
     }

@@ -31,7 +31,7 @@ where
     let mut there = OneWay::Copying(Transfer::default());
     let mut back = OneWay::Copying(Transfer::default());
     poll_fn(|cx| {
-        // Both are polled, whatever the first says: each has its own waker to leave.
+        // Both are polled, also if the first has to wait: each has its own waker to leave.
         let sent = there.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b))?;
         let received = back.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a))?;
         Poll::Ready(Ok((ready!(sent), ready!(received))))

@@ -6,4 +6,6 @@
 pub(crate) mod resolver;
 
 pub use crate::io::{Interest, Readiness};
-pub use runtime_net::*;
+pub use runtime_net::{
+    SocketAddrs, TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host, tcp,
+};

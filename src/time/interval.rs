@@ -1,11 +1,12 @@
 //! Points in time that come again and again.
 
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{Sleep, after, sleep_until};
+use super::{Sleep, after};
 
 /// Ticks every `period`, for the first time at once.
 ///
@@ -40,7 +41,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     );
     let missed = MissedTickBehavior::default();
     Interval {
-        sleep: sleep_until(start),
+        sleep: Sleep::new(start, "interval", Location::caller()),
         period,
         missed,
     }

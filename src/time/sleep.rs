@@ -30,13 +30,17 @@ use runtime_reactor::Timer;
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::new(super::after(Instant::now(), duration))
+    Sleep::new(
+        super::after(Instant::now(), duration),
+        "sleep",
+        Location::caller(),
+    )
 }
 
 /// Waits until `deadline`. See [`sleep`].
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline)
+    Sleep::new(deadline, "sleep_until", Location::caller())
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -44,15 +48,21 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     timer: Timer,
+    /// Who made it, and where: for the panic outside a runtime.
+    maker: &'static str,
     made_at: &'static Location<'static>,
 }
 
 impl Sleep {
-    #[track_caller]
-    fn new(deadline: Instant) -> Sleep {
+    pub(super) fn new(
+        deadline: Instant,
+        maker: &'static str,
+        made_at: &'static Location<'static>,
+    ) -> Sleep {
         Sleep {
             timer: Timer::at(deadline),
-            made_at: Location::caller(),
+            maker,
+            made_at,
         }
     }
 
@@ -98,7 +108,7 @@ impl Future for Sleep {
         let result = ready!(Pin::new(&mut self.timer).poll(cx));
         match result {
             Ok(()) => Poll::Ready(()),
-            Err(e) => panic!("the sleep made at {}: {e}", self.made_at),
+            Err(e) => panic!("time::{} called at {}: {e}", self.maker, self.made_at),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A future with a limit.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -43,6 +44,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
         future: future.into_future(),
         limit: Limit::After(limit),
         sleep: None,
+        made_at: Location::caller(),
     }
 }
 
@@ -50,11 +52,13 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 ///
 /// # Errors
 /// [`Elapsed`] if the deadline passes first.
+#[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout {
         future: future.into_future(),
         limit: Limit::At(deadline),
         sleep: None,
+        made_at: Location::caller(),
     }
 }
 
@@ -74,6 +78,7 @@ pin_project! {
         limit: Limit,
         // Made when the future first has to wait.
         sleep: Option<Sleep>,
+        made_at: &'static Location<'static>,
     }
 }
 
@@ -102,10 +107,12 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        let limit = *this.limit;
+        let (limit, made_at) = (*this.limit, *this.made_at);
         let sleep = this.sleep.get_or_insert_with(|| match limit {
-            Limit::After(limit) => super::sleep(limit),
-            Limit::At(deadline) => super::sleep_until(deadline),
+            Limit::After(limit) => {
+                Sleep::new(super::after(Instant::now(), limit), "timeout", made_at)
+            }
+            Limit::At(deadline) => Sleep::new(deadline, "timeout_at", made_at),
         });
         ready!(Pin::new(sleep).poll(cx));
         Poll::Ready(Err(Elapsed(())))

@@ -62,6 +62,7 @@ fn what_is_no_http_url_is_refused() {
         ("https://127.0.0.1/", "https is not supported"),
         ("127.0.0.1:80", "http://HOST"),
         ("http:///x", ""),
+        ("http://127.0.0.1:99999/", "from 0 to 65535"),
         ("ftp://127.0.0.1/", "http://HOST"),
         ("", ""),
     ];

@@ -2,7 +2,10 @@ use crate::support::{run, text};
 
 #[test]
 fn it_reports_on_all_its_connections() {
-    let output = run("ten_thousand", &["--connections", "200"]);
+    let output = run(
+        "ten_thousand",
+        &["--listen", "127.0.0.1:0", "--connections", "200"],
+    );
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(said.starts_with("listening on 127.0.0.1:"), "{said}");
@@ -20,7 +23,10 @@ fn it_reports_on_all_its_connections() {
 #[test]
 #[cfg(target_os = "linux")]
 fn it_has_one_thread_and_knows_its_memory() {
-    let output = run("ten_thousand", &["--connections", "50"]);
+    let output = run(
+        "ten_thousand",
+        &["--listen", "127.0.0.1:0", "--connections", "50"],
+    );
     let said = text(&output.stdout);
     assert!(said.contains("\n50 connections, 1 thread\n"), "{said}");
     assert!(said.contains(" bytes a connection ("), "{said}");

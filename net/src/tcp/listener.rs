@@ -94,7 +94,7 @@ impl TcpListener {
                 let socket = TcpSocket::new_for(addr)?;
                 socket.set_reuseaddr(true)?;
                 socket.bind_quietly(addr)?;
-                socket.listen(BACKLOG)
+                socket.listen_quietly(BACKLOG)
             };
             attempt().map_err(|e| during(format!("bind {addr}"), e))
         };
@@ -174,6 +174,9 @@ impl TcpListener {
             };
             match sys::classify(&error) {
                 AcceptError::Connection if dead < MOST_DEAD_IN_A_ROW => dead += 1,
+                AcceptError::Connection if sys::is_unsupported(&error) => {
+                    return Poll::Ready(Err(self.cannot_accept(error)));
+                }
                 AcceptError::Connection | AcceptError::Exhausted => {
                     self.backoffs.total.fetch_add(1, Ordering::Relaxed);
                     backoff.begin();

@@ -99,11 +99,20 @@ impl TcpSocket {
     /// silently take fewer (`net.core.somaxconn`), and what does not fit a C `int` is cut.
     ///
     /// # Errors
-    /// `AddrInUse` if another socket listens there already, which two sockets that are bound with
-    /// `SO_REUSEADDR` find out only now.
+    /// As `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens there already, which
+    /// two sockets that are bound with `SO_REUSEADDR` find out only now.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        self.socket
-            .listen(backlog.try_into().unwrap_or(libc::c_int::MAX))?;
+        let addr = self.local_addr();
+        self.listen_quietly(backlog).map_err(|e| match addr {
+            Ok(addr) => during(format!("listen on {addr}"), e),
+            Err(_) => during("listen", e),
+        })
+    }
+
+    /// `listen` for those who put the address into the error themselves.
+    pub(super) fn listen_quietly(self, backlog: u32) -> io::Result<TcpListener> {
+        let backlog = backlog.try_into().unwrap_or(libc::c_int::MAX);
+        self.socket.listen(backlog)?;
         Ok(TcpListener::new(self.socket.into()))
     }
 

@@ -40,14 +40,26 @@ impl EventFd {
 }
 
 /// The self-pipe. Level or edge, it is emptied when it is heard.
-#[cfg_attr(any(target_os = "linux", target_os = "android"), allow(dead_code))]
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android"),
+    allow(
+        dead_code,
+        reason = "kqueue rings with it where EVFILT_USER is missing"
+    )
+)]
 #[derive(Debug)]
 pub(super) struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
 }
 
-#[cfg_attr(any(target_os = "linux", target_os = "android"), allow(dead_code))]
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android"),
+    allow(
+        dead_code,
+        reason = "kqueue rings with it where EVFILT_USER is missing"
+    )
+)]
 impl Pipe {
     pub(super) fn new() -> io::Result<Pipe> {
         let mut ends = [-1; 2];
