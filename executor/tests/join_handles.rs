@@ -596,3 +596,20 @@ fn a_join_handle_is_a_future_that_can_be_boxed_and_sent() {
     let boxed: std::pin::Pin<Box<dyn Future<Output = _> + Send + Sync>> = Box::pin(handle);
     assert_eq!(looped.block_on(boxed).unwrap(), 2);
 }
+
+#[test]
+fn the_error_of_an_aborted_task_names_it_and_where_it_was_spawned() {
+    let looped = Loop::new();
+    let said = looped.block_on(async {
+        let named = runtime_executor::Builder::new().name("reader");
+        let handle = named.spawn(pending::<()>());
+        handle.abort();
+        handle.await.unwrap_err().to_string()
+    });
+    let place = "spawned at executor/tests/join_handles.rs:";
+    assert!(
+        said.contains("\"reader\"") && said.contains(place),
+        "{said}"
+    );
+    assert!(said.ends_with("was aborted"), "{said}");
+}

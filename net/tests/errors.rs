@@ -89,8 +89,46 @@ fn a_string_that_is_no_address_is_named_whole() {
         for text in ["localhost:http", "localhost", "127.0.0.1:99999"] {
             let error = TcpStream::connect(text).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(error.to_string().contains(text), "{error}");
+            let said = error.to_string();
+            assert!(
+                said.starts_with("connect to: ") && said.contains(text),
+                "{said}"
+            );
         }
+        let error = TcpListener::bind("127.0.0.1:99999").await.unwrap_err();
+        assert!(error.to_string().starts_with("bind: "), "{error}");
+    });
+}
+
+#[test]
+fn listening_where_somebody_listens_is_named_with_its_address() {
+    let sockets = [(); 2].map(|()| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket
+    });
+    let [first, second] = sockets;
+    first.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = first.local_addr().unwrap();
+    second.bind(addr).unwrap();
+    let _listener = first.listen(1).unwrap();
+    let error = second.listen(1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("listen on {addr}: ")), "{said}");
+}
+
+#[test]
+fn accepting_on_a_socket_that_cannot_listen_is_an_error() {
+    block_on(async {
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(datagrams)).unwrap();
+        let error = listener.accept().await.unwrap_err();
+        assert!(
+            error.to_string().starts_with("accept on 127.0.0.1:"),
+            "{error}"
+        );
+        assert_eq!(listener.accept_backoffs(), 0);
     });
 }
 
