@@ -8,8 +8,8 @@ use std::time::Duration;
 use runtime_executor::{Park, Unpark};
 use runtime_reactor::{Notifier, Reactor};
 
-/// While tasks are ready, the reactor is asked for news once in so many polls, not after every
-/// batch: asking is a system call, and a poll may take no longer than that.
+/// While tasks are ready, the reactor is asked for news after the batch in which so many polls have
+/// come together, not after every one: asking is a system call, and a poll may take no longer.
 const POLLS_A_TURN: usize = 64;
 
 /// The reactor, as something an executor can park in.

@@ -69,7 +69,7 @@ impl Runtime {
     ///
     /// # Panics
     /// If the future does; if a runtime runs on this thread already; if a detached task panicked
-    /// and the [`PanicPolicy`] says so.
+    /// and the [`PanicPolicy`] says so, now or, with `ShutDown`, in an earlier call.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.enter_alone(Location::caller());
@@ -140,6 +140,11 @@ impl Runtime {
             !Executor::is_entered(),
             "block_on was called at {at} inside a runtime, whose thread it would block: await the \
              future instead, or spawn it"
+        );
+        assert!(
+            !self.executor.is_closed(),
+            "block_on was called at {at} on a runtime that the panic of a task has shut down \
+             (PanicPolicy::ShutDown): make a new one"
         );
         self.enter()
     }

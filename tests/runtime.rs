@@ -307,3 +307,35 @@ fn an_unknown_backend_is_an_error_that_names_those_there_are() {
     let text = error.to_string();
     assert!(text.contains("abacus") && text.contains(runtime::Backend::available()[0].name()));
 }
+
+#[test]
+fn a_runtime_that_a_panic_shut_down_says_so_when_it_is_used_again() {
+    let runtime = Runtime::builder()
+        .panic_policy(PanicPolicy::ShutDown)
+        .build()
+        .unwrap();
+    drop(runtime.spawn(async { panic!("nobody looks") }));
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(pending::<()>())));
+    assert_eq!(panic_text(ended.unwrap_err()), "nobody looks");
+    let again = catch_unwind(AssertUnwindSafe(|| runtime.block_on(async {})));
+    assert!(panic_text(again.unwrap_err()).contains("PanicPolicy::ShutDown"));
+}
+
+#[test]
+fn a_runtime_in_a_thread_local_is_dropped_with_its_thread() {
+    thread_local! {
+        static RUNTIME: Runtime = Runtime::new().unwrap();
+    }
+    let (dropped, when_dropped) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        RUNTIME.with(|runtime| {
+            runtime.spawn(async move {
+                let _dropped = dropped;
+                pending::<()>().await;
+            });
+            runtime.block_on(runtime::task::yield_now());
+        });
+    });
+    thread.join().unwrap();
+    assert!(when_dropped.recv().is_err(), "its tasks were dropped");
+}

@@ -127,6 +127,10 @@ impl Core {
         self.root_woken.replace(false)
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// How many tasks are ready.
     pub(crate) fn ready(&self) -> usize {
         self.tasks.borrow().queue.len()

@@ -58,7 +58,9 @@ pub(crate) fn employ(handle: Handle) {
 }
 
 pub(crate) fn enter(core: Rc<Core>) -> Entered {
-    let before = CURRENT.with(|current| current.replace(Some(core)));
+    // Nothing to enter, and nothing to come back to, while the thread is being torn down.
+    let before = CURRENT.try_with(|current| current.replace(Some(core)));
+    let before = before.ok().flatten();
     Entered {
         before,
         _not_send: PhantomData,

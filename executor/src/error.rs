@@ -124,14 +124,18 @@ impl fmt::Display for JoinError {
                 "blocking job {id}{whose} was not run: no thread for it: {e}"
             ),
             Why::Panicked(payload) => {
-                let payload = payload.lock();
-                let message = payload.downcast_ref::<&str>().copied();
-                let message = message.or(payload.downcast_ref::<String>().map(String::as_str));
-                let message = message.unwrap_or("a payload that is no text");
+                // Copied, so that the lock is not held while somebody's writer is called.
+                let message = text_of(&**payload.lock());
                 write!(f, "task {id}{whose} panicked: {message}")
             }
         }
     }
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let message = payload.downcast_ref::<&str>().copied();
+    let message = message.or(payload.downcast_ref::<String>().map(String::as_str));
+    message.unwrap_or("a payload that is no text").to_owned()
 }
 
 impl fmt::Debug for JoinError {

@@ -28,7 +28,8 @@ pub enum PanicPolicy {
     /// `block_on` panics with the same payload. The other tasks stay as they are, and run on in the
     /// next `block_on`.
     Propagate,
-    /// All tasks are dropped, then `block_on` panics with the same payload.
+    /// All tasks are dropped, then `block_on` panics with the same payload. The runtime is over: it
+    /// cannot be used again.
     ShutDown,
 }
 
@@ -143,6 +144,11 @@ impl Executor {
     /// How many times a task was polled.
     pub fn poll_count(&self) -> u64 {
         self.core.poll_count()
+    }
+
+    /// Whether it was [closed](Executor::close), by its owner or by the [`PanicPolicy`].
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
     }
 
     /// Drops all tasks, in the order in which they were spawned, those that came from other threads

@@ -97,7 +97,7 @@ impl<T> JoinHandle<T> {
 impl<T: 'static> JoinHandle<T> {
     /// Whether the task has come to its end, so that awaiting it is over at once.
     ///
-    /// Away from the thread of the task the answer may be late: the first call asks for the output,
+    /// Away from the thread of the task, and on it while its runtime is not running, the answer may be late: the first call asks for the output,
     /// and says no unless it is here.
     pub fn is_finished(&self) -> bool {
         match (self.reply.get(), &self.place) {

@@ -1,6 +1,7 @@
 //! The whole coupling between the executor and what its thread sleeps in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 
 /// What the thread sleeps in when no task is ready.
@@ -29,12 +30,22 @@ pub trait Unpark: Send + Sync + 'static {
 
 /// Sleeps in [`std::thread::park`]: for an executor that waits for nothing but other threads.
 #[derive(Debug, Clone)]
-pub struct ThreadPark(Thread);
+pub struct ThreadPark(Arc<Parked>);
+
+#[derive(Debug)]
+struct Parked {
+    thread: Thread,
+    /// Its own, because the thread's token may be taken by anybody else who parks it meanwhile.
+    unparked: AtomicBool,
+}
 
 impl ThreadPark {
     /// For an executor on the calling thread.
     pub fn new() -> ThreadPark {
-        ThreadPark(thread::current())
+        ThreadPark(Arc::new(Parked {
+            thread: thread::current(),
+            unparked: AtomicBool::new(false),
+        }))
     }
 
     /// Its other half.
@@ -51,7 +62,10 @@ impl Default for ThreadPark {
 
 impl Park for ThreadPark {
     fn park(&self, idle: bool, _: usize) {
-        if idle {
+        if !idle {
+            return;
+        }
+        while !self.0.unparked.swap(false, Ordering::AcqRel) {
             thread::park();
         }
     }
@@ -59,6 +73,7 @@ impl Park for ThreadPark {
 
 impl Unpark for ThreadPark {
     fn unpark(&self) {
-        self.0.unpark();
+        self.0.unparked.store(true, Ordering::Release);
+        self.0.thread.unpark();
     }
 }

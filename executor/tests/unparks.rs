@@ -117,3 +117,11 @@ fn the_output_for_another_thread_wakes_it_and_unparks_nobody() {
     assert_eq!((counts.take(), woken.count()), (0, 1));
     elsewhere(|| assert!(matches!(poll_once(&mut handle, &waker), Poll::Ready(Ok(1)))));
 }
+
+#[test]
+fn an_unpark_is_kept_although_somebody_else_parks_the_thread() {
+    let park = runtime_executor::ThreadPark::new();
+    park.unparker().unpark();
+    std::thread::park(); // as thread::scope does, say
+    runtime_executor::Park::park(&park, true, 0); // would not return
+}

@@ -86,7 +86,9 @@ pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
 
 /// Makes `resolver` the one of the calling thread until the guard is dropped.
 pub fn enter_resolver(resolver: Rc<dyn Resolve>) -> ResolverEntered {
-    let before = CURRENT.with(|current| current.replace(Some(resolver)));
+    // Nothing to enter, and nothing to come back to, while the thread is being torn down.
+    let before = CURRENT.try_with(|current| current.replace(Some(resolver)));
+    let before = before.ok().flatten();
     ResolverEntered {
         before,
         _not_send: PhantomData,

@@ -26,7 +26,9 @@ pub(crate) fn if_numbered(number: u32) -> Option<Rc<Reactor>> {
 }
 
 pub(crate) fn enter(reactor: Rc<Reactor>) -> Entered {
-    let before = CURRENT.with(|current| current.replace(Some(reactor)));
+    // Nothing to enter, and nothing to come back to, while the thread is being torn down.
+    let before = CURRENT.try_with(|current| current.replace(Some(reactor)));
+    let before = before.ok().flatten();
     Entered {
         before,
         _not_send: PhantomData,

@@ -19,6 +19,7 @@
 //! looks into the box. Either the sender's swap comes after the owner's step to ASLEEP, and rings,
 //! or before, and the owner does not block. Nothing is lost (checked with loom, below).
 
+use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,6 +50,8 @@ pub(crate) enum Letter {
     TimerWait { key: TimerKey, waker: Waker },
     /// A timer was dropped elsewhere.
     TimerRemove { key: TimerKey },
+    /// A timer was moved elsewhere: whoever awaits it has to poll it again.
+    TimerMove { key: TimerKey },
 }
 
 /// What other threads hold of a reactor.
@@ -69,16 +72,26 @@ static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Mailbox {
     /// Opens a mailbox that handles of this process find by its number.
-    pub(crate) fn open(bell: Arc<dyn Doorbell>, counters: Arc<Counters>) -> Arc<Mailbox> {
+    ///
+    /// # Errors
+    /// When all numbers are used up.
+    pub(crate) fn open(
+        bell: Arc<dyn Doorbell>,
+        counters: Arc<Counters>,
+    ) -> io::Result<Arc<Mailbox>> {
+        let next = |number: u32| number.checked_add(1);
+        let number = NEXT_NUMBER
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .map_err(|_| io::Error::other("this process has had 2^32 reactors"))?;
         let mailbox = Arc::new(Mailbox {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            number,
             letters: Letters::new(),
             sleep: SleepFlag::new(),
             bell,
             counters,
         });
         LIVE.write().push(mailbox.clone());
-        mailbox
+        Ok(mailbox)
     }
 
     /// The mailbox of the reactor with this number, unless that reactor is gone.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use std::{env, fmt, io};
@@ -91,12 +91,12 @@ impl Reactor {
         let selector = sys::open(backend).map_err(|e| {
             io::Error::new(e.kind(), format!("opening the reactor on {backend}: {e}"))
         })?;
-        Ok(Rc::new(Reactor::with_selector(selector)))
+        Ok(Rc::new(Reactor::with_selector(selector)?))
     }
 
-    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> Reactor {
-        let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()));
-        Reactor {
+    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Reactor> {
+        let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()))?;
+        Ok(Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),
             slots: RefCell::default(),
@@ -110,7 +110,7 @@ impl Reactor {
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
             watched: Cell::new(false),
-        }
+        })
     }
 
     /// Makes this the reactor of the calling thread until the guard is dropped.
@@ -132,7 +132,8 @@ impl Reactor {
     /// What other threads use to end a wait of this reactor, and to read its figures.
     pub fn notifier(&self) -> Notifier {
         Notifier {
-            mailbox: self.mailbox.clone(),
+            mailbox: Arc::downgrade(&self.mailbox),
+            counters: self.mailbox.counters.clone(),
         }
     }
 
@@ -188,7 +189,7 @@ impl Reactor {
         }
         let mut woken = self.woken.take();
         self.read_mail(&mut woken);
-        let limit = if woken.is_empty() {
+        let limit = if woken.has_nothing() {
             limit
         } else {
             Some(Duration::ZERO)
@@ -286,7 +287,11 @@ impl Reactor {
             return;
         }
         let (removals, waits): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| {
-            matches!(letter, Letter::Remove { .. } | Letter::TimerRemove { .. })
+            use Letter::{Remove, TimerMove, TimerRemove};
+            matches!(
+                letter,
+                Remove { .. } | TimerRemove { .. } | TimerMove { .. }
+            )
         });
         for letter in removals.into_iter().chain(waits) {
             match letter {
@@ -295,6 +300,9 @@ impl Reactor {
                 }
                 Letter::TimerRemove { key } => {
                     woken.discard(self.timers.borrow_mut().remove(key));
+                }
+                Letter::TimerMove { key } => {
+                    woken.extend(self.timers.borrow_mut().remove(key));
                 }
                 Letter::Wait {
                     key,
@@ -307,7 +315,11 @@ impl Reactor {
                         continue;
                     };
                     slot.clear(direction);
-                    slot.push_waiter(direction, waker, self.turn.get(), woken);
+                    if slot.has_waiter(direction, &waker) {
+                        woken.discard([waker]);
+                    } else {
+                        slot.push_waiter(direction, waker, self.turn.get(), woken);
+                    }
                     self.mailbox.counters.renewals.add(1);
                     let mut selector = self.selector.borrow_mut();
                     selector.arm(key, direction);
@@ -340,7 +352,7 @@ impl Reactor {
         for letter in self.mailbox.close() {
             match letter {
                 Letter::Wait { waker, .. } | Letter::TimerWait { waker, .. } => woken.push(waker),
-                Letter::Remove { .. } | Letter::TimerRemove { .. } => {}
+                Letter::Remove { .. } | Letter::TimerRemove { .. } | Letter::TimerMove { .. } => {}
             }
         }
         self.slots.borrow_mut().clear(&mut woken);
@@ -371,12 +383,24 @@ impl Reactor {
         }
         let key = self.slots.borrow_mut().insert(fd, blocked)?;
         let added = self.selector.borrow_mut().add(fd, key);
+        let added = added.or_else(|e| self.take_over(fd, key, e));
         if let Err(e) = added {
             self.slots.borrow_mut().remove(key);
             return Err(cannot_wait(fd, &e));
         }
         self.mailbox.counters.registrations.add(1);
         Ok(key)
+    }
+
+    /// The kernel knows the descriptor already. Either another source waits for it, whose
+    /// registration must not be taken away. Or somebody duplicated one of ours, we closed ours, and
+    /// the duplicate has come back to the same number (epoll(7), question 6): then it is ours.
+    #[cold]
+    fn take_over(&self, fd: RawFd, key: Key, e: io::Error) -> io::Result<()> {
+        if e.raw_os_error() != Some(libc::EEXIST) || self.slots.borrow().has_another(fd, key) {
+            return Err(e);
+        }
+        self.selector.borrow_mut().renew(fd, key)
     }
 
     /// Whether any of `interest` is ready; if not, the task of `cx` is woken once it is.
@@ -438,11 +462,15 @@ impl Reactor {
         direction: Direction,
         cx: &Context<'_>,
     ) -> io::Result<()> {
-        self.clear(key, direction);
-        match self.poll_ready(key, direction.interest(), cx) {
-            Poll::Ready(Err(e)) => Err(e),
-            Poll::Pending | Poll::Ready(Ok(_)) => Ok(()),
+        {
+            let mut slots = self.slots.borrow_mut();
+            let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+            slot.clear(direction);
+            slot.error(direction.interest())
+                .map_err(|e| cannot_wait(slot.fd, &e))?;
         }
+        self.push_waiter(key, direction, cx);
+        Ok(())
     }
 
     /// Notes that an operation found nothing.
@@ -534,6 +562,11 @@ impl Reactor {
 fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
     let (kind, why) = match e.raw_os_error() {
         Some(libc::EPERM) => (io::ErrorKind::Unsupported, sys::UNPOLLABLE.to_owned()),
+        Some(libc::EEXIST) => (
+            io::ErrorKind::AlreadyExists,
+            "another source of this runtime waits for the same descriptor; share that one"
+                .to_owned(),
+        ),
         Some(libc::ENOSPC) => (
             e.kind(),
             "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"
@@ -562,7 +595,9 @@ impl fmt::Debug for Reactor {
 /// Ends the wait of a [`Reactor`] from any thread, and reads its figures.
 #[derive(Debug, Clone)]
 pub struct Notifier {
-    mailbox: Arc<Mailbox>,
+    /// Weak, so that it keeps no descriptor of the reactor open.
+    mailbox: Weak<Mailbox>,
+    counters: Arc<Counters>,
 }
 
 impl Notifier {
@@ -571,11 +606,13 @@ impl Notifier {
     /// Calls coalesce: until the reactor waits again, only the first one makes a system call, and
     /// that one only if the reactor is waiting. Harmless when the reactor is gone.
     pub fn notify(&self) {
-        self.mailbox.notify();
+        if let Some(mailbox) = self.mailbox.upgrade() {
+            mailbox.notify();
+        }
     }
 
     /// What the reactor counted so far; `sources` and `timers` are those of its last turn. O(1).
     pub fn stats(&self) -> Stats {
-        self.mailbox.counters.read()
+        self.counters.read()
     }
 }

@@ -101,6 +101,12 @@ impl Slots {
         (slot.generation == key.generation).then_some(slot)
     }
 
+    /// Whether another slot than that of `key` is for the same descriptor. O(n).
+    pub(crate) fn has_another(&self, fd: RawFd, key: Key) -> bool {
+        let mut slots = self.slab.iter();
+        slots.any(|(index, slot)| slot.fd == fd && index != key.index as usize)
+    }
+
     /// Takes the slot out, with the wakers in it: they are dropped by the caller, after its borrow.
     pub(crate) fn remove(&mut self, key: Key) -> Option<Slot> {
         self.get(key)?;

@@ -27,7 +27,9 @@ const QUOTA: u32 = 128;
 /// reactor. A source that never had to wait belongs to none, and costs no system call but its own
 /// operations.
 ///
-/// It may be used from any thread. Elsewhere than on its reactor's thread it waits by mail.
+/// It may be used from any thread. Elsewhere than on its reactor's thread it waits by mail. Share one
+/// source between tasks instead of making two for one descriptor: the second one to wait is refused
+/// with `AlreadyExists` (on epoll; on kqueue it takes the events of the first).
 ///
 /// # Platform notes
 /// When it is dropped, the descriptor is closed, and the kernel forgets it. If another descriptor

@@ -38,7 +38,8 @@ struct Armed {
 }
 
 impl Timer {
-    /// A timer for `deadline`. One in the past completes in the reactor's next turn.
+    /// A timer for `deadline`. One that the reactor knows to be past completes at once, one that has
+    /// passed since its last turn completes in the next.
     pub fn at(deadline: Instant) -> Timer {
         Timer {
             deadline,
@@ -69,16 +70,20 @@ impl Timer {
     }
 
     /// Moves the deadline. A timer that is being awaited stays so; one that has completed starts
-    /// anew. Elsewhere than on its reactor's thread it is only disarmed, and must be polled again.
+    /// anew. Elsewhere than on its reactor's thread it is disarmed, and who awaits it is woken to poll
+    /// it again.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         let Some(armed) = self.armed else { return };
-        let moved = match current::if_numbered(armed.reactor) {
-            Some(reactor) => reactor.reset_timer(armed.key, deadline),
-            None => false,
-        };
-        if !moved {
-            self.disarm();
+        match current::if_numbered(armed.reactor) {
+            Some(reactor) if reactor.reset_timer(armed.key, deadline) => {}
+            // It has fired.
+            Some(_) => self.armed = None,
+            // Whoever awaits it is woken, and arms it anew.
+            None => {
+                self.armed = None;
+                post(armed.reactor, Letter::TimerMove { key: armed.key });
+            }
         }
     }
 
@@ -88,12 +93,7 @@ impl Timer {
         };
         match current::if_numbered(reactor) {
             Some(reactor) => reactor.remove_timer(key),
-            None => {
-                if let Some(mailbox) = Mailbox::find(reactor) {
-                    // A mailbox that has closed since has no timer to disarm.
-                    let _ = mailbox.post(Letter::TimerRemove { key });
-                }
-            }
+            None => post(reactor, Letter::TimerRemove { key }),
         }
     }
 
@@ -118,6 +118,13 @@ impl Timer {
     }
 }
 
+/// Sends what needs no answer. A mailbox that is closed has no timers either.
+fn post(reactor: u32, letter: Letter) {
+    if let Some(mailbox) = Mailbox::find(reactor) {
+        let _ = mailbox.post(letter);
+    }
+}
+
 impl Future for Timer {
     type Output = io::Result<()>;
 
@@ -135,10 +142,17 @@ impl Future for Timer {
             return Poll::Pending;
         };
         let result = match current::if_numbered(armed.reactor) {
-            Some(reactor) => ready!(reactor.poll_timer(armed.key, cx)),
-            None => ready!(self.poll_by_mail(armed, cx)),
+            Some(reactor) => {
+                let result = ready!(reactor.poll_timer(armed.key, cx));
+                self.armed = None;
+                result
+            }
+            None => {
+                let result = ready!(self.poll_by_mail(armed, cx));
+                self.disarm();
+                result
+            }
         };
-        self.disarm();
         Poll::Ready(result)
     }
 }

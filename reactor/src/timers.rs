@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem;
 use std::task::Waker;
 
 use slab::Slab;
@@ -165,9 +166,18 @@ impl Timers {
     fn sweep(&mut self) {
         let stale = self.heap.len() - self.slab.len();
         if stale > MOST_STALE && stale > self.slab.len() {
-            let slab = &self.slab;
-            self.heap
-                .retain(|Reverse(entry)| truth(slab, *entry).is_some());
+            // From the timers, not from the entries: a timer that was moved away and back has two
+            // that both look true. The heap's room is kept.
+            let mut entries = mem::take(&mut self.heap).into_vec();
+            entries.clear();
+            entries.extend(self.slab.iter().map(|(index, timer)| {
+                Reverse(Entry {
+                    deadline: timer.entered,
+                    generation: timer.generation,
+                    index: index as u32,
+                })
+            }));
+            self.heap = entries.into();
         }
     }
 }
@@ -237,6 +247,36 @@ mod tests {
         assert_eq!(fired(&mut timers, 100), 1);
         assert_eq!(timers.next_deadline(), None);
         assert!(timers.heap.is_empty());
+    }
+
+    #[test]
+    fn a_sweep_leaves_one_entry_of_a_timer_that_was_moved_away_and_back() {
+        let mut timers = Timers::default();
+        let keys: Vec<_> = (0..100)
+            .map(|n| timers.insert(1000 + n, Waker::noop().clone()))
+            .collect();
+        for _ in 0..10 {
+            for (n, &key) in (0..).zip(&keys) {
+                timers.reset(key, 10 + n);
+                timers.next_deadline();
+                timers.reset(key, 1000 + n);
+                timers.next_deadline();
+            }
+        }
+        assert!(
+            timers.heap.len() <= 2 * keys.len() + 1,
+            "{}",
+            timers.heap.len()
+        );
+        timers.heap.reserve(1000);
+        while timers.heap.len() <= 2 * keys.len() {
+            let top = *timers.heap.peek().unwrap();
+            timers.heap.push(top);
+        }
+        timers.sweep();
+        assert_eq!(timers.heap.len(), keys.len());
+        let mut woken = WakeList::default();
+        assert_eq!(timers.fire(5000, &mut woken), 100);
     }
 
     #[test]

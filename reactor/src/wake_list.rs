@@ -26,6 +26,11 @@ impl WakeList {
         self.discarded.extend(wakers);
     }
 
+    /// Whether there is nobody to be woken, and nothing to be dropped.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.wakers.is_empty() && self.discarded.is_empty()
+    }
+
     /// Whether nobody is to be woken.
     pub(crate) fn is_empty(&self) -> bool {
         self.wakers.is_empty()
@@ -45,7 +50,11 @@ impl WakeList {
         // Costs nothing where nobody panics.
         let mut call = |waker: Waker, f: fn(Waker)| {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(waker))) {
-                panic.get_or_insert(payload);
+                match panic {
+                    None => panic = Some(payload),
+                    // A payload may panic when it is dropped, and there must be an end to it.
+                    Some(_) => std::mem::forget(payload),
+                }
             }
         };
         for waker in self.wakers.drain(..) {

@@ -70,3 +70,31 @@ fn what_was_taken_out_of_a_source_can_be_a_source_again() {
     }
     assert_eq!(reactor.stats().registrations, 3);
 }
+
+#[test]
+fn a_second_source_on_a_descriptor_is_refused_and_the_first_goes_on() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (ours, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = std::sync::Arc::new(ours);
+    let (first, second) = (Source::new(ours.clone()), Source::new(ours));
+    let task = Task::default();
+    let read = |source: &Source<std::sync::Arc<std::os::unix::net::UnixStream>>| {
+        let waker = task.waker();
+        let mut cx = std::task::Context::from_waker(&waker);
+        source.poll_io(runtime_reactor::Direction::Read, &mut cx, |io| {
+            (&**io).read(&mut [0; 8])
+        })
+    };
+    assert!(read(&first).is_pending());
+    let std::task::Poll::Ready(Err(refused)) = read(&second) else {
+        panic!("it would have taken the registration away");
+    };
+    assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
+    drop(second);
+    peer.write_all(b"x").unwrap();
+    reactor.turn(None).unwrap();
+    assert_eq!(task.count(), 1);
+    assert!(read(&first).is_ready());
+}

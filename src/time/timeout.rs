@@ -21,7 +21,7 @@ use super::Sleep;
 /// `&mut future` to keep it.
 ///
 /// # Panics
-/// When it has to wait outside a runtime.
+/// When it has to wait outside a runtime, or after the runtime in which it waits is gone.
 ///
 /// # Cancel safety
 /// That of `future`.

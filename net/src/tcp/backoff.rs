@@ -68,8 +68,8 @@ pub(super) struct Backoffs {
 }
 
 impl Backoffs {
-    /// Takes out what was kept for the task of `cx`. The rests that others forgot go too: their
-    /// end has woken them, and they need nothing else.
+    /// Takes out what was kept for the task of `cx`. The rests of others that are over go too: they
+    /// are woken, since their timers, which may be another thread's, may not have done it yet.
     pub(super) fn take(&self, cx: &Context<'_>) -> Backoff {
         if !self.any.load(Ordering::Acquire) {
             return Backoff::default();
@@ -90,8 +90,11 @@ impl Backoffs {
             }
             self.any.store(!kept.is_empty(), Ordering::Release);
         }
-        // Wakers are other people's code: none is dropped under the lock.
-        drop(over);
+        // Wakers are other people's code: none is called under the lock.
+        for (waker, rest) in over {
+            drop(rest);
+            waker.wake();
+        }
         ours.map(|(_, backoff)| backoff).unwrap_or_default()
     }
 
@@ -132,6 +135,27 @@ mod tests {
         assert!(lengths.iter().zip(expected).all(|(&l, e)| l >= e));
         backoff.reset();
         assert!(backoff.rest.is_none() && backoff.failures == 0);
+    }
+
+    /// Whose timer belongs to a thread that is busy, say.
+    #[test]
+    fn a_task_whose_rest_another_one_finds_over_is_woken() {
+        struct Woken(AtomicBool);
+        impl std::task::Wake for Woken {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let woken = std::sync::Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let over = Backoff {
+            rest: Some(Timer::at(Instant::now())),
+            failures: 1,
+        };
+        let shared = Backoffs::default();
+        shared.keep(&Context::from_waker(&waker), over);
+        assert_eq!(shared.take(&Context::from_waker(Waker::noop())).failures, 0);
+        assert!(woken.0.load(Ordering::SeqCst));
     }
 
     #[test]

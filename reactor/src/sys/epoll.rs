@@ -102,14 +102,7 @@ impl Selector for Epoll {
     }
 
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        match self.bell.control(libc::EPOLL_CTL_ADD, fd, BOTH, key) {
-            // Somebody duplicated a descriptor of ours, we closed ours, and the duplicate has come
-            // back to the same number: the kernel has kept the registration (epoll(7), question 6).
-            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {
-                self.bell.control(libc::EPOLL_CTL_MOD, fd, BOTH, key)
-            }
-            result => result,
-        }
+        self.bell.control(libc::EPOLL_CTL_ADD, fd, BOTH, key)
     }
 
     fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
@@ -280,17 +273,6 @@ mod tests {
         let unknown = EventFd::new().unwrap();
         epoll.renew(unknown.raw(), Key::new(0, 0)).unwrap();
         epoll.renew(-1, Key::new(0, 0)).unwrap();
-    }
-
-    #[test]
-    fn a_registration_that_outlived_its_descriptor_is_taken_over() {
-        let mut epoll = Epoll::new().unwrap();
-        let descriptor = EventFd::new().unwrap();
-        epoll.add(descriptor.raw(), Key::new(1, 1)).unwrap();
-        epoll.add(descriptor.raw(), Key::new(2, 2)).unwrap();
-        let mut events = Vec::new();
-        epoll.wait(&mut events, None).unwrap();
-        assert_eq!(events[0].key, Key::new(2, 2));
     }
 
     #[test]

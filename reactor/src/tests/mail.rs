@@ -269,3 +269,61 @@ fn a_source_that_another_reactor_took_meanwhile_is_not_registered_again() {
     assert!(matches!(polled, Poll::Ready(Err(_))));
     assert_eq!(stage.reactor.stats().registrations, 0);
 }
+
+#[test]
+fn a_timer_moved_on_another_thread_wakes_who_awaits_it() {
+    let stage = Stage::new();
+    let hour = Duration::from_secs(3600);
+    let mut timer = crate::Timer::after(hour);
+    let waker = CountingWaker::new();
+    let clone = waker.waker();
+    let mut cx = Context::from_waker(&clone);
+    assert!(pin!(&mut timer).poll(&mut cx).is_pending());
+    let sooner = std::time::Instant::now();
+    elsewhere(|| timer.reset(sooner));
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(waker.count(), 1, "so that it is polled again");
+    assert_eq!(stage.reactor.stats().timers, 0);
+    assert!(pin!(&mut timer).poll(&mut cx).is_pending());
+    stage.reactor.turn(None).unwrap();
+    assert!(pin!(&mut timer).poll(&mut cx).is_ready());
+}
+
+#[test]
+fn a_turn_does_not_sleep_on_wakers_that_it_has_to_drop() {
+    let stage = Stage::new();
+    let waker = CountingWaker::new();
+    let (source, _) = stage.waiting_source(&waker.waker());
+    elsewhere(move || drop(source));
+    stage.script.take_calls();
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(stage.limits(), [Some(Duration::ZERO)]);
+}
+
+#[test]
+fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
+    let stage = Stage::new();
+    let (source, key, _) = settled(&stage);
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    let waker = CountingWaker::new();
+    elsewhere(|| {
+        for _ in 0..200 {
+            assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
+        }
+    });
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(waker.count(), 0, "nobody was woken for lack of room");
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+}
+
+#[test]
+fn a_notifier_keeps_nothing_of_its_reactor() {
+    let stage = Stage::new();
+    let notifier = stage.reactor.notifier();
+    let bell = std::sync::Arc::downgrade(&stage.script.bell);
+    drop(stage);
+    assert_eq!(bell.strong_count(), 0);
+    notifier.notify();
+    assert_eq!(notifier.stats().waits, 0);
+}
