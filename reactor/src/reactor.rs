@@ -434,6 +434,30 @@ impl Reactor {
             .is_none_or(|slot| slot.readiness().intersects(direction.claims()))
     }
 
+    /// Whether an operation of `direction` is worth a try; if not, the task of `cx` is woken once it
+    /// is. What [`poll_ready`](Reactor::poll_ready) is, for the one direction of every operation.
+    #[inline]
+    pub(crate) fn poll_direction(
+        &self,
+        key: Key,
+        direction: Direction,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        {
+            let mut slots = self.slots.borrow_mut();
+            let Some(slot) = slots.get(key) else {
+                return Poll::Ready(Err(current::gone("this source")));
+            };
+            slot.error(direction.interest())
+                .map_err(|e| cannot_wait(slot.fd, &e))?;
+            if slot.readiness().intersects(direction.claims()) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.push_waiter(key, direction, cx);
+        Poll::Pending
+    }
+
     fn push_waiter(&self, key: Key, direction: Direction, cx: &Context<'_>) {
         let known = self
             .slots
@@ -443,16 +467,23 @@ impl Reactor {
         let Some(waker) = known.and_then(|known| clone_if_new(known, cx)) else {
             return;
         };
-        let mut woken = WakeList::default();
-        match self.slots.borrow_mut().get(key) {
-            Some(slot) if !slot.readiness().intersects(direction.claims()) => {
-                slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
-                self.selector.borrow_mut().arm(key, direction);
-            }
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get(key);
+        let Some(slot) = slot.filter(|s| !s.readiness().intersects(direction.claims())) else {
+            drop(slots);
             // Cloning the waker was other people's code, and turned or closed the reactor.
-            _ => woken.push(waker),
+            return waker.wake();
+        };
+        let crowd = slot.set_waiter(direction, waker).err().map(|waker| {
+            let mut woken = WakeList::default();
+            slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
+            woken
+        });
+        self.selector.borrow_mut().arm(key, direction);
+        drop(slots);
+        if let Some(mut woken) = crowd {
+            woken.wake_all();
         }
-        woken.wake_all();
     }
 
     /// An operation found nothing: the task of `cx` is woken when it is worth another try.

@@ -138,7 +138,16 @@ impl Slot {
 
     /// The error of a registration that failed after the fact, if there is nothing else to wait for
     /// in `interest`. It stays, so that everybody hears of it.
+    #[inline]
     pub(crate) fn error(&self, interest: Interest) -> io::Result<()> {
+        if self.errno == [0, 0] {
+            return Ok(());
+        }
+        self.error_in(interest)
+    }
+
+    #[cold]
+    fn error_in(&self, interest: Interest) -> io::Result<()> {
         let errno = |direction: Direction| self.errno[direction.index()];
         if interest.directions().any(|direction| errno(direction) == 0) {
             return Ok(());
@@ -170,7 +179,9 @@ impl Slot {
     }
 
     fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
-        woken.extend(self.wakers[direction.index()].take());
+        if let Some(last) = self.wakers[direction.index()].take() {
+            woken.push(last);
+        }
         if !self.others.is_empty() {
             let (ours, rest) = mem::take(&mut self.others)
                 .into_iter()
@@ -195,6 +206,17 @@ impl Slot {
                 .others
                 .iter()
                 .any(|(d, w)| *d == direction && w.will_wake(waker))
+    }
+
+    /// Puts `waker` where nobody waits yet, or gives it back.
+    #[inline]
+    pub(crate) fn set_waiter(&mut self, direction: Direction, waker: Waker) -> Result<(), Waker> {
+        let place = &mut self.wakers[direction.index()];
+        if place.is_some() {
+            return Err(waker);
+        }
+        *place = Some(waker);
+        Ok(())
     }
 
     /// Puts `waker` into the queue of `direction`. If the queue has become too long, everybody who

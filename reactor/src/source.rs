@@ -194,7 +194,7 @@ impl<T: AsFd> Source<T> {
             None => 0,
         };
         if let Some((reactor, home)) = registration.local(&here) {
-            ready!(reactor.poll_ready(home.key, direction.interest(), cx))?;
+            ready!(reactor.poll_direction(home.key, direction, cx))?;
         }
         let result = loop {
             match op(&self.io) {
