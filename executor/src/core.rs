@@ -505,9 +505,11 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
+            let mailed = slot.state & state::MAILED != 0;
             slot.state &= !(state::WATCHED | state::MAILED);
             let joiner = slot.joiner.take();
-            let sink = self.sinks.borrow_mut().remove(&key.slot);
+            let mut sinks = self.sinks.borrow_mut();
+            let sink = mailed.then(|| sinks.remove(&key.slot)).flatten();
             let finished = slot.state & state::FINISHED != 0;
             (
                 if finished {
