@@ -1,0 +1,25 @@
+//! The HTTP server: one answer, through hyper, on whatever stream.
+
+use std::convert::Infallible;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+
+async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::new(Bytes::from_static(
+        b"Hello, world!",
+    ))))
+}
+
+pub(crate) async fn serve<T>(stream: T)
+where
+    T: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    // It ends with an error when the client is gone.
+    let _ = http1::Builder::new()
+        .serve_connection(stream, service_fn(hello))
+        .await;
+}

@@ -1,0 +1,256 @@
+//! What `runtime` costs, beside what its peers cost, in one run on one machine.
+//!
+//! Run with: `cargo run -p bench --release -- all`, or `servers`, `calls`, `instructions`, `micro`, `adopt`,
+//! each with `--rounds N` and `--only TEXT` if you like.
+
+#![allow(missing_docs, reason = "a program")]
+
+mod adopt;
+mod alloc;
+mod hello;
+mod load;
+mod micro;
+mod peers;
+mod plot;
+mod report;
+mod servers;
+mod sys;
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, io};
+
+use report::Results;
+
+struct Options {
+    rounds: usize,
+    only: Option<String>,
+}
+
+impl Options {
+    fn wants(&self, row: &str, peer: &str) -> bool {
+        let only = self.only.as_deref();
+        only.is_none_or(|text| row.contains(text) || peer == text)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        // What this program starts itself as.
+        ["serve", peer, service] => {
+            servers::serve(peer, service);
+            return ExitCode::FAILURE;
+        }
+        ["measure", peer, name] => {
+            for (figure, value) in micro::measure(peer, name).unwrap_or_default() {
+                println!("{figure} {value}");
+            }
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let value_of = |flag: &str| {
+        let at = words.iter().position(|word| *word == flag)?;
+        words.get(at + 1).copied()
+    };
+    let options = Options {
+        rounds: value_of("--rounds")
+            .and_then(|it| it.parse().ok())
+            .unwrap_or(5),
+        only: value_of("--only").map(str::to_owned),
+    };
+    let run: fn(&str, &Options) -> Results = |suite, options| match suite {
+        "servers" => run_servers(options),
+        "calls" => run_calls(options),
+        "instructions" => run_instructions(options),
+        "micro" => run_micro(options),
+        _ => adopt::run(options.rounds.min(3)),
+    };
+    let suites: &[&str] = match words.first().copied() {
+        Some("all") => &["servers", "calls", "instructions", "micro", "adopt"],
+        Some("servers") => &["servers"],
+        Some("calls") => &["calls"],
+        Some("instructions") => &["instructions"],
+        Some("micro") => &["micro"],
+        Some("adopt") => &["adopt"],
+        Some("report") => &[],
+        _ => {
+            eprintln!(
+                "all, servers, calls, instructions, micro, adopt or report; --rounds N; --only TEXT"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let limit = sys::raise_descriptor_limit();
+    if limit < 10_000 {
+        eprintln!("only {limit} descriptors are allowed: the largest shape will fail");
+    }
+    for suite in suites {
+        let results = run(suite, &options);
+        report::print(&results);
+        // A part of a suite is for looking at, not for keeping.
+        if options.only.is_none() {
+            if let Err(e) = results.save().and_then(|()| report::write()) {
+                eprintln!("the results could not be written: {e}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if suites.is_empty() {
+        if let Err(e) = report::write() {
+            eprintln!("the results could not be written: {e}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The peers, in another order each round.
+fn in_turn(round: usize) -> impl Iterator<Item = &'static str> {
+    let peers = peers::ALL.len();
+    (0..peers).map(move |at| peers::ALL[(at + round) % peers])
+}
+
+fn run_servers(options: &Options) -> Results {
+    let mut results = Results::new("servers");
+    for round in 0..options.rounds {
+        for shape in &servers::SHAPES {
+            eprintln!("servers {}/{}: {}", round + 1, options.rounds, shape.name);
+            for peer in in_turn(round) {
+                if !servers::has(peer, shape) || !options.wants(shape.name, peer) {
+                    continue;
+                }
+                sys::pin(sys::LOAD_CORE);
+                match servers::measure(peer, shape) {
+                    Err(e) => eprintln!("  {peer} failed: {e}"),
+                    Ok(figures) => {
+                        for (figure, value) in figures {
+                            results.add(round, shape.name, figure, peer, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    results
+}
+
+fn has_program(name: &str) -> bool {
+    let mut command = Command::new(name);
+    command
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn run_calls(options: &Options) -> Results {
+    let mut results = Results::new("calls");
+    if !has_program("perf") {
+        eprintln!("SKIPPED: system calls are counted by perf, which is not installed");
+        return results;
+    }
+    for shape in &servers::SHAPES {
+        eprintln!("calls: {}", shape.name);
+        for peer in in_turn(0) {
+            if !servers::has(peer, shape) || !options.wants(shape.name, peer) {
+                continue;
+            }
+            sys::pin(sys::LOAD_CORE);
+            match servers::system_calls(peer, shape) {
+                Err(e) => eprintln!("  {peer} failed: {e}"),
+                Ok(counts) => {
+                    for (call, count) in counts {
+                        if call == "all" {
+                            results.add(0, shape.name, "all", peer, count);
+                        }
+                        if shape.name == "churn" && count > 0.0005 {
+                            results.add(0, &call, "churn", peer, count);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    results
+}
+
+fn run_instructions(options: &Options) -> Results {
+    let mut results = Results::new("instructions");
+    if !has_program("valgrind") {
+        eprintln!("SKIPPED: instructions are counted by valgrind, which is not installed");
+        return results;
+    }
+    for shape in &servers::SHAPES {
+        if !["64 B x 1", "64 B x 64", "churn", "HTTP hello x 64"].contains(&shape.name) {
+            continue;
+        }
+        eprintln!("instructions: {}", shape.name);
+        for peer in in_turn(0) {
+            let is_uring = peer.ends_with("uring");
+            if is_uring || !servers::has(peer, shape) || !options.wants(shape.name, peer) {
+                continue;
+            }
+            sys::pin(sys::LOAD_CORE);
+            match servers::instructions(peer, shape) {
+                Err(e) => eprintln!("  {peer} failed: {e}"),
+                Ok(count) => results.add(0, shape.name, "instructions", peer, count),
+            }
+        }
+    }
+    results
+}
+
+fn run_micro(options: &Options) -> Results {
+    let mut results = Results::new("micro");
+    for round in 0..options.rounds {
+        for (name, has_floor) in micro::ALL {
+            eprintln!("micro {}/{}: {name}", round + 1, options.rounds);
+            for peer in in_turn(round) {
+                if (peer == "bare" && !has_floor) || !options.wants(name, peer) {
+                    continue;
+                }
+                match measure_apart(peer, name) {
+                    Err(e) => eprintln!("  {peer} failed: {e}"),
+                    Ok(figures) => {
+                        for (figure, value) in figures {
+                            results.add(round, name, &figure, peer, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    results
+}
+
+/// Measures in a process of its own, which is given half a minute.
+fn measure_apart(peer: &str, name: &str) -> io::Result<Vec<(String, f64)>> {
+    let mut child = Command::new(env::current_exe()?)
+        .args(["measure", peer, name])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let until = Instant::now() + Duration::from_secs(30);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > until {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    if !status.success() {
+        return Err(io::Error::other(status.to_string()));
+    }
+    let text = io::read_to_string(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?)?;
+    let figures = text.lines().filter_map(|line| {
+        let (figure, value) = line.split_once(' ')?;
+        Some((figure.to_owned(), value.parse().ok()?))
+    });
+    Ok(figures.collect())
+}

@@ -1,0 +1,117 @@
+//! Bars.
+
+use std::path::Path;
+use std::{fs, io};
+
+use plotters::prelude::*;
+
+use crate::report::Results;
+
+/// Draws what a suite has to show.
+pub(crate) fn draw(results: &Results, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    match results.suite.as_str() {
+        "servers" => {
+            let rows = results.rows("cpu_us");
+            let rows: Vec<_> = rows
+                .into_iter()
+                .filter(|row| *row != "HTTP hello x 64")
+                .collect();
+            let value = |row: &str, peer: &str| Some(results.ratio(row, "cpu_us", peer, "bare")?.0);
+            let title = "server CPU a request, bare epoll loop = 1";
+            bars(
+                &folder.join("servers.svg"),
+                title,
+                &rows,
+                &results.peers("cpu_us"),
+                3.0,
+                value,
+            )
+        }
+        "micro" => {
+            let peers = results.peers("ns");
+            let value = |row: &str, peer: &str| Some(results.ratio(row, "ns", peer, "runtime")?.0);
+            let title = "CPU time, runtime = 1 (bars end at 10)";
+            bars(
+                &folder.join("micro.svg"),
+                title,
+                &results.rows("ns"),
+                &peers,
+                10.0,
+                value,
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn color(peer: usize) -> RGBColor {
+    const COLORS: [RGBColor; 9] = [
+        RGBColor(200, 30, 30),
+        RGBColor(120, 120, 120),
+        RGBColor(30, 80, 160),
+        RGBColor(110, 160, 220),
+        RGBColor(40, 140, 70),
+        RGBColor(200, 130, 0),
+        RGBColor(240, 190, 90),
+        RGBColor(110, 60, 150),
+        RGBColor(180, 140, 210),
+    ];
+    COLORS[peer % COLORS.len()]
+}
+
+/// One group of horizontal bars a row, one bar a peer. Bars that are too long are cut at `most`.
+fn bars(
+    path: &Path,
+    title: &str,
+    rows: &[&str],
+    peers: &[&str],
+    most: f64,
+    value: impl Fn(&str, &str) -> Option<f64>,
+) -> io::Result<()> {
+    const BAR: i32 = 11;
+    const LEFT: i32 = 190;
+    const WIDTH: i32 = 960;
+    const TOP: i32 = 70;
+    let group = BAR * peers.len() as i32 + 14;
+    let height = TOP + group * rows.len() as i32 + 20;
+    let area = SVGBackend::new(path, (WIDTH as u32, height as u32)).into_drawing_area();
+    let draw = || -> Result<(), Box<dyn std::error::Error>> {
+        area.fill(&WHITE)?;
+        let small = ("sans-serif", 12).into_font();
+        area.draw(&Text::new(title, (16, 12), ("sans-serif", 18).into_font()))?;
+        for (at, peer) in peers.iter().enumerate() {
+            let x = 16 + at as i32 * 104;
+            let key = Rectangle::new([(x, 42), (x + 11, 53)], color(at).filled());
+            area.draw(&key)?;
+            area.draw(&Text::new((*peer).to_owned(), (x + 16, 42), small.clone()))?;
+        }
+        let scale = f64::from(WIDTH - LEFT - 70) / most;
+        for (at, row) in rows.iter().enumerate() {
+            let top = TOP + group * at as i32;
+            let middle = top + (group - 14) / 2 - 6;
+            area.draw(&Text::new((*row).to_owned(), (16, middle), small.clone()))?;
+            for (at, peer) in peers.iter().enumerate() {
+                let Some(value) = value(row, peer) else {
+                    continue;
+                };
+                let y = top + BAR * at as i32;
+                let end = LEFT + (value.min(most) * scale) as i32;
+                let bar = Rectangle::new([(LEFT, y), (end, y + BAR - 1)], color(at).filled());
+                area.draw(&bar)?;
+                let label = format!("{value:.2}");
+                area.draw(&Text::new(
+                    label,
+                    (end + 4, y),
+                    ("sans-serif", 10).into_font(),
+                ))?;
+            }
+        }
+        let one = LEFT + scale as i32;
+        let line = [(one, TOP - 6), (one, height - 16)];
+        area.draw(&PathElement::new(line, BLACK.stroke_width(1)))?;
+        area.present()?;
+        Ok(())
+    };
+    draw().map_err(|e| io::Error::other(e.to_string()))
+}

@@ -1,0 +1,322 @@
+//! Servers under load: each in a process of its own on one core, the generator on the other.
+
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::load::{self, Load};
+use crate::peers::{self, Peer, Service};
+use crate::report::Figures;
+use crate::sys;
+
+/// What is asked of a server.
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    service: Service,
+    message: usize,
+    connections: usize,
+    busy: usize,
+    requests: usize,
+}
+
+const fn echo(name: &'static str, message: usize, connections: usize, requests: usize) -> Shape {
+    Shape {
+        name,
+        service: Service::Echo,
+        message,
+        connections,
+        busy: connections,
+        requests,
+    }
+}
+
+pub(crate) const SHAPES: [Shape; 12] = [
+    echo("64 B x 1", 64, 1, 20_000),
+    echo("64 B x 64", 64, 64, 60_000),
+    echo("64 B x 512", 64, 512, 60_000),
+    echo("4 KiB x 1", 4096, 1, 15_000),
+    echo("4 KiB x 64", 4096, 64, 40_000),
+    echo("4 KiB x 512", 4096, 512, 40_000),
+    echo("64 KiB x 1", 65536, 1, 3_000),
+    echo("64 KiB x 64", 65536, 64, 5_000),
+    echo("64 KiB x 512", 65536, 512, 5_000),
+    Shape {
+        name: "100 busy of 9,500",
+        service: Service::Echo,
+        message: 64,
+        connections: 9_500,
+        busy: 100,
+        requests: 60_000,
+    },
+    Shape {
+        name: "churn",
+        service: Service::Once,
+        message: 64,
+        connections: 32,
+        busy: 32,
+        requests: 15_000,
+    },
+    Shape {
+        name: "HTTP hello x 64",
+        service: Service::Hello,
+        message: 0,
+        connections: 64,
+        busy: 64,
+        requests: 40_000,
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(20);
+const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// Whether it is measured at all.
+pub(crate) fn has(peer: &str, shape: &Shape) -> bool {
+    shape.service != Service::Hello || ["runtime", "tokio", "tokio-local", "smol"].contains(&peer)
+}
+
+/// The other side: what `bench serve PEER SERVICE` does.
+pub(crate) fn serve(peer: &str, service: &str) {
+    sys::die_with_parent();
+    sys::pin(sys::SERVER_CORE);
+    sys::raise_descriptor_limit();
+    let service = match service {
+        "echo" => Service::Echo,
+        "once" => Service::Once,
+        _ => Service::Hello,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    // What is accepted inherits it.
+    sys::no_delay(listener.as_raw_fd());
+    // SAFETY: takes no pointers. A longer queue than std's.
+    unsafe { libc::listen(listener.as_raw_fd(), 4096) };
+    println!("{}", listener.local_addr().unwrap().port());
+    match peer {
+        "runtime" => peers::ours::Ours::serve(listener, service),
+        "bare" => peers::bare::serve(listener, service),
+        "tokio" => peers::tokio::Tokio::serve(listener, service),
+        "tokio-local" => peers::tokio_local::TokioLocal::serve(listener, service),
+        "smol" => peers::smol::Smol::serve(listener, service),
+        "monoio" => peers::monoio::Epoll::serve(listener, service),
+        "monoio-uring" => peers::monoio::Uring::serve(listener, service),
+        "compio" => peers::compio::Polling::serve(listener, service),
+        "compio-uring" => peers::compio::Uring::serve(listener, service),
+        _ => eprintln!("no such peer: {peer}"),
+    }
+}
+
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(wrapper: &[&str], peer: &str, shape: &Shape) -> io::Result<Server> {
+        let service = match shape.service {
+            Service::Echo => "echo",
+            Service::Once => "once",
+            Service::Hello => "hello",
+        };
+        let me = std::env::current_exe()?;
+        let mut command = match wrapper {
+            [] => Command::new(me),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(me);
+                command
+            }
+        };
+        command.args(["serve", peer, service]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        if !wrapper.is_empty() {
+            command.stderr(Stdio::null());
+        }
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let port = line.trim().parse().map_err(io::Error::other)?;
+        Ok(Server { child, port })
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, and waits until it has.
+    fn stop(mut self) -> io::Result<()> {
+        sys::signal(self.pid(), libc::SIGTERM);
+        self.child.wait().map(drop)
+    }
+
+    fn load(&self, shape: &Shape) -> io::Result<Load> {
+        match shape.service {
+            Service::Hello => Load::new(self.port, HTTP_REQUEST.to_vec(), None),
+            _ => Load::new(self.port, vec![b'x'; shape.message], Some(shape.message)),
+        }
+    }
+
+    /// So many requests, or visits.
+    fn churn(&self, shape: &Shape, visits: usize) -> io::Result<load::Outcome> {
+        load::churn(
+            self.port,
+            shape.busy,
+            &vec![b'x'; shape.message],
+            visits,
+            LIMIT,
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One round of one peer in one shape.
+pub(crate) fn measure(peer: &str, shape: &Shape) -> io::Result<Figures> {
+    let server = Server::start(&[], peer, shape)?;
+    let pid = server.pid();
+    let mut figures = Figures::new();
+    let mut outcome;
+    let before;
+    if shape.service == Service::Once {
+        server.churn(shape, shape.requests / 10)?;
+        before = sys::cpu_time_of(pid)?;
+        outcome = server.churn(shape, shape.requests)?;
+    } else {
+        let mut load = server.load(shape)?;
+        let (resident, cpu) = (sys::resident(pid)?, sys::cpu_time_of(pid)?);
+        load.open(shape.connections, LIMIT)?;
+        if shape.connections > 1000 {
+            let connections = shape.connections as f64;
+            let opened = sys::cpu_time_of(pid)? - cpu;
+            figures.push(("accept_us", opened.as_secs_f64() * 1e6 / connections));
+            let grown = sys::resident(pid)?.saturating_sub(resident);
+            figures.push(("rss_per_connection", grown as f64 / connections));
+            let cpu = sys::cpu_time_of(pid)?;
+            std::thread::sleep(Duration::from_millis(300));
+            let idle = sys::cpu_time_of(pid)? - cpu;
+            figures.push(("idle_us_per_s", idle.as_secs_f64() * 1e6 / 0.3));
+        }
+        load.run(0..shape.busy, shape.requests / 10, LIMIT)?;
+        before = sys::cpu_time_of(pid)?;
+        outcome = load.run(0..shape.busy, shape.requests, LIMIT)?;
+    }
+    let cpu = sys::cpu_time_of(pid)? - before;
+    figures.push(("cpu_us", cpu.as_secs_f64() * 1e6 / outcome.requests as f64));
+    figures.push(("rate", outcome.rate()));
+    figures.push(("p50_us", outcome.quantile(0.5)));
+    figures.push(("p99_us", outcome.quantile(0.99)));
+    figures.push(("p999_us", outcome.quantile(0.999)));
+    Ok(figures)
+}
+
+/// The calls that are counted one by one; all others only in the sum.
+const CALLS: [&str; 16] = [
+    "accept4",
+    "close",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "fcntl",
+    "io_uring_enter",
+    "ioctl",
+    "read",
+    "recvfrom",
+    "sendto",
+    "setsockopt",
+    "shutdown",
+    "timerfd_settime",
+    "write",
+];
+
+/// System calls a request, by name and in all, as perf counts them from outside at full speed.
+pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String, f64)>> {
+    let server = Server::start(&[], peer, shape)?;
+    let requests = shape.requests / 2;
+    let mut load = match shape.service {
+        Service::Once => None,
+        _ => {
+            let mut load = server.load(shape)?;
+            load.open(shape.connections, LIMIT)?;
+            Some(load)
+        }
+    };
+    let mut events = String::from("raw_syscalls:sys_enter");
+    for call in CALLS {
+        events.push_str(",syscalls:sys_enter_");
+        events.push_str(call);
+    }
+    let file = crate::report::folder().join("perf.txt");
+    let mut perf = Command::new("perf")
+        .args(["stat", "-x", ";", "-e", &events, "-p"])
+        .arg(server.pid().to_string())
+        .arg("-o")
+        .arg(&file)
+        .stderr(Stdio::null())
+        .spawn()?;
+    std::thread::sleep(Duration::from_millis(400));
+    let outcome = match &mut load {
+        Some(load) => load.run(0..shape.busy, requests, LIMIT),
+        None => server.churn(shape, requests),
+    };
+    sys::signal(perf.id(), libc::SIGINT);
+    perf.wait()?;
+    outcome?;
+    let mut counts = Vec::new();
+    for line in std::fs::read_to_string(&file)?.lines() {
+        let mut fields = line.split(';');
+        let (count, name) = (fields.next(), fields.nth(1));
+        let (Some(Ok(count)), Some(name)) = (count.map(str::parse::<f64>), name) else {
+            continue;
+        };
+        let name = match name.strip_prefix("syscalls:sys_enter_") {
+            Some(call) => call,
+            None => "all",
+        };
+        counts.push((name.to_owned(), count / requests as f64));
+    }
+    if counts.is_empty() {
+        return Err(io::Error::other("perf gave no counts"));
+    }
+    Ok(counts)
+}
+
+/// Instructions a request in user space: the difference of two runs under callgrind.
+pub(crate) fn instructions(peer: &str, shape: &Shape) -> io::Result<f64> {
+    let (few, many) = (2_000, 8_000);
+    let less = callgrind(peer, shape, few)?;
+    let more = callgrind(peer, shape, many)?;
+    Ok((more - less) / (many - few) as f64)
+}
+
+fn callgrind(peer: &str, shape: &Shape, requests: usize) -> io::Result<f64> {
+    let file = crate::report::folder().join(format!("callgrind.{peer}.out"));
+    let out = format!("--callgrind-out-file={}", file.display());
+    let wrapper = ["valgrind", "--tool=callgrind", &out];
+    let server = Server::start(&wrapper, peer, shape)?;
+    if shape.service == Service::Once {
+        server.churn(shape, requests)?;
+    } else {
+        let mut load = server.load(shape)?;
+        load.open(shape.connections, LIMIT)?;
+        load.run(0..shape.busy, requests, LIMIT)?;
+    }
+    server.stop()?;
+    let text = std::fs::read_to_string(&file)?;
+    let total = text
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("summary:")
+                .or(line.strip_prefix("totals:"))
+        })
+        .and_then(|count| count.trim().parse().ok());
+    total.ok_or_else(|| io::Error::other("callgrind gave no sum"))
+}
