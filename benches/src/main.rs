@@ -166,7 +166,7 @@ fn run_calls(options: &Options) -> Results {
                         if call == "all" {
                             results.add(0, shape.name, "all", peer, count);
                         }
-                        if shape.name == "churn" && count > 0.0005 {
+                        if shape.name == "churn" && call != "all" && count > 0.0005 {
                             results.add(0, &call, "churn", peer, count);
                         }
                     }
