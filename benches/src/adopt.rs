@@ -61,7 +61,7 @@ fn main() -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             executor.spawn(async move {
-                let _ = io::copy(&stream, &stream).await;
+                let _ = io::copy(stream.clone(), stream).await;
             }).detach();
         }
     }))
@@ -168,7 +168,8 @@ fn cargo(folder: &Path, arguments: &[&str]) -> io::Result<String> {
         .output()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        return Err(io::Error::other(text));
+        let error = text.lines().find(|line| line.starts_with("error"));
+        return Err(io::Error::other(error.unwrap_or("cargo failed").to_owned()));
     }
     Ok(text)
 }
