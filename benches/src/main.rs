@@ -91,18 +91,18 @@ fn main() -> ExitCode {
         let results = run(suite, &options);
         report::print(&results);
         // A part of a suite is for looking at, not for keeping.
-        if options.only.is_none() {
-            if let Err(e) = results.save().and_then(|()| report::write()) {
-                eprintln!("the results could not be written: {e}");
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    if suites.is_empty() {
-        if let Err(e) = report::write() {
+        if options.only.is_none()
+            && let Err(e) = results.save().and_then(|()| report::write())
+        {
             eprintln!("the results could not be written: {e}");
             return ExitCode::FAILURE;
         }
+    }
+    if suites.is_empty()
+        && let Err(e) = report::write()
+    {
+        eprintln!("the results could not be written: {e}");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

@@ -277,10 +277,7 @@ pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String,
         let (Some(Ok(count)), Some(name)) = (count.map(str::parse::<f64>), name) else {
             continue;
         };
-        let name = match name.strip_prefix("syscalls:sys_enter_") {
-            Some(call) => call,
-            None => "all",
-        };
+        let name = name.strip_prefix("syscalls:sys_enter_").unwrap_or("all");
         counts.push((name.to_owned(), count / requests as f64));
     }
     if counts.is_empty() {

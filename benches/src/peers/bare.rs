@@ -26,16 +26,18 @@ impl Tasks for Bare {
         let waker = unsafe { Waker::new(ptr::null(), &ROOT) };
         ROOT_WOKEN.set(true);
         loop {
-            if ROOT_WOKEN.replace(false) {
-                if let Poll::Ready(output) = root.as_mut().poll(&mut Context::from_waker(&waker)) {
-                    return output;
-                }
+            if ROOT_WOKEN.replace(false)
+                && let Poll::Ready(output) = root.as_mut().poll(&mut Context::from_waker(&waker))
+            {
+                return output;
             }
             // The batch: what was queued now, not what is queued meanwhile.
             let last = TAIL.get();
             while let Some(head) = pop() {
                 // SAFETY: the queue holds one count of each task in it.
-                unsafe { ((*head).poll)(head) };
+                let poll = unsafe { (*head).poll };
+                // SAFETY: that count is given away, and the function is the task's own.
+                unsafe { poll(head) };
                 if head == last {
                     break;
                 }
