@@ -44,7 +44,12 @@ fn instructions_of(requests: u64) -> u64 {
         .arg("--tool=callgrind")
         .arg(format!("--callgrind-out-file={}", counts.display()))
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "serves_one_connection", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "serves_one_connection",
+            "--ignored",
+            "--nocapture",
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -65,7 +70,9 @@ fn instructions_of(requests: u64) -> u64 {
     let text = fs::read_to_string(&counts).unwrap();
     fs::remove_file(&counts).unwrap();
     let sum = text.lines().find_map(|line| {
-        let sum = line.strip_prefix("summary: ").or(line.strip_prefix("totals: "));
+        let sum = line
+            .strip_prefix("summary: ")
+            .or(line.strip_prefix("totals: "));
         sum?.trim().parse().ok()
     });
     sum.expect("callgrind gave a sum")
