@@ -295,11 +295,14 @@ fn a_file_for_which_there_is_no_descriptor_can_be_asked_for_later() {
     let folder = Folder::new("exhausted");
     folder.write_hole("file");
     let server = Server::start_with_descriptors(64, "http_server", &[folder.path()]);
-    // Each that succeeds holds a connection and a file.
+    // Each that succeeds holds a connection and a file. All ask before the first is answered: a
+    // crowded server waits only two seconds for a request.
     let mut clients: Vec<_> = (0..36).map(|_| server.connect()).collect();
-    let mut refused = 0;
     for client in &mut clients {
         send(client, "GET", "/files/file", &[]);
+    }
+    let mut refused = 0;
+    for client in &mut clients {
         let answer = read_head(client);
         match answer.status {
             200 => {}
