@@ -1,6 +1,6 @@
 //! Which reactor drives this thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -10,6 +10,44 @@ use crate::reactor::Reactor;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Reactor>>> = const { RefCell::new(None) };
+    /// What every operation asks of it, for the price of a load: this one needs no destructor.
+    static HERE: Cell<Here> = const { Cell::new(Here::OUTSIDE) };
+}
+
+/// The reactor of a thread, as far as an operation that need not wait is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here {
+    /// Its number, or one that no reactor has.
+    pub(crate) reactor: u32,
+    /// Counts its turns.
+    pub(crate) turn: u32,
+}
+
+impl Here {
+    const OUTSIDE: Here = Here {
+        reactor: u32::MAX,
+        turn: 0,
+    };
+
+    fn of(reactor: Option<&Reactor>) -> Here {
+        reactor.map_or(Here::OUTSIDE, |reactor| Here {
+            reactor: reactor.number(),
+            turn: reactor.turn_number(),
+        })
+    }
+}
+
+/// The number and the turn of this thread's reactor.
+#[inline]
+pub(crate) fn here() -> Here {
+    HERE.get()
+}
+
+/// A reactor begins a turn. It need not be the one of this thread.
+pub(crate) fn begin_turn(reactor: u32, turn: u32) {
+    if HERE.get().reactor == reactor {
+        HERE.set(Here { reactor, turn });
+    }
 }
 
 /// The reactor of this thread, if it has one. None too while the thread is being torn down.
@@ -21,18 +59,24 @@ pub(crate) fn get() -> Option<Rc<Reactor>> {
 }
 
 /// The reactor of this thread if it is the one with this number.
+#[inline]
 pub(crate) fn if_numbered(number: u32) -> Option<Rc<Reactor>> {
     get().filter(|reactor| reactor.number() == number)
 }
 
 pub(crate) fn enter(reactor: Rc<Reactor>) -> Entered {
-    // Nothing to enter, and nothing to come back to, while the thread is being torn down.
-    let before = CURRENT.try_with(|current| current.replace(Some(reactor)));
-    let before = before.ok().flatten();
     Entered {
-        before,
+        before: exchange(Some(reactor)),
         _not_send: PhantomData,
     }
+}
+
+/// Nothing to enter, and nothing to come back to, while the thread is being torn down.
+fn exchange(reactor: Option<Rc<Reactor>>) -> Option<Rc<Reactor>> {
+    let here = Here::of(reactor.as_deref());
+    let before = CURRENT.try_with(|current| current.replace(reactor)).ok()?;
+    HERE.set(here);
+    before
 }
 
 /// While it lives, sources and timers of this thread wait in the reactor that was
@@ -46,10 +90,8 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.before.take();
-        let entered = CURRENT.try_with(|current| current.replace(before));
-        // Its destructor runs here, where nothing is borrowed.
-        drop(entered);
+        // The destructor of the one that is left runs here, where nothing is borrowed.
+        drop(exchange(self.before.take()));
     }
 }
 

@@ -172,6 +172,14 @@ impl Readiness {
         self.0 == 0
     }
 
+    pub(crate) const fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u8) -> Readiness {
+        Readiness(bits)
+    }
+
     pub(crate) const fn intersects(self, other: Readiness) -> bool {
         self.0 & other.0 != 0
     }

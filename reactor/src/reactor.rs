@@ -4,14 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{env, fmt, io};
 
 use crate::current::{self, Entered};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::{Key, Slot, Slots, clone_if_new};
+use crate::slot::{Home, Key, Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timers::{Nanos, TimerKey, Timers};
@@ -183,6 +183,7 @@ impl Reactor {
     /// O(ready + due), plus O(log n) for each due timer.
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
         self.turn.set(self.turn.get().wrapping_add(1));
+        current::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
         if self.watched.get() {
             self.mailbox.wake_up();
@@ -314,7 +315,7 @@ impl Reactor {
                         woken.push(waker);
                         continue;
                     };
-                    slot.clear(direction);
+                    slot.home.clear(direction);
                     if slot.has_waiter(direction, &waker) {
                         woken.discard([waker]);
                     } else {
@@ -322,8 +323,10 @@ impl Reactor {
                     }
                     self.mailbox.counters.renewals.add(1);
                     let mut selector = self.selector.borrow_mut();
-                    selector.arm(key, direction);
-                    if let Err(e) = selector.renew(slot.fd, key) {
+                    if !self.is_edge {
+                        selector.arm(key, direction);
+                    }
+                    if let Err(e) = selector.renew(slot.home.fd, key) {
                         slot.deliver(direction.readiness(), e.raw_os_error().unwrap_or(0), woken);
                     }
                 }
@@ -377,11 +380,14 @@ impl Reactor {
     }
 
     /// Registers a descriptor on which an operation of `direction` has just found nothing.
-    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Key> {
+    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<Home>> {
         if self.closed.get() {
             return Err(current::gone("this source"));
         }
-        let key = self.slots.borrow_mut().insert(fd, blocked)?;
+        let mut slots = self.slots.borrow_mut();
+        let home = slots.insert(self.number(), fd, blocked, self.is_edge)?;
+        drop(slots);
+        let key = home.key;
         let added = self.selector.borrow_mut().add(fd, key);
         let added = added.or_else(|e| self.take_over(fd, key, e));
         if let Err(e) = added {
@@ -389,7 +395,7 @@ impl Reactor {
             return Err(cannot_wait(fd, &e));
         }
         self.mailbox.counters.registrations.add(1);
-        Ok(key)
+        Ok(home)
     }
 
     /// The kernel knows the descriptor already. Either another source waits for it, whose
@@ -410,83 +416,24 @@ impl Reactor {
         interest: Interest,
         cx: &Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
-        {
+        let readiness = {
             let mut slots = self.slots.borrow_mut();
-            let Some(slot) = slots.get(key) else {
-                return Poll::Ready(Err(current::gone("this source")));
-            };
-            slot.error(interest).map_err(|e| cannot_wait(slot.fd, &e))?;
-            if let Poll::Ready(readiness) = slot.poll_readiness(interest) {
-                return Poll::Ready(Ok(readiness));
-            }
+            let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+            slot.error(interest)
+                .map_err(|e| cannot_wait(slot.home.fd, &e))?;
+            slot.home.readiness().answering(interest)
+        };
+        if !readiness.is_empty() {
+            return Poll::Ready(Ok(readiness));
         }
         for direction in interest.directions() {
-            self.push_waiter(key, direction, cx);
+            self.wait_for(key, direction, cx)?;
         }
         Poll::Pending
     }
 
-    /// Whether an operation of `direction` is worth a try.
-    pub(crate) fn is_ready(&self, key: Key, direction: Direction) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        slots
-            .get(key)
-            .is_none_or(|slot| slot.readiness().intersects(direction.claims()))
-    }
-
-    /// Whether an operation of `direction` is worth a try; if not, the task of `cx` is woken once it
-    /// is. What [`poll_ready`](Reactor::poll_ready) is, for the one direction of every operation.
+    /// There is nothing in `direction`: the task of `cx` is woken when it is worth another try.
     #[inline]
-    pub(crate) fn poll_direction(
-        &self,
-        key: Key,
-        direction: Direction,
-        cx: &Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        {
-            let mut slots = self.slots.borrow_mut();
-            let Some(slot) = slots.get(key) else {
-                return Poll::Ready(Err(current::gone("this source")));
-            };
-            slot.error(direction.interest())
-                .map_err(|e| cannot_wait(slot.fd, &e))?;
-            if slot.readiness().intersects(direction.claims()) {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        self.push_waiter(key, direction, cx);
-        Poll::Pending
-    }
-
-    fn push_waiter(&self, key: Key, direction: Direction, cx: &Context<'_>) {
-        let known = self
-            .slots
-            .borrow_mut()
-            .get(key)
-            .map(|s| s.has_waiter(direction, cx.waker()));
-        let Some(waker) = known.and_then(|known| clone_if_new(known, cx)) else {
-            return;
-        };
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key);
-        let Some(slot) = slot.filter(|s| !s.readiness().intersects(direction.claims())) else {
-            drop(slots);
-            // Cloning the waker was other people's code, and turned or closed the reactor.
-            return waker.wake();
-        };
-        let crowd = slot.set_waiter(direction, waker).err().map(|waker| {
-            let mut woken = WakeList::default();
-            slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
-            woken
-        });
-        self.selector.borrow_mut().arm(key, direction);
-        drop(slots);
-        if let Some(mut woken) = crowd {
-            woken.wake_all();
-        }
-    }
-
-    /// An operation found nothing: the task of `cx` is woken when it is worth another try.
     pub(crate) fn wait_for(
         &self,
         key: Key,
@@ -496,30 +443,46 @@ impl Reactor {
         {
             let mut slots = self.slots.borrow_mut();
             let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
-            slot.clear(direction);
+            slot.home.clear(direction);
             slot.error(direction.interest())
-                .map_err(|e| cannot_wait(slot.fd, &e))?;
+                .map_err(|e| cannot_wait(slot.home.fd, &e))?;
+            if slot.has_waiter(direction, cx.waker()) {
+                return Ok(());
+            }
         }
-        self.push_waiter(key, direction, cx);
+        // Cloning a waker is other people's code, so nothing is borrowed.
+        self.push_waiter(key, direction, cx.waker().clone());
         Ok(())
     }
 
-    /// Notes that an operation found nothing.
-    pub(crate) fn clear(&self, key: Key, direction: Direction) {
-        if let Some(slot) = self.slots.borrow_mut().get(key) {
-            slot.clear(direction);
+    #[inline]
+    fn push_waiter(&self, key: Key, direction: Direction, waker: Waker) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get(key);
+        let Some(slot) = slot.filter(|slot| !slot.home.is_ready(direction)) else {
+            drop(slots);
+            // That other people's code turned or closed the reactor.
+            return waker.wake();
+        };
+        let waker = slot.set_waiter(direction, waker);
+        if !self.is_edge {
+            self.selector.borrow_mut().arm(key, direction);
+        }
+        drop(slots);
+        if let Some(waker) = waker {
+            self.join_crowd(key, direction, waker);
         }
     }
 
-    /// Notes that an operation took all there was: the next one need not be tried before the kernel
-    /// says so. Not after the end was reported, which is said only once, nor where urgent data may
-    /// have cut it short.
-    pub(crate) fn drained(&self, key: Key, direction: Direction) {
-        if let Some(slot) = self.slots.borrow_mut().get(key) {
-            if !slot.readiness().is_irregular() && self.is_edge {
-                slot.clear(direction);
-            }
+    /// Puts a waker where another one is.
+    #[cold]
+    fn join_crowd(&self, key: Key, direction: Direction, waker: Waker) {
+        let mut woken = WakeList::default();
+        match self.slots.borrow_mut().get(key) {
+            Some(slot) => slot.push_waiter(direction, waker, self.turn.get(), &mut woken),
+            None => woken.push(waker),
         }
+        woken.wake_all();
     }
 
     /// Forgets a source whose descriptor is about to be closed by its only holder, or was removed
@@ -565,9 +528,11 @@ impl Reactor {
             None if self.closed.get() => return Poll::Ready(Err(current::gone("this timer"))),
             None => return Poll::Ready(Ok(())),
         };
-        let Some(waker) = clone_if_new(known, cx) else {
+        if known {
             return Poll::Pending;
-        };
+        }
+        // Cloning and dropping wakers is other people's code, so nothing is borrowed.
+        let waker = cx.waker().clone();
         let (unneeded, has_fired) = match self.timers.borrow_mut().waker(key) {
             Some(place) => (std::mem::replace(place, waker), false),
             None => (waker, true),

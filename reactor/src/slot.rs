@@ -1,7 +1,9 @@
 //! What the reactor knows of one registered descriptor, and the key that names it to the kernel.
 
 use std::os::fd::RawFd;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Waker;
 use std::{io, mem};
 
 use slab::Slab;
@@ -42,22 +44,41 @@ pub(crate) struct Slots {
     generation: u32,
 }
 
+/// One registration: what the source and its slot share, so that an operation which need not wait
+/// asks nobody else.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) reactor: u32,
+    pub(crate) key: Key,
+    /// Names the descriptor to the selector; its source keeps it open.
+    pub(crate) fd: RawFd,
+    /// Whether the kernel tells each change once, without being asked again.
+    is_edge: bool,
+    /// Set by events (and at first by hope), cleared by the operation that finds nothing. Written on
+    /// the reactor's thread only, so plain loads and stores do.
+    readiness: AtomicU8,
+}
+
 /// One registered descriptor. Only the reactor's thread touches it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     /// The generation half of the key; written once.
     generation: u32,
-    /// Names the descriptor to the selector; its source keeps it open.
-    pub(crate) fd: RawFd,
-    /// Set by events (and at first by hope), cleared by the operation that finds nothing.
-    readiness: Readiness,
+    pub(crate) home: Arc<Home>,
+    /// The last one to wait in each direction.
+    wakers: [Option<Waker>; 2],
+    /// What is rarely there.
+    rest: Option<Box<Rest>>,
+}
+
+/// What few slots have.
+#[derive(Debug)]
+struct Rest {
     /// The errno of a registration that failed after the fact, in each direction: kqueue registers
     /// them one by one.
     errno: [i32; 2],
-    /// The last one to wait in each direction.
-    wakers: [Option<Waker>; 2],
-    /// Those who waited before the last one and have another waker. Rarely anybody: two tasks that
-    /// share a source, in one direction.
+    /// Those who waited before the last one and have another waker: two tasks that share a source,
+    /// in one direction. So nobody is here in whose direction `wakers` is empty.
     others: Vec<(Direction, Waker)>,
     /// How many of those there may be before they are all woken to queue up anew, which bounds what
     /// wakers nobody needs any more can pile up to.
@@ -74,7 +95,13 @@ const TURNS_TO_COME_BACK: u32 = 16;
 
 impl Slots {
     /// Makes a slot in which everything but `blocked` counts as ready.
-    pub(crate) fn insert(&mut self, fd: RawFd, blocked: Readiness) -> io::Result<Key> {
+    pub(crate) fn insert(
+        &mut self,
+        reactor: u32,
+        fd: RawFd,
+        blocked: Readiness,
+        is_edge: bool,
+    ) -> io::Result<Arc<Home>> {
         // The kernel gives out fewer descriptors than this, so nobody will see the error.
         let index = u32::try_from(self.slab.vacant_key())
             .ok()
@@ -82,17 +109,20 @@ impl Slots {
             .ok_or_else(|| io::Error::other("the reactor has 2^32 - 1 sources already"))?;
         self.generation = self.generation.wrapping_add(1);
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
+        let home = Arc::new(Home {
+            reactor,
+            key: Key::new(index, self.generation),
+            fd,
+            is_edge,
+            readiness: AtomicU8::new(optimistic.without(blocked).to_bits()),
+        });
         self.slab.insert(Slot {
             generation: self.generation,
-            fd,
-            readiness: optimistic.without(blocked),
-            errno: [0, 0],
+            home: home.clone(),
             wakers: [None, None],
-            others: Vec::new(),
-            room: FIRST_ROOM,
-            overflowed: 0,
+            rest: None,
         });
-        Ok(Key::new(index, self.generation))
+        Ok(home)
     }
 
     /// The slot of `key`, unless it has another tenant by now.
@@ -104,7 +134,7 @@ impl Slots {
     /// Whether another slot than that of `key` is for the same descriptor. O(n).
     pub(crate) fn has_another(&self, fd: RawFd, key: Key) -> bool {
         let mut slots = self.slab.iter();
-        slots.any(|(index, slot)| slot.fd == fd && index != key.index as usize)
+        slots.any(|(index, slot)| slot.home.fd == fd && index != key.index as usize)
     }
 
     /// Takes the slot out, with the wakers in it: they are dropped by the caller, after its borrow.
@@ -125,51 +155,83 @@ impl Slots {
     }
 }
 
-impl Slot {
+/// What an operation asks on the thread of the reactor, and tells it.
+impl Home {
+    #[inline]
     pub(crate) fn readiness(&self) -> Readiness {
-        self.readiness
+        Readiness::from_bits(self.readiness.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(readiness.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Whether an operation of `direction` is worth a try.
+    #[inline]
+    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
+        self.readiness().intersects(direction.claims())
     }
 
     /// Notes that an operation found nothing. What was said of the direction's end is then not so
     /// either: a named pipe may have a new writer.
-    pub(crate) fn clear(&mut self, direction: Direction) {
-        self.readiness = self.readiness.without(direction.claims());
+    #[inline]
+    pub(crate) fn clear(&self, direction: Direction) {
+        self.set_readiness(self.readiness().without(direction.claims()));
     }
 
+    /// Notes that an operation took all there was: the next one need not be tried before the kernel
+    /// says so. Not after the end was reported, which is said only once, nor where urgent data may
+    /// have cut it short.
+    #[inline]
+    pub(crate) fn drained(&self, direction: Direction) {
+        if self.is_edge && !self.readiness().is_irregular() {
+            self.clear(direction);
+        }
+    }
+}
+
+impl Slot {
     /// The error of a registration that failed after the fact, if there is nothing else to wait for
     /// in `interest`. It stays, so that everybody hears of it.
     #[inline]
     pub(crate) fn error(&self, interest: Interest) -> io::Result<()> {
-        if self.errno == [0, 0] {
-            return Ok(());
+        match &self.rest {
+            None => Ok(()),
+            Some(rest) => rest.error(interest),
         }
-        self.error_in(interest)
-    }
-
-    #[cold]
-    fn error_in(&self, interest: Interest) -> io::Result<()> {
-        let errno = |direction: Direction| self.errno[direction.index()];
-        if interest.directions().any(|direction| errno(direction) == 0) {
-            return Ok(());
-        }
-        let first = interest.directions().map(errno).next();
-        first.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
     }
 
     /// What an event says, and who waited for it. An error concerns the directions that `readiness`
-    /// names, or both if it names none: there will be no event any more.
+    /// names, or both if it names none: there will be no event any more, and whoever tries hears of
+    /// it when there is nothing.
+    #[inline]
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
-        self.readiness |= readiness;
-        let named = Readiness::READABLE | Readiness::WRITABLE;
-        let in_general = errno != 0 && !readiness.intersects(named);
+        let readiness = match errno {
+            0 => readiness,
+            errno => self.fail(readiness, errno),
+        };
+        self.home.set_readiness(self.home.readiness() | readiness);
         for direction in [Direction::Read, Direction::Write] {
-            if in_general || readiness.intersects(direction.readiness()) {
-                if errno != 0 {
-                    self.errno[direction.index()] = errno;
-                }
+            if readiness.intersects(direction.readiness()) {
                 self.wake(direction, woken);
             }
         }
+    }
+
+    #[cold]
+    fn fail(&mut self, readiness: Readiness, errno: i32) -> Readiness {
+        let both = Readiness::READABLE | Readiness::WRITABLE;
+        let readiness = match readiness.intersects(both) {
+            true => readiness,
+            false => readiness | both,
+        };
+        for direction in [Direction::Read, Direction::Write] {
+            if readiness.intersects(direction.readiness()) {
+                self.rest().errno[direction.index()] = errno;
+            }
+        }
+        readiness
     }
 
     /// Hands over all that waits, whatever for.
@@ -178,45 +240,50 @@ impl Slot {
         self.wake(Direction::Write, woken);
     }
 
+    #[inline]
     fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
-        if let Some(last) = self.wakers[direction.index()].take() {
-            woken.push(last);
-        }
-        if !self.others.is_empty() {
-            let (ours, rest) = mem::take(&mut self.others)
-                .into_iter()
-                .partition(|(d, _)| *d == direction);
-            self.others = rest;
-            let ours: Vec<(Direction, Waker)> = ours;
-            woken.extend(ours.into_iter().map(|(_, waker)| waker));
+        let Some(last) = self.wakers[direction.index()].take() else {
+            return;
+        };
+        woken.push(last);
+        if let Some(rest) = &mut self.rest {
+            rest.wake(direction, woken);
         }
     }
 
     /// All that waits, not to be woken any more.
     pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        let others = self.others.into_iter().map(|(_, waker)| waker);
+        let others = self.rest.into_iter().flat_map(|rest| rest.others);
+        let others = others.map(|(_, waker)| waker);
         self.wakers.into_iter().flatten().chain(others)
     }
 
     /// Whether `waker` stands in the queue of `direction` already.
+    #[inline]
     pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
-        let last = &self.wakers[direction.index()];
-        last.as_ref().is_some_and(|w| w.will_wake(waker))
-            || self
-                .others
-                .iter()
-                .any(|(d, w)| *d == direction && w.will_wake(waker))
+        match &self.wakers[direction.index()] {
+            None => false,
+            Some(last) => last.will_wake(waker) || self.has_other(direction, waker),
+        }
+    }
+
+    #[cold]
+    fn has_other(&self, direction: Direction, waker: &Waker) -> bool {
+        let others = self.rest.iter().flat_map(|rest| &rest.others);
+        others
+            .filter(|(d, _)| *d == direction)
+            .any(|(_, other)| other.will_wake(waker))
     }
 
     /// Puts `waker` where nobody waits yet, or gives it back.
     #[inline]
-    pub(crate) fn set_waiter(&mut self, direction: Direction, waker: Waker) -> Result<(), Waker> {
+    pub(crate) fn set_waiter(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
         let place = &mut self.wakers[direction.index()];
         if place.is_some() {
-            return Err(waker);
+            return Some(waker);
         }
         *place = Some(waker);
-        Ok(())
+        None
     }
 
     /// Puts `waker` into the queue of `direction`. If the queue has become too long, everybody who
@@ -230,31 +297,58 @@ impl Slot {
         turn: u32,
         woken: &mut WakeList,
     ) {
-        if self.others.len() >= self.room as usize {
-            if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {
-                self.room = self.room.saturating_mul(2);
-            }
-            self.overflowed = turn;
+        if self.rest().make_room(turn) {
             self.wake_everyone(woken);
         }
         if let Some(before) = self.wakers[direction.index()].replace(waker) {
-            self.others.push((direction, before));
+            self.rest().others.push((direction, before));
         }
     }
 
-    /// What of `interest` is ready.
-    pub(crate) fn poll_readiness(&self, interest: Interest) -> Poll<Readiness> {
-        match self.readiness.answering(interest) {
-            nothing if nothing.is_empty() => Poll::Pending,
-            something => Poll::Ready(something),
-        }
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_with(|| {
+            Box::new(Rest {
+                errno: [0, 0],
+                others: Vec::new(),
+                room: FIRST_ROOM,
+                overflowed: 0,
+            })
+        })
     }
 }
 
-/// Clones the waker of `cx` only when it is not in the queue yet. Cloning and dropping wakers is
-/// foreign code, so it happens here, while nothing is borrowed.
-pub(crate) fn clone_if_new(known: bool, cx: &Context<'_>) -> Option<Waker> {
-    (!known).then(|| cx.waker().clone())
+impl Rest {
+    #[cold]
+    fn error(&self, interest: Interest) -> io::Result<()> {
+        let errno = |direction: Direction| self.errno[direction.index()];
+        if interest.directions().any(|direction| errno(direction) == 0) {
+            return Ok(());
+        }
+        let first = interest.directions().map(errno).next();
+        first.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+    }
+
+    #[cold]
+    fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
+        let (ours, rest) = mem::take(&mut self.others)
+            .into_iter()
+            .partition(|(d, _)| *d == direction);
+        self.others = rest;
+        let ours: Vec<(Direction, Waker)> = ours;
+        woken.extend(ours.into_iter().map(|(_, waker)| waker));
+    }
+
+    /// Whether everybody has to be woken before another one can be taken in.
+    fn make_room(&mut self, turn: u32) -> bool {
+        if self.others.len() < self.room as usize {
+            return false;
+        }
+        if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {
+            self.room = self.room.saturating_mul(2);
+        }
+        self.overflowed = turn;
+        true
+    }
 }
 
 #[cfg(test)]
@@ -272,9 +366,9 @@ mod tests {
     #[test]
     fn a_recycled_slot_does_not_answer_to_its_old_key() {
         let mut slots = Slots::default();
-        let old = slots.insert(3, Readiness::EMPTY).unwrap();
+        let old = slots.insert(0, 3, Readiness::EMPTY, true).unwrap().key;
         assert!(slots.remove(old).is_some());
-        let new = slots.insert(3, Readiness::EMPTY).unwrap();
+        let new = slots.insert(0, 3, Readiness::EMPTY, true).unwrap().key;
         assert_eq!(old.index, new.index, "the slab reuses the slot");
         assert!(slots.get(old).is_none() && slots.remove(old).is_none());
         assert!(slots.get(new).is_some());
@@ -283,7 +377,7 @@ mod tests {
     #[test]
     fn two_tasks_that_wait_in_one_direction_are_both_woken() {
         let mut slots = Slots::default();
-        let key = slots.insert(3, Readiness::READABLE).unwrap();
+        let key = slots.insert(0, 3, Readiness::READABLE, true).unwrap().key;
         let slot = slots.get(key).unwrap();
         let (first, second, writer) = (
             CountingWaker::new(),
@@ -304,13 +398,13 @@ mod tests {
     #[test]
     fn a_queue_of_wakers_nobody_needs_stays_short() {
         let mut slots = Slots::default();
-        let key = slots.insert(3, Readiness::READABLE).unwrap();
+        let key = slots.insert(0, 3, Readiness::READABLE, true).unwrap().key;
         let slot = slots.get(key).unwrap();
         let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
         let mut woken = WakeList::default();
         for (turn, waker) in (100..).zip(&wakers) {
             slot.push_waiter(Direction::Read, waker.waker(), turn, &mut woken);
-            assert!(slot.others.len() <= FIRST_ROOM as usize);
+            assert!(slot.rest().others.len() <= FIRST_ROOM as usize);
         }
         slot.wake_everyone(&mut woken);
         woken.wake_all();

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 
@@ -13,7 +13,7 @@ use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
 use crate::reactor::Reactor;
-use crate::slot::Key;
+use crate::slot::Home;
 use crate::sys;
 
 /// A source completes at most this many operations in one turn of the reactor; then its task lets
@@ -73,7 +73,7 @@ pub struct Source<T> {
 /// What a source and the reactors know of each other.
 struct Registration {
     /// Where it first had to wait; written once, by the thread that waited.
-    home: OnceLock<Home>,
+    home: OnceLock<Arc<Home>>,
     /// The turn in which the quota below is counted, in the upper 24 bits, and how much of it is
     /// used. Plain loads and stores: threads that share a source may count short, no more.
     used: AtomicU32,
@@ -83,15 +83,6 @@ struct Registration {
     streaming: bool,
     /// Whether closing our descriptor closes the open file.
     sole_owner: bool,
-}
-
-/// One registration in one reactor.
-#[derive(Debug, Clone, Copy)]
-struct Home {
-    reactor: u32,
-    key: Key,
-    /// Names the descriptor to the reactor when the source is dropped.
-    fd: i32,
 }
 
 impl<T: AsFd> Source<T> {
@@ -187,32 +178,35 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
         took_all: impl FnOnce(&R) -> bool,
     ) -> Poll<io::Result<R>> {
-        let here = current::get();
         let registration = &self.registration;
-        let used = match &here {
-            Some(reactor) => ready!(registration.poll_quota(reactor, cx)),
-            None => 0,
-        };
-        if let Some((reactor, home)) = registration.local(&here) {
-            ready!(reactor.poll_direction(home.key, direction, cx))?;
+        if !registration.is_worth_a_try(direction) {
+            registration.wait(&self.io, direction, cx)?;
+            return Poll::Pending;
         }
-        let result = loop {
+        let used = ready!(registration.poll_quota(cx));
+        let done = loop {
             match op(&self.io) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    registration.wait(&self.io, &here, direction, cx)?;
-                    return Poll::Pending;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                result => break result,
+                Ok(done) => break done,
+                Err(e) => match e.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        registration.wait(&self.io, direction, cx)?;
+                        return Poll::Pending;
+                    }
+                    io::ErrorKind::Interrupted => {}
+                    _ => {
+                        registration.use_quota(used);
+                        return Poll::Ready(Err(e));
+                    }
+                },
             }
         };
         registration.use_quota(used);
-        if matches!(&result, Ok(done) if took_all(done)) {
-            if let Some((reactor, home)) = registration.local(&here) {
-                reactor.drained(home.key, direction);
+        if took_all(&done) {
+            if let Some(home) = registration.local() {
+                home.drained(direction);
             }
         }
-        Poll::Ready(result)
+        Poll::Ready(Ok(done))
     }
 
     /// Tries `op` once, and notes it if there was nothing, so that the next wait is a real one.
@@ -243,9 +237,8 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Whether an operation that moved so many bytes has moved all there are.
-    fn took_all(&self, asked: usize) -> impl Fn(&usize) -> bool + use<T> {
-        let streaming = self.registration.streaming;
-        move |&moved| streaming && moved != 0 && moved < asked
+    fn took_all(&self, asked: usize) -> impl Fn(&usize) -> bool + use<'_, T> {
+        move |&moved| moved < asked && moved != 0 && self.registration.streaming
     }
 
     fn try_once<R>(
@@ -254,12 +247,8 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
         took_all: impl FnOnce(&R) -> bool,
     ) -> io::Result<R> {
-        let here = current::get();
-        let local = self.registration.local(&here);
-        if let Some((reactor, home)) = local {
-            if !reactor.is_ready(home.key, direction) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
+        if !self.registration.is_worth_a_try(direction) {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
         let result = loop {
             match op(&self.io) {
@@ -267,14 +256,12 @@ impl<T: AsFd> Source<T> {
                 result => break result,
             }
         };
-        match (&result, local) {
-            (Ok(done), Some((reactor, home))) if took_all(done) => {
-                reactor.drained(home.key, direction);
+        match (&result, self.registration.local()) {
+            (Ok(done), Some(home)) if took_all(done) => home.drained(direction),
+            (Err(e), Some(home)) if e.kind() == io::ErrorKind::WouldBlock => home.clear(direction),
+            (Err(e), None) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.registration.note_blocked(direction);
             }
-            (Err(e), local) if e.kind() == io::ErrorKind::WouldBlock => match local {
-                Some((reactor, home)) => reactor.clear(home.key, direction),
-                None => self.registration.note_blocked(direction),
-            },
             _ => {}
         }
         result
@@ -308,13 +295,12 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
-        let here = current::get();
         let registration = &self.registration;
-        match registration.local(&here) {
+        match registration.reactor() {
             Some((reactor, home)) => reactor.poll_ready(home.key, direction.interest(), cx),
             None => {
                 let begun = registration.home.get().is_some();
-                registration.wait(&self.io, &here, direction, cx)?;
+                registration.wait(&self.io, direction, cx)?;
                 // Its event is known on another thread only, so the kernel is asked here: after
                 // the letter was sent, so that an end in between is told.
                 if begun && sys::is_ready(self.io.as_fd(), direction)? {
@@ -327,19 +313,30 @@ impl<T: AsFd> Source<T> {
 }
 
 impl Registration {
-    /// Its reactor, if that is the one of this thread.
+    /// Its home, if that is the reactor of this thread.
     #[inline]
-    fn local<'a>(&self, here: &'a Option<Rc<Reactor>>) -> Option<(&'a Reactor, Home)> {
-        let home = *self.home.get()?;
-        let reactor = here.as_deref()?;
-        (reactor.number() == home.reactor).then_some((reactor, home))
+    fn local(&self) -> Option<&Home> {
+        let home = self.home.get()?;
+        (home.reactor == current::here().reactor).then_some(home)
+    }
+
+    /// Whether an operation of `direction` is worth a try, as far as is known on this thread.
+    #[inline]
+    fn is_worth_a_try(&self, direction: Direction) -> bool {
+        self.local().is_none_or(|home| home.is_ready(direction))
+    }
+
+    /// Its home and the reactor, if that is the one of this thread.
+    fn reactor(&self) -> Option<(Rc<Reactor>, &Home)> {
+        let home = self.home.get()?;
+        Some((current::if_numbered(home.reactor)?, home))
     }
 
     /// How much of the quota is used, or sends the task to the back of the queue until the next
     /// turn.
     #[inline]
-    fn poll_quota(&self, reactor: &Reactor, cx: &Context<'_>) -> Poll<u32> {
-        let turn = reactor.turn_number() << 8;
+    fn poll_quota(&self, cx: &Context<'_>) -> Poll<u32> {
+        let turn = current::here().turn << 8;
         let used = self.used.load(Ordering::Relaxed);
         if used & !0xff != turn {
             return Poll::Ready(turn);
@@ -347,9 +344,7 @@ impl Registration {
         if used & 0xff < QUOTA {
             return Poll::Ready(used);
         }
-        reactor.request_turn();
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        wait_for_turn(turn, cx)
     }
 
     #[inline]
@@ -358,44 +353,28 @@ impl Registration {
     }
 
     /// An operation found nothing: the task of `cx` is woken when it is worth another try.
-    fn wait(
-        &self,
-        io: &impl AsFd,
-        here: &Option<Rc<Reactor>>,
-        direction: Direction,
-        cx: &Context<'_>,
-    ) -> io::Result<()> {
+    #[inline(never)]
+    fn wait(&self, io: &impl AsFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let home = match self.home.get() {
-            Some(home) => *home,
-            None => self.settle(io.as_fd().as_raw_fd(), here, direction)?,
+            Some(home) => home,
+            None => self.settle(io.as_fd().as_raw_fd(), direction)?,
         };
-        match self.local(here) {
-            Some((reactor, _)) => reactor.wait_for(home.key, direction, cx),
+        match current::if_numbered(home.reactor) {
+            Some(reactor) => reactor.wait_for(home.key, direction, cx),
             None => post_wait(home, direction, cx),
         }
     }
 
     /// Gives it a home: the reactor of this thread.
     #[cold]
-    fn settle(
-        &self,
-        fd: i32,
-        here: &Option<Rc<Reactor>>,
-        direction: Direction,
-    ) -> io::Result<Home> {
-        let reactor = here
-            .as_deref()
+    fn settle(&self, fd: i32, direction: Direction) -> io::Result<&Home> {
+        let reactor = current::get()
             .ok_or_else(|| current::outside(&format!("{direction} descriptor {fd}")))?;
-        let key = reactor.register(fd, direction.readiness())?;
-        let home = Home {
-            reactor: reactor.number(),
-            key,
-            fd,
-        };
-        let settled = *self.home.get_or_init(|| home);
-        if settled.key != key || settled.reactor != home.reactor {
+        let home = reactor.register(fd, direction.readiness())?;
+        let settled = self.home.get_or_init(|| home.clone());
+        if !Arc::ptr_eq(settled, &home) {
             // Another thread was first, so it is that reactor's.
-            reactor.remove_open(key, fd);
+            reactor.remove_open(home.key, fd);
         }
         Ok(settled)
     }
@@ -415,8 +394,21 @@ impl Registration {
     }
 }
 
+/// Sends the task of `cx` to the back of the queue. Outside every runtime there are no turns, and
+/// no neighbours.
+#[cold]
+fn wait_for_turn(turn: u32, cx: &Context<'_>) -> Poll<u32> {
+    let Some(reactor) = current::get() else {
+        return Poll::Ready(turn);
+    };
+    reactor.request_turn();
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
 /// Asks the reactor of another thread to wake the task of `cx`.
-fn post_wait(home: Home, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+#[cold]
+fn post_wait(home: &Home, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
     let letter = Letter::Wait {
         key: home.key,
         direction,
@@ -430,9 +422,12 @@ fn post_wait(home: Home, direction: Direction, cx: &Context<'_>) -> io::Result<(
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let Some(Home { reactor, key, fd }) = self.home.take() else {
+        let Some(home) = self.home.get() else {
             return;
         };
+        let &Home {
+            reactor, key, fd, ..
+        } = &**home;
         match (current::if_numbered(reactor), self.sole_owner) {
             (Some(reactor), true) => reactor.remove(key),
             (Some(reactor), false) => reactor.remove_open(key, fd),
@@ -466,13 +461,8 @@ impl<T: AsFd> Future for Ready<'_, T> {
     type Output = io::Result<Readiness>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        let here = current::get();
-        let registration = &self.source.registration;
-        let used = match &here {
-            Some(reactor) => ready!(registration.poll_quota(reactor, cx)),
-            None => 0,
-        };
-        let result = ready!(self.poll_here(&here, cx));
+        let used = ready!(self.source.registration.poll_quota(cx));
+        let result = ready!(self.poll_here(cx));
         // Whoever is told goes on to operate, again and again: that counts as the operation.
         self.source.registration.use_quota(used);
         Poll::Ready(result)
@@ -480,27 +470,25 @@ impl<T: AsFd> Future for Ready<'_, T> {
 }
 
 impl<T: AsFd> Ready<'_, T> {
-    fn poll_here(
-        &mut self,
-        here: &Option<Rc<Reactor>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Readiness>> {
+    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let Source { registration, io } = self.source;
-        if let Some((reactor, home)) = registration.local(here) {
+        if let Some((reactor, home)) = registration.reactor() {
             return reactor.poll_ready(home.key, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
         let hope = match registration.home.get() {
             Some(_) if self.mailed => self.interest.hope(),
             Some(_) => Readiness::EMPTY,
-            None if here.is_none() => return Poll::Ready(Err(current::outside("a source"))),
+            None if current::get().is_none() => {
+                return Poll::Ready(Err(current::outside("a source")));
+            }
             None => registration.hope(self.interest),
         };
         if !hope.is_empty() {
             return Poll::Ready(Ok(hope));
         }
         for direction in self.interest.directions() {
-            registration.wait(io, here, direction, cx)?;
+            registration.wait(io, direction, cx)?;
         }
         self.mailed = true;
         Poll::Pending

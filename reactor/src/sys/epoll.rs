@@ -196,18 +196,36 @@ fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
     libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)
 }
 
+/// What the flags of an event mean.
+#[inline]
+fn translate(events: u32) -> Readiness {
+    let has = |bits: libc::c_int| events & bits as u32 != 0;
+    let mut readiness = Readiness::EMPTY;
+    if has(libc::EPOLLIN) {
+        readiness |= Readiness::READABLE;
+    }
+    if has(libc::EPOLLOUT) {
+        readiness |= Readiness::WRITABLE;
+    }
+    if has(!(libc::EPOLLIN | libc::EPOLLOUT)) {
+        readiness |= translate_irregular(events);
+    }
+    readiness
+}
+
 /// EPOLLHUP says that both halves are shut, and EPOLLERR that the next operation fails: whoever
 /// waits, in either direction, has something to find out.
-fn translate(events: u32) -> Readiness {
+#[cold]
+fn translate_irregular(events: u32) -> Readiness {
     let has = |bits: libc::c_int| events & bits as u32 != 0;
     let mut readiness = Readiness::EMPTY;
     if has(libc::EPOLLPRI) {
         readiness |= Readiness::READABLE | Readiness::URGENT;
     }
-    if has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) {
+    if has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) {
         readiness |= Readiness::READABLE;
     }
-    if has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) {
+    if has(libc::EPOLLHUP | libc::EPOLLERR) {
         readiness |= Readiness::WRITABLE;
     }
     if has(libc::EPOLLRDHUP | libc::EPOLLHUP) {

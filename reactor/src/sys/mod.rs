@@ -14,8 +14,8 @@
 //! before (EPOLL_CTL_MOD, EV_ADD). The descriptor may be closed by the time it is called, when its
 //! source was dropped on another thread; that is not an error, since its removal is in the mail.
 //!
-//! `arm(key, direction)` is called before somebody waits. On a backend with edges it does nothing.
-//! On one with levels it sets an interest bit, without a system call; the next `wait` uses it.
+//! `arm(key, direction)` is called before somebody waits, on a backend with levels only: there it
+//! sets an interest bit, without a system call; the next `wait` uses it.
 //!
 //! `remove(fd, key)` makes the kernel forget a descriptor that stays open. `forget(key)` is what
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by

@@ -40,11 +40,8 @@ fn the_first_would_block_registers_once_for_both_directions() {
     for direction in [Read, Write, Read, Write] {
         assert!(poll(&source, direction, &waker, blocked).is_pending());
     }
-    let key = stage.script.last_added();
     let adds = stage.script.take_calls();
-    assert_eq!(adds.len(), 3);
-    assert!(matches!(adds[0], Call::Add(..)));
-    assert_eq!(adds[1..], [Call::Arm(key, Read), Call::Arm(key, Write)]);
+    assert!(matches!(adds[..], [Call::Add(..)]), "{adds:?}");
     assert_eq!(stage.reactor.stats().registrations, 1);
 }
 
@@ -265,7 +262,8 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
         }]);
         assert_eq!((reader.count(), writer.count()), (1, 1), "{readiness:?}");
         for direction in [Read, Write, Read] {
-            let e = error(poll(&source, direction, Waker::noop(), untried));
+            assert!(poll(&source, direction, Waker::noop(), one).is_ready());
+            let e = error(poll(&source, direction, Waker::noop(), blocked));
             assert_eq!(e.kind(), io::ErrorKind::Unsupported);
         }
         let e = error(pin!(source.ready(Interest::READABLE)).poll(&mut context()));
@@ -285,7 +283,7 @@ fn a_registration_that_fails_late_in_one_direction_leaves_the_other_alone() {
         errno: libc::EINVAL,
     }]);
     assert_eq!((reader.count(), writer.count()), (0, 1));
-    let e = error(poll(&source, Write, Waker::noop(), untried));
+    let e = error(poll(&source, Write, Waker::noop(), blocked));
     assert!(e.to_string().starts_with("cannot wait"), "{e}");
     assert!(poll(&source, Read, &reader.waker(), untried).is_pending());
     stage.turn_with(&[event(key, Readiness::READABLE)]);
