@@ -149,6 +149,11 @@ impl Mailbox {
         self.letters.take()
     }
 
+    /// Whether there is anything to take: one plain load.
+    pub(crate) fn has_letters(&self) -> bool {
+        self.letters.any.load(Ordering::Acquire)
+    }
+
     /// Goes to sleep, unless a notification came since the last time.
     pub(crate) fn try_sleep(&self) -> bool {
         self.sleep.try_sleep()

@@ -15,7 +15,7 @@ use crate::slot::{Home, Key, Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timers::{Nanos, TimerKey, Timers};
-use crate::wake_list::WakeList;
+use crate::wake_list::{WakeList, wake_all};
 
 /// No wait is longer, whatever the deadlines say: some kernels take no longer ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -46,7 +46,7 @@ pub struct Reactor {
     slots: RefCell<Slots>,
     timers: RefCell<Timers>,
     events: RefCell<Vec<Event>>,
-    /// Kept from turn to turn for its capacity only; empty in between.
+    /// Filled while things are borrowed, emptied as soon as they are not.
     woken: RefCell<WakeList>,
     mailbox: Arc<Mailbox>,
     /// What `Nanos` count from.
@@ -188,7 +188,7 @@ impl Reactor {
         if self.watched.get() {
             self.mailbox.wake_up();
         }
-        let mut woken = self.woken.take();
+        let mut woken = self.woken.borrow_mut();
         self.read_mail(&mut woken);
         let limit = if woken.has_nothing() {
             limit
@@ -197,13 +197,13 @@ impl Reactor {
         };
         let waited = self.wait(limit, &mut woken);
         self.fire_timers(&mut woken);
+        drop(woken);
         self.count_what_is_there();
         if self.watched.get() {
             self.mailbox.doze();
         }
         // Nothing is borrowed from here on: wakers are other people's code.
-        woken.wake_all();
-        self.woken.replace(woken);
+        wake_all(&self.woken);
         waited
     }
 
@@ -283,10 +283,10 @@ impl Reactor {
     /// Does what other threads asked for. Removals come first: a descriptor whose source is gone
     /// may be another one's by now, and must not be renewed.
     fn read_mail(&self, woken: &mut WakeList) {
-        let letters = self.mailbox.take();
-        if letters.is_empty() {
+        if !self.mailbox.has_letters() {
             return;
         }
+        let letters = self.mailbox.take();
         let (removals, waits): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| {
             use Letter::{Remove, TimerMove, TimerRemove};
             matches!(
@@ -351,7 +351,7 @@ impl Reactor {
         if self.closed.replace(true) {
             return;
         }
-        let mut woken = WakeList::default();
+        let mut woken = self.woken.borrow_mut();
         for letter in self.mailbox.close() {
             match letter {
                 Letter::Wait { waker, .. } | Letter::TimerWait { waker, .. } => woken.push(waker),
@@ -361,7 +361,8 @@ impl Reactor {
         self.slots.borrow_mut().clear(&mut woken);
         self.timers.borrow_mut().clear(&mut woken);
         self.count_what_is_there();
-        woken.wake_all();
+        drop(woken);
+        wake_all(&self.woken);
     }
 }
 
@@ -477,12 +478,13 @@ impl Reactor {
     /// Puts a waker where another one is.
     #[cold]
     fn join_crowd(&self, key: Key, direction: Direction, waker: Waker) {
-        let mut woken = WakeList::default();
+        let mut woken = self.woken.borrow_mut();
         match self.slots.borrow_mut().get(key) {
             Some(slot) => slot.push_waiter(direction, waker, self.turn.get(), &mut woken),
             None => woken.push(waker),
         }
-        woken.wake_all();
+        drop(woken);
+        wake_all(&self.woken);
     }
 
     /// Forgets a source whose descriptor is about to be closed by its only holder, or was removed

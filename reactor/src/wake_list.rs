@@ -1,20 +1,23 @@
 //! Wakers that are called later, once nothing is borrowed any more.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
-/// Collects wakers while the reactor's state is borrowed; [`wake_all`](WakeList::wake_all) calls
-/// them when it is not. Kept by the reactor from turn to turn, so it allocates only to grow.
+/// Collects wakers while the reactor's state is borrowed; [`wake_all`] calls them when it is not.
+/// Its room is kept from turn to turn, so it allocates only to grow.
 #[derive(Debug, Default)]
 pub(crate) struct WakeList {
-    wakers: Vec<Waker>,
+    wakers: VecDeque<Waker>,
     /// Not to be woken, only dropped: that, too, is other people's code.
     discarded: Vec<Waker>,
 }
 
 impl WakeList {
+    #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
-        self.wakers.push(waker);
+        self.wakers.push_back(waker);
     }
 
     pub(crate) fn extend(&mut self, wakers: impl IntoIterator<Item = Waker>) {
@@ -37,35 +40,43 @@ impl WakeList {
     }
 
     #[cfg(test)]
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Waker> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waker> {
         self.wakers.iter()
     }
 
-    /// Calls every waker, in the order in which they came.
-    ///
-    /// A waker that panics does not keep the others from being called; the first panic goes on
-    /// after the last of them.
-    pub(crate) fn wake_all(&mut self) {
-        let mut panic = None;
-        // Costs nothing where nobody panics.
-        let mut call = |waker: Waker, f: fn(Waker)| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(waker))) {
-                match panic {
-                    None => panic = Some(payload),
-                    // A payload may panic when it is dropped, and there must be an end to it.
-                    Some(_) => std::mem::forget(payload),
-                }
-            }
-        };
-        for waker in self.wakers.drain(..) {
-            call(waker, Waker::wake);
+    #[cfg(test)]
+    pub(crate) fn wake_all(self) {
+        wake_all(&RefCell::new(self));
+    }
+}
+
+/// Calls every waker, in the order in which they came. The list is borrowed in between only: what a
+/// waker adds to it is called too.
+///
+/// A waker that panics does not keep the others from being called; the first panic goes on after
+/// the last of them.
+pub(crate) fn wake_all(list: &RefCell<WakeList>) {
+    let mut panic = None;
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| wake_until_panic(list))) {
+        match panic {
+            None => panic = Some(payload),
+            // A payload may panic when it is dropped, and there must be an end to it.
+            Some(_) => std::mem::forget(payload),
         }
-        for waker in self.discarded.drain(..) {
-            call(waker, drop);
-        }
-        if let Some(payload) = panic {
-            resume_unwind(payload);
-        }
+    }
+    if let Some(payload) = panic {
+        resume_unwind(payload);
+    }
+}
+
+fn wake_until_panic(list: &RefCell<WakeList>) {
+    let next = || list.borrow_mut().wakers.pop_front();
+    while let Some(waker) = next() {
+        waker.wake();
+    }
+    let next = || list.borrow_mut().discarded.pop();
+    while let Some(waker) = next() {
+        drop(waker);
     }
 }
 
@@ -117,12 +128,13 @@ pub(crate) mod tests {
         let (first, last) = (CountingWaker::new(), CountingWaker::new());
         let mut list = WakeList::default();
         list.extend([first.waker(), Arc::new(Panics).into(), last.waker()]);
-        let panic = catch_unwind(AssertUnwindSafe(|| list.wake_all()));
+        let list = RefCell::new(list);
+        let panic = catch_unwind(AssertUnwindSafe(|| wake_all(&list)));
         assert_eq!(
             *panic.unwrap_err().downcast::<&str>().unwrap(),
             "this waker panics"
         );
         assert_eq!((first.count(), last.count()), (1, 1));
-        assert!(list.is_empty());
+        assert!(list.borrow().has_nothing());
     }
 }
