@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fmt, io, ptr};
 
 use super::notify::EventFd;
-use super::{Backend, Doorbell, Event, Selector, cvt};
+use super::{Backend, Doorbell, Event, Selector, cvt, round_up_to_milliseconds};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
@@ -97,6 +97,10 @@ impl Selector for Epoll {
         Backend::Epoll
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.epoll.as_fd())
+    }
+
     fn is_edge(&self) -> bool {
         true
     }
@@ -170,12 +174,6 @@ impl Doorbell for EpollBell {
     }
 }
 
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.epoll.as_fd()
-    }
-}
-
 impl fmt::Debug for Epoll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Epoll")
@@ -188,12 +186,6 @@ impl fmt::Debug for EpollBell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("EpollBell").field(&self.epoll).finish()
     }
-}
-
-/// Up, because waking before the deadline only means waiting once more.
-fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
-    let up = limit.as_nanos().div_ceil(1_000_000);
-    libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)
 }
 
 /// What the flags of an event mean.
