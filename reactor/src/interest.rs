@@ -142,6 +142,9 @@ impl Readiness {
     /// The peer sent urgent data: a read stops short of it, whatever follows.
     pub(crate) const URGENT: Readiness = Readiness(32);
 
+    /// The source is on a level, where others of its selector are on edges. Said once, it stays.
+    pub(crate) const LEVEL: Readiness = Readiness(64);
+
     /// Whether reading is worth a try.
     pub const fn is_readable(self) -> bool {
         self.intersects(Self::READABLE)
@@ -225,6 +228,7 @@ impl fmt::Debug for Readiness {
             (8, "WRITE_CLOSED"),
             (16, "ERROR"),
             (32, "URGENT"),
+            (64, "LEVEL"),
         ];
         write_flags(f, "Readiness", self.0, &names)
     }

@@ -337,7 +337,7 @@ impl Reactor {
                     }
                     self.mailbox.counters.renewals.add(1);
                     let mut selector = self.selector.borrow_mut();
-                    if !self.is_edge {
+                    if !slot.home.is_edge() {
                         selector.arm(key, direction);
                     }
                     if let Err(e) = selector.renew(slot.home.fd, key) {
@@ -479,8 +479,9 @@ impl Reactor {
             // That other people's code turned or closed the reactor.
             return waker.wake();
         };
+        let is_edge = slot.home.is_edge();
         let waker = slot.set_waiter(direction, waker);
-        if !self.is_edge {
+        if !is_edge {
             self.selector.borrow_mut().arm(key, direction);
         }
         drop(slots);

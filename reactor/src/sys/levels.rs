@@ -1,9 +1,9 @@
 //! What poll and select are to ask: their kernels remember nothing between two waits.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 
-use super::{Event, check_pollable};
+use super::{Event, refuse_files};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
@@ -23,15 +23,8 @@ pub(super) struct Watched {
 }
 
 impl Levels {
-    /// # Errors
-    /// EPERM for what is always ready, as from epoll_ctl(2).
     pub(super) fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        // SAFETY: whoever registers a descriptor keeps it open for the call.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        check_pollable(borrowed).map_err(|e| match e.kind() {
-            io::ErrorKind::Unsupported => io::Error::from_raw_os_error(libc::EPERM),
-            _ => e,
-        })?;
+        refuse_files(fd)?;
         if self.watched.len() <= key.index() {
             self.watched.resize(key.index() + 1, None);
         }
