@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fmt, io, ptr};
 
 use super::notify::EventFd;
-use super::{Backend, Doorbell, Event, Selector, cvt, round_up_to_milliseconds};
+use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
@@ -74,6 +74,7 @@ impl Epoll {
     fn fill_precisely(&mut self, limit: Duration) -> io::Result<usize> {
         // The kernel's own timespec, 64 bits wide everywhere. Called by number, since glibc has a
         // wrapper only from 2.35 on.
+        let limit = limit.min(MOST_LIMIT);
         let limit = [limit.as_secs() as i64, i64::from(limit.subsec_nanos())];
         // SAFETY: the kernel writes at most capacity() events into the buffer, reads one timespec
         // (two 64-bit integers) that outlives the call, and takes no signal mask.

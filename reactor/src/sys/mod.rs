@@ -48,6 +48,8 @@ use std::{fmt, io, mem};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
+#[cfg(all(test, not(loom)))]
+mod conformance;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(any(
@@ -246,10 +248,12 @@ fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
     libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)
 }
 
-/// A limit as ppoll and pselect take it. One of more than a day ends early, as a wait for nothing
-/// may: some kernels refuse what they call too long.
+/// A longer wait ends early, as a wait for nothing may: some kernels refuse what they call too long.
+const MOST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A limit as ppoll and pselect take it.
 fn timespec(limit: Duration) -> libc::timespec {
-    let limit = limit.min(Duration::from_secs(24 * 60 * 60));
+    let limit = limit.min(MOST_LIMIT);
     libc::timespec {
         tv_sec: limit.as_secs() as _,
         tv_nsec: limit.subsec_nanos() as _,
