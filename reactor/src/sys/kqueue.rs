@@ -25,7 +25,7 @@ use crate::slot::Key;
 mod abi;
 mod devices;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 use self::devices::Devices;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::tests::model as abi;

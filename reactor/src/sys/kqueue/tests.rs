@@ -17,7 +17,7 @@ use super::*;
 use crate::sys::cvt;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) mod model;
+pub(crate) mod model;
 
 const ONE: Key = Key::new(1, 7);
 const TWO: Key = Key::new(2, 7);
