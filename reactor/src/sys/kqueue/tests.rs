@@ -6,8 +6,9 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::thread;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
+use std::{process, thread};
 
 use parking_lot::Mutex;
 
@@ -41,7 +42,7 @@ macro_rules! on_every_kqueue {
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         mod native {
-            $(#[test] fn $name() { super::$name(); })*
+            $(#[test] fn $name() { super::watched(super::$name); })*
         }
     };
     (@model $names:tt $($flavour:ident $value:expr,)*) => {
@@ -50,7 +51,7 @@ macro_rules! on_every_kqueue {
     (@flavour $flavour:ident ($value:expr) [$($name:ident)*]) => {
         mod $flavour {
             use super::Flavour;
-            $(#[test] fn $name() { ($value).with(super::$name); })*
+            $(#[test] fn $name() { ($value).with(|| super::watched(super::$name)); })*
         }
     };
 }
@@ -78,6 +79,19 @@ on_every_kqueue! {
     files_and_folders_are_refused_at_once,
     a_terminal_is_watched_whether_or_not_kqueue_takes_it,
     a_device_that_is_always_ready_does_not_keep_the_queue_from_waiting,
+}
+
+/// Runs a test, and aborts the process if it hangs.
+fn watched(test: fn()) {
+    let (watchdog, bone) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if bone.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("a test of the kqueue backend hangs");
+            process::abort();
+        }
+    });
+    test();
+    drop(watchdog);
 }
 
 fn pair() -> (UnixStream, UnixStream) {
