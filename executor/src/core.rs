@@ -1,15 +1,13 @@
 //! The run queue, the tasks in it, and what becomes of them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::{fmt, io};
-
-use slab::Slab;
 
 use crate::blocking::Pool;
 use crate::current;
@@ -21,6 +19,7 @@ use crate::join::JoinHandle;
 use crate::mailbox::{Errand, Mailbox};
 use crate::park::Unpark;
 use crate::task::{Label, Sink, Task, TaskCell, WakerWord, drop_quietly, state, wake_quietly};
+use crate::tasks::{Tasks, Turn};
 
 /// The executor's state. No code but this crate's runs while any of it is borrowed.
 pub(crate) struct Core {
@@ -30,7 +29,8 @@ pub(crate) struct Core {
     sinks: RefCell<HashMap<u32, Sink>>,
     mail: RefCell<Mail>,
     root_woken: Cell<bool>,
-    running: Cell<Option<TaskKey>>,
+    /// The serial number of the task that is being polled.
+    running: Cell<Option<u32>>,
     polls: Cell<u64>,
     handle: Handle,
     panic_policy: PanicPolicy,
@@ -39,57 +39,11 @@ pub(crate) struct Core {
     closed: Cell<bool>,
 }
 
-#[derive(Default)]
-struct Tasks {
-    slots: Slab<Slot>,
-    queue: VecDeque<(u32, u32)>,
-    serial: u32,
-}
-
 /// Empty lists with capacity, to be exchanged for full ones.
 #[derive(Default)]
 struct Mail {
     wakes: Vec<WakerWord>,
     errands: Vec<Errand>,
-}
-
-struct Slot {
-    /// `None` while it is polled.
-    task: Option<Pin<Box<dyn Task>>>,
-    /// Who awaits the output on this thread.
-    joiner: Option<Waker>,
-    /// Tells the tenants of a slot apart.
-    serial: u32,
-    /// See [`state`].
-    state: u8,
-}
-
-impl Tasks {
-    fn get(&mut self, slot: u32, serial: u32) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(slot as usize)
-            .filter(|slot| slot.serial == serial)
-    }
-
-    fn insert(&mut self, task: Pin<Box<dyn Task>>, serial: u32) -> u32 {
-        let slot = self.slots.insert(Slot {
-            task: Some(task),
-            joiner: None,
-            serial,
-            state: state::QUEUED | state::WATCHED,
-        });
-        assert!(
-            slot < WakerWord::MOST_TASKS,
-            "no more than {} tasks",
-            WakerWord::MOST_TASKS
-        );
-        self.queue.push_back((slot as u32, serial));
-        slot as u32
-    }
-
-    fn remove(&mut self, slot: u32) -> Slot {
-        self.slots.remove(slot as usize)
-    }
 }
 
 impl Core {
@@ -133,11 +87,11 @@ impl Core {
 
     /// How many tasks are ready.
     pub(crate) fn ready(&self) -> usize {
-        self.tasks.borrow().queue.len()
+        self.tasks.borrow().queued()
     }
 
     pub(crate) fn task_count(&self) -> usize {
-        self.tasks.borrow().slots.len()
+        self.tasks.borrow().count()
     }
 
     pub(crate) fn poll_count(&self) -> u64 {
@@ -146,7 +100,8 @@ impl Core {
 
     /// The task that is being polled.
     pub(crate) fn running(&self) -> Option<Id> {
-        self.running.get().map(TaskKey::id)
+        let serial = self.running.get()?;
+        Some(Id::new(self.number, serial))
     }
 
     pub(crate) fn spawn<F, L>(
@@ -160,11 +115,7 @@ impl Core {
         F::Output: 'static,
         L: Label + 'static,
     {
-        let serial = {
-            let mut tasks = self.tasks.borrow_mut();
-            tasks.serial = (tasks.serial + 1) & !POSTED;
-            tasks.serial
-        };
+        let serial = self.tasks.borrow_mut().next_serial();
         JoinHandle::here(self.spawn_numbered(future, label, at, serial))
     }
 
@@ -212,13 +163,7 @@ impl Core {
             self.root_woken.set(true);
             return;
         }
-        let Tasks { slots, queue, .. } = &mut *self.tasks.borrow_mut();
-        if let Some(slot) = slots.get_mut(word.slot() as usize) {
-            if word.is_serial(slot.serial) && slot.state & (state::QUEUED | state::FINISHED) == 0 {
-                slot.state |= state::QUEUED;
-                queue.push_back((word.slot(), slot.serial));
-            }
-        }
+        self.tasks.borrow_mut().wake(word);
     }
 
     pub(crate) fn read_mail(&self) {
@@ -242,38 +187,28 @@ impl Core {
     /// Polls the task at the head of the queue, or drops it if it was aborted. Says whether there
     /// was one; a key can outlive its task by finishing after a wake.
     pub(crate) fn run_next(&self) -> bool {
-        let (key, mut task, aborted) = {
-            let mut tasks = self.tasks.borrow_mut();
-            let Some((index, serial)) = tasks.queue.pop_front() else {
-                return false;
-            };
-            let Some(slot) = tasks.get(index, serial) else {
-                return false;
-            };
-            if slot.state & state::FINISHED != 0 {
-                slot.state &= !state::QUEUED;
-                return false;
-            }
-            let Some(task) = slot.task.take() else {
-                // It is being polled, and called this itself: it has its turn afterwards.
-                tasks.queue.push_back((index, serial));
-                return false;
-            };
-            slot.state &= !state::QUEUED;
-            let key = TaskKey {
-                executor: self.number,
-                slot: index,
-                serial,
-            };
-            (key, task, slot.state & state::ABORTED != 0)
+        let turn = self.tasks.borrow_mut().pop();
+        let Some(Turn {
+            slot,
+            serial,
+            mut task,
+            aborted,
+        }) = turn
+        else {
+            return false;
         };
-        let outside = self.running.replace(Some(key));
+        let key = TaskKey {
+            executor: self.number,
+            slot,
+            serial,
+        };
+        let outside = self.running.replace(Some(serial));
         let polled = if aborted {
             task.as_mut().cancel(key.id(), JoinError::aborted(key.id()));
             Poll::Ready(())
         } else {
             self.polls.set(self.polls.get() + 1);
-            let waker = WakerWord::new(self.number, key.slot, key.serial).waker();
+            let waker = WakerWord::new(self.number, slot, serial).waker();
             task.as_mut()
                 .poll(key.id(), &mut Context::from_waker(&waker))
         };
@@ -304,28 +239,23 @@ impl Core {
             drop(tasks);
             return self.nobody_wants(task);
         };
-        slot.state |= state::FINISHED;
-        let joiner = slot.joiner.take();
-        match slot.state & (state::WATCHED | state::MAILED) {
-            state::WATCHED => {
-                slot.task = Some(task);
-                drop(tasks);
+        slot.set(state::FINISHED);
+        let (watched, mailed) = (slot.is(state::WATCHED), slot.is(state::MAILED));
+        let joiner = if watched && !mailed {
+            slot.task = Some(task);
+            let joiner = slot.joiner.take();
+            drop(tasks);
+            joiner
+        } else {
+            let (_, joiner) = tasks.remove(key.slot);
+            drop(tasks);
+            let sink = mailed.then(|| self.sinks.borrow_mut().remove(&key.slot));
+            if let Some(sink) = sink.flatten() {
+                sink.deliver(task.as_mut().output());
             }
-            0 => {
-                tasks.remove(key.slot);
-                drop(tasks);
-                self.nobody_wants(task);
-            }
-            _ => {
-                tasks.remove(key.slot);
-                drop(tasks);
-                let sink = self.sinks.borrow_mut().remove(&key.slot);
-                if let Some(sink) = sink {
-                    sink.deliver(task.as_mut().output());
-                }
-                self.nobody_wants(task);
-            }
-        }
+            self.nobody_wants(task);
+            joiner
+        };
         if let Some(joiner) = joiner {
             wake_quietly(joiner);
         }
@@ -370,15 +300,13 @@ impl Core {
             return;
         }
         let errands = self.handle.close();
-        let Tasks { slots, .. } = self.tasks.take();
+        let tasks = self.tasks.take();
         let sinks = self.sinks.take();
-        let mut slots: Vec<(usize, Slot)> = slots.into_iter().collect();
-        slots.sort_unstable_by_key(|(_, slot)| slot.serial);
-        for (index, slot) in slots {
+        for (slot_number, serial, slot) in tasks.into_tenants() {
             let key = TaskKey {
                 executor: self.number,
-                slot: index as u32,
-                serial: slot.serial,
+                slot: slot_number,
+                serial,
             };
             if let Some(task) = slot.task {
                 self.drop_task(key, task);
@@ -432,8 +360,8 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return Poll::Ready(None);
             };
-            if slot.state & state::FINISHED != 0 {
-                return Poll::Ready(tasks.remove(key.slot).task);
+            if slot.is(state::FINISHED) {
+                return Poll::Ready(tasks.remove(key.slot).0);
             }
             let joiner = slot.joiner.as_ref();
             if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
@@ -459,18 +387,18 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            if slot.state & state::WATCHED == 0 {
+            if !slot.is(state::WATCHED) {
                 // Dropped on this thread after it was asked for on another one.
                 return;
             }
-            if slot.state & state::FINISHED == 0 {
-                slot.state |= state::MAILED;
+            if !slot.is(state::FINISHED) {
+                slot.set(state::MAILED);
                 self.sinks.borrow_mut().insert(key.slot, sink);
                 return;
             }
-            tasks.remove(key.slot)
+            tasks.remove(key.slot).0
         };
-        if let Some(mut task) = finished.task {
+        if let Some(mut task) = finished {
             sink.deliver(task.as_mut().output());
             self.nobody_wants(task);
         }
@@ -480,22 +408,12 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         tasks
             .get(key.slot, key.serial)
-            .is_none_or(|slot| slot.state & state::FINISHED != 0)
+            .is_none_or(|slot| slot.is(state::FINISHED))
     }
 
     /// Queues a task to be dropped instead of polled.
     pub(crate) fn abort(&self, key: TaskKey) {
-        let Tasks { slots, queue, .. } = &mut *self.tasks.borrow_mut();
-        let slot = slots
-            .get_mut(key.slot as usize)
-            .filter(|slot| slot.serial == key.serial);
-        if let Some(slot) = slot.filter(|slot| slot.state & state::FINISHED == 0) {
-            slot.state |= state::ABORTED;
-            if slot.state & state::QUEUED == 0 {
-                slot.state |= state::QUEUED;
-                queue.push_back((key.slot, key.serial));
-            }
-        }
+        self.tasks.borrow_mut().abort(key.slot, key.serial);
     }
 
     /// A join handle is dropped.
@@ -505,21 +423,15 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            let mailed = slot.state & state::MAILED != 0;
-            slot.state &= !(state::WATCHED | state::MAILED);
-            let joiner = slot.joiner.take();
+            let mailed = slot.is(state::MAILED);
+            slot.clear(state::WATCHED | state::MAILED);
+            let (task, joiner) = if slot.is(state::FINISHED) {
+                tasks.remove(key.slot)
+            } else {
+                (None, slot.joiner.take())
+            };
             let mut sinks = self.sinks.borrow_mut();
-            let sink = mailed.then(|| sinks.remove(&key.slot)).flatten();
-            let finished = slot.state & state::FINISHED != 0;
-            (
-                if finished {
-                    tasks.remove(key.slot).task
-                } else {
-                    None
-                },
-                joiner,
-                sink,
-            )
+            (task, joiner, mailed.then(|| sinks.remove(&key.slot)))
         };
         if let Some(task) = task {
             self.nobody_wants(task);
@@ -535,6 +447,3 @@ impl fmt::Debug for Core {
             .finish_non_exhaustive()
     }
 }
-
-/// What a task costs beside its own allocation; grow it knowingly.
-const _: () = assert!(size_of::<Slot>() <= 40);

@@ -20,7 +20,7 @@
 //! # One allocation
 //!
 //! A [`TaskCell`] holds the future and later, in the same place, its output. The executor keeps it
-//! as a `Pin<Box<dyn Task>>` in a slot of its slab, and knows it by slot and serial number.
+//! as a `Pin<Box<dyn Task>>` in a slot (see `tasks.rs`), and knows it by slot and serial number.
 //!
 //! # A waker is a number
 //!
@@ -44,13 +44,14 @@ use crate::error::JoinError;
 use crate::id::Id;
 use crate::join::Reply;
 
-/// What a slot's state byte can hold.
+/// What is known of the task in a slot: five bits.
 pub(crate) mod state {
-    /// Its key is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
-    /// taken out, to be polled or because it has finished. Impossible twice: that is what keeps it from being queued twice.
+    /// Its slot is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
+    /// taken out, to be polled or because it has finished. Impossible twice: that is what keeps the
+    /// chain a chain. It outlives a task that is gone before its turn.
     pub(crate) const QUEUED: u8 = 1;
-    /// The output is in the cell. Set once, after the last poll; never cleared. Impossible together
-    /// with being polled.
+    /// The output is in the cell, or there is no task any more. Set once, after the last poll; never
+    /// cleared. Impossible together with being polled.
     pub(crate) const FINISHED: u8 = 2;
     /// There is a join handle that has neither been dropped nor got the output. Set by spawning;
     /// cleared by its drop. A finished slot without it is freed at once.
@@ -224,10 +225,10 @@ pub(crate) struct WakerWord(usize);
 
 #[cfg(target_pointer_width = "64")]
 mod width {
-    /// 4,096 executors at a time, 268 million tasks each, 16 million serial numbers.
+    /// 4,096 executors at a time, 134 million tasks each, 33 million serial numbers.
     pub(super) const EXECUTOR: u32 = 12;
-    pub(super) const SERIAL: u32 = 24;
-    pub(super) const SLOT: u32 = 28;
+    pub(super) const SERIAL: u32 = 25;
+    pub(super) const SLOT: u32 = 27;
 }
 
 #[cfg(not(target_pointer_width = "64"))]
