@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::{fmt, io};
 
 use crate::blocking::Pool;
@@ -19,7 +20,7 @@ use crate::join::JoinHandle;
 use crate::mailbox::{Errand, Mailbox};
 use crate::park::Unpark;
 use crate::task::{Label, Sink, Task, TaskCell, WakerWord, drop_quietly, state, wake_quietly};
-use crate::tasks::{Tasks, Turn};
+use crate::tasks::{Tasks, Turn, VACANT};
 
 /// The executor's state. No code but this crate's runs while any of it is borrowed.
 pub(crate) struct Core {
@@ -29,13 +30,13 @@ pub(crate) struct Core {
     sinks: RefCell<HashMap<u32, Sink>>,
     mail: RefCell<Mail>,
     root_woken: Cell<bool>,
-    /// The serial number of the task that is being polled.
-    running: Cell<Option<u32>>,
+    /// The serial number of the task that is being polled, or that of none.
+    running: Cell<u32>,
     polls: Cell<u64>,
     handle: Handle,
     panic_policy: PanicPolicy,
     /// A panic that `run_ready` has still to raise.
-    panic: RefCell<Option<JoinError>>,
+    panic: Cell<Option<JoinError>>,
     closed: Cell<bool>,
 }
 
@@ -56,11 +57,11 @@ impl Core {
             sinks: RefCell::default(),
             mail: RefCell::default(),
             root_woken: Cell::new(false),
-            running: Cell::new(None),
+            running: Cell::new(VACANT),
             polls: Cell::new(0),
             handle: Handle::new(mailbox, pool),
             panic_policy: options.panic_policy,
-            panic: RefCell::new(None),
+            panic: Cell::new(None),
             closed: Cell::new(false),
         })
     }
@@ -100,8 +101,8 @@ impl Core {
 
     /// The task that is being polled.
     pub(crate) fn running(&self) -> Option<Id> {
-        let serial = self.running.get()?;
-        Some(Id::new(self.number, serial))
+        let serial = self.running.get();
+        (serial != VACANT).then(|| Id::new(self.number, serial))
     }
 
     pub(crate) fn spawn<F, L>(
@@ -144,7 +145,7 @@ impl Core {
             // No such task: its handle will find that out.
             return TaskKey {
                 executor: self.number,
-                slot: u32::MAX,
+                slot: WakerWord::ROOT,
                 serial,
             };
         }
@@ -159,17 +160,20 @@ impl Core {
 
     /// Puts a task into the queue, unless it is there, has finished, or is no more.
     pub(crate) fn wake(&self, word: WakerWord) {
-        if word.slot() == WakerWord::ROOT {
+        let known = self.tasks.borrow_mut().wake(word);
+        if !known && word.slot() == WakerWord::ROOT {
             self.root_woken.set(true);
-            return;
         }
-        self.tasks.borrow_mut().wake(word);
     }
 
     pub(crate) fn read_mail(&self) {
-        if !self.handle.mailbox().has_letters() {
-            return;
+        if self.handle.mailbox().has_letters() {
+            self.do_mail();
         }
+    }
+
+    #[cold]
+    fn do_mail(&self) {
         let Mail {
             mut wakes,
             mut errands,
@@ -202,13 +206,14 @@ impl Core {
             slot,
             serial,
         };
-        let outside = self.running.replace(Some(serial));
+        let outside = self.running.replace(serial);
         let polled = if aborted {
             task.as_mut().cancel(key.id(), JoinError::aborted(key.id()));
             Poll::Ready(())
         } else {
             self.polls.set(self.polls.get() + 1);
-            let waker = WakerWord::new(self.number, slot, serial).waker();
+            // There is nothing to be dropped in it.
+            let waker = ManuallyDrop::new(WakerWord::new(self.number, slot, serial).waker());
             task.as_mut()
                 .poll(key.id(), &mut Context::from_waker(&waker))
         };
@@ -272,18 +277,27 @@ impl Core {
     /// Does with a panic that nobody awaits what the policy says. One can be raised at a time; the
     /// others, and those that come too late to be raised, are reported.
     fn unheard(&self, error: JoinError) {
-        let raised = self.panic_policy != PanicPolicy::Report;
-        if raised && !self.closed.get() && self.panic.borrow().is_none() {
-            self.panic.replace(Some(error));
-        } else {
-            report(error);
+        if self.panic_policy == PanicPolicy::Report || self.closed.get() {
+            return report(error);
+        }
+        match self.panic.take() {
+            None => self.panic.set(Some(error)),
+            Some(first) => {
+                self.panic.set(Some(first));
+                report(error);
+            }
         }
     }
 
     /// Raises the panic that a task left behind, if the policy is that one does.
     pub(crate) fn raise_panic(&self) {
-        let panic = self.panic.take();
-        let Some(error) = panic else { return };
+        if let Some(error) = self.panic.take() {
+            self.raise(error);
+        }
+    }
+
+    #[cold]
+    fn raise(&self, error: JoinError) -> ! {
         if self.panic_policy == PanicPolicy::ShutDown {
             self.close();
         }
@@ -345,39 +359,45 @@ fn report(error: JoinError) {
     drop_quietly(error);
 }
 
+/// What a join handle finds.
+pub(crate) enum Joined {
+    /// The task, taken out.
+    Finished(Pin<Box<dyn Task>>),
+    /// There is no such task, because the executor was closed.
+    Gone,
+    /// It will be woken. With the waker that was there before, to be dropped where nothing is
+    /// borrowed.
+    Waits(Option<Waker>),
+    /// It must come back with a waker.
+    Asks,
+}
+
 /// What join handles ask of the executor of their own thread.
 impl Core {
-    /// The finished task, taken out; `None` if there is no such task, because the executor was
-    /// closed; or pending, and then the task of `cx` is woken when it is finished.
-    pub(crate) fn poll_join(
-        &self,
-        key: TaskKey,
-        cx: &Context<'_>,
-    ) -> Poll<Option<Pin<Box<dyn Task>>>> {
-        let mut new = None;
-        let before = loop {
-            let mut tasks = self.tasks.borrow_mut();
-            let Some(slot) = tasks.get(key.slot, key.serial) else {
-                return Poll::Ready(None);
-            };
-            if slot.is(state::FINISHED) {
-                return Poll::Ready(tasks.remove(key.slot).0);
-            }
-            let joiner = slot.joiner.as_ref();
-            if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
-                return Poll::Pending;
-            }
-            match new.take() {
-                Some(waker) => break slot.joiner.replace(waker),
-                None => {
-                    drop(tasks);
-                    // Anybody's code, which may have ended the task: so look again.
-                    new = Some(cx.waker().clone());
-                }
-            }
+    /// A look at a task that is awaited; calls nobody. Unless it has finished, `waker` is left with it
+    /// for the task of `cx`, where another one of that is not there already.
+    #[inline]
+    pub(crate) fn look(&self, key: TaskKey, cx: &Context<'_>, waker: &mut Option<Waker>) -> Joined {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(slot) = tasks.get(key.slot, key.serial) else {
+            return Joined::Gone;
         };
-        drop(before);
-        Poll::Pending
+        if slot.is(state::FINISHED) {
+            return match tasks.remove(key.slot) {
+                (Some(task), _) => Joined::Finished(task),
+                (None, _) => Joined::Gone,
+            };
+        }
+        let joiner = slot.joiner.as_ref();
+        if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
+            return Joined::Waits(None);
+        }
+        // One of ours is copied without calling anybody.
+        let ours = WakerWord::of(cx.waker()).map(WakerWord::waker);
+        match ours.or_else(|| waker.take()) {
+            Some(waker) => Joined::Waits(slot.joiner.replace(waker)),
+            None => Joined::Asks,
+        }
     }
 
     /// Sends the output of a task to another thread.

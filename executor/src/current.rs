@@ -35,19 +35,34 @@ pub(crate) fn if_numbered(number: u32) -> Option<Rc<Core>> {
     })
 }
 
+/// Asks something of the executor of this thread, if it is the one with this number. It must not
+/// call anybody.
+#[inline]
+pub(crate) fn with_numbered<R>(number: u32, ask: impl FnOnce(&Core) -> R) -> Option<R> {
+    CURRENT.with_borrow(|current| match &**current {
+        Some(core) if core.number() == number => Some(ask(core)),
+        _ => None,
+    })
+}
+
 /// Wakes a task: on its own thread by a push to the queue, elsewhere by mail.
 #[inline]
 pub(crate) fn wake(word: WakerWord) {
-    let here = CURRENT.with_borrow(|current| match &**current {
+    if !wake_here(word) {
+        Mailbox::wake(word);
+    }
+}
+
+/// Wakes a task of this thread's executor. Says whether it is one, or would be. Calls nobody.
+#[inline]
+pub(crate) fn wake_here(word: WakerWord) -> bool {
+    CURRENT.with_borrow(|current| match &**current {
         Some(core) if word.is_executor(core.number()) => {
             core.wake(word);
             true
         }
         _ => false,
-    });
-    if !here {
-        Mailbox::wake(word);
-    }
+    })
 }
 
 /// The runtime that this thread belongs to, as its executor's thread or as one of its pool.

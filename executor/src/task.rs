@@ -35,9 +35,9 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
+use std::{mem, ptr};
 
 use crate::current;
 use crate::error::JoinError;
@@ -77,6 +77,9 @@ pub(crate) trait Task {
     /// Where the output is: an `Option<Result<T, JoinError>>`, with `None` before it is there and
     /// after it was taken.
     fn output(self: Pin<&mut Self>) -> &mut dyn Any;
+
+    /// Moves the output to `to`, which is such an `Option`, and ends the task.
+    fn give(self: Pin<Box<Self>>, to: &mut dyn Any);
 
     /// The panic among the outputs, if it is one that nobody has taken.
     fn panic(self: Pin<&mut Self>) -> Option<JoinError>;
@@ -170,16 +173,23 @@ where
     L: Label,
 {
     fn poll(mut self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(future) = self.as_mut().stage().future() else {
-            return Poll::Ready(());
+        let poll = || {
+            let mut stage = self.as_mut().stage();
+            if let Some(future) = stage.as_mut().future() {
+                let output = ready!(future.poll(cx));
+                stage.set(Stage::Finished(Some(Ok(output))));
+            }
+            Poll::Ready(())
         };
-        let output = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(self.panicked(id, payload)),
-        };
-        self.finish(id, output);
-        Poll::Ready(())
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(polled) => polled,
+            Err(payload) => {
+                // Of the poll, or of the future's drop after it.
+                let error = self.panicked(id, payload);
+                self.finish(id, Err(error));
+                Poll::Ready(())
+            }
+        }
     }
 
     fn cancel(mut self: Pin<&mut Self>, id: Id, error: JoinError) {
@@ -193,6 +203,12 @@ where
         match self.stage().output() {
             Some(output) => output,
             None => unreachable!("the output is asked for once the task is finished"),
+        }
+    }
+
+    fn give(mut self: Pin<Box<Self>>, to: &mut dyn Any) {
+        if let (Some(output), Some(to)) = (self.as_mut().stage().output(), to.downcast_mut()) {
+            mem::swap(output, to);
         }
     }
 
@@ -210,13 +226,16 @@ where
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // The payload of a panic may panic when it is dropped; there must be an end to it.
-        std::mem::forget(payload);
+        mem::forget(payload);
     }
 }
 
 /// Calls a waker that may be anybody's; its panic concerns nobody here.
 pub(crate) fn wake_quietly(waker: Waker) {
-    drop_quietly(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    match WakerWord::of(&waker) {
+        Some(word) if current::wake_here(word) => {}
+        _ => drop_quietly(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
+    }
 }
 
 /// The number that a waker is.
@@ -271,6 +290,11 @@ impl WakerWord {
     /// Whether it stands for a task of this executor.
     pub(crate) fn is_executor(self, number: u32) -> bool {
         self.0 >> (width::SERIAL + width::SLOT) == number as usize & mask(width::EXECUTOR)
+    }
+
+    /// What is in a waker, if it is one of these.
+    pub(crate) fn of(waker: &Waker) -> Option<WakerWord> {
+        ptr::eq(waker.vtable(), &VTABLE).then(|| WakerWord(waker.data().addr()))
     }
 
     pub(crate) fn waker(self) -> Waker {
@@ -328,12 +352,11 @@ impl Drop for Sink {
     }
 }
 
-/// Takes what is behind [`Task::output`].
-pub(crate) fn take_output<T: 'static>(output: &mut dyn Any, id: Id) -> Result<T, JoinError> {
-    let output = output.downcast_mut::<Option<Result<T, JoinError>>>();
-    output
-        .and_then(Option::take)
-        .unwrap_or_else(|| Err(JoinError::gone(id)))
+/// Ends a finished task, for its output.
+pub(crate) fn take_output<T: 'static>(task: Pin<Box<dyn Task>>, id: Id) -> Result<T, JoinError> {
+    let mut output = None;
+    task.give(&mut output);
+    output.unwrap_or_else(|| Err(JoinError::gone(id)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A slot is never in two chains: a task that is gone while its slot still stands in the queue leaves
 //! it there, empty, until its turn comes; then it joins the free ones.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::Waker;
 
@@ -39,7 +40,7 @@ pub(crate) struct Slot {
 const _: () = assert!(size_of::<Slot>() == 40);
 
 /// The serial number of no task.
-const VACANT: u32 = 0;
+pub(crate) const VACANT: u32 = 0;
 /// The slot after the last one. Too great to be one.
 const NONE: u32 = WakerWord::MOST_TASKS as u32;
 const NEXT: u32 = (1 << STATE) - 1;
@@ -126,7 +127,8 @@ impl Tasks {
         match self.slots.get_mut(index as usize) {
             Some(slot) => {
                 self.free = slot.next();
-                *slot = new;
+                // There is nothing in it to be dropped.
+                mem::forget(mem::replace(slot, new));
                 self.count += 1;
                 self.push(index);
                 index
@@ -172,13 +174,16 @@ impl Tasks {
         self.queued += 1;
     }
 
-    /// Queues the task that a waker means, unless it is queued, has finished, or is no more.
-    pub(crate) fn wake(&mut self, word: WakerWord) {
-        if let Some(slot) = self.slots.get_mut(word.slot() as usize) {
-            if word.is_serial(slot.serial) && !slot.is(state::QUEUED | state::FINISHED) {
-                self.push(word.slot());
-            }
+    /// Queues the task that a waker means, unless it is queued, has finished, or is no more. Says
+    /// whether there is such a slot.
+    pub(crate) fn wake(&mut self, word: WakerWord) -> bool {
+        let Some(slot) = self.slots.get_mut(word.slot() as usize) else {
+            return false;
+        };
+        if word.is_serial(slot.serial) && !slot.is(state::QUEUED | state::FINISHED) {
+            self.push(word.slot());
         }
+        true
     }
 
     /// Queues a task to be dropped instead of polled.
