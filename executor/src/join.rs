@@ -262,20 +262,25 @@ impl<T> Reply<T> {
         Arc::new(Reply(Mutex::new(ReplyState::Waiting(None))))
     }
 
-    /// Takes the output there, unless there is one or the handle was dropped.
+    /// Takes the output there, unless there is one or the handle was dropped, and wakes who waits.
     pub(crate) fn complete(&self, output: &mut Option<Result<T, JoinError>>) {
-        let mut state = self.0.lock();
-        if let ReplyState::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            let Some(output) = output.take() else {
-                unreachable!("a task is mailed once");
-            };
-            *state = ReplyState::Complete(output);
-            drop(state);
-            if let Some(waker) = waker {
-                wake_quietly(waker);
-            }
+        if let Some(waker) = self.put(output) {
+            wake_quietly(waker);
         }
+    }
+
+    /// As `complete`, and leaves the waking to the caller.
+    pub(crate) fn put(&self, output: &mut Option<Result<T, JoinError>>) -> Option<Waker> {
+        let mut state = self.0.lock();
+        let ReplyState::Waiting(waker) = &mut *state else {
+            return None;
+        };
+        let waker = waker.take();
+        let Some(output) = output.take() else {
+            unreachable!("a task is mailed once");
+        };
+        *state = ReplyState::Complete(output);
+        waker
     }
 
     /// The handle is dropped.
