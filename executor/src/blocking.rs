@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use crate::id::Id;
 use crate::join::{Cancel, JoinHandle, Reply};
 use crate::sync::{Condvar, Mutex};
-use crate::task::drop_quietly;
+use crate::task::{drop_quietly, wake_quietly};
 
 /// The bounds of the blocking pool.
 #[derive(Debug, Clone)]
@@ -49,14 +49,15 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<dyn Job>>,
-    /// All threads, and those of them that wait for a job.
+    /// All threads, and those of them that wait for a job or are about to look for one.
     threads: usize,
     idle: usize,
     closed: bool,
 }
 
 trait Job: Cancel + Send + Sync {
-    fn run(&self);
+    /// Calls `done` when the work is done, and only its waiter is still to be woken.
+    fn run(&self, done: &dyn Fn());
     /// The runtime is gone, before it began.
     fn forsake(&self);
     /// There is no thread for it.
@@ -115,6 +116,7 @@ impl Pool {
         state.queue.push_back(job);
         // Every idle thread takes one job, whether it has noticed yet or not.
         if state.queue.len() <= state.idle {
+            drop(state);
             self.work.notify_one();
         } else if state.threads < self.options.max_threads.max(1) {
             state.threads += 1;
@@ -156,9 +158,12 @@ impl Pool {
         loop {
             while let Some(job) = state.queue.pop_front() {
                 drop(state);
-                job.run();
+                // Whoever is woken may have another job at once, before this thread is back here. No
+                // second one need be woken or started for that.
+                job.run(&|| self.state.lock().idle += 1);
                 drop(job);
                 state = self.state.lock();
+                state.idle -= 1;
             }
             if state.closed {
                 break;
@@ -211,17 +216,22 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self) {
+    fn run(&self, done: &dyn Fn()) {
         let work = self.work.lock().take();
-        if let Some(work) = work {
+        let waker = work.and_then(|work| {
             let output = catch_unwind(AssertUnwindSafe(work));
             let mut output =
                 Some(output.map_err(|p| JoinError::panicked(self.id, None, self.spawned_at, p)));
-            self.reply.complete(&mut output);
+            let waker = self.reply.put(&mut output);
             match output {
                 Some(Err(error)) => unheard(error),
                 output => drop_quietly(output),
             }
+            waker
+        });
+        done();
+        if let Some(waker) = waker {
+            wake_quietly(waker);
         }
     }
 

@@ -85,6 +85,23 @@ impl Wake for MemberWaker {
     }
 }
 
+impl Shared {
+    /// Leaves a waker there, unless there is news meanwhile.
+    fn wait(&self, cx: &Context<'_>) -> Option<usize> {
+        // Cloned and dropped while the lock is not held.
+        let new = cx.waker().clone();
+        let mut news = self.0.lock();
+        let first = news.changed.pop_front();
+        let unwanted = match first {
+            Some(_) => Some(new),
+            None => news.waiter.replace(new),
+        };
+        drop(news);
+        drop(unwanted);
+        first
+    }
+}
+
 impl<T> JoinSet<T> {
     /// An empty set.
     pub fn new() -> JoinSet<T> {
@@ -186,15 +203,10 @@ impl<T: 'static> JoinSet<T> {
             if self.members.is_empty() {
                 return Poll::Ready(None);
             }
-            let new = cx.waker().clone();
-            let mut news = self.shared.0.lock();
-            let Some(index) = news.changed.pop_front() else {
-                let before = news.waiter.replace(new);
-                drop(news);
-                drop(before);
+            let first = self.shared.0.lock().changed.pop_front();
+            let Some(index) = first.or_else(|| self.shared.wait(cx)) else {
                 return Poll::Pending;
             };
-            drop(news);
             if let Some(output) = self.poll_member(index) {
                 return Poll::Ready(Some(output));
             }

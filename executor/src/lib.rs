@@ -28,6 +28,7 @@ mod sync;
 )]
 mod task;
 mod task_local;
+mod tasks;
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;
