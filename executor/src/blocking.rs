@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, mem, thread};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::core::unheard;
 use crate::current;
 use crate::error::JoinError;
 use crate::handle::Handle;
 use crate::id::Id;
 use crate::join::{Cancel, JoinHandle, Reply};
+use crate::sync::{Condvar, Mutex};
 use crate::task::drop_quietly;
 
 /// The bounds of the blocking pool.
@@ -85,7 +84,7 @@ impl Pool {
         Ok(Arc::new(Pool {
             options,
             state: Mutex::default(),
-            work: Condvar::new(),
+            work: Condvar::default(),
         }))
     }
 
@@ -165,9 +164,10 @@ impl Pool {
                 break;
             }
             state.idle += 1;
-            let waited = self.work.wait_for(&mut state, self.options.keep_alive);
+            let timed_out;
+            (state, timed_out) = self.work.wait_timeout(state, self.options.keep_alive);
             state.idle -= 1;
-            if waited.timed_out() && state.queue.is_empty() {
+            if timed_out && state.queue.is_empty() {
                 break;
             }
         }

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use parking_lot::Mutex;
 use slab::Slab;
 
 use crate::error::JoinError;
 use crate::join::{AbortHandle, JoinHandle};
+use crate::sync::Mutex;
 use crate::task::drop_quietly;
 
 /// Tasks that belong together: awaited as they finish, aborted when the set is dropped.

@@ -4,15 +4,13 @@
 //! parks only after it has emptied the box, and a park after an unpark does not block: so nothing
 //! is lost, whoever is first (checked with loom, below).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, RwLock};
 use std::{fmt, io, mem};
-
-use parking_lot::RwLock;
 
 use crate::core::Core;
 use crate::park::Unpark;
-use crate::sync::{AtomicBool, Mutex};
+use crate::sync::{AtomicBool, Mutex, unpoisoned};
 use crate::task::WakerWord;
 
 /// Something to be done on the executor's thread. If it never gets there it is dropped; what waits
@@ -37,7 +35,7 @@ static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Mailbox {
     /// Opens a mailbox that wakers and handles of this process find by its number.
     pub(crate) fn open(unparker: Arc<dyn Unpark>) -> io::Result<Arc<Mailbox>> {
-        let mut live = LIVE.write();
+        let mut live = unpoisoned(LIVE.write());
         if live.len() == WakerWord::MOST_EXECUTORS {
             let most = WakerWord::MOST_EXECUTORS;
             return Err(io::Error::other(format!(
@@ -68,7 +66,7 @@ impl Mailbox {
 
     /// The mailbox of the executor with this number, unless that executor is gone.
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
-        LIVE.read()
+        unpoisoned(LIVE.read())
             .iter()
             .find(|mailbox| mailbox.number == number)
             .cloned()
@@ -76,8 +74,7 @@ impl Mailbox {
 
     /// Wakes a task of whatever executor, from whatever thread. Does nothing if it is gone.
     pub(crate) fn wake(word: WakerWord) {
-        let found = LIVE
-            .read()
+        let found = unpoisoned(LIVE.read())
             .iter()
             .find(|mailbox| word.is_executor(mailbox.number))
             .cloned();
@@ -108,7 +105,7 @@ impl Mailbox {
 
     /// Lets nothing in any more, and gives out the errands that came before.
     pub(crate) fn close(&self) -> Vec<Errand> {
-        LIVE.write().retain(|mailbox| mailbox.number != self.number);
+        unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
         self.letters.close()
     }
 }

@@ -21,16 +21,14 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, RwLock};
 use std::task::Waker;
-
-use parking_lot::RwLock;
 
 use crate::interest::Direction;
 use crate::slot::Key;
 use crate::stats::Counters;
-use crate::sync::{AtomicBool, AtomicU8, Mutex};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
 use crate::sys::Doorbell;
 use crate::timers::TimerKey;
 
@@ -90,13 +88,13 @@ impl Mailbox {
             bell,
             counters,
         });
-        LIVE.write().push(mailbox.clone());
+        unpoisoned(LIVE.write()).push(mailbox.clone());
         Ok(mailbox)
     }
 
     /// The mailbox of the reactor with this number, unless that reactor is gone.
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
-        LIVE.read()
+        unpoisoned(LIVE.read())
             .iter()
             .find(|mailbox| mailbox.number == number)
             .cloned()
@@ -165,7 +163,7 @@ impl Mailbox {
 
     /// Lets nothing in any more, and gives out what came before.
     pub(crate) fn close(&self) -> Vec<Letter> {
-        LIVE.write().retain(|mailbox| mailbox.number != self.number);
+        unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
         self.letters.close()
     }
 }
