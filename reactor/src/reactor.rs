@@ -14,6 +14,7 @@ use crate::mailbox::{Letter, Mailbox};
 use crate::slot::{Home, Key, Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
+use crate::timer::Armed;
 use crate::timers::{Nanos, TimerKey, Timers};
 use crate::wake_list::{WakeList, wake_all};
 
@@ -271,7 +272,8 @@ impl Reactor {
     /// hundred years ahead is never.
     fn nanos(&self, instant: Instant) -> Nanos {
         let since = instant.saturating_duration_since(self.epoch);
-        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        whole.saturating_add(since.subsec_nanos().into())
     }
 
     fn count_what_is_there(&self) {
@@ -511,12 +513,25 @@ impl Reactor {
         drop(slot);
     }
 
-    pub(crate) fn insert_timer(&self, deadline: Instant, cx: &Context<'_>) -> io::Result<TimerKey> {
-        let waker = cx.waker().clone();
+    /// Arms a timer, which takes `waker`, unless its deadline is known to be past.
+    #[inline]
+    pub(crate) fn insert_timer(
+        &self,
+        deadline: Instant,
+        waker: &mut Option<Waker>,
+    ) -> io::Result<Option<Armed>> {
+        let deadline = self.nanos(deadline);
+        if deadline <= self.now.get() {
+            return Ok(None);
+        }
         if self.closed.get() {
             return Err(current::gone("this timer"));
         }
-        Ok(self.timers.borrow_mut().insert(self.nanos(deadline), waker))
+        let mut timers = self.timers.borrow_mut();
+        Ok(waker.take().map(|waker| Armed {
+            reactor: self.number(),
+            key: timers.insert(deadline, waker),
+        }))
     }
 
     pub(crate) fn is_past(&self, deadline: Instant) -> bool {
@@ -550,9 +565,10 @@ impl Reactor {
         self.timers.borrow_mut().reset(key, self.nanos(deadline))
     }
 
-    pub(crate) fn remove_timer(&self, key: TimerKey) {
-        let waker = self.timers.borrow_mut().remove(key);
-        drop(waker);
+    /// Disarms a timer. The waker is the caller's to drop, after its borrow.
+    #[inline]
+    pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
+        self.timers.borrow_mut().remove(key)
     }
 }
 
