@@ -435,7 +435,7 @@ impl Reactor {
         Poll::Pending
     }
 
-    /// There is nothing in `direction`: the task of `cx` is woken when it is worth another try.
+    /// The task of `cx` is woken when there is something in `direction`.
     #[inline]
     pub(crate) fn wait_for(
         &self,
@@ -443,38 +443,32 @@ impl Reactor {
         direction: Direction,
         cx: &Context<'_>,
     ) -> io::Result<()> {
-        {
-            let mut slots = self.slots.borrow_mut();
-            let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
-            slot.home.clear(direction);
-            slot.error(direction.interest())
-                .map_err(|e| cannot_wait(slot.home.fd, &e))?;
-            if slot.has_waiter(direction, cx.waker()) {
-                return Ok(());
-            }
-        }
-        // Cloning a waker is other people's code, so nothing is borrowed.
-        self.push_waiter(key, direction, cx.waker().clone());
-        Ok(())
-    }
-
-    #[inline]
-    fn push_waiter(&self, key: Key, direction: Direction, waker: Waker) {
+        // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
+        // To ask first whether it is needed would cost more than most clones.
+        let waker = cx.waker().clone();
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key);
-        let Some(slot) = slot.filter(|slot| !slot.home.is_ready(direction)) else {
+        let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+        slot.error(direction.interest())
+            .map_err(|e| cannot_wait(slot.home.fd, &e))?;
+        if slot.home.is_ready(direction) {
+            // That other people's code turned the reactor.
             drop(slots);
-            // That other people's code turned or closed the reactor.
-            return waker.wake();
-        };
-        let waker = slot.set_waiter(direction, waker);
+            waker.wake();
+            return Ok(());
+        }
+        if slot.has_waiter(direction, &waker) {
+            drop(slots);
+            return Ok(());
+        }
+        let crowd = slot.set_waiter(direction, waker);
         if !self.is_edge {
             self.selector.borrow_mut().arm(key, direction);
         }
         drop(slots);
-        if let Some(waker) = waker {
+        if let Some(waker) = crowd {
             self.join_crowd(key, direction, waker);
         }
+        Ok(())
     }
 
     /// Puts a waker where another one is.
