@@ -14,6 +14,7 @@ use crate::mailbox::{Letter, Mailbox};
 use crate::slot::{Home, Key, Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
+use crate::timer::Armed;
 use crate::timers::{Nanos, TimerKey, Timers};
 use crate::wake_list::{WakeList, wake_all};
 
@@ -271,7 +272,8 @@ impl Reactor {
     /// hundred years ahead is never.
     fn nanos(&self, instant: Instant) -> Nanos {
         let since = instant.saturating_duration_since(self.epoch);
-        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        whole.saturating_add(since.subsec_nanos().into())
     }
 
     fn count_what_is_there(&self) {
@@ -433,7 +435,7 @@ impl Reactor {
         Poll::Pending
     }
 
-    /// There is nothing in `direction`: the task of `cx` is woken when it is worth another try.
+    /// The task of `cx` is woken when there is something in `direction`.
     #[inline]
     pub(crate) fn wait_for(
         &self,
@@ -441,38 +443,32 @@ impl Reactor {
         direction: Direction,
         cx: &Context<'_>,
     ) -> io::Result<()> {
-        {
-            let mut slots = self.slots.borrow_mut();
-            let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
-            slot.home.clear(direction);
-            slot.error(direction.interest())
-                .map_err(|e| cannot_wait(slot.home.fd, &e))?;
-            if slot.has_waiter(direction, cx.waker()) {
-                return Ok(());
-            }
-        }
-        // Cloning a waker is other people's code, so nothing is borrowed.
-        self.push_waiter(key, direction, cx.waker().clone());
-        Ok(())
-    }
-
-    #[inline]
-    fn push_waiter(&self, key: Key, direction: Direction, waker: Waker) {
+        // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
+        // To ask first whether it is needed would cost more than most clones.
+        let waker = cx.waker().clone();
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key);
-        let Some(slot) = slot.filter(|slot| !slot.home.is_ready(direction)) else {
+        let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+        slot.error(direction.interest())
+            .map_err(|e| cannot_wait(slot.home.fd, &e))?;
+        if slot.home.is_ready(direction) {
+            // That other people's code turned the reactor.
             drop(slots);
-            // That other people's code turned or closed the reactor.
-            return waker.wake();
-        };
-        let waker = slot.set_waiter(direction, waker);
+            waker.wake();
+            return Ok(());
+        }
+        if slot.has_waiter(direction, &waker) {
+            drop(slots);
+            return Ok(());
+        }
+        let crowd = slot.set_waiter(direction, waker);
         if !self.is_edge {
             self.selector.borrow_mut().arm(key, direction);
         }
         drop(slots);
-        if let Some(waker) = waker {
+        if let Some(waker) = crowd {
             self.join_crowd(key, direction, waker);
         }
+        Ok(())
     }
 
     /// Puts a waker where another one is.
@@ -511,12 +507,25 @@ impl Reactor {
         drop(slot);
     }
 
-    pub(crate) fn insert_timer(&self, deadline: Instant, cx: &Context<'_>) -> io::Result<TimerKey> {
-        let waker = cx.waker().clone();
+    /// Arms a timer, which takes `waker`, unless its deadline is known to be past.
+    #[inline]
+    pub(crate) fn insert_timer(
+        &self,
+        deadline: Instant,
+        waker: &mut Option<Waker>,
+    ) -> io::Result<Option<Armed>> {
+        let deadline = self.nanos(deadline);
+        if deadline <= self.now.get() {
+            return Ok(None);
+        }
         if self.closed.get() {
             return Err(current::gone("this timer"));
         }
-        Ok(self.timers.borrow_mut().insert(self.nanos(deadline), waker))
+        let mut timers = self.timers.borrow_mut();
+        Ok(waker.take().map(|waker| Armed {
+            reactor: self.number(),
+            key: timers.insert(deadline, waker),
+        }))
     }
 
     pub(crate) fn is_past(&self, deadline: Instant) -> bool {
@@ -550,9 +559,10 @@ impl Reactor {
         self.timers.borrow_mut().reset(key, self.nanos(deadline))
     }
 
-    pub(crate) fn remove_timer(&self, key: TimerKey) {
-        let waker = self.timers.borrow_mut().remove(key);
-        drop(waker);
+    /// Disarms a timer. The waker is the caller's to drop, after its borrow.
+    #[inline]
+    pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
+        self.timers.borrow_mut().remove(key)
     }
 }
 

@@ -360,7 +360,10 @@ impl Registration {
             None => self.settle(io.as_fd().as_raw_fd(), direction)?,
         };
         match current::if_numbered(home.reactor) {
-            Some(reactor) => reactor.wait_for(home.key, direction, cx),
+            Some(reactor) => {
+                home.clear(direction);
+                reactor.wait_for(home.key, direction, cx)
+            }
             None => post_wait(home, direction, cx),
         }
     }
