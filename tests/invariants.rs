@@ -33,7 +33,9 @@ fn all_sources() -> Vec<Source> {
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let is_for_tests = path.file_stem().is_some_and(|stem| stem == "tests");
+        let is_for_tests = path
+            .file_stem()
+            .is_some_and(|stem| stem == "tests" || stem == "conformance");
         if path.is_dir() && !is_for_tests {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests {

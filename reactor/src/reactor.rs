@@ -1,12 +1,13 @@
 //! The loop's other half: what waits, and who is woken.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::env::{self, VarError};
+use std::os::fd::{OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use std::{env, fmt, io};
+use std::{fmt, io};
 
 use crate::current::{self, Entered};
 use crate::interest::{Direction, Interest, Readiness};
@@ -79,7 +80,11 @@ impl Reactor {
                 })?;
                 Reactor::with_backend(backend)
             }
-            Err(_) => Reactor::with_backend(Backend::available()[0]),
+            Err(VarError::NotPresent) => Reactor::with_backend(Backend::available()[0]),
+            Err(e) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("the variable RUNTIME_BACKEND: {e}"),
+            )),
         }
     }
 
@@ -155,12 +160,21 @@ impl Reactor {
     /// [`next_deadline`](Reactor::next_deadline).
     ///
     /// # Errors
-    /// When no descriptor is left: this is a duplicate, made anew by each call.
+    /// When no descriptor is left: this is a duplicate, made anew by each call. `Unsupported` on
+    /// poll and select, which have no such descriptor: the kernel knows nothing between their waits.
     ///
     /// # Platform notes
     /// macOS cannot `poll(2)` a kqueue; use `select(2)` or another kqueue.
     pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
-        let fd = self.selector.borrow().as_fd().try_clone_to_owned()?;
+        let selector = self.selector.borrow();
+        let fd = selector.watchable().ok_or_else(|| {
+            let backend = selector.backend();
+            let why =
+                format!("a reactor on {backend} has no descriptor that another loop could watch");
+            io::Error::new(io::ErrorKind::Unsupported, why)
+        })?;
+        let fd = fd.try_clone_to_owned()?;
+        drop(selector);
         self.watched.set(true);
         self.mailbox.doze();
         Ok(fd)

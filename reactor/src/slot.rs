@@ -31,6 +31,11 @@ impl Key {
         (self.generation as u64) << 32 | self.index as u64
     }
 
+    /// Small: slots are reused.
+    pub(crate) const fn index(self) -> usize {
+        self.index as usize
+    }
+
     pub(crate) const fn from_bits(bits: u64) -> Key {
         Key::new(bits as u32, (bits >> 32) as u32)
     }

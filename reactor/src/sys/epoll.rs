@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fmt, io, ptr};
 
 use super::notify::EventFd;
-use super::{Backend, Doorbell, Event, Selector, cvt};
+use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
@@ -74,6 +74,7 @@ impl Epoll {
     fn fill_precisely(&mut self, limit: Duration) -> io::Result<usize> {
         // The kernel's own timespec, 64 bits wide everywhere. Called by number, since glibc has a
         // wrapper only from 2.35 on.
+        let limit = limit.min(MOST_LIMIT);
         let limit = [limit.as_secs() as i64, i64::from(limit.subsec_nanos())];
         // SAFETY: the kernel writes at most capacity() events into the buffer, reads one timespec
         // (two 64-bit integers) that outlives the call, and takes no signal mask.
@@ -95,6 +96,10 @@ impl Epoll {
 impl Selector for Epoll {
     fn backend(&self) -> Backend {
         Backend::Epoll
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.epoll.as_fd())
     }
 
     fn is_edge(&self) -> bool {
@@ -170,12 +175,6 @@ impl Doorbell for EpollBell {
     }
 }
 
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.epoll.as_fd()
-    }
-}
-
 impl fmt::Debug for Epoll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Epoll")
@@ -188,12 +187,6 @@ impl fmt::Debug for EpollBell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("EpollBell").field(&self.epoll).finish()
     }
-}
-
-/// Up, because waking before the deadline only means waiting once more.
-fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
-    let up = limit.as_nanos().div_ceil(1_000_000);
-    libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)
 }
 
 /// What the flags of an event mean.

@@ -173,6 +173,10 @@ impl Selector for Kqueue {
         Backend::Kqueue
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.kqueue.as_fd())
+    }
+
     fn is_edge(&self) -> bool {
         true
     }
@@ -276,12 +280,6 @@ impl Doorbell for KqueueBell {
     fn remove(&self, fd: RawFd) {
         // Nobody is left to tell an error to.
         let _ = self.delete(fd);
-    }
-}
-
-impl AsFd for Kqueue {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.kqueue.as_fd()
     }
 }
 

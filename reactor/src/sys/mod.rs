@@ -15,7 +15,13 @@
 //! source was dropped on another thread; that is not an error, since its removal is in the mail.
 //!
 //! `arm(key, direction)` is called before somebody waits, on a backend with levels only: there it
-//! sets an interest bit, without a system call; the next `wait` uses it.
+//! sets an interest bit, without a system call; the next `wait` uses it. Such a backend clears the
+//! bit when it reports the direction, so that what nobody takes away is not told again and again;
+//! and it says at every `wait` what is true then, so that there is nothing to renew.
+//!
+//! A descriptor that turns out to be closed although it is registered is told on a backend with
+//! levels, once and as an error, and then forgotten: those kernels are asked for it each time. The
+//! others forget it by themselves and say nothing.
 //!
 //! `remove(fd, key)` makes the kernel forget a descriptor that stays open. `forget(key)` is what
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by
@@ -32,7 +38,7 @@
 //! Descriptors are raw here because a selector only *names* them to the kernel; whoever owns one
 //! keeps it open for the call, or has said above that it need not.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +47,8 @@ use std::{fmt, io, mem};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
+#[cfg(all(test, not(loom)))]
+mod conformance;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(any(
@@ -51,13 +59,18 @@ mod epoll;
     target_os = "openbsd",
 ))]
 mod kqueue;
+mod levels;
 mod notify;
+mod poll;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod select;
 
 /// What the reactor waits in. The contract is the prose at the top of this module.
-pub(crate) trait Selector: AsFd + fmt::Debug {
+pub(crate) trait Selector: fmt::Debug {
     fn backend(&self) -> Backend;
+    /// The descriptor that becomes readable when `wait` has something to tell, if there is one.
+    fn watchable(&self) -> Option<BorrowedFd<'_>>;
     fn is_edge(&self) -> bool;
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
@@ -103,16 +116,29 @@ pub enum Backend {
     Epoll,
     /// macOS, iOS and the BSDs: kqueue(2), with `EV_CLEAR`.
     Kqueue,
+    /// Every POSIX system: poll(2). A wait costs time in proportion to the sources that are waited
+    /// for, ready or not; registering costs nothing.
+    Poll,
+    /// Every POSIX system: select(2), with sets as large as the largest descriptor needs. It costs
+    /// what poll costs, and does not tell the end of a stream from data.
+    Select,
 }
 
 impl Backend {
-    const ALL: [Backend; 2] = [Backend::Epoll, Backend::Kqueue];
+    const ALL: [Backend; 4] = [
+        Backend::Epoll,
+        Backend::Kqueue,
+        Backend::Poll,
+        Backend::Select,
+    ];
 
     /// The name that `RUNTIME_BACKEND` takes.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Epoll => "epoll",
             Backend::Kqueue => "kqueue",
+            Backend::Poll => "poll",
+            Backend::Select => "select",
         }
     }
 
@@ -121,17 +147,6 @@ impl Backend {
         AVAILABLE
     }
 }
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const AVAILABLE: &[Backend] = &[Backend::Epoll];
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-))]
-const AVAILABLE: &[Backend] = &[Backend::Kqueue];
 
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,6 +188,8 @@ pub(crate) fn open(backend: Backend) -> io::Result<Box<dyn Selector>> {
             target_os = "openbsd",
         ))]
         Backend::Kqueue => Ok(Box::new(kqueue::Kqueue::new()?)),
+        Backend::Poll => Ok(Box::new(poll::Poll::new()?)),
+        Backend::Select => Ok(Box::new(select::Select::new()?)),
         #[allow(unreachable_patterns, reason = "reached where a backend is left out")]
         other => Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -210,6 +227,24 @@ pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Up, because waking before the deadline only means waiting once more.
+fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
+    let up = limit.as_nanos().div_ceil(1_000_000);
+    libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)
+}
+
+/// A longer wait ends early, as a wait for nothing may: some kernels refuse what they call too long.
+const MOST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A limit as ppoll and pselect take it.
+fn timespec(limit: Duration) -> libc::timespec {
+    let limit = limit.min(MOST_LIMIT);
+    libc::timespec {
+        tv_sec: limit.as_secs() as _,
+        tv_nsec: limit.subsec_nanos() as _,
+    }
+}
+
 /// Why some descriptors cannot be waited for.
 pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; read them with \
      spawn_blocking";
@@ -242,4 +277,97 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
         cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) })?;
     }
     Ok(())
+}
+
+// What differs from one system to the next, except in epoll.rs and kqueue.rs, which know why.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const AVAILABLE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select];
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+))]
+const AVAILABLE: &[Backend] = &[Backend::Kqueue, Backend::Poll, Backend::Select];
+/// Apple's poll(2) refuses many devices, and terminals among them, that its select(2) takes.
+#[cfg(target_vendor = "apple")]
+const AVAILABLE: &[Backend] = &[Backend::Kqueue, Backend::Select, Backend::Poll];
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+)))]
+const AVAILABLE: &[Backend] = &[Backend::Poll, Backend::Select];
+
+/// The event of poll(2) that tells the end of one direction; 0 where there is none.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const POLLRDHUP: libc::c_short = libc::POLLRDHUP;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+const POLLRDHUP: libc::c_short = 0;
+
+/// NetBSD has had it under this name since 3.0, under the other since 10.0.
+#[cfg(target_os = "netbsd")]
+use libc::pollts as ppoll;
+/// poll(2) with a limit in nanoseconds.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd",
+))]
+use libc::ppoll;
+
+/// The same where there is no such call, to the millisecond.
+///
+/// # Safety
+/// As of `poll`; `limit` is null or valid for reads, the mask is ignored.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd",
+    target_os = "netbsd",
+)))]
+unsafe fn ppoll(
+    asked: *mut libc::pollfd,
+    n: libc::nfds_t,
+    limit: *const libc::timespec,
+    _: *const libc::sigset_t,
+) -> libc::c_int {
+    // SAFETY: the caller passes null or a valid timespec.
+    let limit = unsafe { limit.as_ref() };
+    let limit = limit.map(|limit| Duration::new(limit.tv_sec as u64, limit.tv_nsec as u32));
+    let milliseconds = limit.map_or(-1, round_up_to_milliseconds);
+    // SAFETY: the caller passes `n` pollfds.
+    unsafe { libc::poll(asked, n, milliseconds) }
+}
+
+/// What a descriptor set of select(2) is made of: so many bits lie side by side, the lowest first.
+#[cfg(any(target_vendor = "apple", target_os = "netbsd", target_os = "openbsd"))]
+type Word = u32;
+#[cfg(not(any(target_vendor = "apple", target_os = "netbsd", target_os = "openbsd")))]
+type Word = libc::c_ulong;
+
+#[cfg(not(target_vendor = "apple"))]
+use libc::pselect;
+#[cfg(target_vendor = "apple")]
+unsafe extern "C" {
+    /// The variant of a program compiled with _DARWIN_UNLIMITED_SELECT: the other one refuses
+    /// descriptors of 1024 and over (select(2)).
+    #[link_name = "pselect$DARWIN_EXTSN"]
+    fn pselect(
+        n: libc::c_int,
+        read: *mut libc::fd_set,
+        write: *mut libc::fd_set,
+        except: *mut libc::fd_set,
+        limit: *const libc::timespec,
+        mask: *const libc::sigset_t,
+    ) -> libc::c_int;
 }

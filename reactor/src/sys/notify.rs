@@ -5,9 +5,24 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::cvt;
+use super::{Doorbell, cvt};
 
-/// An eventfd(2), registered edge-triggered and so never read: every write is a new edge.
+/// The doorbell of the backends with levels.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) type Bell = EventFd;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) type Bell = Pipe;
+
+impl Doorbell for Bell {
+    fn ring(&self) -> io::Result<()> {
+        self.ring()
+    }
+
+    /// They keep their registrations in the reactor, which hears of it by mail.
+    fn remove(&self, _: RawFd) {}
+}
+
+/// An eventfd(2). epoll registers it edge-triggered and never reads it: every write is a new edge.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
 pub(super) struct EventFd(OwnedFd);
@@ -30,12 +45,15 @@ impl EventFd {
             match transfer(write_one, &self.0, &mut 1u64.to_ne_bytes()) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // The counter is full after 2^64 - 2 rings: empty it, and ring again.
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    let _ = transfer(read_some, &self.0, &mut [0; 8]);
-                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.hear(),
                 other => return other.map(drop),
             }
         }
+    }
+
+    /// Takes out what was rung so far.
+    pub(super) fn hear(&self) {
+        let _ = transfer(read_some, &self.0, &mut [0; 8]);
     }
 }
 

@@ -100,15 +100,13 @@ impl std::fmt::Debug for Scripted {
     }
 }
 
-impl AsFd for Scripted {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 impl Selector for Scripted {
     fn backend(&self) -> Backend {
         Backend::available()[0]
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
     }
 
     fn is_edge(&self) -> bool {

@@ -1,0 +1,104 @@
+//! Many at once, some of them bad.
+
+use std::io::{Read, Write};
+
+use super::*;
+
+pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(stage: &mut Stage) {
+    allow_many_descriptors();
+    let pairs: Vec<_> = (0..100).map(|_| pair()).collect();
+    let streams: Vec<_> = pairs.iter().flat_map(|(a, b)| [a, b]).collect();
+    for round in 0..3 {
+        for (index, stream) in streams.iter().enumerate() {
+            let key = Key::new(index as u32, 0);
+            match round {
+                0 => assert_eq!(stage.add(*stream, key), None),
+                _ => {
+                    stage.selector.renew(stream.as_raw_fd(), key).unwrap();
+                    stage.arm(key);
+                }
+            }
+        }
+        let mut told = vec![0; streams.len()];
+        let mut waits = 0;
+        while told.contains(&0) {
+            waits += 1;
+            stage.selector.wait(&mut stage.events, None).unwrap();
+            for event in &stage.events {
+                told[event.key.index()] += 1;
+            }
+        }
+        assert!(waits < streams.len() / 10, "{waits} waits");
+        assert!(told.iter().all(|&times| times == 1), "{told:?}");
+    }
+}
+
+pub(super) fn a_descriptor_of_1024_and_over_is_watched_like_any_other(stage: &mut Stage) {
+    let (ours, mut theirs) = pair();
+    for (key, least) in [(ONE, 1024), (TWO, 1500)] {
+        let Some(large) = duplicate_from(&ours, least) else {
+            eprintln!("SKIPPED: this process may have no descriptor {least}");
+            return;
+        };
+        assert_eq!(stage.add(&large, key), None);
+        assert_eq!(stage.until(key, Readiness::WRITABLE), Readiness::WRITABLE);
+        stage.arm(key);
+        assert_eq!(
+            stage
+                .told(key, Duration::ZERO)
+                .0
+                .without(Readiness::WRITABLE),
+            Readiness::EMPTY
+        );
+        theirs.write_all(b"x").unwrap();
+        stage.arm(key);
+        stage.until(key, Readiness::READABLE);
+        stage.selector.remove(large.as_raw_fd(), key).unwrap();
+        assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 1);
+    }
+}
+
+pub(super) fn one_that_cannot_be_registered_stops_no_other(stage: &mut Stage) {
+    let (ours, _theirs) = pair();
+    // No process has so many descriptors.
+    let at_once = stage.add(&RawFd::MAX, ONE);
+    assert_eq!(stage.add(&ours, TWO), None);
+    let (mut bad, mut good) = (at_once.unwrap_or(0), Readiness::EMPTY);
+    while bad == 0 || !good.is_writable() {
+        stage.selector.wait(&mut stage.events, None).unwrap();
+        for event in &stage.events {
+            match event.key {
+                ONE => bad = event.errno,
+                _ => good |= event.readiness,
+            }
+        }
+    }
+    assert_eq!(bad, libc::EBADF);
+}
+
+pub(super) fn the_parent_of_a_forked_child_still_gets_its_events(stage: &mut Stage) {
+    stage.alone();
+    let (ours, mut theirs) = pair();
+    let (late, mut to_late) = pair();
+    assert_eq!(stage.add(&ours, ONE), None);
+    stage.until(ONE, Readiness::WRITABLE);
+    stage.arm(ONE);
+    assert_eq!(stage.add(&late, TWO), None);
+    // SAFETY: the child calls nothing but _exit, which is safe after a fork of many threads.
+    let child = cvt(unsafe { libc::fork() }).unwrap();
+    if child == 0 {
+        // SAFETY: _exit takes an integer, and does not return.
+        unsafe { libc::_exit(0) };
+    }
+    stage.until(TWO, Readiness::WRITABLE);
+    theirs.write_all(b"x").unwrap();
+    stage.until(ONE, Readiness::READABLE);
+    // SAFETY: waitpid takes a null pointer for a status that nobody wants.
+    cvt(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }).unwrap();
+    stage.arm(TWO);
+    to_late.write_all(b"x").unwrap();
+    stage.until(TWO, Readiness::READABLE);
+    let bell = stage.selector.doorbell();
+    thread::spawn(move || bell.ring().unwrap());
+    stage.selector.wait(&mut stage.events, None).unwrap();
+}

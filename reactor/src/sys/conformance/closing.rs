@@ -1,0 +1,155 @@
+//! Descriptors that are closed, duplicated, and opened again under the same number.
+
+use std::io::{Read, Write};
+
+use super::*;
+
+pub(super) fn what_is_removed_or_forgotten_is_silent(stage: &mut Stage) {
+    // Forgotten before anybody waited, and closed after.
+    let (ours, mut theirs) = pair();
+    assert_eq!(stage.add(&ours, ONE), None);
+    stage.selector.forget(ONE);
+    drop(ours);
+    assert_eq!(stage.now(ONE), NOTHING);
+    let _ = theirs.write_all(b"x");
+    assert_eq!(stage.now(ONE), NOTHING);
+    // Removed, before and after anybody waited, and left open.
+    for waited in [false, true] {
+        let (ours, mut theirs) = pair();
+        assert_eq!(stage.add(&ours, ONE), None);
+        if waited {
+            stage.until(ONE, Readiness::WRITABLE);
+            stage.arm(ONE);
+            stage.selector.renew(ours.as_raw_fd(), ONE).unwrap();
+        }
+        stage.selector.remove(ours.as_raw_fd(), ONE).unwrap();
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(stage.now(ONE), NOTHING, "waited: {waited}");
+    }
+    // By another thread, and then, as its letter says, forgotten here.
+    let (ours, mut theirs) = pair();
+    assert_eq!(stage.add(&ours, ONE), None);
+    stage.until(ONE, Readiness::WRITABLE);
+    stage.arm(ONE);
+    let (bell, fd) = (stage.selector.doorbell(), ours.as_raw_fd());
+    thread::spawn(move || bell.remove(fd)).join().unwrap();
+    stage.selector.forget(ONE);
+    theirs.write_all(b"x").unwrap();
+    assert_eq!(stage.now(ONE), NOTHING);
+}
+
+pub(super) fn what_was_removed_can_be_added_again(stage: &mut Stage) {
+    let (ours, mut theirs) = pair();
+    for generation in 0..3 {
+        let key = Key::new(1, generation);
+        assert_eq!(stage.add(&ours, key), None);
+        stage.until(key, Readiness::WRITABLE);
+        theirs.write_all(b"x").unwrap();
+        stage.arm(key);
+        stage.until(key, Readiness::READABLE);
+        assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 1);
+        stage.selector.remove(ours.as_raw_fd(), key).unwrap();
+    }
+}
+
+pub(super) fn two_descriptors_of_one_file_are_two_registrations(stage: &mut Stage) {
+    let (ours, mut theirs) = pair();
+    let duplicate = ours.try_clone().unwrap();
+    assert_eq!(stage.add(&ours, ONE), None);
+    assert_eq!(stage.add(&duplicate, TWO), None);
+    let mut told = [Readiness::EMPTY; 2];
+    theirs.write_all(b"x").unwrap();
+    while told != [BOTH, BOTH] {
+        stage.told(ONE, Duration::from_secs(600));
+        for event in &stage.events {
+            told[usize::from(event.key == TWO)] |= event.readiness;
+        }
+    }
+    // One of them is taken back, and closed; the other goes on.
+    stage.selector.remove(ours.as_raw_fd(), ONE).unwrap();
+    drop(ours);
+    stage.arm(TWO);
+    theirs.write_all(b"x").unwrap();
+    stage.until(TWO, Readiness::READABLE);
+    assert!(stage.events.iter().all(|event| event.key == TWO));
+}
+
+pub(super) fn a_number_that_is_used_again_belongs_to_its_new_owner(stage: &mut Stage) {
+    stage.alone();
+    let ((first, mut to_first), (second, mut to_second)) = (pair(), pair());
+    let Some(old) = duplicate_from(&first, 700) else {
+        return;
+    };
+    drop(first);
+    let number = old.as_raw_fd();
+    assert_eq!(stage.add(&old, ONE), None);
+    stage.until(ONE, Readiness::WRITABLE);
+    stage.arm(ONE);
+    // Something to tell, which nobody has waited for when the number changes hands.
+    to_first.write_all(b"x").unwrap();
+    stage.selector.forget(ONE);
+    drop(old);
+    let new = duplicate_from(&second, 700).unwrap();
+    assert_eq!(new.as_raw_fd(), number);
+    let key = Key::new(1, 8);
+    assert_eq!(stage.add(&new, key), None);
+    stage.until(key, Readiness::WRITABLE);
+    let all = stage.events.iter();
+    assert!(all.clone().all(|event| event.key == key), "{all:?}");
+    assert!(all.clone().all(|event| !event.readiness.is_readable()));
+    stage.arm(key);
+    to_second.write_all(b"x").unwrap();
+    stage.until(key, Readiness::READABLE);
+}
+
+/// Closed by somebody who had no business with it. Kernels with levels say so at every wait; the
+/// others have nothing to say.
+pub(super) fn a_closed_descriptor_is_told_at_most_once_and_stops_no_other(stage: &mut Stage) {
+    stage.alone();
+    let ((ours, _peer), (other, mut theirs)) = (pair(), pair());
+    let Some(closed) = duplicate_from(&ours, 800) else {
+        return;
+    };
+    drop(ours);
+    assert_eq!(stage.add(&closed, ONE), None);
+    stage.until(ONE, Readiness::WRITABLE);
+    assert_eq!(stage.add(&other, TWO), None);
+    stage.until(TWO, Readiness::WRITABLE);
+    stage.arm(ONE);
+    stage.arm(TWO);
+    drop(closed);
+    theirs.write_all(b"x").unwrap();
+    let (readiness, errno) = stage.told(ONE, Duration::from_secs(600));
+    let two = stage.events.iter().find(|event| event.key == TWO);
+    assert!(two.is_some_and(|event| event.readiness.is_readable()));
+    if stage.selector.is_edge() {
+        assert_eq!((readiness, errno), NOTHING);
+    } else {
+        assert_eq!(errno, libc::EBADF);
+        assert!(readiness.is_readable() && readiness.is_writable());
+    }
+    stage.arm(ONE);
+    assert_eq!(stage.now(ONE), NOTHING);
+    stage.selector.forget(ONE);
+}
+
+pub(super) fn what_is_closed_can_be_renewed_and_forgotten(stage: &mut Stage) {
+    stage.alone();
+    let (ours, _theirs) = pair();
+    let Some(closed) = duplicate_from(&ours, 900) else {
+        return;
+    };
+    let number = closed.as_raw_fd();
+    assert_eq!(stage.add(&closed, ONE), None);
+    stage.until(ONE, Readiness::WRITABLE);
+    drop(closed);
+    drop(ours);
+    stage.selector.renew(number, ONE).unwrap();
+    // A level that somebody still waits for is told to be closed, and not because it was renewed.
+    let heard = stage.now(ONE);
+    assert!(heard == NOTHING || !stage.selector.is_edge(), "{heard:?}");
+    stage.selector.renew(number, ONE).unwrap();
+    assert_eq!(stage.now(ONE), NOTHING);
+    stage.selector.forget(ONE);
+    assert_eq!(stage.now(ONE), NOTHING);
+}

@@ -1,0 +1,90 @@
+//! What poll and select are to ask: their kernels remember nothing between two waits.
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use super::{Event, check_pollable};
+use crate::interest::{Direction, Readiness};
+use crate::slot::Key;
+
+/// The registrations of a backend with levels.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    /// By the index of the key, which is small and reused.
+    watched: Vec<Option<Watched>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watched {
+    pub(super) fd: RawFd,
+    pub(super) key: Key,
+    /// The directions somebody waits for, as the readiness that ends it.
+    pub(super) armed: Readiness,
+}
+
+impl Levels {
+    /// # Errors
+    /// EPERM for what is always ready, as from epoll_ctl(2).
+    pub(super) fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        // SAFETY: whoever registers a descriptor keeps it open for the call.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        check_pollable(borrowed).map_err(|e| match e.kind() {
+            io::ErrorKind::Unsupported => io::Error::from_raw_os_error(libc::EPERM),
+            _ => e,
+        })?;
+        if self.watched.len() <= key.index() {
+            self.watched.resize(key.index() + 1, None);
+        }
+        self.watched[key.index()] = Some(Watched {
+            fd,
+            key,
+            armed: Readiness::EMPTY,
+        });
+        Ok(())
+    }
+
+    pub(super) fn arm(&mut self, key: Key, direction: Direction) {
+        if let Some(watched) = self.get(key) {
+            watched.armed |= direction.readiness();
+        }
+    }
+
+    pub(super) fn forget(&mut self, key: Key) {
+        if self.get(key).is_some() {
+            self.watched[key.index()] = None;
+        }
+    }
+
+    /// Those somebody waits for. Linear in the registrations.
+    pub(super) fn armed(&self) -> impl Iterator<Item = &Watched> {
+        let watched = self.watched.iter().flatten();
+        watched.filter(|watched| !watched.armed.is_empty())
+    }
+
+    /// Tells what became ready, and does not ask for it again until somebody waits again.
+    pub(super) fn report(&mut self, key: Key, readiness: Readiness, events: &mut Vec<Event>) {
+        if let Some(watched) = self.get(key) {
+            watched.armed = watched.armed.without(readiness);
+            events.push(Event {
+                key,
+                readiness,
+                errno: 0,
+            });
+        }
+    }
+
+    /// Tells that a descriptor is closed, and forgets it, since the kernel would say so for ever.
+    pub(super) fn report_closed(&mut self, key: Key, events: &mut Vec<Event>) {
+        self.forget(key);
+        events.push(Event {
+            key,
+            readiness: Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR,
+            errno: libc::EBADF,
+        });
+    }
+
+    fn get(&mut self, key: Key) -> Option<&mut Watched> {
+        let watched = self.watched.get_mut(key.index())?.as_mut()?;
+        (watched.key == key).then_some(watched)
+    }
+}

@@ -1,0 +1,166 @@
+//! poll(2): the whole list of descriptors, handed over by every wait.
+//!
+//! Only those that somebody waits for are in it. A descriptor that is merely registered is left
+//! out, because POLLHUP and POLLERR are told whether asked for or not, and would end every wait.
+//! Urgent data is not asked for either: it stays until somebody takes it, and nobody has to.
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, ptr};
+
+use super::levels::{Levels, Watched};
+use super::notify::Bell;
+use super::{Backend, Doorbell, Event, POLLRDHUP, Selector, cvt, ppoll, timespec};
+use crate::interest::{Direction, Readiness};
+use crate::slot::Key;
+
+pub(super) struct Poll {
+    bell: Arc<Bell>,
+    levels: Levels,
+    /// What the kernel is asked: the doorbell, then the armed ones. Filled anew by every wait; only
+    /// its memory is kept.
+    asked: Vec<libc::pollfd>,
+    /// Whose they are, the doorbell left out.
+    keys: Vec<Key>,
+}
+
+impl Poll {
+    pub(super) fn new() -> io::Result<Poll> {
+        Ok(Poll {
+            bell: Arc::new(Bell::new()?),
+            levels: Levels::default(),
+            asked: Vec::new(),
+            keys: Vec::new(),
+        })
+    }
+
+    fn write_list(&mut self) {
+        self.asked.clear();
+        self.asked.push(ask(self.bell.raw(), libc::POLLIN));
+        self.keys.clear();
+        for &Watched { fd, key, armed } in self.levels.armed() {
+            let mut events = 0;
+            if armed.is_readable() {
+                events |= libc::POLLIN | POLLRDHUP;
+            }
+            if armed.is_writable() {
+                events |= libc::POLLOUT;
+            }
+            self.asked.push(ask(fd, events));
+            self.keys.push(key);
+        }
+    }
+
+    /// Waits, and says how many answers there are.
+    fn fill(&mut self, limit: Option<Duration>) -> io::Result<usize> {
+        let limit = limit.map(timespec);
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        let n = self.asked.len() as libc::nfds_t;
+        // SAFETY: the kernel reads and writes the `n` pollfds of the list, reads one timespec that
+        // outlives the call or null, and takes no signal mask.
+        let told = cvt(unsafe { ppoll(self.asked.as_mut_ptr(), n, limit, ptr::null()) })?;
+        Ok(told as usize)
+    }
+}
+
+impl Selector for Poll {
+    fn backend(&self) -> Backend {
+        Backend::Poll
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn is_edge(&self) -> bool {
+        false
+    }
+
+    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        self.levels.add(fd, key)
+    }
+
+    fn renew(&mut self, _: RawFd, _: Key) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn arm(&mut self, key: Key, direction: Direction) {
+        self.levels.arm(key, direction);
+    }
+
+    fn remove(&mut self, _: RawFd, key: Key) -> io::Result<()> {
+        self.levels.forget(key);
+        Ok(())
+    }
+
+    fn forget(&mut self, key: Key) {
+        self.levels.forget(key);
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        self.write_list();
+        let told = match self.fill(limit) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+            result => result?,
+        };
+        let keys = [Key::DOORBELL].into_iter().chain(self.keys.iter().copied());
+        let answers = self.asked.iter().map(|answer| answer.revents).zip(keys);
+        for (answer, key) in answers.filter(|(answer, _)| *answer != 0).take(told) {
+            if key == Key::DOORBELL {
+                self.bell.hear();
+            } else if answer & libc::POLLNVAL != 0 {
+                self.levels.report_closed(key, events);
+            } else {
+                self.levels.report(key, translate(answer), events);
+            }
+        }
+        Ok(())
+    }
+
+    fn doorbell(&self) -> Arc<dyn Doorbell> {
+        self.bell.clone()
+    }
+}
+
+impl fmt::Debug for Poll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poll")
+            .field("bell", &self.bell)
+            .field("levels", &self.levels)
+            .finish_non_exhaustive()
+    }
+}
+
+fn ask(fd: RawFd, events: libc::c_short) -> libc::pollfd {
+    libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    }
+}
+
+/// What the answers mean. After a hang-up or an error there is something to find out in either
+/// direction. Where POLLRDHUP exists, POLLHUP says that both are shut; elsewhere it may be the
+/// peer's alone.
+fn translate(answer: libc::c_short) -> Readiness {
+    let has = |bits: libc::c_short| answer & bits != 0;
+    let mut readiness = Readiness::EMPTY;
+    if has(!libc::POLLOUT) {
+        readiness |= Readiness::READABLE;
+    }
+    if has(libc::POLLOUT | libc::POLLHUP | libc::POLLERR) {
+        readiness |= Readiness::WRITABLE;
+    }
+    if has(POLLRDHUP | libc::POLLHUP) {
+        readiness |= Readiness::READ_CLOSED;
+    }
+    if has(libc::POLLHUP) && POLLRDHUP != 0 {
+        readiness |= Readiness::WRITE_CLOSED;
+    }
+    if has(libc::POLLERR) {
+        readiness |= Readiness::ERROR;
+    }
+    readiness
+}

@@ -1,0 +1,224 @@
+//! select(2): one bit for each descriptor there may be, handed over by every wait.
+//!
+//! The sets are our own, as long as the largest descriptor needs: FD_SET on the `fd_set` of C writes
+//! past its end from descriptor 1024 on. The kernels themselves take any length.
+//!
+//! A hang-up and an error make a descriptor readable, or writable, or both; more is not told.
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, ptr};
+
+use super::levels::Levels;
+use super::notify::Bell;
+use super::{Backend, Doorbell, Event, Selector, Word, cvt, pselect, timespec};
+use crate::interest::{Direction, Readiness};
+use crate::slot::Key;
+
+pub(super) struct Select {
+    bell: Arc<Bell>,
+    levels: Levels,
+    /// What is asked, and then what is answered. Filled anew by every wait.
+    readable: Set,
+    writable: Set,
+}
+
+impl Select {
+    pub(super) fn new() -> io::Result<Select> {
+        Ok(Select {
+            bell: Arc::new(Bell::new()?),
+            levels: Levels::default(),
+            readable: Set::default(),
+            writable: Set::default(),
+        })
+    }
+
+    /// Waits, and leaves the answers in the sets.
+    fn fill(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.readable.0.clear();
+        self.writable.0.clear();
+        self.readable.insert(self.bell.raw());
+        for watched in self.levels.armed() {
+            if watched.armed.is_readable() {
+                self.readable.insert(watched.fd);
+            }
+            if watched.armed.is_writable() {
+                self.writable.insert(watched.fd);
+            }
+        }
+        let words = self.readable.0.len().max(self.writable.0.len());
+        self.readable.0.resize(words, 0);
+        self.writable.0.resize(words, 0);
+        let limit = limit.map(timespec);
+        // SAFETY: the kernel reads and writes as many bits of each set as it is told, and both have
+        // them; it reads one timespec that outlives the call or null, and takes no signal mask.
+        let told = cvt(unsafe {
+            pselect(
+                words as libc::c_int * Word::BITS as libc::c_int,
+                self.readable.0.as_mut_ptr().cast(),
+                self.writable.0.as_mut_ptr().cast(),
+                ptr::null_mut(),
+                limit.as_ref().map_or(ptr::null(), ptr::from_ref),
+                ptr::null(),
+            )
+        });
+        if told.is_err() {
+            // The sets are then what they were, and no answer.
+            self.readable.0.clear();
+            self.writable.0.clear();
+        }
+        told.map(drop)
+    }
+
+    /// One closed descriptor spoils the whole call, and which one is not said.
+    fn report_closed(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        check_open(self.bell.raw())?;
+        let armed = self.levels.armed();
+        let closed = armed.filter(|watched| check_open(watched.fd).is_err());
+        let closed: Vec<Key> = closed.map(|watched| watched.key).collect();
+        for key in closed {
+            self.levels.report_closed(key, events);
+        }
+        Ok(())
+    }
+}
+
+impl Selector for Select {
+    fn backend(&self) -> Backend {
+        Backend::Select
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn is_edge(&self) -> bool {
+        false
+    }
+
+    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        self.levels.add(fd, key)
+    }
+
+    fn renew(&mut self, _: RawFd, _: Key) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn arm(&mut self, key: Key, direction: Direction) {
+        self.levels.arm(key, direction);
+    }
+
+    fn remove(&mut self, _: RawFd, key: Key) -> io::Result<()> {
+        self.levels.forget(key);
+        Ok(())
+    }
+
+    fn forget(&mut self, key: Key) {
+        self.levels.forget(key);
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        let mut waited = self.fill(limit);
+        if matches!(&waited, Err(e) if e.raw_os_error() == Some(libc::EBADF)) {
+            self.report_closed(events)?;
+            // Those that are open are not to wait for it. If yet another one was closed in between,
+            // the next wait finds it.
+            waited = self.fill(Some(Duration::ZERO));
+        }
+        match waited.as_ref().map_err(io::Error::raw_os_error) {
+            Err(Some(libc::EINTR)) => return Ok(()),
+            Err(Some(libc::EBADF)) if !events.is_empty() => return Ok(()),
+            Err(_) => return waited,
+            Ok(()) => {}
+        }
+        if self.readable.contains(self.bell.raw()) {
+            self.bell.hear();
+        }
+        let told = self.levels.armed().filter_map(|watched| {
+            let mut readiness = Readiness::EMPTY;
+            if self.readable.contains(watched.fd) {
+                readiness |= Readiness::READABLE;
+            }
+            if self.writable.contains(watched.fd) {
+                readiness |= Readiness::WRITABLE;
+            }
+            (!readiness.is_empty()).then_some((watched.key, readiness))
+        });
+        for (key, readiness) in told.collect::<Vec<_>>() {
+            self.levels.report(key, readiness, events);
+        }
+        Ok(())
+    }
+
+    fn doorbell(&self) -> Arc<dyn Doorbell> {
+        self.bell.clone()
+    }
+}
+
+impl fmt::Debug for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select")
+            .field("bell", &self.bell)
+            .field("levels", &self.levels)
+            .finish_non_exhaustive()
+    }
+}
+
+/// # Errors
+/// EBADF for a descriptor that is closed.
+fn check_open(fd: RawFd) -> io::Result<()> {
+    // SAFETY: F_GETFD takes no pointer, and any integer for a descriptor.
+    cvt(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map(drop)
+}
+
+/// A set of descriptors, laid out as the kernel reads it.
+#[derive(Debug, Default)]
+struct Set(Vec<Word>);
+
+impl Set {
+    fn insert(&mut self, fd: RawFd) {
+        let (word, bit) = place(fd);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= bit;
+    }
+
+    fn contains(&self, fd: RawFd) -> bool {
+        let (word, bit) = place(fd);
+        self.0.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
+fn place(fd: RawFd) -> (usize, Word) {
+    let fd = fd as u32;
+    ((fd / Word::BITS) as usize, 1 << (fd % Word::BITS))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{mem, slice};
+
+    use super::*;
+
+    #[test]
+    fn a_set_is_laid_out_as_that_of_c() {
+        let fds = [0, 1, 31, 32, 33, 63, 64, 100, 1023];
+        let mut ours = Set::default();
+        // SAFETY: an fd_set holds integers, for which all-zero is a value.
+        let mut theirs: libc::fd_set = unsafe { mem::zeroed() };
+        for fd in fds {
+            ours.insert(fd);
+            // SAFETY: the descriptor is below FD_SETSIZE, and the set is a live one.
+            unsafe { libc::FD_SET(fd, &mut theirs) };
+        }
+        let theirs = (&raw const theirs).cast::<Word>();
+        // SAFETY: an fd_set is 1024 bits, no less aligned than its words, and lives long enough.
+        let theirs = unsafe { slice::from_raw_parts(theirs, 1024 / Word::BITS as usize) };
+        assert_eq!(ours.0, theirs);
+        assert!(fds.iter().all(|&fd| ours.contains(fd)));
+        assert!(!ours.contains(2) && !ours.contains(5000));
+    }
+}
