@@ -52,6 +52,7 @@ mod conformance;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(any(
+    test, // over a model, where there is no kqueue
     target_vendor = "apple",
     target_os = "freebsd",
     target_os = "dragonfly",

@@ -1,0 +1,473 @@
+//! The backend on every flavour of the model, or where there is a kqueue on that.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Instant;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use self::model::Flavour;
+use super::*;
+use crate::sys::cvt;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) mod model;
+
+const ONE: Key = Key::new(1, 7);
+const TWO: Key = Key::new(2, 7);
+const NOTHING: (Readiness, i32) = (Readiness::EMPTY, 0);
+const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+/// Longer than anything that is to be told takes.
+const SOON: Option<Duration> = Some(Duration::from_secs(10));
+
+/// Makes each of the functions a test of every flavour, or of the system's own kqueue.
+macro_rules! on_every_kqueue {
+    ($($name:ident,)*) => {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        on_every_kqueue! { @model [$($name)*]
+            freebsd Flavour::FREEBSD,
+            macos Flavour::MACOS,
+            netbsd Flavour::NETBSD,
+            openbsd Flavour::OPENBSD,
+            dragonfly Flavour::DRAGONFLY,
+            freebsd_of_32_bits Flavour { is_32_bit: true, ..Flavour::FREEBSD },
+            netbsd_before_10 Flavour { user_filter: false, ..Flavour::NETBSD },
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        mod native {
+            $(#[test] fn $name() { super::$name(); })*
+        }
+    };
+    (@model $names:tt $($flavour:ident $value:expr,)*) => {
+        $(on_every_kqueue! { @flavour $flavour ($value) $names })*
+    };
+    (@flavour $flavour:ident ($value:expr) [$($name:ident)*]) => {
+        mod $flavour {
+            use super::Flavour;
+            $(#[test] fn $name() { ($value).with(super::$name); })*
+        }
+    };
+}
+
+on_every_kqueue! {
+    registering_rides_in_the_wait_and_reports_once,
+    the_peers_half_close_leaves_our_half_open,
+    one_refused_change_neither_stops_the_others_nor_hides_their_events,
+    a_wait_whose_every_change_is_dropped_goes_on_waiting,
+    the_writer_of_a_pipe_without_reader_is_told_so,
+    what_is_removed_or_forgotten_is_silent,
+    removing_one_takes_no_event_from_another,
+    the_doorbell_ends_a_wait_for_ever_and_reports_nothing,
+    a_full_buffer_grows,
+    limits_of_any_length_are_taken,
+    our_own_shutdown_is_no_hang_up,
+    the_end_of_both_directions_is_told_with_data_left,
+    the_reader_of_a_pipe_without_writer_is_told_so,
+    a_waiting_writer_hears_that_the_reader_of_its_pipe_is_gone,
+    a_number_that_is_reused_reports_to_its_new_key_only,
+    every_edge_is_told_although_nothing_was_left_in_between,
+    no_ring_of_many_threads_is_lost,
+    a_descriptor_removed_while_the_queue_waits_is_silent,
+    the_queue_is_readable_when_there_is_something_to_tell,
+}
+
+fn pair() -> (UnixStream, UnixStream) {
+    let (a, b) = UnixStream::pair().unwrap();
+    a.set_nonblocking(true).unwrap();
+    b.set_nonblocking(true).unwrap();
+    (a, b)
+}
+
+/// The two ends of a pipe: reader, writer.
+fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut ends = [-1; 2];
+    // SAFETY: pipe writes two descriptors into the array of two that it is given.
+    cvt(unsafe { libc::pipe(ends.as_mut_ptr()) }).unwrap();
+    // SAFETY: the kernel has just given us these descriptors and nobody else knows them.
+    ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into()
+}
+
+/// What one wait says of `key`, and the errno if there is one.
+fn told(kqueue: &mut Kqueue, key: Key, limit: Option<Duration>) -> (Readiness, i32) {
+    let mut events = Vec::new();
+    kqueue.wait(&mut events, limit).unwrap();
+    let ours = events.iter().filter(|event| event.key == key);
+    ours.fold(NOTHING, |(readiness, errno), event| {
+        (readiness | event.readiness, errno.max(event.errno))
+    })
+}
+
+/// A queue on which something is registered, and its first readiness is told.
+fn watching(fd: &impl AsRawFd, key: Key) -> Kqueue {
+    let mut kqueue = Kqueue::new().unwrap();
+    kqueue.add(fd.as_raw_fd(), key).unwrap();
+    told(&mut kqueue, key, AT_ONCE);
+    kqueue
+}
+
+#[test]
+fn the_end_of_a_direction_is_not_a_hang_up() {
+    let flags = EV_EOF | EV_CLEAR | EV_RECEIPT;
+    let ended = translate(Direction::Read, flags, 0);
+    assert_eq!(ended, Readiness::READABLE | Readiness::READ_CLOSED);
+    let shut = translate(Direction::Write, flags, 0);
+    assert_eq!(shut, Readiness::WRITABLE | Readiness::WRITE_CLOSED);
+    let reset = translate(Direction::Read, flags, libc::ECONNRESET as u32);
+    assert!(reset.is_error() && reset.is_readable() && !reset.is_writable());
+    // Without EV_EOF, fflags hold nothing of ours.
+    assert_eq!(translate(Direction::Read, EV_CLEAR, 1), Readiness::READABLE);
+}
+
+#[test]
+fn a_refusal_concerns_the_direction_that_was_refused() {
+    let mut events = Vec::new();
+    refuse(&mut events, ONE, Direction::Write, libc::EINVAL);
+    refuse(&mut events, TWO, Direction::Read, libc::EINVAL);
+    refuse(&mut events, TWO, Direction::Write, libc::EINVAL);
+    let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
+    let expected = [
+        Event {
+            key: ONE,
+            readiness: Readiness::WRITABLE,
+            errno: libc::EINVAL,
+        },
+        Event {
+            key: TWO,
+            readiness: all,
+            errno: libc::EINVAL,
+        },
+    ];
+    assert_eq!(events, expected);
+}
+
+#[test]
+fn a_pipe_without_reader_is_ready_and_closed_in_every_kernels_words() {
+    let closed = Readiness::WRITABLE | Readiness::WRITE_CLOSED;
+    let expected = Event {
+        key: ONE,
+        readiness: closed,
+        errno: 0,
+    };
+    let mut events = Vec::new();
+    refuse(&mut events, ONE, Direction::Write, libc::EPIPE);
+    assert_eq!(events, [expected]);
+    let mut events = Vec::new();
+    refuse(&mut events, ONE, Direction::Write, libc::EBADF);
+    assert!(settle(&mut events[0], true));
+    assert_eq!(events, [expected]);
+}
+
+#[test]
+fn a_closed_descriptor_is_an_error_to_add_and_none_to_renew() {
+    for renewal in [false, true] {
+        let mut events = Vec::new();
+        refuse(&mut events, ONE, Direction::Read, libc::EBADF);
+        refuse(&mut events, ONE, Direction::Write, libc::EBADF);
+        assert_eq!(events.len(), 1);
+        assert_eq!(settle(&mut events[0], renewal), !renewal);
+    }
+}
+
+#[test]
+fn cancelling_tells_what_the_kernel_never_heard_of() {
+    let mut changes = Changes::default();
+    changes.push(Change {
+        fd: 3,
+        key: ONE,
+        renewal: false,
+    });
+    changes.push(Change {
+        fd: 4,
+        key: TWO,
+        renewal: true,
+    });
+    changes.push(Change {
+        fd: 3,
+        key: ONE,
+        renewal: true,
+    });
+    assert!(!changes.only_renews(ONE) && changes.only_renews(TWO));
+    assert!(changes.cancel(ONE), "it was never added");
+    assert!(
+        !changes.cancel(TWO),
+        "it is registered, and only was to be renewed"
+    );
+    assert!(!changes.cancel(ONE) && changes.0.is_empty());
+    changes.push(Change {
+        fd: 3,
+        key: ONE,
+        renewal: false,
+    });
+    changes.doubt();
+    assert!(!changes.cancel(ONE), "it may have been added");
+}
+
+fn registering_rides_in_the_wait_and_reports_once() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let (mut ours, mut theirs) = pair();
+    kqueue.add(ours.as_raw_fd(), ONE).unwrap();
+    assert_eq!(told(&mut kqueue, ONE, SOON), (Readiness::WRITABLE, 0));
+    theirs.write_all(b"x").unwrap();
+    assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
+    assert_eq!(told(&mut kqueue, ONE, AT_ONCE), NOTHING);
+    kqueue.renew(ours.as_raw_fd(), ONE).unwrap();
+    let again = Readiness::READABLE | Readiness::WRITABLE;
+    assert_eq!(told(&mut kqueue, ONE, SOON), (again, 0));
+    assert_eq!(ours.read(&mut [0; 8]).unwrap(), 1);
+}
+
+fn the_peers_half_close_leaves_our_half_open() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let (ours, theirs) = pair();
+    kqueue.add(ours.as_raw_fd(), ONE).unwrap();
+    theirs.shutdown(Shutdown::Write).unwrap();
+    let (readiness, _) = told(&mut kqueue, ONE, SOON);
+    assert!(readiness.is_readable() && readiness.is_read_closed());
+    assert!(!readiness.is_write_closed());
+}
+
+fn one_refused_change_neither_stops_the_others_nor_hides_their_events() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let (ours, _theirs) = pair();
+    // No process has so many descriptors.
+    kqueue.add(RawFd::MAX, ONE).unwrap();
+    kqueue.add(ours.as_raw_fd(), TWO).unwrap();
+    let mut events = Vec::new();
+    kqueue.wait(&mut events, None).unwrap();
+    let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
+    assert!(events.contains(&Event {
+        key: ONE,
+        readiness: all,
+        errno: libc::EBADF
+    }));
+    assert!(events.contains(&Event {
+        key: TWO,
+        readiness: Readiness::WRITABLE,
+        errno: 0
+    }));
+    assert_eq!(events.len(), 2);
+}
+
+fn a_wait_whose_every_change_is_dropped_goes_on_waiting() {
+    let mut kqueue = Kqueue::new().unwrap();
+    kqueue.renew(RawFd::MAX, ONE).unwrap();
+    let (before, limit) = (Instant::now(), Duration::from_millis(30));
+    assert_eq!(told(&mut kqueue, ONE, Some(limit)), NOTHING);
+    assert!(before.elapsed() >= limit);
+}
+
+fn the_writer_of_a_pipe_without_reader_is_told_so() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let (reader, writer) = pipe();
+    drop(reader);
+    kqueue.add(writer.as_raw_fd(), ONE).unwrap();
+    let (readiness, errno) = told(&mut kqueue, ONE, SOON);
+    assert!(readiness.is_writable() && readiness.is_write_closed());
+    assert_eq!(errno, 0);
+}
+
+fn what_is_removed_or_forgotten_is_silent() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let (ours, mut theirs) = pair();
+    let fd = ours.as_raw_fd();
+    let silent = |kqueue: &mut Kqueue| {
+        assert_eq!(told(kqueue, ONE, AT_ONCE), NOTHING);
+    };
+    kqueue.add(fd, ONE).unwrap();
+    kqueue.forget(ONE);
+    silent(&mut kqueue);
+    kqueue.add(fd, ONE).unwrap();
+    kqueue.remove(fd, ONE).unwrap();
+    silent(&mut kqueue);
+    kqueue.add(fd, ONE).unwrap();
+    assert!(told(&mut kqueue, ONE, SOON).0.is_writable());
+    kqueue.renew(fd, ONE).unwrap();
+    kqueue.remove(fd, ONE).unwrap();
+    theirs.write_all(b"x").unwrap();
+    silent(&mut kqueue);
+    kqueue.remove(fd, ONE).unwrap();
+    // From another thread, too.
+    kqueue.add(fd, ONE).unwrap();
+    assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
+    let bell = kqueue.doorbell();
+    thread::spawn(move || bell.remove(fd)).join().unwrap();
+    theirs.write_all(b"x").unwrap();
+    silent(&mut kqueue);
+}
+
+fn removing_one_takes_no_event_from_another() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let ((first, _peer), (second, mut writer)) = (pair(), pair());
+    kqueue.add(first.as_raw_fd(), ONE).unwrap();
+    kqueue.add(second.as_raw_fd(), TWO).unwrap();
+    assert!(told(&mut kqueue, TWO, SOON).0.is_writable());
+    writer.write_all(b"x").unwrap();
+    kqueue.remove(first.as_raw_fd(), ONE).unwrap();
+    assert!(told(&mut kqueue, TWO, SOON).0.is_readable());
+}
+
+fn the_doorbell_ends_a_wait_for_ever_and_reports_nothing() {
+    let flavours = [
+        Kqueue::new().unwrap(),
+        Kqueue::with_pipe(Queue::open().unwrap()).unwrap(),
+    ];
+    for mut kqueue in flavours {
+        let mut events = Vec::new();
+        for rings in 1..4 {
+            let bell = kqueue.doorbell();
+            let ringer = thread::spawn(move || (0..rings).try_for_each(|_| bell.ring()));
+            kqueue.wait(&mut events, None).unwrap();
+            assert!(events.is_empty());
+            ringer.join().unwrap().unwrap();
+            // Later rings of the three ended nothing, and end this one at most.
+            kqueue.wait(&mut events, AT_ONCE).unwrap();
+        }
+        let (before, limit) = (Instant::now(), Duration::from_micros(1500));
+        kqueue.wait(&mut events, Some(limit)).unwrap();
+        assert!(before.elapsed() >= limit, "nobody rang since");
+    }
+}
+
+fn a_full_buffer_grows() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let pairs: Vec<_> = (0..FIRST_CAPACITY / 4).map(|_| pair()).collect();
+    let streams = || pairs.iter().flat_map(|(a, b)| [a, b]);
+    for (index, mut stream) in streams().enumerate() {
+        stream.write_all(b"x").unwrap();
+        kqueue
+            .add(stream.as_raw_fd(), Key::new(index as u32, 0))
+            .unwrap();
+    }
+    let mut events = Vec::new();
+    kqueue.wait(&mut events, None).unwrap();
+    assert_eq!(events.len(), FIRST_CAPACITY);
+    assert!(kqueue.answers.capacity() > FIRST_CAPACITY);
+}
+
+fn limits_of_any_length_are_taken() {
+    let mut kqueue = Kqueue::new().unwrap();
+    for limit in [Some(Duration::MAX), Some(Duration::from_nanos(1)), None] {
+        kqueue.doorbell().ring().unwrap();
+        kqueue.wait(&mut Vec::new(), limit).unwrap();
+    }
+}
+
+fn our_own_shutdown_is_no_hang_up() {
+    let (ours, mut theirs) = pair();
+    let mut kqueue = watching(&ours, ONE);
+    ours.shutdown(Shutdown::Write).unwrap();
+    let (readiness, errno) = told(&mut kqueue, ONE, AT_ONCE);
+    assert!(!readiness.is_read_closed() && !readiness.is_error() && errno == 0);
+    theirs.write_all(b"x").unwrap();
+    let (readiness, _) = told(&mut kqueue, ONE, SOON);
+    assert!(readiness.is_readable() && !readiness.is_read_closed());
+}
+
+fn the_end_of_both_directions_is_told_with_data_left() {
+    let (ours, mut theirs) = pair();
+    let mut kqueue = watching(&ours, ONE);
+    theirs.write_all(b"x").unwrap();
+    drop(theirs);
+    let (readiness, _) = told(&mut kqueue, ONE, SOON);
+    assert!(readiness.is_readable() && readiness.is_read_closed());
+}
+
+fn the_reader_of_a_pipe_without_writer_is_told_so() {
+    let (reader, writer) = pipe();
+    drop(writer);
+    let mut kqueue = Kqueue::new().unwrap();
+    kqueue.add(reader.as_raw_fd(), ONE).unwrap();
+    let (readiness, errno) = told(&mut kqueue, ONE, SOON);
+    assert!(readiness.is_readable() && readiness.is_read_closed());
+    assert_eq!(errno, 0);
+}
+
+fn a_waiting_writer_hears_that_the_reader_of_its_pipe_is_gone() {
+    let (reader, writer) = pipe();
+    let mut kqueue = watching(&writer, ONE);
+    drop(reader);
+    let (readiness, errno) = told(&mut kqueue, ONE, SOON);
+    assert!(readiness.is_writable() && readiness.is_write_closed());
+    assert_eq!(errno, 0);
+    // Whether or not the kernel has deleted the filter with that.
+    kqueue.remove(writer.as_raw_fd(), ONE).unwrap();
+}
+
+fn a_number_that_is_reused_reports_to_its_new_key_only() {
+    let (ours, mut theirs) = pair();
+    let mut kqueue = watching(&ours, ONE);
+    theirs.write_all(b"x").unwrap();
+    // Closes the one and opens the other in one step: no test beside this gets the number.
+    let (next, mut peer) = pair();
+    // SAFETY: dup2 takes two integers; both descriptors are ours.
+    cvt(unsafe { libc::dup2(next.as_raw_fd(), ours.as_raw_fd()) }).unwrap();
+    kqueue.forget(ONE);
+    kqueue.add(ours.as_raw_fd(), TWO).unwrap();
+    peer.write_all(b"x").unwrap();
+    let mut events = Vec::new();
+    kqueue.wait(&mut events, SOON).unwrap();
+    assert!(!events.is_empty() && events.iter().all(|event| event.key == TWO));
+}
+
+fn every_edge_is_told_although_nothing_was_left_in_between() {
+    let (mut ours, mut theirs) = pair();
+    let mut kqueue = watching(&ours, ONE);
+    for _ in 0..100 {
+        theirs.write_all(b"x").unwrap();
+        assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
+        assert_eq!(ours.read(&mut [0; 8]).unwrap(), 1);
+    }
+    assert!(!told(&mut kqueue, ONE, AT_ONCE).0.is_readable());
+}
+
+fn no_ring_of_many_threads_is_lost() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let mut events = Vec::new();
+    for _ in 0..100 {
+        let ringers = [(); 4].map(|()| {
+            let bell = kqueue.doorbell();
+            thread::spawn(move || bell.ring())
+        });
+        // Ends only if it is rung.
+        kqueue.wait(&mut events, None).unwrap();
+        for ringer in ringers {
+            ringer.join().unwrap().unwrap();
+        }
+        kqueue.wait(&mut events, AT_ONCE).unwrap();
+        assert!(events.is_empty());
+    }
+}
+
+fn a_descriptor_removed_while_the_queue_waits_is_silent() {
+    let (ours, mut theirs) = pair();
+    let mut kqueue = watching(&ours, ONE);
+    let bell = kqueue.doorbell();
+    let fd = ours.as_raw_fd();
+    let remover = thread::spawn(move || {
+        bell.remove(fd);
+        theirs.write_all(b"x").unwrap();
+        bell.ring().unwrap();
+        theirs
+    });
+    assert_eq!(told(&mut kqueue, ONE, None), NOTHING);
+    remover.join().unwrap();
+}
+
+fn the_queue_is_readable_when_there_is_something_to_tell() {
+    let (ours, mut theirs) = pair();
+    let mut kqueue = watching(&ours, ONE);
+    let is_readable = |kqueue: &Kqueue| crate::sys::is_ready(kqueue.watchable().unwrap(), Direction::Read);
+    // Apple's poll(2) takes no kqueue.
+    if is_readable(&kqueue).is_err() || cfg!(target_vendor = "apple") {
+        return;
+    }
+    assert!(!is_readable(&kqueue).unwrap());
+    theirs.write_all(b"x").unwrap();
+    assert!(is_readable(&kqueue).unwrap());
+    assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
+    assert!(!is_readable(&kqueue).unwrap());
+    kqueue.doorbell().ring().unwrap();
+    assert!(is_readable(&kqueue).unwrap());
+}
