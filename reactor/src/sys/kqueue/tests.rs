@@ -458,7 +458,8 @@ fn a_descriptor_removed_while_the_queue_waits_is_silent() {
 fn the_queue_is_readable_when_there_is_something_to_tell() {
     let (ours, mut theirs) = pair();
     let mut kqueue = watching(&ours, ONE);
-    let is_readable = |kqueue: &Kqueue| crate::sys::is_ready(kqueue.watchable().unwrap(), Direction::Read);
+    let is_readable =
+        |kqueue: &Kqueue| crate::sys::is_ready(kqueue.watchable().unwrap(), Direction::Read);
     // Apple's poll(2) takes no kqueue.
     if is_readable(&kqueue).is_err() || cfg!(target_vendor = "apple") {
         return;
