@@ -27,7 +27,7 @@ use std::task::Waker;
 
 use parking_lot::RwLock;
 
-use crate::interest::Direction;
+use crate::interest::{Direction, Interest};
 use crate::slot::Key;
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex};
@@ -42,6 +42,12 @@ pub(crate) enum Letter {
     Wait {
         key: Key,
         direction: Direction,
+        waker: Waker,
+    },
+    /// Somebody waits elsewhere for what is no direction.
+    Watch {
+        key: Key,
+        interest: Interest,
         waker: Waker,
     },
     /// A source was dropped elsewhere.
