@@ -13,15 +13,19 @@
 
 #![deny(unsafe_code)]
 
+mod accept;
 mod addr;
+mod backoff;
 mod error;
 mod resolve;
+mod split;
 #[allow(
     unsafe_code,
     reason = "system calls; every block says what it owes to whom"
 )]
 mod sys;
 pub mod tcp;
+mod transfer;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
