@@ -26,8 +26,10 @@ mod split;
 mod sys;
 pub mod tcp;
 mod transfer;
+pub mod udp;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
 pub use runtime_reactor::{Interest, Readiness};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
+pub use udp::UdpSocket;
