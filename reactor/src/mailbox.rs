@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 use std::task::Waker;
 
-use crate::interest::Direction;
+use crate::interest::{Direction, Interest};
 use crate::slot::Key;
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
@@ -40,6 +40,12 @@ pub(crate) enum Letter {
     Wait {
         key: Key,
         direction: Direction,
+        waker: Waker,
+    },
+    /// Somebody waits elsewhere for what is no direction.
+    Watch {
+        key: Key,
+        interest: Interest,
         waker: Waker,
     },
     /// A source was dropped elsewhere.

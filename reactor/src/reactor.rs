@@ -346,6 +346,11 @@ impl Reactor {
                         slot.deliver(direction.readiness(), e.raw_os_error().unwrap_or(0), woken);
                     }
                 }
+                Letter::Watch {
+                    key,
+                    interest,
+                    waker,
+                } => self.add_watcher(key, interest, waker, woken),
                 Letter::TimerWait { key, waker } => {
                     let mut timers = self.timers.borrow_mut();
                     match timers.waker(key) {
@@ -370,7 +375,9 @@ impl Reactor {
         let mut woken = self.woken.borrow_mut();
         for letter in self.mailbox.close() {
             match letter {
-                Letter::Wait { waker, .. } | Letter::TimerWait { waker, .. } => woken.push(waker),
+                Letter::Wait { waker, .. }
+                | Letter::Watch { waker, .. }
+                | Letter::TimerWait { waker, .. } => woken.push(waker),
                 Letter::Remove { .. } | Letter::TimerRemove { .. } | Letter::TimerMove { .. } => {}
             }
         }
@@ -446,7 +453,38 @@ impl Reactor {
         for direction in interest.directions() {
             self.wait_for(key, direction, cx)?;
         }
+        if !interest.rare().is_empty() {
+            self.watch(key, interest, cx)?;
+        }
         Poll::Pending
+    }
+
+    /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
+    #[cold]
+    pub(crate) fn watch(&self, key: Key, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
+        if self.slots.borrow_mut().get(key).is_none() {
+            return Err(current::gone("this source"));
+        }
+        // Cloning a waker is other people's code, so nothing is borrowed.
+        let waker = cx.waker().clone();
+        let mut woken = self.woken.borrow_mut();
+        self.add_watcher(key, interest, waker, &mut woken);
+        drop(woken);
+        wake_all(&self.woken);
+        Ok(())
+    }
+
+    fn add_watcher(&self, key: Key, interest: Interest, waker: Waker, woken: &mut WakeList) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get(key);
+        let interest = interest.rare();
+        let is_new = |slot: &&mut Slot| slot.home.readiness().answering(interest).is_empty();
+        let Some(slot) = slot.filter(is_new) else {
+            return woken.push(waker);
+        };
+        let known = slot.push_watcher(waker, self.turn.get(), woken);
+        woken.discard(known);
+        self.selector.borrow_mut().watch(key, interest);
     }
 
     /// The task of `cx` is woken when there is something in `direction`.

@@ -6,27 +6,18 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::{Direction, Source, set_nonblocking};
+use runtime_reactor::{Source, set_nonblocking};
 
-use super::backoff::{Backoff, Backoffs};
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
+use crate::accept::{Acceptor, BACKLOG};
 use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::backoff::Backoff;
 use crate::error::during;
-use crate::sys::{self, AcceptError};
-
-/// How many clients may stand in the queue. It is as many as the system allows by default since
-/// Linux 5.4 (net.core.somaxconn); a system that allows fewer silently takes fewer, and an empty
-/// place costs nothing. A short queue drops clients while `accept` rests.
-const BACKLOG: u32 = 4096;
-
-/// So many connections may turn out dead one after the other before it is no longer believed that
-/// it is the connections' fault, and `accept` rests.
-const MOST_DEAD_IN_A_ROW: u32 = 64;
+use crate::sys;
 
 /// A socket that accepts connections.
 ///
@@ -54,8 +45,7 @@ const MOST_DEAD_IN_A_ROW: u32 = 64;
 /// # }).unwrap();
 /// ```
 pub struct TcpListener {
-    source: Source<net::TcpListener>,
-    backoffs: Backoffs,
+    acceptor: Acceptor<net::TcpListener>,
 }
 
 impl TcpListener {
@@ -125,10 +115,8 @@ impl TcpListener {
     /// # Errors
     /// As `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let mut backoff = self.backoffs.take(cx);
-        let accepted = self.poll_accept_resting(cx, &mut backoff);
-        self.backoffs.keep(cx, backoff);
-        accepted
+        let accepted = self.acceptor.poll_accept_anonymously(cx, sys::accept);
+        accepted.map(|accepted| self.accepted(accepted))
     }
 
     /// The connections that come, one after the other, without end and without their addresses.
@@ -161,28 +149,17 @@ impl TcpListener {
         cx: &mut Context<'_>,
         backoff: &mut Backoff,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let mut dead = 0;
-        loop {
-            ready!(backoff.poll_rested(cx))?;
-            let accepted = ready!(self.source.poll_io(Direction::Read, cx, sys::accept));
-            let error = match accepted {
-                Ok((stream, peer)) => {
-                    backoff.reset();
-                    return Poll::Ready(Ok((TcpStream::new(stream), peer)));
-                }
-                Err(e) => e,
-            };
-            match sys::classify(&error) {
-                AcceptError::Connection if dead < MOST_DEAD_IN_A_ROW => dead += 1,
-                AcceptError::Connection if sys::is_unsupported(&error) => {
-                    return Poll::Ready(Err(self.cannot_accept(error)));
-                }
-                AcceptError::Connection | AcceptError::Exhausted => {
-                    self.backoffs.total.fetch_add(1, Ordering::Relaxed);
-                    backoff.begin();
-                }
-                AcceptError::Listener => return Poll::Ready(Err(self.cannot_accept(error))),
-            }
+        let accepted = ready!(self.acceptor.poll_accept(cx, backoff, sys::accept));
+        Poll::Ready(self.accepted(accepted))
+    }
+
+    fn accepted(
+        &self,
+        accepted: io::Result<(net::TcpStream, SocketAddr)>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        match accepted {
+            Ok((stream, peer)) => Ok((TcpStream::new(stream), peer)),
+            Err(e) => Err(self.cannot_accept(e)),
         }
     }
 
@@ -209,7 +186,7 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub fn accept_backoffs(&self) -> u64 {
-        self.backoffs.total.load(Ordering::Relaxed)
+        self.acceptor.backoffs()
     }
 
     /// Takes over a listening socket of std's, and makes it non-blocking.
@@ -241,14 +218,13 @@ impl TcpListener {
 
     fn over(source: Source<net::TcpListener>) -> TcpListener {
         TcpListener {
-            source,
-            backoffs: Backoffs::default(),
+            acceptor: Acceptor::new(source),
         }
     }
 
     /// Gives back std's socket, **still non-blocking**.
     pub fn into_std(self) -> net::TcpListener {
-        self.source.into_inner()
+        self.acceptor.source.into_inner()
     }
 
     /// The address it listens on, and so the port the system chose for 0.
@@ -256,7 +232,7 @@ impl TcpListener {
     /// # Errors
     /// What getsockname(2) says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        self.acceptor.source.get_ref().local_addr()
     }
 
     /// How many routers a packet of an accepted connection may pass.
@@ -264,7 +240,7 @@ impl TcpListener {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.source.get_ref().ttl()
+        self.acceptor.source.get_ref().ttl()
     }
 
     /// Sets [`ttl`](TcpListener::ttl).
@@ -272,7 +248,7 @@ impl TcpListener {
     /// # Errors
     /// What setsockopt(2) says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.source.get_ref().set_ttl(ttl)
+        self.acceptor.source.get_ref().set_ttl(ttl)
     }
 
     /// Takes the error that waits to be told, if there is one.
@@ -280,7 +256,7 @@ impl TcpListener {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
+        self.acceptor.source.get_ref().take_error()
     }
 }
 
@@ -311,13 +287,13 @@ impl Stream for Incoming<'_> {
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
+        self.acceptor.source.get_ref().as_fd()
     }
 }
 
 impl AsRawFd for TcpListener {
     fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
+        self.acceptor.source.get_ref().as_raw_fd()
     }
 }
 
@@ -339,6 +315,6 @@ impl From<TcpListener> for OwnedFd {
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
+        self.acceptor.source.get_ref().fmt(f)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
@@ -12,9 +12,10 @@ use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::socket;
-use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::transfer::{send, worth_passing};
+use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::split::{self, sealed::Connection};
+use crate::transfer;
 
 /// A connection.
 ///
@@ -321,14 +322,55 @@ impl TcpStream {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
+    /// Waits until the peer will send no more: it has ended its half (as closing and shutting down
+    /// both do), or the connection broke, or we have shut down reading ourselves.
+    ///
+    /// What it sent before stays where it is: nothing is read, and data that nobody reads does not
+    /// keep the end from being seen. A peer that vanished without a word is found out by
+    /// [`keepalive`](TcpStream::set_tcp_keepalive) only.
+    ///
+    /// # Errors
+    /// As [`ready`](TcpStream::ready).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing. Once it has completed it would complete again.
+    ///
+    /// # Platform notes
+    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists.
+    ///
+    /// # Examples
+    /// A request that nobody waits for any more need not be answered:
+    /// ```
+    /// use futures_lite::future;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// # let stream = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
+    /// # std::io::Write::write_all(&mut client, b"GET / HTTP/1.0").unwrap();
+    /// # drop(client);
+    /// # support::block_on(async {
+    /// let answer = async { future::pending().await };
+    /// let gone = async {
+    ///     stream.closed().await?;
+    ///     Ok(None)
+    /// };
+    /// let outcome: std::io::Result<Option<String>> = future::or(answer, gone).await;
+    /// assert_eq!(outcome?, None);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn closed(&self) -> io::Result<()> {
+        self.ready(Interest::CLOSED).await.map(drop)
+    }
+
     /// Reads what is there. 0 bytes are the end of the stream, unless `buf` is empty.
     ///
     /// # Errors
     /// `WouldBlock` if there is nothing; else as reading.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let asked = buf.len();
-        let recv = |mut stream: &net::TcpStream| stream.read(buf);
-        self.source.try_transfer(Direction::Read, asked, recv)
+        transfer::try_read(&self.source, buf)
     }
 
     /// [`try_read`](TcpStream::try_read) into several buffers, one after the other.
@@ -336,8 +378,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is nothing; else as reading.
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.source
-            .try_io(Direction::Read, |mut stream| stream.read_vectored(bufs))
+        transfer::try_read_vectored(&self.source, bufs)
     }
 
     /// Writes as much as there is room for, and says how much that was.
@@ -345,8 +386,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; else as writing.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        let send = |mut stream: &net::TcpStream| stream.write(buf);
-        self.source.try_transfer(Direction::Write, buf.len(), send)
+        transfer::try_write(&self.source, buf)
     }
 
     /// [`try_write`](TcpStream::try_write) from several buffers, one after the other.
@@ -354,15 +394,14 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; else as writing.
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bufs = &bufs[worth_passing(bufs)];
-        self.source
-            .try_io(Direction::Write, |stream| send(stream, bufs))
+        transfer::try_write_vectored(&self.source, bufs)
     }
 
     /// Tries an operation of your own on the descriptor, such as a system call that is missing
     /// here, and notes it if that finds nothing. It must not block.
     ///
-    /// With an interest in both directions `op` is called up to twice.
+    /// With an interest in both directions `op` is called up to twice. With [`Interest::PRIORITY`]
+    /// it is called even if no urgent data is known of, and what is known counts as seen to.
     ///
     /// # Errors
     /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
@@ -386,19 +425,9 @@ impl TcpStream {
     pub fn try_io<R>(
         &self,
         interest: Interest,
-        mut op: impl FnMut(&net::TcpStream) -> io::Result<R>,
+        op: impl FnMut(&net::TcpStream) -> io::Result<R>,
     ) -> io::Result<R> {
-        let directions = [
-            (interest.is_readable(), Direction::Read),
-            (interest.is_writable(), Direction::Write),
-        ];
-        for (_, direction) in directions.into_iter().filter(|(asked, _)| *asked) {
-            match self.source.try_io(direction, &mut op) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-        }
-        Err(io::ErrorKind::WouldBlock.into())
+        transfer::try_io(&self.source, interest, op)
     }
 }
 
@@ -504,6 +533,16 @@ impl TcpStream {
     /// ```
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
         SockRef::from(self).set_tcp_keepalive(keepalive)
+    }
+}
+
+transfer::read_from_source!(TcpStream);
+transfer::write_to_source!(TcpStream, transfer::end_half);
+
+impl Connection for TcpStream {
+    fn end_writing(&self) {
+        // It fails only on a connection that is gone, which is what we want.
+        let _ = self.shutdown(Shutdown::Write);
     }
 }
 
