@@ -8,13 +8,15 @@
 //! Left out: macOS accepts some character devices only with a `NOTE_LOWAT` of 1 and otherwise says
 //! EINVAL. Those are reported as that error.
 
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, mem, ptr};
 
 use super::notify::Pipe;
-use super::{Backend, Doorbell, Event, Selector, cvt};
+use super::{Backend, Doorbell, Event, Selector, cvt, forks};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
@@ -43,14 +45,49 @@ pub(super) struct Kqueue {
 
 /// What `kevent` and `write` need, which any thread may call.
 struct KqueueBell {
-    kqueue: OwnedFd,
+    kqueue: KqueueFd,
     /// The doorbell of a kernel without EVFILT_USER: NetBSD before 10.0, OpenBSD before 7.8.
     pipe: Option<Pipe>,
 }
 
+/// A descriptor that a forked child does not get (kqueue(2)). There its number may be another
+/// one's, which must not be closed.
+#[derive(Debug)]
+struct KqueueFd {
+    fd: ManuallyDrop<OwnedFd>,
+    /// The process it was made in.
+    forks: u32,
+}
+
+impl KqueueFd {
+    fn new(fd: OwnedFd) -> KqueueFd {
+        KqueueFd {
+            fd: ManuallyDrop::new(fd),
+            forks: forks(),
+        }
+    }
+}
+
+impl Deref for KqueueFd {
+    type Target = OwnedFd;
+
+    fn deref(&self) -> &OwnedFd {
+        &self.fd
+    }
+}
+
+impl Drop for KqueueFd {
+    fn drop(&mut self) {
+        if self.forks == forks() {
+            // SAFETY: it is dropped once, here, and not used after.
+            unsafe { ManuallyDrop::drop(&mut self.fd) };
+        }
+    }
+}
+
 impl Kqueue {
     pub(super) fn new() -> io::Result<Kqueue> {
-        let kqueue = kqueue()?;
+        let kqueue = KqueueFd::new(kqueue()?);
         // Alone: FreeBSD and NetBSD ignore NOTE_TRIGGER in the change that adds.
         let user = bell_change(libc::EV_ADD | libc::EV_CLEAR, 0);
         match apply(&kqueue, user) {
@@ -59,7 +96,7 @@ impl Kqueue {
         }
     }
 
-    fn with_pipe(kqueue: OwnedFd) -> io::Result<Kqueue> {
+    fn with_pipe(kqueue: KqueueFd) -> io::Result<Kqueue> {
         let pipe = Pipe::new()?;
         let flags = libc::EV_ADD | libc::EV_CLEAR;
         apply(

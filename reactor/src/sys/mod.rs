@@ -41,8 +41,11 @@ use std::{fmt, io, mem};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
+pub(crate) use fork::{forks, watch as watch_forks};
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
+mod fork;
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",
