@@ -31,6 +31,7 @@
 
 mod backoff;
 mod listener;
+mod race;
 mod socket;
 mod split;
 mod stream;

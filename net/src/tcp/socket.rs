@@ -130,7 +130,8 @@ impl TcpSocket {
         connected.map_err(|e| during(format!("connect to {addr}"), e))
     }
 
-    async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
+    /// `connect` for those who put the address into the error themselves.
+    pub(super) async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let begun = match self.socket.connect(&addr.into()) {
             Ok(()) => false,
             // Interrupted, it goes on as if it had not been: connect(2).
