@@ -170,7 +170,7 @@ impl TcpSocket {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn reuseport(&self) -> io::Result<bool> {
-        self.socket.reuse_port()
+        sys::reuseport(&self.socket)
     }
 
     /// Sets [`reuseport`](TcpSocket::reuseport), before [`bind`](TcpSocket::bind).
@@ -179,10 +179,10 @@ impl TcpSocket {
     /// What setsockopt(2) says.
     ///
     /// # Platform notes
-    /// Linux (3.9) and DragonFly spread clients over the listeners of one address; elsewhere one of
-    /// them gets all.
+    /// Linux (3.9), DragonFly and FreeBSD (12.0, where it is `SO_REUSEPORT_LB`) spread clients over
+    /// the listeners of one address; elsewhere one of them gets all.
     pub fn set_reuseport(&self, reuse: bool) -> io::Result<()> {
-        self.socket.set_reuse_port(reuse)
+        sys::set_reuseport(&self.socket, reuse)
     }
 
     /// The bytes that may wait to be sent.
