@@ -41,8 +41,10 @@ use std::{fmt, io, mem};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
+pub use affinity::pin_thread;
 pub(crate) use fork::{forks, watch as watch_forks};
 
+mod affinity;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod fork;
