@@ -108,8 +108,9 @@ fn the_clock_is_read_only_where_it_may() {
 }
 
 #[test]
-fn threads_are_started_only_by_the_blocking_pool() {
-    only_in("thread::Builder", &["executor/src/blocking.rs"]);
+fn threads_are_started_only_by_the_blocking_pool_and_for_cores() {
+    let allowed = ["executor/src/blocking.rs", "src/runtime/per_core.rs"];
+    only_in("thread::Builder", &allowed);
     for source in all_sources() {
         assert!(
             !source.code.contains("thread::spawn"),

@@ -179,6 +179,11 @@ impl Pool {
         state.threads -= 1;
     }
 
+    /// Whether there is any thread. It does not wait for the lock, which a thread may hold.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.state.try_lock().is_none_or(|state| state.threads > 0)
+    }
+
     /// Cancels what has not begun, and lets the threads end. Waits for nothing.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();

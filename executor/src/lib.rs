@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod block_on;
 mod blocking;
 mod builder;
 mod core;

@@ -31,6 +31,11 @@ impl<T> Mutex<T> {
         unpoisoned(self.0.lock())
     }
 
+    /// The lock, if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
+    }
+
     pub(crate) fn get_mut(&mut self) -> &mut T {
         unpoisoned(self.0.get_mut())
     }

@@ -29,7 +29,7 @@ use crate::interest::{Direction, Interest};
 use crate::slot::Key;
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
-use crate::sys::Doorbell;
+use crate::sys::{self, Doorbell};
 use crate::timers::TimerKey;
 
 /// Something another thread wants of the reactor. A letter about what is gone does nothing, except
@@ -65,7 +65,10 @@ pub(crate) struct Mailbox {
     pub(crate) number: u32,
     letters: Letters<Letter>,
     sleep: SleepFlag,
-    bell: Arc<dyn Doorbell>,
+    /// Replaced in a forked child only.
+    bell: RwLock<Arc<dyn Doorbell>>,
+    /// Which process it belongs to, in `sys::forks`.
+    forks: AtomicU32,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -91,7 +94,8 @@ impl Mailbox {
             number,
             letters: Letters::new(),
             sleep: SleepFlag::new(),
-            bell,
+            bell: RwLock::new(bell),
+            forks: AtomicU32::new(sys::forks()),
             counters,
         });
         unpoisoned(LIVE.write()).push(mailbox.clone());
@@ -129,10 +133,27 @@ impl Mailbox {
         }
     }
 
+    /// Whether this process is a fork of the one it belongs to: then it must not touch the doorbell,
+    /// which is the parent's.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.forks.load(Ordering::Relaxed) != sys::forks()
+    }
+
+    /// Makes it belong to this process, awake and with `bell`.
+    pub(crate) fn move_to_this_process(&self, bell: Arc<dyn Doorbell>) {
+        *unpoisoned(self.bell.write()) = bell;
+        self.forks.store(sys::forks(), Ordering::Relaxed);
+        self.wake_up();
+    }
+
     fn ring(&self) {
+        if self.is_forked() {
+            return;
+        }
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
         // It fails only when the descriptor is not what we made it, and who could be told?
-        let rung = self.bell.ring();
+        let rung = unpoisoned(self.bell.read()).ring();
         debug_assert!(
             rung.is_ok(),
             "the doorbell of a live reactor rings: {rung:?}"
@@ -141,8 +162,10 @@ impl Mailbox {
 
     /// Makes the kernel forget a descriptor that may stay open, while it is open.
     pub(crate) fn remove(&self, fd: RawFd) {
-        self.count_removal();
-        self.bell.remove(fd);
+        if !self.is_forked() {
+            self.count_removal();
+            unpoisoned(self.bell.read()).remove(fd);
+        }
     }
 
     pub(crate) fn count_removal(&self) {

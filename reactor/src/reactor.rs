@@ -19,6 +19,8 @@ use crate::timer::Armed;
 use crate::timers::{Nanos, TimerKey, Timers};
 use crate::wake_list::{WakeList, wake_all};
 
+mod fork;
+
 /// No wait is longer, whatever the deadlines say: some kernels take no longer ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -101,6 +103,7 @@ impl Reactor {
     }
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Reactor> {
+        sys::watch_forks()?;
         let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()))?;
         Ok(Reactor {
             is_edge: selector.is_edge(),
@@ -189,7 +192,8 @@ impl Reactor {
     ///
     /// # Errors
     /// What the waiting system call says, which is a defect of the program (somebody closed our
-    /// descriptor) or of this one. Interruption by a signal is none.
+    /// descriptor) or of this one. Interruption by a signal is none. In a child of fork(2), that
+    /// [`after_fork_child`](Reactor::after_fork_child) has to be called first.
     ///
     /// # Panics
     /// If a waker panics, after all the others have been called.
@@ -197,6 +201,9 @@ impl Reactor {
     /// # Complexity
     /// O(ready + due), plus O(log n) for each due timer.
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
+        if self.is_forked() {
+            return Err(fork::forked());
+        }
         self.turn.set(self.turn.get().wrapping_add(1));
         current::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
@@ -408,6 +415,9 @@ impl Reactor {
         if self.closed.get() {
             return Err(current::gone("this source"));
         }
+        if self.is_forked() {
+            return Err(cannot_wait(fd, &fork::forked()));
+        }
         let mut slots = self.slots.borrow_mut();
         let home = slots.insert(self.number(), fd, blocked, self.is_edge)?;
         drop(slots);
@@ -551,7 +561,8 @@ impl Reactor {
     /// Forgets a source whose descriptor stays open.
     pub(crate) fn remove_open(&self, key: Key, fd: RawFd) {
         let slot = self.slots.borrow_mut().remove(key);
-        if slot.is_some() {
+        // In a forked child it is the parent's selector, which has to keep it.
+        if slot.is_some() && !self.is_forked() {
             self.mailbox.count_removal();
             // The only error is that the kernel does not know the descriptor, which is what we want.
             let _ = self.selector.borrow_mut().remove(fd, key);

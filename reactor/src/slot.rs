@@ -154,6 +154,10 @@ impl Slots {
         self.slab.len()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slab.iter_mut().map(|(_, slot)| slot)
+    }
+
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
         for mut slot in self.slab.drain() {
@@ -284,6 +288,11 @@ impl Slot {
             others.chain(rest.watchers)
         });
         self.wakers.into_iter().flatten().chain(others)
+    }
+
+    /// Whether anybody waits in `direction`.
+    pub(crate) fn is_awaited(&self, direction: Direction) -> bool {
+        self.wakers[direction.index()].is_some()
     }
 
     /// Whether `waker` stands in the queue of `direction` already.

@@ -92,6 +92,27 @@ pub(crate) fn bind_device(_: &Socket, _: Option<&[u8]>) -> io::Result<()> {
     ))
 }
 
+/// SO_REUSEPORT by the name under which clients are spread over the listeners.
+#[cfg(target_os = "freebsd")]
+pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
+    socket.reuse_port_lb()
+}
+
+#[cfg(target_os = "freebsd")]
+pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
+    socket.set_reuse_port_lb(reuse)
+}
+
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
+    socket.reuse_port()
+}
+
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
+    socket.set_reuse_port(reuse)
+}
+
 /// Whose trouble an error of `accept` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AcceptError {

@@ -14,7 +14,7 @@ use runtime_reactor::{Source, set_nonblocking};
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
-use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::addr::{Target, ToSocketAddrs, first_that_works, sealed::Internal};
 use crate::backoff::Backoff;
 use crate::error::during;
 use crate::sys;
@@ -79,16 +79,39 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let bind = |addr| async move {
-            let attempt = || {
-                let socket = TcpSocket::new_for(addr)?;
-                socket.set_reuseaddr(true)?;
-                socket.bind_quietly(addr)?;
-                socket.listen_quietly(BACKLOG)
-            };
-            attempt().map_err(|e| during(format!("bind {addr}"), e))
-        };
-        first_that_works("bind", addr.target(Internal), bind).await
+        bind(addr.target(Internal), false).await
+    }
+
+    /// As [`bind`](TcpListener::bind), on an address that other listeners of the same user may
+    /// share if they were bound in this way too (`SO_REUSEPORT`): one for each thread, or process.
+    ///
+    /// # Errors
+    /// As `bind`; `AddrInUse` if a socket has the address that was bound otherwise.
+    ///
+    /// # Cancel safety
+    /// Nothing is bound unless the future completes.
+    ///
+    /// # Platform notes
+    /// Linux, DragonFly and FreeBSD (12.0) deal the clients out to the listeners there are. macOS,
+    /// NetBSD and OpenBSD allow the sharing, but one listener gets all clients: there let one accept
+    /// and hand the connections on. Linux resets the clients that wait in the queue of a listener
+    /// when that one is closed, though others go on listening, unless `net.ipv4.tcp_migrate_req` is
+    /// set (5.14).
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::TcpListener;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let first = TcpListener::bind_shared("127.0.0.1:0").await?;
+    /// let second = TcpListener::bind_shared(first.local_addr()?).await?;
+    /// assert_eq!(first.local_addr()?, second.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        bind(addr.target(Internal), true).await
     }
 
     /// Waits for a client, and returns the connection and the client's address.
@@ -283,6 +306,23 @@ impl Stream for Incoming<'_> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (usize::MAX, None)
     }
+}
+
+/// Binds to the first of the addresses that can be had.
+async fn bind(target: Target, shared: bool) -> io::Result<TcpListener> {
+    let bind = |addr| async move {
+        let attempt = || {
+            let socket = TcpSocket::new_for(addr)?;
+            socket.set_reuseaddr(true)?;
+            if shared {
+                socket.set_reuseport(true)?;
+            }
+            socket.bind_quietly(addr)?;
+            socket.listen_quietly(BACKLOG)
+        };
+        attempt().map_err(|e| during(format!("bind {addr}"), e))
+    };
+    first_that_works("bind", target, bind).await
 }
 
 impl AsFd for TcpListener {

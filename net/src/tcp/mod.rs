@@ -32,6 +32,7 @@
 use crate::split;
 
 mod listener;
+mod race;
 mod socket;
 mod stream;
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{SockRef, TcpKeepalive};
 
-use super::socket;
+use super::race;
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::split::{self, sealed::Connection};
 use crate::transfer;
 
@@ -58,16 +58,24 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first of `addr`'s addresses that answers, tried one after the other.
+    /// Connects to the first of `addr`'s addresses that answers.
+    ///
+    /// If there are several, whether a name led to them or a list, they race after RFC 8305 ("Happy
+    /// Eyeballs"): IPv6 and IPv4 take turns, beginning with the family that comes first; an attempt
+    /// that has not come to its end after 250 ms is joined by the next one, and one that fails is
+    /// followed at once. As soon as there is a connection the other attempts are given up and their
+    /// sockets closed.
     ///
     /// # Errors
-    /// The last address's, as `connect to 127.0.0.1:80: ...`, of the kinds listed at
-    /// [`TcpSocket::connect`](crate::TcpSocket::connect); the system's own error is its
-    /// [`source`](std::error::Error::source). `InvalidInput` and others as
-    /// [`lookup_host`](crate::lookup_host); `InvalidInput` too if there is no address at all.
+    /// `connect to [::1]:80: ...; to 127.0.0.1:80: ...`, with what every address said. Kind and
+    /// [`source`](std::error::Error::source), which is the system's own error, are those of the last
+    /// to fail; the kinds are listed at [`TcpSocket::connect`](crate::TcpSocket::connect).
+    /// `InvalidInput` and others as [`lookup_host`](crate::lookup_host); `InvalidInput` too if there
+    /// is no address at all. How long the system waits for an answer is its own decision, on Linux
+    /// some two minutes: see [`connect_timeout`](TcpStream::connect_timeout).
     ///
     /// # Cancel safety
-    /// Dropping the future gives up the attempt and closes the socket.
+    /// Dropping the future gives up all attempts and closes their sockets.
     ///
     /// # Examples
     /// ```
@@ -82,7 +90,38 @@ impl TcpStream {
     /// # });
     /// ```
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        first_that_works("connect to", addr.target(Internal), socket::connect).await
+        race::connect(addr.target(Internal)).await
+    }
+
+    /// As [`connect`](TcpStream::connect), and gives up when `limit` has passed, which is for all
+    /// of it: looking up the name, and every attempt. A limit of zero has passed at the reactor's
+    /// next turn; one of more than a hundred years never does.
+    ///
+    /// # Errors
+    /// As `connect`; `TimedOut`, with what became of every address, when the limit has passed.
+    ///
+    /// # Cancel safety
+    /// As `connect`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let addr = listener.local_addr()?;
+    /// let stream = TcpStream::connect_timeout(addr, Duration::from_secs(5)).await?;
+    /// assert_eq!(stream.peer_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn connect_timeout(
+        addr: impl ToSocketAddrs,
+        limit: Duration,
+    ) -> io::Result<TcpStream> {
+        race::connect_timeout(addr.target(Internal), limit).await
     }
 
     /// Takes over a connection of std's, and makes it non-blocking.

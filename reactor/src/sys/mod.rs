@@ -51,10 +51,15 @@ use std::{fmt, io, mem};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
+pub use affinity::pin_thread;
+pub(crate) use fork::{forks, watch as watch_forks};
+
+mod affinity;
 #[cfg(all(test, not(loom)))]
 mod conformance;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
+mod fork;
 #[cfg(any(
     test, // over a model, where there is no kqueue
     target_vendor = "apple",
