@@ -10,7 +10,7 @@ use runtime_reactor::{Notifier, Reactor};
 
 /// While tasks are ready, the reactor is asked for news after the batch in which so many polls have
 /// come together, not after every one: asking is a system call, and a poll may take no longer.
-const POLLS_A_TURN: usize = 64;
+pub(crate) const POLLS_A_TURN: usize = 64;
 
 /// The reactor, as something an executor can park in.
 #[derive(Debug)]

@@ -1,4 +1,15 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Features
+//!
+//! A server that reads and writes by [`io::copy`] or the `poll_` functions of the traits, and needs
+//! no signal, saves five crates with `default-features = false`.
+//!
+//! | feature | default | brings | for |
+//! |---|---|---|---|
+//! | `io-util` | yes | the combinators of [`io`]: `AsyncReadExt`, `BufReader` and their kin | futures-lite |
+//! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
+//! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 #![deny(unsafe_code)]
 
 #[doc(hidden)]
@@ -10,6 +21,7 @@ pub mod io;
 mod macros;
 pub mod net;
 mod runtime;
+#[cfg(feature = "signal")]
 #[allow(
     unsafe_code,
     reason = "installing a signal handler; the block says what it owes to whom"
@@ -18,7 +30,7 @@ pub mod signal;
 pub mod task;
 pub mod time;
 
-pub use runtime::{Builder, Runtime, block_on};
+pub use runtime::{Builder, Core, Runtime, block_on, per_core};
 pub use runtime_executor::{Handle, PanicPolicy, spawn, spawn_blocking, task_local};
 pub use runtime_macros::{main, test};
 pub use runtime_reactor::{Backend, Stats};

@@ -1,8 +1,14 @@
 //! The loop, and what it is made of.
 
+mod embed;
+mod fork;
+mod per_core;
+
+use std::cell::OnceCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
@@ -11,6 +17,8 @@ use std::time::Duration;
 
 use runtime_executor::{Executor, Handle, JoinHandle, Options, PanicPolicy, Park};
 use runtime_reactor::{Backend, Reactor, Stats};
+
+pub use per_core::{Core, per_core};
 
 use crate::driver::Driver;
 use crate::net::resolver::BlockingResolver;
@@ -48,6 +56,8 @@ pub struct Runtime {
     executor: Executor,
     driver: Driver,
     resolver: Rc<BlockingResolver>,
+    /// What somebody else's loop watches; made when it is asked for.
+    fd: OnceCell<OwnedFd>,
 }
 
 impl Runtime {
@@ -68,11 +78,17 @@ impl Runtime {
     /// finished by then rest until the next call.
     ///
     /// # Panics
-    /// If the future does; if a runtime runs on this thread already; if a detached task panicked
+    /// If the future does; if a runtime runs on this thread already; in a child of fork(2), before
+    /// [`after_fork_child`](Runtime::after_fork_child); if a detached task panicked
     /// and the [`PanicPolicy`] says so, now or, with `ShutDown`, in an earlier call.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let _entered = self.enter_alone(Location::caller());
+        let _entered = self.enter_alone("block_on", Location::caller());
+        assert!(
+            !self.driver.reactor.is_forked(),
+            "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or make \
+             a new runtime"
+        );
         let waker = self.executor.root_waker();
         let mut root = pin!(future);
         let mut cx = Context::from_waker(&waker);
@@ -135,15 +151,15 @@ impl Runtime {
     }
 
     #[track_caller]
-    fn enter_alone(&self, at: &Location<'_>) -> Entered {
+    fn enter_alone(&self, what: &str, at: &Location<'_>) -> Entered {
         assert!(
             !Executor::is_entered(),
-            "block_on was called at {at} inside a runtime, whose thread it would block: await the \
+            "{what} was called at {at} inside a runtime, whose thread it would block: await the \
              future instead, or spawn it"
         );
         assert!(
             !self.executor.is_closed(),
-            "block_on was called at {at} on a runtime that the panic of a task has shut down \
+            "{what} was called at {at} on a runtime that the panic of a task has shut down \
              (PanicPolicy::ShutDown): make a new one"
         );
         self.enter()
@@ -159,6 +175,9 @@ struct Entered {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        if self.driver.reactor.is_forked() {
+            self.let_go_of_parents_fd();
+        }
         let _entered = self.enter();
         self.executor.close();
         self.driver.reactor.close();
@@ -195,6 +214,7 @@ impl fmt::Debug for Runtime {
 pub struct Builder {
     backend: Option<Backend>,
     options: Options,
+    pin_cores: bool,
 }
 
 impl Builder {
@@ -248,6 +268,7 @@ impl Builder {
             executor,
             driver,
             resolver: Rc::new(BlockingResolver),
+            fd: OnceCell::new(),
         })
     }
 }

@@ -108,8 +108,9 @@ fn the_clock_is_read_only_where_it_may() {
 }
 
 #[test]
-fn threads_are_started_only_by_the_blocking_pool() {
-    only_in("thread::Builder", &["executor/src/blocking.rs"]);
+fn threads_are_started_only_by_the_blocking_pool_and_for_cores() {
+    let allowed = ["executor/src/blocking.rs", "src/runtime/per_core.rs"];
+    only_in("thread::Builder", &allowed);
     for source in all_sources() {
         assert!(
             !source.code.contains("thread::spawn"),
@@ -150,8 +151,8 @@ fn the_leaves_do_not_know_each_other() {
 #[test]
 fn dependencies_are_those_that_architecture_lists() {
     let expected = [
-        ("reactor", "libc parking_lot slab"),
-        ("executor", "futures-core futures-task parking_lot slab"),
+        ("reactor", "libc slab"),
+        ("executor", "futures-core futures-task slab"),
         (
             "net",
             "futures-core futures-io libc runtime-reactor socket2",

@@ -9,15 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, mem, thread};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::core::unheard;
 use crate::current;
 use crate::error::JoinError;
 use crate::handle::Handle;
 use crate::id::Id;
 use crate::join::{Cancel, JoinHandle, Reply};
-use crate::task::drop_quietly;
+use crate::sync::{Condvar, Mutex};
+use crate::task::{drop_quietly, wake_quietly};
 
 /// The bounds of the blocking pool.
 #[derive(Debug, Clone)]
@@ -50,14 +49,15 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<dyn Job>>,
-    /// All threads, and those of them that wait for a job.
+    /// All threads, and those of them that wait for a job or are about to look for one.
     threads: usize,
     idle: usize,
     closed: bool,
 }
 
 trait Job: Cancel + Send + Sync {
-    fn run(&self);
+    /// Calls `done` when the work is done, and only its waiter is still to be woken.
+    fn run(&self, done: &dyn Fn());
     /// The runtime is gone, before it began.
     fn forsake(&self);
     /// There is no thread for it.
@@ -85,7 +85,7 @@ impl Pool {
         Ok(Arc::new(Pool {
             options,
             state: Mutex::default(),
-            work: Condvar::new(),
+            work: Condvar::default(),
         }))
     }
 
@@ -116,6 +116,7 @@ impl Pool {
         state.queue.push_back(job);
         // Every idle thread takes one job, whether it has noticed yet or not.
         if state.queue.len() <= state.idle {
+            drop(state);
             self.work.notify_one();
         } else if state.threads < self.options.max_threads.max(1) {
             state.threads += 1;
@@ -157,21 +158,30 @@ impl Pool {
         loop {
             while let Some(job) = state.queue.pop_front() {
                 drop(state);
-                job.run();
+                // Whoever is woken may have another job at once, before this thread is back here. No
+                // second one need be woken or started for that.
+                job.run(&|| self.state.lock().idle += 1);
                 drop(job);
                 state = self.state.lock();
+                state.idle -= 1;
             }
             if state.closed {
                 break;
             }
             state.idle += 1;
-            let waited = self.work.wait_for(&mut state, self.options.keep_alive);
+            let timed_out;
+            (state, timed_out) = self.work.wait_timeout(state, self.options.keep_alive);
             state.idle -= 1;
-            if waited.timed_out() && state.queue.is_empty() {
+            if timed_out && state.queue.is_empty() {
                 break;
             }
         }
         state.threads -= 1;
+    }
+
+    /// Whether there is any thread. It does not wait for the lock, which a thread may hold.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.state.try_lock().is_none_or(|state| state.threads > 0)
     }
 
     /// Cancels what has not begun, and lets the threads end. Waits for nothing.
@@ -211,17 +221,22 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self) {
+    fn run(&self, done: &dyn Fn()) {
         let work = self.work.lock().take();
-        if let Some(work) = work {
+        let waker = work.and_then(|work| {
             let output = catch_unwind(AssertUnwindSafe(work));
             let mut output =
                 Some(output.map_err(|p| JoinError::panicked(self.id, None, self.spawned_at, p)));
-            self.reply.complete(&mut output);
+            let waker = self.reply.put(&mut output);
             match output {
                 Some(Err(error)) => unheard(error),
                 output => drop_quietly(output),
             }
+            waker
+        });
+        done();
+        if let Some(waker) = waker {
+            wake_quietly(waker);
         }
     }
 

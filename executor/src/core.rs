@@ -1,15 +1,14 @@
 //! The run queue, the tasks in it, and what becomes of them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::{fmt, io};
-
-use slab::Slab;
 
 use crate::blocking::Pool;
 use crate::current;
@@ -21,6 +20,7 @@ use crate::join::JoinHandle;
 use crate::mailbox::{Errand, Mailbox};
 use crate::park::Unpark;
 use crate::task::{Label, Sink, Task, TaskCell, WakerWord, drop_quietly, state, wake_quietly};
+use crate::tasks::{Tasks, Turn, VACANT};
 
 /// The executor's state. No code but this crate's runs while any of it is borrowed.
 pub(crate) struct Core {
@@ -30,20 +30,14 @@ pub(crate) struct Core {
     sinks: RefCell<HashMap<u32, Sink>>,
     mail: RefCell<Mail>,
     root_woken: Cell<bool>,
-    running: Cell<Option<TaskKey>>,
+    /// The serial number of the task that is being polled, or that of none.
+    running: Cell<u32>,
     polls: Cell<u64>,
     handle: Handle,
     panic_policy: PanicPolicy,
     /// A panic that `run_ready` has still to raise.
-    panic: RefCell<Option<JoinError>>,
+    panic: Cell<Option<JoinError>>,
     closed: Cell<bool>,
-}
-
-#[derive(Default)]
-struct Tasks {
-    slots: Slab<Slot>,
-    queue: VecDeque<(u32, u32)>,
-    serial: u32,
 }
 
 /// Empty lists with capacity, to be exchanged for full ones.
@@ -51,45 +45,6 @@ struct Tasks {
 struct Mail {
     wakes: Vec<WakerWord>,
     errands: Vec<Errand>,
-}
-
-struct Slot {
-    /// `None` while it is polled.
-    task: Option<Pin<Box<dyn Task>>>,
-    /// Who awaits the output on this thread.
-    joiner: Option<Waker>,
-    /// Tells the tenants of a slot apart.
-    serial: u32,
-    /// See [`state`].
-    state: u8,
-}
-
-impl Tasks {
-    fn get(&mut self, slot: u32, serial: u32) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(slot as usize)
-            .filter(|slot| slot.serial == serial)
-    }
-
-    fn insert(&mut self, task: Pin<Box<dyn Task>>, serial: u32) -> u32 {
-        let slot = self.slots.insert(Slot {
-            task: Some(task),
-            joiner: None,
-            serial,
-            state: state::QUEUED | state::WATCHED,
-        });
-        assert!(
-            slot < WakerWord::MOST_TASKS,
-            "no more than {} tasks",
-            WakerWord::MOST_TASKS
-        );
-        self.queue.push_back((slot as u32, serial));
-        slot as u32
-    }
-
-    fn remove(&mut self, slot: u32) -> Slot {
-        self.slots.remove(slot as usize)
-    }
 }
 
 impl Core {
@@ -102,11 +57,11 @@ impl Core {
             sinks: RefCell::default(),
             mail: RefCell::default(),
             root_woken: Cell::new(false),
-            running: Cell::new(None),
+            running: Cell::new(VACANT),
             polls: Cell::new(0),
             handle: Handle::new(mailbox, pool),
             panic_policy: options.panic_policy,
-            panic: RefCell::new(None),
+            panic: Cell::new(None),
             closed: Cell::new(false),
         })
     }
@@ -133,11 +88,11 @@ impl Core {
 
     /// How many tasks are ready.
     pub(crate) fn ready(&self) -> usize {
-        self.tasks.borrow().queue.len()
+        self.tasks.borrow().queued()
     }
 
     pub(crate) fn task_count(&self) -> usize {
-        self.tasks.borrow().slots.len()
+        self.tasks.borrow().count()
     }
 
     pub(crate) fn poll_count(&self) -> u64 {
@@ -146,7 +101,8 @@ impl Core {
 
     /// The task that is being polled.
     pub(crate) fn running(&self) -> Option<Id> {
-        self.running.get().map(TaskKey::id)
+        let serial = self.running.get();
+        (serial != VACANT).then(|| Id::new(self.number, serial))
     }
 
     pub(crate) fn spawn<F, L>(
@@ -160,11 +116,7 @@ impl Core {
         F::Output: 'static,
         L: Label + 'static,
     {
-        let serial = {
-            let mut tasks = self.tasks.borrow_mut();
-            tasks.serial = (tasks.serial + 1) & !POSTED;
-            tasks.serial
-        };
+        let serial = self.tasks.borrow_mut().next_serial();
         JoinHandle::here(self.spawn_numbered(future, label, at, serial))
     }
 
@@ -193,7 +145,7 @@ impl Core {
             // No such task: its handle will find that out.
             return TaskKey {
                 executor: self.number,
-                slot: u32::MAX,
+                slot: WakerWord::ROOT,
                 serial,
             };
         }
@@ -208,23 +160,20 @@ impl Core {
 
     /// Puts a task into the queue, unless it is there, has finished, or is no more.
     pub(crate) fn wake(&self, word: WakerWord) {
-        if word.slot() == WakerWord::ROOT {
+        let known = self.tasks.borrow_mut().wake(word);
+        if !known && word.slot() == WakerWord::ROOT {
             self.root_woken.set(true);
-            return;
-        }
-        let Tasks { slots, queue, .. } = &mut *self.tasks.borrow_mut();
-        if let Some(slot) = slots.get_mut(word.slot() as usize) {
-            if word.is_serial(slot.serial) && slot.state & (state::QUEUED | state::FINISHED) == 0 {
-                slot.state |= state::QUEUED;
-                queue.push_back((word.slot(), slot.serial));
-            }
         }
     }
 
     pub(crate) fn read_mail(&self) {
-        if !self.handle.mailbox().has_letters() {
-            return;
+        if self.handle.mailbox().has_letters() {
+            self.do_mail();
         }
+    }
+
+    #[cold]
+    fn do_mail(&self) {
         let Mail {
             mut wakes,
             mut errands,
@@ -242,38 +191,29 @@ impl Core {
     /// Polls the task at the head of the queue, or drops it if it was aborted. Says whether there
     /// was one; a key can outlive its task by finishing after a wake.
     pub(crate) fn run_next(&self) -> bool {
-        let (key, mut task, aborted) = {
-            let mut tasks = self.tasks.borrow_mut();
-            let Some((index, serial)) = tasks.queue.pop_front() else {
-                return false;
-            };
-            let Some(slot) = tasks.get(index, serial) else {
-                return false;
-            };
-            if slot.state & state::FINISHED != 0 {
-                slot.state &= !state::QUEUED;
-                return false;
-            }
-            let Some(task) = slot.task.take() else {
-                // It is being polled, and called this itself: it has its turn afterwards.
-                tasks.queue.push_back((index, serial));
-                return false;
-            };
-            slot.state &= !state::QUEUED;
-            let key = TaskKey {
-                executor: self.number,
-                slot: index,
-                serial,
-            };
-            (key, task, slot.state & state::ABORTED != 0)
+        let turn = self.tasks.borrow_mut().pop();
+        let Some(Turn {
+            slot,
+            serial,
+            mut task,
+            aborted,
+        }) = turn
+        else {
+            return false;
         };
-        let outside = self.running.replace(Some(key));
+        let key = TaskKey {
+            executor: self.number,
+            slot,
+            serial,
+        };
+        let outside = self.running.replace(serial);
         let polled = if aborted {
             task.as_mut().cancel(key.id(), JoinError::aborted(key.id()));
             Poll::Ready(())
         } else {
             self.polls.set(self.polls.get() + 1);
-            let waker = WakerWord::new(self.number, key.slot, key.serial).waker();
+            // There is nothing to be dropped in it.
+            let waker = ManuallyDrop::new(WakerWord::new(self.number, slot, serial).waker());
             task.as_mut()
                 .poll(key.id(), &mut Context::from_waker(&waker))
         };
@@ -304,28 +244,23 @@ impl Core {
             drop(tasks);
             return self.nobody_wants(task);
         };
-        slot.state |= state::FINISHED;
-        let joiner = slot.joiner.take();
-        match slot.state & (state::WATCHED | state::MAILED) {
-            state::WATCHED => {
-                slot.task = Some(task);
-                drop(tasks);
+        slot.set(state::FINISHED);
+        let (watched, mailed) = (slot.is(state::WATCHED), slot.is(state::MAILED));
+        let joiner = if watched && !mailed {
+            slot.task = Some(task);
+            let joiner = slot.joiner.take();
+            drop(tasks);
+            joiner
+        } else {
+            let (_, joiner) = tasks.remove(key.slot);
+            drop(tasks);
+            let sink = mailed.then(|| self.sinks.borrow_mut().remove(&key.slot));
+            if let Some(sink) = sink.flatten() {
+                sink.deliver(task.as_mut().output());
             }
-            0 => {
-                tasks.remove(key.slot);
-                drop(tasks);
-                self.nobody_wants(task);
-            }
-            _ => {
-                tasks.remove(key.slot);
-                drop(tasks);
-                let sink = self.sinks.borrow_mut().remove(&key.slot);
-                if let Some(sink) = sink {
-                    sink.deliver(task.as_mut().output());
-                }
-                self.nobody_wants(task);
-            }
-        }
+            self.nobody_wants(task);
+            joiner
+        };
         if let Some(joiner) = joiner {
             wake_quietly(joiner);
         }
@@ -342,18 +277,27 @@ impl Core {
     /// Does with a panic that nobody awaits what the policy says. One can be raised at a time; the
     /// others, and those that come too late to be raised, are reported.
     fn unheard(&self, error: JoinError) {
-        let raised = self.panic_policy != PanicPolicy::Report;
-        if raised && !self.closed.get() && self.panic.borrow().is_none() {
-            self.panic.replace(Some(error));
-        } else {
-            report(error);
+        if self.panic_policy == PanicPolicy::Report || self.closed.get() {
+            return report(error);
+        }
+        match self.panic.take() {
+            None => self.panic.set(Some(error)),
+            Some(first) => {
+                self.panic.set(Some(first));
+                report(error);
+            }
         }
     }
 
     /// Raises the panic that a task left behind, if the policy is that one does.
     pub(crate) fn raise_panic(&self) {
-        let panic = self.panic.take();
-        let Some(error) = panic else { return };
+        if let Some(error) = self.panic.take() {
+            self.raise(error);
+        }
+    }
+
+    #[cold]
+    fn raise(&self, error: JoinError) -> ! {
         if self.panic_policy == PanicPolicy::ShutDown {
             self.close();
         }
@@ -370,15 +314,13 @@ impl Core {
             return;
         }
         let errands = self.handle.close();
-        let Tasks { slots, .. } = self.tasks.take();
+        let tasks = self.tasks.take();
         let sinks = self.sinks.take();
-        let mut slots: Vec<(usize, Slot)> = slots.into_iter().collect();
-        slots.sort_unstable_by_key(|(_, slot)| slot.serial);
-        for (index, slot) in slots {
+        for (slot_number, serial, slot) in tasks.into_tenants() {
             let key = TaskKey {
                 executor: self.number,
-                slot: index as u32,
-                serial: slot.serial,
+                slot: slot_number,
+                serial,
             };
             if let Some(task) = slot.task {
                 self.drop_task(key, task);
@@ -417,39 +359,45 @@ fn report(error: JoinError) {
     drop_quietly(error);
 }
 
+/// What a join handle finds.
+pub(crate) enum Joined {
+    /// The task, taken out.
+    Finished(Pin<Box<dyn Task>>),
+    /// There is no such task, because the executor was closed.
+    Gone,
+    /// It will be woken. With the waker that was there before, to be dropped where nothing is
+    /// borrowed.
+    Waits(Option<Waker>),
+    /// It must come back with a waker.
+    Asks,
+}
+
 /// What join handles ask of the executor of their own thread.
 impl Core {
-    /// The finished task, taken out; `None` if there is no such task, because the executor was
-    /// closed; or pending, and then the task of `cx` is woken when it is finished.
-    pub(crate) fn poll_join(
-        &self,
-        key: TaskKey,
-        cx: &Context<'_>,
-    ) -> Poll<Option<Pin<Box<dyn Task>>>> {
-        let mut new = None;
-        let before = loop {
-            let mut tasks = self.tasks.borrow_mut();
-            let Some(slot) = tasks.get(key.slot, key.serial) else {
-                return Poll::Ready(None);
-            };
-            if slot.state & state::FINISHED != 0 {
-                return Poll::Ready(tasks.remove(key.slot).task);
-            }
-            let joiner = slot.joiner.as_ref();
-            if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
-                return Poll::Pending;
-            }
-            match new.take() {
-                Some(waker) => break slot.joiner.replace(waker),
-                None => {
-                    drop(tasks);
-                    // Anybody's code, which may have ended the task: so look again.
-                    new = Some(cx.waker().clone());
-                }
-            }
+    /// A look at a task that is awaited; calls nobody. Unless it has finished, `waker` is left with it
+    /// for the task of `cx`, where another one of that is not there already.
+    #[inline]
+    pub(crate) fn look(&self, key: TaskKey, cx: &Context<'_>, waker: &mut Option<Waker>) -> Joined {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(slot) = tasks.get(key.slot, key.serial) else {
+            return Joined::Gone;
         };
-        drop(before);
-        Poll::Pending
+        if slot.is(state::FINISHED) {
+            return match tasks.remove(key.slot) {
+                (Some(task), _) => Joined::Finished(task),
+                (None, _) => Joined::Gone,
+            };
+        }
+        let joiner = slot.joiner.as_ref();
+        if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
+            return Joined::Waits(None);
+        }
+        // One of ours is copied without calling anybody.
+        let ours = WakerWord::of(cx.waker()).map(WakerWord::waker);
+        match ours.or_else(|| waker.take()) {
+            Some(waker) => Joined::Waits(slot.joiner.replace(waker)),
+            None => Joined::Asks,
+        }
     }
 
     /// Sends the output of a task to another thread.
@@ -459,18 +407,18 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            if slot.state & state::WATCHED == 0 {
+            if !slot.is(state::WATCHED) {
                 // Dropped on this thread after it was asked for on another one.
                 return;
             }
-            if slot.state & state::FINISHED == 0 {
-                slot.state |= state::MAILED;
+            if !slot.is(state::FINISHED) {
+                slot.set(state::MAILED);
                 self.sinks.borrow_mut().insert(key.slot, sink);
                 return;
             }
-            tasks.remove(key.slot)
+            tasks.remove(key.slot).0
         };
-        if let Some(mut task) = finished.task {
+        if let Some(mut task) = finished {
             sink.deliver(task.as_mut().output());
             self.nobody_wants(task);
         }
@@ -480,22 +428,12 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         tasks
             .get(key.slot, key.serial)
-            .is_none_or(|slot| slot.state & state::FINISHED != 0)
+            .is_none_or(|slot| slot.is(state::FINISHED))
     }
 
     /// Queues a task to be dropped instead of polled.
     pub(crate) fn abort(&self, key: TaskKey) {
-        let Tasks { slots, queue, .. } = &mut *self.tasks.borrow_mut();
-        let slot = slots
-            .get_mut(key.slot as usize)
-            .filter(|slot| slot.serial == key.serial);
-        if let Some(slot) = slot.filter(|slot| slot.state & state::FINISHED == 0) {
-            slot.state |= state::ABORTED;
-            if slot.state & state::QUEUED == 0 {
-                slot.state |= state::QUEUED;
-                queue.push_back((key.slot, key.serial));
-            }
-        }
+        self.tasks.borrow_mut().abort(key.slot, key.serial);
     }
 
     /// A join handle is dropped.
@@ -505,21 +443,15 @@ impl Core {
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            let mailed = slot.state & state::MAILED != 0;
-            slot.state &= !(state::WATCHED | state::MAILED);
-            let joiner = slot.joiner.take();
+            let mailed = slot.is(state::MAILED);
+            slot.clear(state::WATCHED | state::MAILED);
+            let (task, joiner) = if slot.is(state::FINISHED) {
+                tasks.remove(key.slot)
+            } else {
+                (None, slot.joiner.take())
+            };
             let mut sinks = self.sinks.borrow_mut();
-            let sink = mailed.then(|| sinks.remove(&key.slot)).flatten();
-            let finished = slot.state & state::FINISHED != 0;
-            (
-                if finished {
-                    tasks.remove(key.slot).task
-                } else {
-                    None
-                },
-                joiner,
-                sink,
-            )
+            (task, joiner, mailed.then(|| sinks.remove(&key.slot)))
         };
         if let Some(task) = task {
             self.nobody_wants(task);
@@ -535,6 +467,3 @@ impl fmt::Debug for Core {
             .finish_non_exhaustive()
     }
 }
-
-/// What a task costs beside its own allocation; grow it knowingly.
-const _: () = assert!(size_of::<Slot>() <= 40);

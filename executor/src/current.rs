@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use crate::core::Core;
@@ -9,37 +10,59 @@ use crate::handle::Handle;
 use crate::mailbox::Mailbox;
 use crate::task::WakerWord;
 
+/// Dropped by [`Entered`]. The thread does not see to it, since a thread-local that needs a destructor
+/// is asked at every look whether that was registered.
+type Current = ManuallyDrop<Option<Rc<Core>>>;
+
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Current> = const { RefCell::new(ManuallyDrop::new(None)) };
     /// On threads of the blocking pool: the runtime they work for.
     static EMPLOYER: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
-/// The executor of this thread, if it has one. None too while the thread is being torn down.
+/// The executor of this thread, if it has one.
+#[inline]
 pub(crate) fn get() -> Option<Rc<Core>> {
-    CURRENT
-        .try_with(|current| current.borrow().clone())
-        .ok()
-        .flatten()
+    CURRENT.with_borrow(|current| (**current).clone())
 }
 
 /// The executor of this thread if it is the one with this number.
+#[inline]
 pub(crate) fn if_numbered(number: u32) -> Option<Rc<Core>> {
-    get().filter(|core| core.number() == number)
+    CURRENT.with_borrow(|current| match &**current {
+        Some(core) if core.number() == number => Some(core.clone()),
+        _ => None,
+    })
+}
+
+/// Asks something of the executor of this thread, if it is the one with this number. It must not
+/// call anybody.
+#[inline]
+pub(crate) fn with_numbered<R>(number: u32, ask: impl FnOnce(&Core) -> R) -> Option<R> {
+    CURRENT.with_borrow(|current| match &**current {
+        Some(core) if core.number() == number => Some(ask(core)),
+        _ => None,
+    })
 }
 
 /// Wakes a task: on its own thread by a push to the queue, elsewhere by mail.
+#[inline]
 pub(crate) fn wake(word: WakerWord) {
-    let here = CURRENT.try_with(|current| match &*current.borrow() {
+    if !wake_here(word) {
+        Mailbox::wake(word);
+    }
+}
+
+/// Wakes a task of this thread's executor. Says whether it is one, or would be. Calls nobody.
+#[inline]
+pub(crate) fn wake_here(word: WakerWord) -> bool {
+    CURRENT.with_borrow(|current| match &**current {
         Some(core) if word.is_executor(core.number()) => {
             core.wake(word);
             true
         }
         _ => false,
-    });
-    if here != Ok(true) {
-        Mailbox::wake(word);
-    }
+    })
 }
 
 /// The runtime that this thread belongs to, as its executor's thread or as one of its pool.
@@ -58,13 +81,14 @@ pub(crate) fn employ(handle: Handle) {
 }
 
 pub(crate) fn enter(core: Rc<Core>) -> Entered {
-    // Nothing to enter, and nothing to come back to, while the thread is being torn down.
-    let before = CURRENT.try_with(|current| current.replace(Some(core)));
-    let before = before.ok().flatten();
     Entered {
-        before,
+        before: exchange(Some(core)),
         _not_send: PhantomData,
     }
+}
+
+fn exchange(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(core)))
 }
 
 /// While it lives, tasks are spawned on the executor that was
@@ -78,9 +102,7 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.before.take();
-        let entered = CURRENT.try_with(|current| current.replace(before));
-        // Its destructor runs here, where nothing is borrowed.
-        drop(entered);
+        // The destructor of the one that is left runs here, where nothing is borrowed.
+        drop(exchange(self.before.take()));
     }
 }

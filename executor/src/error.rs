@@ -4,9 +4,8 @@ use std::any::Any;
 use std::panic::Location;
 use std::{error, fmt, io};
 
-use parking_lot::Mutex;
-
 use crate::id::Id;
+use crate::sync::Mutex;
 
 /// What awaiting a [`JoinHandle`](crate::JoinHandle) gives for a task that did not come to its end:
 /// it panicked, or it was cancelled.

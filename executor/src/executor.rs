@@ -146,6 +146,12 @@ impl Executor {
         self.core.poll_count()
     }
 
+    /// Whether there are threads for blocking jobs, idle ones too, or may be: in a child of fork(2),
+    /// whether there were any, whose locks and jobs nobody will end.
+    pub fn has_blocking_threads(&self) -> bool {
+        self.core.handle().has_blocking_threads()
+    }
+
     /// Whether it was [closed](Executor::close), by its owner or by the [`PanicPolicy`].
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()

@@ -83,6 +83,41 @@ impl Handle {
         JoinHandle::elsewhere(id, posted, reply)
     }
 
+    /// Runs a closure on the executor's thread, as a task: in its turn, also when it is called on
+    /// that very thread.
+    ///
+    /// This is how another thread reaches what lives on that one and is not `Send`: the closure
+    /// brings it nothing but itself, and finds there what it needs, in a thread-local or by
+    /// [spawning](crate::spawn) what it makes. It must not block.
+    ///
+    /// # Examples
+    /// A future that is not `Send`, started from another thread:
+    /// ```
+    /// # use runtime_executor::{Executor, Options, ThreadPark};
+    /// # let executor = Executor::new(ThreadPark::new().unparker(), Options::default()).unwrap();
+    /// # let _entered = executor.enter();
+    /// # let handle = executor.handle().clone();
+    /// use std::rc::Rc;
+    ///
+    /// let other = std::thread::spawn(move || {
+    ///     handle.run(|| {
+    ///         let state = Rc::new(7); // made there, and stays there
+    ///         drop(runtime_executor::spawn(async move { *state }));
+    ///     })
+    /// });
+    /// # let ran = other.join().unwrap();
+    /// # for _ in 0..3 { executor.run_ready(); }
+    /// # assert!(ran.is_finished());
+    /// ```
+    #[track_caller]
+    pub fn run<F, T>(&self, closure: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn(async move { closure() })
+    }
+
     /// Runs a blocking job on the pool. See [`spawn_blocking`](crate::spawn_blocking).
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, job: F) -> JoinHandle<T>
@@ -92,6 +127,10 @@ impl Handle {
     {
         let id = Id::new(self.mailbox.number, Core::posted_serial(&self.mailbox));
         Pool::spawn(&self.pool, self, id, job)
+    }
+
+    pub(crate) fn has_blocking_threads(&self) -> bool {
+        self.pool.has_threads()
     }
 
     /// Lets nothing in any more, and gives out the errands that came before.

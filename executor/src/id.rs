@@ -23,6 +23,15 @@ impl Id {
         Id { executor, serial }
     }
 
+    /// The key of the task in this slot.
+    pub(crate) fn key(self, slot: u32) -> TaskKey {
+        TaskKey {
+            executor: self.executor,
+            slot,
+            serial: self.serial,
+        }
+    }
+
     /// The number of the executor.
     pub(crate) fn executor(self) -> u32 {
         self.executor

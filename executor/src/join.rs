@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::{fmt, mem};
 
-use crate::core::unheard;
+use crate::core::{Core, Joined, unheard};
 use crate::current;
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
@@ -38,13 +38,14 @@ pub struct JoinHandle<T> {
 /// How to reach a task.
 #[derive(Clone)]
 enum Place {
-    /// It was spawned on the thread of its executor.
-    Here(TaskKey),
+    /// In this slot: it was spawned on the thread of its executor.
+    Here(u32),
     /// It was posted there from another one, or is a blocking job.
     Elsewhere(Arc<dyn Cancel + Send + Sync>),
-    /// The output was given out.
-    Nowhere,
 }
+
+/// Where the output was given out. No slot has this number.
+const NOWHERE: u32 = u32::MAX;
 
 /// Something whose output comes by way of a [`Reply`], and which can be asked not to begin.
 pub(crate) trait Cancel {
@@ -55,7 +56,7 @@ impl<T> JoinHandle<T> {
     pub(crate) fn here(key: TaskKey) -> JoinHandle<T> {
         JoinHandle {
             id: key.id(),
-            place: Place::Here(key),
+            place: Place::Here(key.slot),
             reply: OnceLock::new(),
         }
     }
@@ -82,7 +83,7 @@ impl<T> JoinHandle<T> {
     ///
     /// A blocking job that has begun cannot be stopped; nothing happens.
     pub fn abort(&self) {
-        self.place.abort();
+        self.place.abort(self.id);
     }
 
     /// Something that can only abort, and of which there can be many.
@@ -102,19 +103,22 @@ impl<T: 'static> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         match (self.reply.get(), &self.place) {
             (Some(reply), _) => reply.is_complete(),
-            (None, Place::Here(key)) => match current::if_numbered(key.executor) {
-                Some(core) => core.is_finished(*key),
-                None => self.ask(*key).is_complete(),
+            (None, Place::Here(NOWHERE)) => true,
+            (None, Place::Here(slot)) => match current::if_numbered(self.id.executor()) {
+                Some(core) => core.is_finished(self.id.key(*slot)),
+                None => self.ask(*slot).is_complete(),
             },
             (None, _) => true,
         }
     }
 
     /// Asks the thread of the task to send the output here.
-    fn ask(&self, key: TaskKey) -> &Reply<T> {
+    #[cold]
+    fn ask(&self, slot: u32) -> &Reply<T> {
         self.reply.get_or_init(|| {
+            let key = self.id.key(slot);
             let reply = Reply::new();
-            let sink = Sink::new(key.id(), reply.clone());
+            let sink = Sink::new(self.id, reply.clone());
             // If there is no such executor, the sink is dropped, which completes the reply.
             if let Some(mailbox) = Mailbox::find(key.executor) {
                 mailbox.post(Box::new(move |core| core.mail_output(key, sink)));
@@ -126,20 +130,32 @@ impl<T: 'static> JoinHandle<T> {
     fn poll_output(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
         let reply = match (self.reply.get(), &self.place) {
             (Some(reply), _) => reply,
-            (None, Place::Here(key)) => match current::if_numbered(key.executor) {
-                Some(core) => {
-                    let Some(mut task) = ready!(core.poll_join(*key, cx)) else {
-                        return Poll::Ready(Err(JoinError::gone(self.id)));
-                    };
-                    let output = take_output(task.as_mut().output(), self.id);
-                    drop_quietly(task);
-                    return Poll::Ready(output);
-                }
-                None => self.ask(*key),
+            (None, Place::Here(slot)) => match self.poll_here(*slot, cx) {
+                Some(polled) => return polled,
+                None => self.ask(*slot),
             },
             (None, _) => unreachable!("what is elsewhere has a reply from the start"),
         };
         reply.poll(cx)
+    }
+
+    /// `None` if this is not the thread of the task.
+    fn poll_here(&self, slot: u32, cx: &Context<'_>) -> Option<Poll<Result<T, JoinError>>> {
+        let key = self.id.key(slot);
+        let mut waker = None;
+        loop {
+            let look = |core: &Core| core.look(key, cx, &mut waker);
+            match current::with_numbered(key.executor, look)? {
+                Joined::Finished(task) => return Some(Poll::Ready(take_output(task, self.id))),
+                Joined::Gone => return Some(Poll::Ready(Err(JoinError::gone(self.id)))),
+                Joined::Waits(before) => {
+                    drop(before);
+                    return Some(Poll::Pending);
+                }
+                // Anybody's code, which may end the task: so look again.
+                Joined::Asks => waker = Some(cx.waker().clone()),
+            }
+        }
     }
 }
 
@@ -149,11 +165,11 @@ impl<T: 'static> Future for JoinHandle<T> {
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         assert!(
-            !matches!(self.place, Place::Nowhere),
+            !matches!(self.place, Place::Here(NOWHERE)),
             "JoinHandle polled after it was ready"
         );
         let output = ready!(self.poll_output(cx));
-        self.place = Place::Nowhere;
+        self.place = Place::Here(NOWHERE);
         Poll::Ready(output)
     }
 }
@@ -165,14 +181,9 @@ impl<T> Drop for JoinHandle<T> {
         if let Some(reply) = self.reply.get() {
             reply.abandon();
         }
-        let Place::Here(key) = self.place else { return };
-        match current::if_numbered(key.executor) {
-            Some(core) => core.detach(key),
-            None => {
-                if let Some(mailbox) = Mailbox::find(key.executor) {
-                    mailbox.post(Box::new(move |core| core.detach(key)));
-                }
-            }
+        match self.place {
+            Place::Here(NOWHERE) | Place::Elsewhere(_) => {}
+            Place::Here(slot) => tell(self.id.key(slot), Core::detach),
         }
     }
 }
@@ -186,22 +197,22 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 impl Place {
-    fn abort(&self) {
+    fn abort(&self, id: Id) {
         match self {
-            Place::Here(key) => abort(*key),
+            Place::Here(NOWHERE) => {}
+            Place::Here(slot) => tell(id.key(*slot), Core::abort),
             Place::Elsewhere(task) => task.clone().cancel(),
-            Place::Nowhere => {}
         }
     }
 }
 
-/// Aborts a task from any thread.
-fn abort(key: TaskKey) {
+/// Does something about a task, on its thread.
+fn tell(key: TaskKey, what: fn(&Core, TaskKey)) {
     match current::if_numbered(key.executor) {
-        Some(core) => core.abort(key),
+        Some(core) => what(&core, key),
         None => {
             if let Some(mailbox) = Mailbox::find(key.executor) {
-                mailbox.post(Box::new(move |core| core.abort(key)));
+                mailbox.post(Box::new(move |core| what(core, key)));
             }
         }
     }
@@ -224,7 +235,7 @@ impl AbortHandle {
 
     /// Asks the task to end. See [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.place.abort();
+        self.place.abort(self.id);
     }
 }
 
@@ -251,20 +262,25 @@ impl<T> Reply<T> {
         Arc::new(Reply(Mutex::new(ReplyState::Waiting(None))))
     }
 
-    /// Takes the output there, unless there is one or the handle was dropped.
+    /// Takes the output there, unless there is one or the handle was dropped, and wakes who waits.
     pub(crate) fn complete(&self, output: &mut Option<Result<T, JoinError>>) {
-        let mut state = self.0.lock();
-        if let ReplyState::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            let Some(output) = output.take() else {
-                unreachable!("a task is mailed once");
-            };
-            *state = ReplyState::Complete(output);
-            drop(state);
-            if let Some(waker) = waker {
-                wake_quietly(waker);
-            }
+        if let Some(waker) = self.put(output) {
+            wake_quietly(waker);
         }
+    }
+
+    /// As `complete`, and leaves the waking to the caller.
+    pub(crate) fn put(&self, output: &mut Option<Result<T, JoinError>>) -> Option<Waker> {
+        let mut state = self.0.lock();
+        let ReplyState::Waiting(waker) = &mut *state else {
+            return None;
+        };
+        let waker = waker.take();
+        let Some(output) = output.take() else {
+            unreachable!("a task is mailed once");
+        };
+        *state = ReplyState::Complete(output);
+        waker
     }
 
     /// The handle is dropped.
@@ -281,19 +297,31 @@ impl<T> Reply<T> {
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
-        // Cloned and dropped while the lock is not held.
-        let new = cx.waker().clone();
-        let mut state = self.0.lock();
-        let before = match &mut *state {
-            ReplyState::Waiting(waker) => waker.replace(new),
-            _ => match mem::replace(&mut *state, ReplyState::Taken) {
-                ReplyState::Complete(output) => return Poll::Ready(output),
-                _ => unreachable!("a handle is not polled after it was ready"),
-            },
-        };
-        drop(state);
-        drop(before);
-        Poll::Pending
+        let mut new = None;
+        loop {
+            let mut state = self.0.lock();
+            let before = match &mut *state {
+                ReplyState::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
+                    return Poll::Pending;
+                }
+                ReplyState::Waiting(waker) => match new.take() {
+                    Some(new) => waker.replace(new),
+                    None => {
+                        // Cloned, as it is dropped, while the lock is not held.
+                        drop(state);
+                        new = Some(cx.waker().clone());
+                        continue;
+                    }
+                },
+                _ => match mem::replace(&mut *state, ReplyState::Taken) {
+                    ReplyState::Complete(output) => return Poll::Ready(output),
+                    _ => unreachable!("a handle is not polled after it was ready"),
+                },
+            };
+            drop(state);
+            drop(before);
+            return Poll::Pending;
+        }
     }
 }
 

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use parking_lot::Mutex;
 use slab::Slab;
 
 use crate::error::JoinError;
 use crate::join::{AbortHandle, JoinHandle};
+use crate::sync::Mutex;
 use crate::task::drop_quietly;
 
 /// Tasks that belong together: awaited as they finish, aborted when the set is dropped.
@@ -82,6 +82,23 @@ impl Wake for MemberWaker {
         if let Some(waiter) = waiter {
             waiter.wake();
         }
+    }
+}
+
+impl Shared {
+    /// Leaves a waker there, unless there is news meanwhile.
+    fn wait(&self, cx: &Context<'_>) -> Option<usize> {
+        // Cloned and dropped while the lock is not held.
+        let new = cx.waker().clone();
+        let mut news = self.0.lock();
+        let first = news.changed.pop_front();
+        let unwanted = match first {
+            Some(_) => Some(new),
+            None => news.waiter.replace(new),
+        };
+        drop(news);
+        drop(unwanted);
+        first
     }
 }
 
@@ -186,15 +203,10 @@ impl<T: 'static> JoinSet<T> {
             if self.members.is_empty() {
                 return Poll::Ready(None);
             }
-            let new = cx.waker().clone();
-            let mut news = self.shared.0.lock();
-            let Some(index) = news.changed.pop_front() else {
-                let before = news.waiter.replace(new);
-                drop(news);
-                drop(before);
+            let first = self.shared.0.lock().changed.pop_front();
+            let Some(index) = first.or_else(|| self.shared.wait(cx)) else {
                 return Poll::Pending;
             };
-            drop(news);
             if let Some(output) = self.poll_member(index) {
                 return Poll::Ready(Some(output));
             }

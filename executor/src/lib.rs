@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod block_on;
 mod blocking;
 mod builder;
 mod core;
@@ -28,6 +29,7 @@ mod sync;
 )]
 mod task;
 mod task_local;
+mod tasks;
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;

@@ -1,18 +1,18 @@
 //! What other threads may do to an executor: wake its tasks, and send it on errands.
 //!
-//! A sender puts its letter into the box and then unparks the executor's thread. The executor
-//! parks only after it has emptied the box, and a park after an unpark does not block: so nothing
-//! is lost, whoever is first (checked with loom, below).
+//! A sender puts its letter into the box and then, if it is the first one in there, unparks the
+//! executor's thread. The executor empties the box before every park, and a park after an unpark
+//! does not block: so nothing is lost, whoever is first. Whoever finds a letter in the box can rely
+//! on its sender (checked with loom, below).
 
-use std::sync::Arc;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, RwLock};
 use std::{fmt, io, mem};
-
-use parking_lot::RwLock;
 
 use crate::core::Core;
 use crate::park::Unpark;
-use crate::sync::{AtomicBool, Mutex};
+use crate::sync::{AtomicBool, Mutex, unpoisoned};
 use crate::task::WakerWord;
 
 /// Something to be done on the executor's thread. If it never gets there it is dropped; what waits
@@ -37,7 +37,7 @@ static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Mailbox {
     /// Opens a mailbox that wakers and handles of this process find by its number.
     pub(crate) fn open(unparker: Arc<dyn Unpark>) -> io::Result<Arc<Mailbox>> {
-        let mut live = LIVE.write();
+        let mut live = unpoisoned(LIVE.write());
         if live.len() == WakerWord::MOST_EXECUTORS {
             let most = WakerWord::MOST_EXECUTORS;
             return Err(io::Error::other(format!(
@@ -68,7 +68,7 @@ impl Mailbox {
 
     /// The mailbox of the executor with this number, unless that executor is gone.
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
-        LIVE.read()
+        unpoisoned(LIVE.read())
             .iter()
             .find(|mailbox| mailbox.number == number)
             .cloned()
@@ -76,21 +76,24 @@ impl Mailbox {
 
     /// Wakes a task of whatever executor, from whatever thread. Does nothing if it is gone.
     pub(crate) fn wake(word: WakerWord) {
-        let found = LIVE
-            .read()
-            .iter()
-            .find(|mailbox| word.is_executor(mailbox.number))
-            .cloned();
-        let Some(mailbox) = found else { return };
-        if mailbox.letters.push_wake(word) {
-            mailbox.unparker.unpark();
+        let unparker = {
+            let live = unpoisoned(LIVE.read());
+            let mailbox = live
+                .iter()
+                .find(|mailbox| word.is_executor(mailbox.number))
+                .filter(|mailbox| mailbox.letters.push_wake(word));
+            mailbox.map(|mailbox| mailbox.unparker.clone())
+        };
+        if let Some(unparker) = unparker {
+            unparker.unpark();
         }
     }
 
     /// Sends the executor on an errand, or drops it if nobody is there any more.
     pub(crate) fn post(&self, errand: Errand) {
         match self.letters.push(errand) {
-            Ok(()) => self.unparker.unpark(),
+            Ok(true) => self.unparker.unpark(),
+            Ok(false) => {}
             // Dropped here, where no lock is held.
             Err(errand) => drop(errand),
         }
@@ -108,7 +111,7 @@ impl Mailbox {
 
     /// Lets nothing in any more, and gives out the errands that came before.
     pub(crate) fn close(&self) -> Vec<Errand> {
-        LIVE.write().retain(|mailbox| mailbox.number != self.number);
+        unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
         self.letters.close()
     }
 }
@@ -151,31 +154,38 @@ impl<E> Letters<E> {
         }
     }
 
-    /// Whether there is anybody to be unparked.
+    /// Whether the owner is to be unparked.
     fn push_wake(&self, word: WakerWord) -> bool {
         let mut lists = self.lists.lock();
         let Some(Lists { wakes, .. }) = &mut *lists else {
             return false;
         };
         if wakes.len() >= MANY_WAKES && wakes.len() == wakes.capacity() {
-            wakes.sort_unstable();
+            // By a heap, which is less code than a quicksort.
+            *wakes = BinaryHeap::from(mem::take(wakes)).into_sorted_vec();
             wakes.dedup();
             // Or else the next one would soon be sorted in again.
             wakes.reserve(wakes.len());
         }
         wakes.push(word);
-        self.any.store(true, Ordering::Release);
-        true
+        self.is_first()
     }
 
-    fn push(&self, errand: E) -> Result<(), E> {
+    /// Whether the owner is to be unparked, or the errand back.
+    fn push(&self, errand: E) -> Result<bool, E> {
         let mut lists = self.lists.lock();
         let Some(Lists { errands, .. }) = &mut *lists else {
             return Err(errand);
         };
         errands.push(errand);
+        Ok(self.is_first())
+    }
+
+    /// Called under the lock, with a letter that was just put in.
+    fn is_first(&self) -> bool {
+        let first = !self.any.load(Ordering::Relaxed);
         self.any.store(true, Ordering::Release);
-        Ok(())
+        first
     }
 
     fn take(&self, wakes: &mut Vec<WakerWord>, errands: &mut Vec<E>) {
@@ -207,7 +217,7 @@ mod tests {
     fn wakes_that_nobody_reads_do_not_pile_up() {
         let letters: Letters<()> = Letters::new();
         for n in 0..1_000_000 {
-            assert!(letters.push_wake(WakerWord::new(0, n % 100, 0)));
+            assert_eq!(letters.push_wake(WakerWord::new(0, n % 100, 0)), n == 0);
         }
         let (mut wakes, mut errands) = (Vec::new(), Vec::new());
         letters.take(&mut wakes, &mut errands);
@@ -222,10 +232,10 @@ mod tests {
         let letters: Letters<()> = Letters::new();
         let tasks = 65_535;
         for n in 0..tasks {
-            assert!(letters.push_wake(WakerWord::new(0, n, 0)));
+            letters.push_wake(WakerWord::new(0, n, 0));
         }
         for _ in 0..200_000 {
-            assert!(letters.push_wake(WakerWord::new(0, 7, 0)));
+            letters.push_wake(WakerWord::new(0, 7, 0));
         }
         let (mut wakes, mut errands) = (Vec::new(), Vec::new());
         letters.take(&mut wakes, &mut errands);
@@ -233,9 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_letter_in_the_box_unparks() {
+        let letters = Letters::new();
+        let (mut wakes, mut errands) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            assert!(letters.push_wake(WakerWord::new(0, 0, 0)));
+            assert!(!letters.push_wake(WakerWord::new(0, 1, 0)));
+            assert_eq!(letters.push(1), Ok(false));
+            letters.take(&mut wakes, &mut errands);
+        }
+    }
+
+    #[test]
     fn a_closed_box_takes_nothing() {
         let letters = Letters::new();
-        assert_eq!(letters.push(1), Ok(()));
+        assert_eq!(letters.push(1), Ok(true));
         assert_eq!(letters.close(), [1]);
         assert_eq!(letters.push(2), Err(2));
         assert!(!letters.push_wake(WakerWord::new(0, 0, 0)));
@@ -282,15 +304,17 @@ mod loom_tests {
             let waking = {
                 let (letters, sleeper) = (letters.clone(), sleeper.clone());
                 thread::spawn(move || {
-                    assert!(letters.push_wake(WakerWord::new(0, 1, 0)));
-                    sleeper.unpark();
+                    if letters.push_wake(WakerWord::new(0, 1, 0)) {
+                        sleeper.unpark();
+                    }
                 })
             };
             let sending = {
                 let (letters, sleeper) = (letters.clone(), sleeper.clone());
                 thread::spawn(move || {
-                    letters.push(2).unwrap();
-                    sleeper.unpark();
+                    if letters.push(2).unwrap() {
+                        sleeper.unpark();
+                    }
                 })
             };
             let (mut wakes, mut errands) = (Vec::new(), Vec::new());

@@ -14,7 +14,9 @@ use std::thread::{self, Thread};
 /// return for no reason.
 ///
 /// An [`Unpark::unpark`] that comes before a `park` makes that `park` return at once: otherwise a
-/// wake between the last look at the queue and the falling asleep would be lost.
+/// wake between the last look at the queue and the falling asleep would be lost. There is one for all
+/// that comes until the next [`run_ready`](crate::Executor::run_ready), which therefore stands between
+/// any two parks that may block.
 pub trait Park {
     /// Lets wakers be called; blocks only if `idle`.
     fn park(&self, idle: bool, polled: usize);

@@ -1,25 +1,70 @@
 //! The types that threads meet in, or loom's in their place while a model is checked.
 
+use std::sync::{LockResult, PoisonError};
+use std::time::Duration;
+
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicBool;
+#[cfg(loom)]
+use loom::sync::{self, MutexGuard};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::AtomicBool;
-
-/// parking_lot's mutex, or loom's dressed like it.
 #[cfg(not(loom))]
-pub(crate) use parking_lot::Mutex;
+use std::sync::{self, MutexGuard};
 
-#[cfg(loom)]
-#[derive(Debug)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+/// What a lock gives, poisoned or not: no foreign code runs under a lock, so that a panic there
+/// leaves nothing half done.
+pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
+    locked.unwrap_or_else(PoisonError::into_inner)
+}
 
-#[cfg(loom)]
+/// A mutex without poison.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Mutex<T> {
-        Mutex(loom::sync::Mutex::new(value))
+        Mutex(sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap()
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        unpoisoned(self.0.lock())
+    }
+
+    /// The lock, if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        unpoisoned(self.0.get_mut())
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        unpoisoned(self.0.into_inner())
+    }
+}
+
+/// A condition variable for it.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(sync::Condvar);
+
+impl Condvar {
+    /// Waits for a notification or the end of the limit; the flag says which of both was it.
+    pub(crate) fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let (guard, waited) = unpoisoned(self.0.wait_timeout(guard, limit));
+        (guard, waited.timed_out())
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }

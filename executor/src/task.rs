@@ -20,7 +20,7 @@
 //! # One allocation
 //!
 //! A [`TaskCell`] holds the future and later, in the same place, its output. The executor keeps it
-//! as a `Pin<Box<dyn Task>>` in a slot of its slab, and knows it by slot and serial number.
+//! as a `Pin<Box<dyn Task>>` in a slot (see `tasks.rs`), and knows it by slot and serial number.
 //!
 //! # A waker is a number
 //!
@@ -35,22 +35,23 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
+use std::{mem, ptr};
 
 use crate::current;
 use crate::error::JoinError;
 use crate::id::Id;
 use crate::join::Reply;
 
-/// What a slot's state byte can hold.
+/// What is known of the task in a slot: five bits.
 pub(crate) mod state {
-    /// Its key is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
-    /// taken out, to be polled or because it has finished. Impossible twice: that is what keeps it from being queued twice.
+    /// Its slot is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
+    /// taken out, to be polled or because it has finished. Impossible twice: that is what keeps the
+    /// chain a chain. It outlives a task that is gone before its turn.
     pub(crate) const QUEUED: u8 = 1;
-    /// The output is in the cell. Set once, after the last poll; never cleared. Impossible together
-    /// with being polled.
+    /// The output is in the cell, or there is no task any more. Set once, after the last poll; never
+    /// cleared. Impossible together with being polled.
     pub(crate) const FINISHED: u8 = 2;
     /// There is a join handle that has neither been dropped nor got the output. Set by spawning;
     /// cleared by its drop. A finished slot without it is freed at once.
@@ -76,6 +77,9 @@ pub(crate) trait Task {
     /// Where the output is: an `Option<Result<T, JoinError>>`, with `None` before it is there and
     /// after it was taken.
     fn output(self: Pin<&mut Self>) -> &mut dyn Any;
+
+    /// Moves the output to `to`, which is such an `Option`, and ends the task.
+    fn give(self: Pin<Box<Self>>, to: &mut dyn Any);
 
     /// The panic among the outputs, if it is one that nobody has taken.
     fn panic(self: Pin<&mut Self>) -> Option<JoinError>;
@@ -169,16 +173,23 @@ where
     L: Label,
 {
     fn poll(mut self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(future) = self.as_mut().stage().future() else {
-            return Poll::Ready(());
+        let poll = || {
+            let mut stage = self.as_mut().stage();
+            if let Some(future) = stage.as_mut().future() {
+                let output = ready!(future.poll(cx));
+                stage.set(Stage::Finished(Some(Ok(output))));
+            }
+            Poll::Ready(())
         };
-        let output = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(self.panicked(id, payload)),
-        };
-        self.finish(id, output);
-        Poll::Ready(())
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(polled) => polled,
+            Err(payload) => {
+                // Of the poll, or of the future's drop after it.
+                let error = self.panicked(id, payload);
+                self.finish(id, Err(error));
+                Poll::Ready(())
+            }
+        }
     }
 
     fn cancel(mut self: Pin<&mut Self>, id: Id, error: JoinError) {
@@ -192,6 +203,12 @@ where
         match self.stage().output() {
             Some(output) => output,
             None => unreachable!("the output is asked for once the task is finished"),
+        }
+    }
+
+    fn give(mut self: Pin<Box<Self>>, to: &mut dyn Any) {
+        if let (Some(output), Some(to)) = (self.as_mut().stage().output(), to.downcast_mut()) {
+            mem::swap(output, to);
         }
     }
 
@@ -209,13 +226,16 @@ where
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // The payload of a panic may panic when it is dropped; there must be an end to it.
-        std::mem::forget(payload);
+        mem::forget(payload);
     }
 }
 
 /// Calls a waker that may be anybody's; its panic concerns nobody here.
 pub(crate) fn wake_quietly(waker: Waker) {
-    drop_quietly(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    match WakerWord::of(&waker) {
+        Some(word) if current::wake_here(word) => {}
+        _ => drop_quietly(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
+    }
 }
 
 /// The number that a waker is.
@@ -224,10 +244,10 @@ pub(crate) struct WakerWord(usize);
 
 #[cfg(target_pointer_width = "64")]
 mod width {
-    /// 4,096 executors at a time, 268 million tasks each, 16 million serial numbers.
+    /// 4,096 executors at a time, 134 million tasks each, 33 million serial numbers.
     pub(super) const EXECUTOR: u32 = 12;
-    pub(super) const SERIAL: u32 = 24;
-    pub(super) const SLOT: u32 = 28;
+    pub(super) const SERIAL: u32 = 25;
+    pub(super) const SLOT: u32 = 27;
 }
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -270,6 +290,11 @@ impl WakerWord {
     /// Whether it stands for a task of this executor.
     pub(crate) fn is_executor(self, number: u32) -> bool {
         self.0 >> (width::SERIAL + width::SLOT) == number as usize & mask(width::EXECUTOR)
+    }
+
+    /// What is in a waker, if it is one of these.
+    pub(crate) fn of(waker: &Waker) -> Option<WakerWord> {
+        ptr::eq(waker.vtable(), &VTABLE).then(|| WakerWord(waker.data().addr()))
     }
 
     pub(crate) fn waker(self) -> Waker {
@@ -327,12 +352,11 @@ impl Drop for Sink {
     }
 }
 
-/// Takes what is behind [`Task::output`].
-pub(crate) fn take_output<T: 'static>(output: &mut dyn Any, id: Id) -> Result<T, JoinError> {
-    let output = output.downcast_mut::<Option<Result<T, JoinError>>>();
-    output
-        .and_then(Option::take)
-        .unwrap_or_else(|| Err(JoinError::gone(id)))
+/// Ends a finished task, for its output.
+pub(crate) fn take_output<T: 'static>(task: Pin<Box<dyn Task>>, id: Id) -> Result<T, JoinError> {
+    let mut output = None;
+    task.give(&mut output);
+    output.unwrap_or_else(|| Err(JoinError::gone(id)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -70,6 +71,31 @@ fn a_job_runs_on_another_thread_with_the_pools_name() {
     });
     assert_ne!(id, thread::current().id());
     assert_eq!(name.as_deref(), Some("a-name"));
+}
+
+#[test]
+fn who_is_woken_by_a_job_has_its_thread_for_the_next_one() {
+    /// Begins the next job, and says whether that runs before this has returned.
+    struct Next(Handle, Sender<bool>);
+    impl Wake for Next {
+        fn wake(self: Arc<Self>) {
+            let (begin, begun) = channel();
+            drop(self.0.spawn_blocking(move || begin.send(())));
+            // On a second thread it would run meanwhile.
+            let second = begun.recv_timeout(Duration::from_millis(50)).is_ok();
+            self.1.send(second).unwrap();
+        }
+    }
+    let _watchdog = watchdog();
+    let looped = Loop::new();
+    let handle = looped.executor.handle();
+    let (mut job, begun, end) = gated(handle);
+    begun.recv().unwrap();
+    let (tell, told) = channel();
+    let waker = Waker::from(Arc::new(Next(handle.clone(), tell)));
+    assert!(poll_once(&mut job, &waker).is_pending());
+    drop(end);
+    assert!(!told.recv().unwrap(), "a second thread was started");
 }
 
 /// How many threads of this process have a name; `None` where that cannot be read.

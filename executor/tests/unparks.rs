@@ -1,5 +1,5 @@
-//! When the thread of an executor is unparked: for everything that comes from elsewhere, and for
-//! nothing that happens on it.
+//! When the thread of an executor is unparked: for everything that comes from elsewhere, once until
+//! it looks, and for nothing that happens on it.
 
 mod support;
 
@@ -47,29 +47,29 @@ fn everything_from_another_thread_unparks() {
     let remote = executor.handle().clone();
     let waker = waker.lock().unwrap().clone().unwrap();
     let root = executor.root_waker();
-    elsewhere(|| {
-        waker.wake_by_ref();
-        assert_eq!(counts.take(), 1, "a wake");
-        root.wake_by_ref();
-        assert_eq!(counts.take(), 1, "a wake of the root");
-        assert!(poll_once(&mut handle, &waker).is_pending());
-        assert_eq!(counts.take(), 1, "a question for the output");
-        assert!(poll_once(&mut handle, &waker).is_pending());
-        assert_eq!(counts.take(), 0, "it was asked already");
-        handle.abort();
-        assert_eq!(counts.take(), 1, "an abort");
-        let posted = remote.spawn(async {});
-        assert_eq!(counts.take(), 1, "a new task");
-        posted.abort();
-        assert_eq!(counts.take(), 1, "an abort of that");
-        drop(posted);
-        drop(handle);
-        assert_eq!(
-            counts.take(),
-            1,
-            "a handle of a task that was spawned there is dropped"
-        );
-    });
+    // Between two of them it has a look.
+    let unparks = |times, what: &str| {
+        assert_eq!(counts.take(), times, "{what}");
+        executor.run_ready();
+    };
+    elsewhere(|| waker.wake_by_ref());
+    unparks(1, "a wake");
+    elsewhere(|| root.wake_by_ref());
+    unparks(1, "a wake of the root");
+    elsewhere(|| assert!(poll_once(&mut handle, &waker).is_pending()));
+    unparks(1, "a question for the output");
+    elsewhere(|| assert!(poll_once(&mut handle, &waker).is_pending()));
+    unparks(0, "it was asked already");
+    elsewhere(|| handle.abort());
+    unparks(1, "an abort");
+    let posted = elsewhere(|| remote.spawn(async {}));
+    unparks(1, "a new task");
+    elsewhere(|| posted.abort());
+    unparks(1, "an abort of that");
+    elsewhere(move || drop(posted));
+    unparks(0, "its handle has nothing to say");
+    elsewhere(move || drop(handle));
+    unparks(1, "a handle of a task that was spawned there is dropped");
     drop(entered);
     waker.wake_by_ref();
     assert_eq!(counts.take(), 1, "here, but not entered");
@@ -80,6 +80,25 @@ fn everything_from_another_thread_unparks() {
         drop(remote.spawn(async {}));
         assert_eq!(counts.take(), 0, "nobody is there any more");
     });
+}
+
+#[test]
+fn what_comes_before_it_looks_unparks_it_once() {
+    let counts = Arc::new(Counts::default());
+    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let _entered = executor.enter();
+    let remote = executor.handle().clone();
+    let root = executor.root_waker();
+    for _ in 0..2 {
+        elsewhere(|| {
+            root.wake_by_ref();
+            root.wake_by_ref();
+            drop(remote.spawn(async {}));
+        });
+        assert_eq!(counts.take(), 1);
+        assert_eq!(executor.run_ready(), 1);
+        assert!(executor.take_root_wake());
+    }
 }
 
 #[test]

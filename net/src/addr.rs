@@ -42,7 +42,9 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// runtime drives this thread.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the lookup, which may go on in its thread, unheard.
+/// Dropping the future abandons the lookup: nobody waits for it any more, also not the end of the
+/// runtime. One that has not begun is not made; getaddrinfo(3) cannot be stopped, so one that has
+/// goes on in its thread, unheard, for as long as the system's resolver is patient.
 ///
 /// # Examples
 /// See [`ToSocketAddrs`].
@@ -90,6 +92,16 @@ pub(crate) enum Target {
     Invalid(io::Error),
 }
 
+impl Target {
+    /// The name that has to be looked up, or nothing.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Target::Name(name) => name.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
 /// The addresses of `target`, and the name they come from if there is one.
 async fn find(target: Target) -> io::Result<(Option<String>, SocketAddrs)> {
     let name = match target {
@@ -110,7 +122,7 @@ async fn find(target: Target) -> io::Result<(Option<String>, SocketAddrs)> {
 }
 
 /// Does `attempt` with one address after the other until one succeeds; fails with the last error.
-/// `what` names the attempt when there is no address at all.
+/// `what` names the attempt in errors of the target.
 pub(crate) async fn first_that_works<T, F>(
     what: &str,
     target: Target,
@@ -119,21 +131,31 @@ pub(crate) async fn first_that_works<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
+    let mut addrs = find_some(what, target).await?.peekable();
+    loop {
+        let Some(addr) = addrs.next() else {
+            unreachable!("the last error is returned");
+        };
+        match attempt(addr).await {
+            Err(_) if addrs.peek().is_some() => {}
+            result => return result,
+        }
+    }
+}
+
+/// The addresses of `target`, of which there is one at least. `what` names what they are wanted for.
+pub(crate) async fn find_some(what: &str, target: Target) -> io::Result<SocketAddrs> {
     let (name, addrs) = match target {
         Target::Invalid(error) => return Err(during(what, error)),
         target => find(target).await?,
     };
-    let mut last = None;
-    for addr in addrs {
-        match attempt(addr).await {
-            Ok(done) => return Ok(done),
-            Err(e) => last = Some(e),
-        }
+    if addrs.size_hint().0 > 0 {
+        return Ok(addrs);
     }
-    Err(last.unwrap_or_else(|| match name {
+    Err(match name {
         Some(name) => invalid(format!("{what} {name}: the name has no addresses")),
         None => during(what, invalid("the list of addresses is empty".to_owned())),
-    }))
+    })
 }
 
 /// Reads a `"host:port"`.

@@ -13,17 +13,23 @@
 
 #![deny(unsafe_code)]
 
+mod accept;
 mod addr;
+mod backoff;
 mod error;
 mod resolve;
+mod split;
 #[allow(
     unsafe_code,
     reason = "system calls; every block says what it owes to whom"
 )]
 mod sys;
 pub mod tcp;
+mod transfer;
+pub mod udp;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
 pub use runtime_reactor::{Interest, Readiness};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
+pub use udp::UdpSocket;

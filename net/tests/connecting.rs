@@ -2,35 +2,10 @@
 
 mod support;
 
-use std::net::{self, SocketAddr};
-
 use futures_lite::future;
 use runtime_net::{TcpSocket, TcpStream};
 use runtime_reactor::Reactor;
-use support::{block_on, listen, run};
-
-/// A listener whose queue is full: Linux drops the first packet of whoever comes next.
-struct FullQueue {
-    _listener: socket2::Socket,
-    _queued: net::TcpStream,
-    addr: SocketAddr,
-}
-
-impl FullQueue {
-    fn new() -> FullQueue {
-        let listener =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        listener.bind(&any.into()).unwrap();
-        listener.listen(0).unwrap();
-        let addr = listener.local_addr().unwrap().as_socket().unwrap();
-        FullQueue {
-            _queued: net::TcpStream::connect(addr).unwrap(),
-            _listener: listener,
-            addr,
-        }
-    }
-}
+use support::{FullQueue, block_on, listen, run};
 
 #[test]
 fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() {

@@ -56,8 +56,11 @@ fn connecting_tries_one_address_after_the_other() {
         let other = ClosedPort::new();
         let both = [closed.addr(), other.addr()];
         let error = TcpStream::connect(&both[..]).await.unwrap_err();
-        let last = other.addr().to_string();
-        assert!(error.to_string().contains(&last), "{error}");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(errno_within(&error), Some(libc::ECONNREFUSED));
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("connect to {}: ", closed.addr())));
+        assert!(said.contains(&format!("; to {}: ", other.addr())), "{said}");
     });
 }
 

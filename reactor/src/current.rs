@@ -58,6 +58,25 @@ pub(crate) fn get() -> Option<Rc<Reactor>> {
         .flatten()
 }
 
+/// What the reactor of this thread says, if it has one, without counting a reference to it. `ask`
+/// runs no code but this crate's.
+#[inline]
+pub(crate) fn with<R>(ask: impl FnOnce(&Reactor) -> R) -> Option<R> {
+    CURRENT
+        .try_with(|current| current.borrow().as_deref().map(ask))
+        .ok()
+        .flatten()
+}
+
+/// The same, if it is the reactor with this number.
+#[inline]
+pub(crate) fn with_numbered<R>(number: u32, ask: impl FnOnce(&Reactor) -> R) -> Option<R> {
+    if HERE.get().reactor != number {
+        return None;
+    }
+    with(ask)
+}
+
 /// The reactor of this thread if it is the one with this number.
 #[inline]
 pub(crate) fn if_numbered(number: u32) -> Option<Rc<Reactor>> {
@@ -98,7 +117,7 @@ impl Drop for Entered {
 /// The time of the reactor's last look at the clock on this thread, or of now where there is no
 /// reactor. A timer that fired is never ahead of it.
 pub fn now() -> Instant {
-    get().map_or_else(Instant::now, |reactor| reactor.now())
+    with(Reactor::now).unwrap_or_else(Instant::now)
 }
 
 /// What a wait outside every runtime gets. `what` is the thing that was to wait.

@@ -59,7 +59,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What to wait for: readable, writable, or either.
+/// What to wait for: one thing, or whichever of several comes first.
 ///
 /// # Examples
 /// ```
@@ -77,6 +77,21 @@ impl Interest {
     pub const READABLE: Interest = Interest(1);
     /// Room to write, the end of a `connect`, or a peer that is gone.
     pub const WRITABLE: Interest = Interest(2);
+    /// The peer will send no more: it is gone, or has ended its half. What it sent before may
+    /// still lie there unread.
+    ///
+    /// # Platform notes
+    /// EPOLLRDHUP (Linux), EV_EOF for reading (kqueue). It is said for as long as it is so.
+    pub const CLOSED: Interest = Interest(4);
+    /// Urgent data, or whatever else the system calls exceptional: a change of /proc/mounts, an
+    /// edge at a GPIO pin.
+    ///
+    /// # Platform notes
+    /// EPOLLPRI (Linux). On kqueue, waiting for it fails with `Unsupported`.
+    pub const PRIORITY: Interest = Interest(8);
+    /// An error that the next operation returns, or that nothing can be written any more: the
+    /// reader of a pipe is gone.
+    pub const ERROR: Interest = Interest(16);
 
     /// Whether reading is part of it.
     pub const fn is_readable(self) -> bool {
@@ -86,6 +101,30 @@ impl Interest {
     /// Whether writing is part of it.
     pub const fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE.0 != 0
+    }
+
+    /// Whether the peer's end is part of it.
+    pub const fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED.0 != 0
+    }
+
+    /// Whether urgent data is part of it.
+    pub const fn is_priority(self) -> bool {
+        self.0 & Self::PRIORITY.0 != 0
+    }
+
+    /// Whether an error is part of it.
+    pub const fn is_error(self) -> bool {
+        self.0 & Self::ERROR.0 != 0
+    }
+
+    /// The part of it that is no direction: no operation finds it, and so none can be tried for it.
+    pub(crate) const fn rare(self) -> Interest {
+        Interest(self.0 & (Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0))
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// The directions asked for, reading first.
@@ -117,7 +156,13 @@ impl ops::BitOr for Interest {
 
 impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = [(1, "READABLE"), (2, "WRITABLE")];
+        let names = [
+            (1, "READABLE"),
+            (2, "WRITABLE"),
+            (4, "CLOSED"),
+            (8, "PRIORITY"),
+            (16, "ERROR"),
+        ];
         write_flags(f, "Interest", self.0, &names)
     }
 }
@@ -141,9 +186,11 @@ impl Readiness {
     pub const ERROR: Readiness = Readiness(16);
     /// The peer sent urgent data: a read stops short of it, whatever follows.
     pub(crate) const URGENT: Readiness = Readiness(32);
-
+    /// Urgent data came, or something else that is exceptional. It never comes without `URGENT`,
+    /// which goes when a read finds nothing; this one goes when it is tried for.
+    pub const PRIORITY: Readiness = Readiness(64);
     /// The source is on a level, where others of its selector are on edges. Said once, it stays.
-    pub(crate) const LEVEL: Readiness = Readiness(64);
+    pub(crate) const LEVEL: Readiness = Readiness(128);
 
     /// Whether reading is worth a try.
     pub const fn is_readable(self) -> bool {
@@ -170,6 +217,11 @@ impl Readiness {
         self.intersects(Self::ERROR)
     }
 
+    /// Whether urgent data came.
+    pub const fn is_priority(self) -> bool {
+        self.intersects(Self::PRIORITY)
+    }
+
     /// Whether nothing is ready.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -193,16 +245,36 @@ impl Readiness {
 
     /// The part of it that answers `interest`.
     pub(crate) fn answering(self, interest: Interest) -> Readiness {
-        let asked = interest.directions().fold(0, |mask, d| mask | d.claims().0);
+        let mut asked = interest.directions().fold(0, |mask, d| mask | d.claims().0);
+        if !interest.rare().is_empty() {
+            asked |= rare_claims(interest);
+        }
         Readiness(self.0 & asked)
     }
 
     /// Whether hang-up, an error or urgent data was reported: then a short read no longer means
-    /// "drained".
+    /// "drained", and those who wait for nothing else are to be told.
     pub(crate) const fn is_irregular(self) -> bool {
         let end = Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0;
         self.intersects(Readiness(end | Self::URGENT.0))
     }
+}
+
+/// What answers the interests that are no directions. Writing that is closed is no sign of the peer's
+/// end: on kqueue it may be ours.
+#[cold]
+fn rare_claims(interest: Interest) -> u8 {
+    let mut claims = 0;
+    if interest.is_closed() {
+        claims |= Readiness::READ_CLOSED.0;
+    }
+    if interest.is_priority() {
+        claims |= Readiness::PRIORITY.0;
+    }
+    if interest.is_error() {
+        claims |= Readiness::ERROR.0 | Readiness::WRITE_CLOSED.0;
+    }
+    claims
 }
 
 impl ops::BitOr for Readiness {
@@ -228,7 +300,8 @@ impl fmt::Debug for Readiness {
             (8, "WRITE_CLOSED"),
             (16, "ERROR"),
             (32, "URGENT"),
-            (64, "LEVEL"),
+            (64, "PRIORITY"),
+            (128, "LEVEL"),
         ];
         write_flags(f, "Readiness", self.0, &names)
     }

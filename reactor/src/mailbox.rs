@@ -21,17 +21,15 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, RwLock};
 use std::task::Waker;
 
-use parking_lot::RwLock;
-
-use crate::interest::Direction;
+use crate::interest::{Direction, Interest};
 use crate::slot::Key;
 use crate::stats::Counters;
-use crate::sync::{AtomicBool, AtomicU8, Mutex};
-use crate::sys::Doorbell;
+use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
+use crate::sys::{self, Doorbell};
 use crate::timers::TimerKey;
 
 /// Something another thread wants of the reactor. A letter about what is gone does nothing, except
@@ -42,6 +40,12 @@ pub(crate) enum Letter {
     Wait {
         key: Key,
         direction: Direction,
+        waker: Waker,
+    },
+    /// Somebody waits elsewhere for what is no direction.
+    Watch {
+        key: Key,
+        interest: Interest,
         waker: Waker,
     },
     /// A source was dropped elsewhere.
@@ -61,7 +65,10 @@ pub(crate) struct Mailbox {
     pub(crate) number: u32,
     letters: Letters<Letter>,
     sleep: SleepFlag,
-    bell: Arc<dyn Doorbell>,
+    /// Replaced in a forked child only.
+    bell: RwLock<Arc<dyn Doorbell>>,
+    /// Which process it belongs to, in `sys::forks`.
+    forks: AtomicU32,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -87,16 +94,17 @@ impl Mailbox {
             number,
             letters: Letters::new(),
             sleep: SleepFlag::new(),
-            bell,
+            bell: RwLock::new(bell),
+            forks: AtomicU32::new(sys::forks()),
             counters,
         });
-        LIVE.write().push(mailbox.clone());
+        unpoisoned(LIVE.write()).push(mailbox.clone());
         Ok(mailbox)
     }
 
     /// The mailbox of the reactor with this number, unless that reactor is gone.
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
-        LIVE.read()
+        unpoisoned(LIVE.read())
             .iter()
             .find(|mailbox| mailbox.number == number)
             .cloned()
@@ -125,10 +133,27 @@ impl Mailbox {
         }
     }
 
+    /// Whether this process is a fork of the one it belongs to: then it must not touch the doorbell,
+    /// which is the parent's.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.forks.load(Ordering::Relaxed) != sys::forks()
+    }
+
+    /// Makes it belong to this process, awake and with `bell`.
+    pub(crate) fn move_to_this_process(&self, bell: Arc<dyn Doorbell>) {
+        *unpoisoned(self.bell.write()) = bell;
+        self.forks.store(sys::forks(), Ordering::Relaxed);
+        self.wake_up();
+    }
+
     fn ring(&self) {
+        if self.is_forked() {
+            return;
+        }
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
         // It fails only when the descriptor is not what we made it, and who could be told?
-        let rung = self.bell.ring();
+        let rung = unpoisoned(self.bell.read()).ring();
         debug_assert!(
             rung.is_ok(),
             "the doorbell of a live reactor rings: {rung:?}"
@@ -137,8 +162,10 @@ impl Mailbox {
 
     /// Makes the kernel forget a descriptor that may stay open, while it is open.
     pub(crate) fn remove(&self, fd: RawFd) {
-        self.count_removal();
-        self.bell.remove(fd);
+        if !self.is_forked() {
+            self.count_removal();
+            unpoisoned(self.bell.read()).remove(fd);
+        }
     }
 
     pub(crate) fn count_removal(&self) {
@@ -165,7 +192,7 @@ impl Mailbox {
 
     /// Lets nothing in any more, and gives out what came before.
     pub(crate) fn close(&self) -> Vec<Letter> {
-        LIVE.write().retain(|mailbox| mailbox.number != self.number);
+        unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
         self.letters.close()
     }
 }

@@ -15,8 +15,11 @@ use crate::mailbox::{Letter, Mailbox};
 use crate::slot::{Home, Key, Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
+use crate::timer::Armed;
 use crate::timers::{Nanos, TimerKey, Timers};
 use crate::wake_list::{WakeList, wake_all};
+
+mod fork;
 
 /// No wait is longer, whatever the deadlines say: some kernels take no longer ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -100,6 +103,7 @@ impl Reactor {
     }
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Reactor> {
+        sys::watch_forks()?;
         let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()))?;
         Ok(Reactor {
             is_edge: selector.is_edge(),
@@ -188,7 +192,8 @@ impl Reactor {
     ///
     /// # Errors
     /// What the waiting system call says, which is a defect of the program (somebody closed our
-    /// descriptor) or of this one. Interruption by a signal is none.
+    /// descriptor) or of this one. Interruption by a signal is none. In a child of fork(2), that
+    /// [`after_fork_child`](Reactor::after_fork_child) has to be called first.
     ///
     /// # Panics
     /// If a waker panics, after all the others have been called.
@@ -196,6 +201,9 @@ impl Reactor {
     /// # Complexity
     /// O(ready + due), plus O(log n) for each due timer.
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
+        if self.is_forked() {
+            return Err(fork::forked());
+        }
         self.turn.set(self.turn.get().wrapping_add(1));
         current::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
@@ -285,7 +293,8 @@ impl Reactor {
     /// hundred years ahead is never.
     fn nanos(&self, instant: Instant) -> Nanos {
         let since = instant.saturating_duration_since(self.epoch);
-        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        whole.saturating_add(since.subsec_nanos().into())
     }
 
     fn count_what_is_there(&self) {
@@ -344,6 +353,11 @@ impl Reactor {
                         slot.deliver(direction.readiness(), e.raw_os_error().unwrap_or(0), woken);
                     }
                 }
+                Letter::Watch {
+                    key,
+                    interest,
+                    waker,
+                } => self.add_watcher(key, interest, waker, woken),
                 Letter::TimerWait { key, waker } => {
                     let mut timers = self.timers.borrow_mut();
                     match timers.waker(key) {
@@ -368,7 +382,9 @@ impl Reactor {
         let mut woken = self.woken.borrow_mut();
         for letter in self.mailbox.close() {
             match letter {
-                Letter::Wait { waker, .. } | Letter::TimerWait { waker, .. } => woken.push(waker),
+                Letter::Wait { waker, .. }
+                | Letter::Watch { waker, .. }
+                | Letter::TimerWait { waker, .. } => woken.push(waker),
                 Letter::Remove { .. } | Letter::TimerRemove { .. } | Letter::TimerMove { .. } => {}
             }
         }
@@ -398,6 +414,9 @@ impl Reactor {
     pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<Home>> {
         if self.closed.get() {
             return Err(current::gone("this source"));
+        }
+        if self.is_forked() {
+            return Err(cannot_wait(fd, &fork::forked()));
         }
         let mut slots = self.slots.borrow_mut();
         let home = slots.insert(self.number(), fd, blocked, self.is_edge)?;
@@ -444,10 +463,41 @@ impl Reactor {
         for direction in interest.directions() {
             self.wait_for(key, direction, cx)?;
         }
+        if !interest.rare().is_empty() {
+            self.watch(key, interest, cx)?;
+        }
         Poll::Pending
     }
 
-    /// There is nothing in `direction`: the task of `cx` is woken when it is worth another try.
+    /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
+    #[cold]
+    pub(crate) fn watch(&self, key: Key, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
+        if self.slots.borrow_mut().get(key).is_none() {
+            return Err(current::gone("this source"));
+        }
+        // Cloning a waker is other people's code, so nothing is borrowed.
+        let waker = cx.waker().clone();
+        let mut woken = self.woken.borrow_mut();
+        self.add_watcher(key, interest, waker, &mut woken);
+        drop(woken);
+        wake_all(&self.woken);
+        Ok(())
+    }
+
+    fn add_watcher(&self, key: Key, interest: Interest, waker: Waker, woken: &mut WakeList) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get(key);
+        let interest = interest.rare();
+        let is_new = |slot: &&mut Slot| slot.home.readiness().answering(interest).is_empty();
+        let Some(slot) = slot.filter(is_new) else {
+            return woken.push(waker);
+        };
+        let known = slot.push_watcher(waker, self.turn.get(), woken);
+        woken.discard(known);
+        self.selector.borrow_mut().watch(key, interest);
+    }
+
+    /// The task of `cx` is woken when there is something in `direction`.
     #[inline]
     pub(crate) fn wait_for(
         &self,
@@ -455,39 +505,33 @@ impl Reactor {
         direction: Direction,
         cx: &Context<'_>,
     ) -> io::Result<()> {
-        {
-            let mut slots = self.slots.borrow_mut();
-            let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
-            slot.home.clear(direction);
-            slot.error(direction.interest())
-                .map_err(|e| cannot_wait(slot.home.fd, &e))?;
-            if slot.has_waiter(direction, cx.waker()) {
-                return Ok(());
-            }
-        }
-        // Cloning a waker is other people's code, so nothing is borrowed.
-        self.push_waiter(key, direction, cx.waker().clone());
-        Ok(())
-    }
-
-    #[inline]
-    fn push_waiter(&self, key: Key, direction: Direction, waker: Waker) {
+        // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
+        // To ask first whether it is needed would cost more than most clones.
+        let waker = cx.waker().clone();
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key);
-        let Some(slot) = slot.filter(|slot| !slot.home.is_ready(direction)) else {
+        let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+        slot.error(direction.interest())
+            .map_err(|e| cannot_wait(slot.home.fd, &e))?;
+        if slot.home.is_ready(direction) {
+            // That other people's code turned the reactor.
             drop(slots);
-            // That other people's code turned or closed the reactor.
-            return waker.wake();
-        };
+            waker.wake();
+            return Ok(());
+        }
+        if slot.has_waiter(direction, &waker) {
+            drop(slots);
+            return Ok(());
+        }
         let is_edge = slot.home.is_edge();
-        let waker = slot.set_waiter(direction, waker);
+        let crowd = slot.set_waiter(direction, waker);
         if !is_edge {
             self.selector.borrow_mut().arm(key, direction);
         }
         drop(slots);
-        if let Some(waker) = waker {
+        if let Some(waker) = crowd {
             self.join_crowd(key, direction, waker);
         }
+        Ok(())
     }
 
     /// Puts a waker where another one is.
@@ -518,7 +562,8 @@ impl Reactor {
     /// Forgets a source whose descriptor stays open.
     pub(crate) fn remove_open(&self, key: Key, fd: RawFd) {
         let slot = self.slots.borrow_mut().remove(key);
-        if slot.is_some() {
+        // In a forked child it is the parent's selector, which has to keep it.
+        if slot.is_some() && !self.is_forked() {
             self.mailbox.count_removal();
             // The only error is that the kernel does not know the descriptor, which is what we want.
             let _ = self.selector.borrow_mut().remove(fd, key);
@@ -526,12 +571,25 @@ impl Reactor {
         drop(slot);
     }
 
-    pub(crate) fn insert_timer(&self, deadline: Instant, cx: &Context<'_>) -> io::Result<TimerKey> {
-        let waker = cx.waker().clone();
+    /// Arms a timer, which takes `waker`, unless its deadline is known to be past.
+    #[inline]
+    pub(crate) fn insert_timer(
+        &self,
+        deadline: Instant,
+        waker: &mut Option<Waker>,
+    ) -> io::Result<Option<Armed>> {
+        let deadline = self.nanos(deadline);
+        if deadline <= self.now.get() {
+            return Ok(None);
+        }
         if self.closed.get() {
             return Err(current::gone("this timer"));
         }
-        Ok(self.timers.borrow_mut().insert(self.nanos(deadline), waker))
+        let mut timers = self.timers.borrow_mut();
+        Ok(waker.take().map(|waker| Armed {
+            reactor: self.number(),
+            key: timers.insert(deadline, waker),
+        }))
     }
 
     pub(crate) fn is_past(&self, deadline: Instant) -> bool {
@@ -565,9 +623,10 @@ impl Reactor {
         self.timers.borrow_mut().reset(key, self.nanos(deadline))
     }
 
-    pub(crate) fn remove_timer(&self, key: TimerKey) {
-        let waker = self.timers.borrow_mut().remove(key);
-        drop(waker);
+    /// Disarms a timer. The waker is the caller's to drop, after its borrow.
+    #[inline]
+    pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
+        self.timers.borrow_mut().remove(key)
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct Home {
     /// this source says that it does not.
     is_edge: bool,
     /// Set by events (and at first by hope), cleared by the operation that finds nothing. Written on
-    /// the reactor's thread only, so plain loads and stores do.
+    /// the reactor's thread only (but for `take_priority`), so plain loads and stores do.
     readiness: AtomicU8,
 }
 
@@ -86,7 +86,9 @@ struct Rest {
     /// Those who waited before the last one and have another waker: two tasks that share a source,
     /// in one direction. So nobody is here in whose direction `wakers` is empty.
     others: Vec<(Direction, Waker)>,
-    /// How many of those there may be before they are all woken to queue up anew, which bounds what
+    /// Those who wait for hang-up, an error or urgent data and for no direction.
+    watchers: Vec<Waker>,
+    /// How many of both there may be before they are all woken to queue up anew, which bounds what
     /// wakers nobody needs any more can pile up to.
     room: u32,
     /// The turn in which there was no more room.
@@ -153,6 +155,10 @@ impl Slots {
         self.slab.len()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slab.iter_mut().map(|(_, slot)| slot)
+    }
+
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
         for mut slot in self.slab.drain() {
@@ -189,6 +195,14 @@ impl Home {
     #[inline]
     pub(crate) fn clear(&self, direction: Direction) {
         self.set_readiness(self.readiness().without(direction.claims()));
+    }
+
+    /// Notes that somebody goes to see what the urgent data is. On any thread: a store of the
+    /// reactor's own at the same moment may undo it, and it is told once more.
+    #[cold]
+    pub(crate) fn take_priority(&self) {
+        let others = !Readiness::PRIORITY.to_bits();
+        self.readiness.fetch_and(others, Ordering::Relaxed);
     }
 
     /// Notes that an operation took all there was: the next one need not be tried before the kernel
@@ -228,6 +242,9 @@ impl Slot {
                 self.wake(direction, woken);
             }
         }
+        if readiness.is_irregular() || errno != 0 {
+            self.wake_watchers(woken);
+        }
     }
 
     #[cold]
@@ -249,6 +266,14 @@ impl Slot {
     pub(crate) fn wake_everyone(&mut self, woken: &mut WakeList) {
         self.wake(Direction::Read, woken);
         self.wake(Direction::Write, woken);
+        self.wake_watchers(woken);
+    }
+
+    #[cold]
+    fn wake_watchers(&mut self, woken: &mut WakeList) {
+        if let Some(rest) = &mut self.rest {
+            woken.extend(rest.watchers.drain(..));
+        }
     }
 
     #[inline]
@@ -264,9 +289,16 @@ impl Slot {
 
     /// All that waits, not to be woken any more.
     pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        let others = self.rest.into_iter().flat_map(|rest| rest.others);
-        let others = others.map(|(_, waker)| waker);
+        let others = self.rest.into_iter().flat_map(|rest| {
+            let others = rest.others.into_iter().map(|(_, waker)| waker);
+            others.chain(rest.watchers)
+        });
         self.wakers.into_iter().flatten().chain(others)
+    }
+
+    /// Whether anybody waits in `direction`.
+    pub(crate) fn is_awaited(&self, direction: Direction) -> bool {
+        self.wakers[direction.index()].is_some()
     }
 
     /// Whether `waker` stands in the queue of `direction` already.
@@ -316,11 +348,30 @@ impl Slot {
         }
     }
 
+    /// Has `waker` called at the next hang-up, error or urgent data, or gives it back because one
+    /// like it is there already.
+    pub(crate) fn push_watcher(
+        &mut self,
+        waker: Waker,
+        turn: u32,
+        woken: &mut WakeList,
+    ) -> Option<Waker> {
+        if self.rest().watchers.iter().any(|w| w.will_wake(&waker)) {
+            return Some(waker);
+        }
+        if self.rest().make_room(turn) {
+            self.wake_everyone(woken);
+        }
+        self.rest().watchers.push(waker);
+        None
+    }
+
     fn rest(&mut self) -> &mut Rest {
         self.rest.get_or_insert_with(|| {
             Box::new(Rest {
                 errno: [0, 0],
                 others: Vec::new(),
+                watchers: Vec::new(),
                 room: FIRST_ROOM,
                 overflowed: 0,
             })
@@ -332,6 +383,12 @@ impl Rest {
     #[cold]
     fn error(&self, interest: Interest) -> io::Result<()> {
         let errno = |direction: Direction| self.errno[direction.index()];
+        // Who waits for no direction hears of it from either.
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let interest = match interest.rare().is_empty() {
+            true => interest,
+            false => both,
+        };
         if interest.directions().any(|direction| errno(direction) == 0) {
             return Ok(());
         }
@@ -351,7 +408,7 @@ impl Rest {
 
     /// Whether everybody has to be woken before another one can be taken in.
     fn make_room(&mut self, turn: u32) -> bool {
-        if self.others.len() < self.room as usize {
+        if self.others.len() + self.watchers.len() < self.room as usize {
             return false;
         }
         if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {

@@ -268,13 +268,33 @@ impl<T: AsFd> Source<T> {
         result
     }
 
-    /// Waits until some of `interest` may be ready, without trying anything.
-    ///
-    /// A source that never had to wait counts as ready. Readiness is reported again and again until
-    /// a [`try_io`](Source::try_io) finds nothing, and may be reported in error.
+    /// As [`try_io`](Source::try_io) for what [`Interest::PRIORITY`] waits for, which is then no
+    /// longer reported until more of it comes.
     ///
     /// # Errors
-    /// Those of waiting, as for [`poll_io`](Source::poll_io).
+    /// What `op` returns.
+    pub fn try_priority<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        if let Some(home) = self.registration.home.get() {
+            home.take_priority();
+        }
+        loop {
+            match op(&self.io) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits until some of `interest` may be ready, without trying anything.
+    ///
+    /// A source that never had to wait counts as ready in both directions. Readiness is reported
+    /// again and again until a [`try_io`](Source::try_io) finds nothing, and may be reported in error.
+    /// The peer's end ([`Interest::CLOSED`]) is never reported in error; waiting for it takes nothing
+    /// from those who read, and is not kept by data that nobody reads.
+    ///
+    /// # Errors
+    /// Those of waiting, as for [`poll_io`](Source::poll_io); `Unsupported` where the platform does
+    /// not report [`Interest::PRIORITY`].
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -358,20 +378,51 @@ impl Registration {
     fn wait(&self, io: &impl AsFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let home = match self.home.get() {
             Some(home) => home,
-            None => self.settle(io.as_fd().as_raw_fd(), direction)?,
+            None => self.settle(io.as_fd().as_raw_fd(), Some(direction))?,
         };
         match current::if_numbered(home.reactor) {
-            Some(reactor) => reactor.wait_for(home.key, direction, cx),
-            None => post_wait(home, direction, cx),
+            Some(reactor) => {
+                home.clear(direction);
+                reactor.wait_for(home.key, direction, cx)
+            }
+            None => {
+                let letter = Letter::Wait {
+                    key: home.key,
+                    direction,
+                    waker: cx.waker().clone(),
+                };
+                post(home, letter)
+            }
         }
     }
 
-    /// Gives it a home: the reactor of this thread.
+    /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
-    fn settle(&self, fd: i32, direction: Direction) -> io::Result<&Home> {
-        let reactor = current::get()
-            .ok_or_else(|| current::outside(&format!("{direction} descriptor {fd}")))?;
-        let home = reactor.register(fd, direction.readiness())?;
+    fn watch(&self, io: &impl AsFd, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
+        let home = match self.home.get() {
+            Some(home) => home,
+            None => self.settle(io.as_fd().as_raw_fd(), None)?,
+        };
+        if let Some(reactor) = current::if_numbered(home.reactor) {
+            return reactor.watch(home.key, interest, cx);
+        }
+        let letter = Letter::Watch {
+            key: home.key,
+            interest,
+            waker: cx.waker().clone(),
+        };
+        post(home, letter)
+    }
+
+    /// Gives it a home: the reactor of this thread. In `blocked` an operation found nothing.
+    #[cold]
+    fn settle(&self, fd: i32, blocked: Option<Direction>) -> io::Result<&Home> {
+        let reactor = current::get().ok_or_else(|| {
+            let doing = blocked.map_or("watching".to_owned(), |d| d.to_string());
+            current::outside(&format!("{doing} descriptor {fd}"))
+        })?;
+        let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);
+        let home = reactor.register(fd, blocked)?;
         let settled = self.home.get_or_init(|| home.clone());
         if !Arc::ptr_eq(settled, &home) {
             // Another thread was first, so it is that reactor's.
@@ -407,14 +458,9 @@ fn wait_for_turn(turn: u32, cx: &Context<'_>) -> Poll<u32> {
     Poll::Pending
 }
 
-/// Asks the reactor of another thread to wake the task of `cx`.
+/// Asks the reactor of another thread to wake somebody.
 #[cold]
-fn post_wait(home: &Home, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
-    let letter = Letter::Wait {
-        key: home.key,
-        direction,
-        waker: cx.waker().clone(),
-    };
+fn post(home: &Home, letter: Letter) -> io::Result<()> {
     match Mailbox::find(home.reactor).map(|mailbox| mailbox.post(letter)) {
         Some(Ok(())) => Ok(()),
         Some(Err(_)) | None => Err(current::gone("this source")),
@@ -473,13 +519,21 @@ impl<T: AsFd> Future for Ready<'_, T> {
 impl<T: AsFd> Ready<'_, T> {
     fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let Source { registration, io } = self.source;
+        if self.interest.is_priority() && !sys::TELLS_PRIORITY {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this platform does not report urgent data",
+            )));
+        }
         if let Some((reactor, home)) = registration.reactor() {
             return reactor.poll_ready(home.key, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
+        let rare = self.interest.rare();
         let hope = match registration.home.get() {
-            Some(_) if self.mailed => self.interest.hope(),
-            Some(_) => Readiness::EMPTY,
+            // What is no direction can be seen from here: no operation takes it away.
+            Some(home) if self.mailed => self.interest.hope() | home.readiness().answering(rare),
+            Some(home) => home.readiness().answering(rare),
             None if current::get().is_none() => {
                 return Poll::Ready(Err(current::outside("a source")));
             }
@@ -490,6 +544,9 @@ impl<T: AsFd> Ready<'_, T> {
         }
         for direction in self.interest.directions() {
             registration.wait(io, direction, cx)?;
+        }
+        if !rare.is_empty() {
+            registration.watch(io, rare, cx)?;
         }
         self.mailed = true;
         Poll::Pending

@@ -1,25 +1,32 @@
 //! The types that threads meet in, or loom's in their place while a model is checked.
 
+use std::sync::{LockResult, PoisonError};
+
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8};
+#[cfg(loom)]
+use loom::sync::{self, MutexGuard};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8};
-
-/// parking_lot's mutex, or loom's dressed like it.
 #[cfg(not(loom))]
-pub(crate) use parking_lot::Mutex;
+use std::sync::{self, MutexGuard};
 
-#[cfg(loom)]
+/// What a lock gives, poisoned or not: no foreign code runs under a lock, so that a panic there
+/// leaves nothing half done.
+pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
+    locked.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A mutex without poison.
 #[derive(Debug)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
-#[cfg(loom)]
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Mutex<T> {
-        Mutex(loom::sync::Mutex::new(value))
+        Mutex(sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap()
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        unpoisoned(self.0.lock())
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::current;
 use crate::mailbox::{Letter, Mailbox};
+use crate::reactor::Reactor;
 use crate::timers::TimerKey;
 
 /// Completes once its deadline has passed, never before.
@@ -32,9 +33,9 @@ pub struct Timer {
 
 /// Which timer of which reactor it is.
 #[derive(Debug, Clone, Copy)]
-struct Armed {
-    reactor: u32,
-    key: TimerKey,
+pub(crate) struct Armed {
+    pub(crate) reactor: u32,
+    pub(crate) key: TimerKey,
 }
 
 impl Timer {
@@ -63,10 +64,8 @@ impl Timer {
     /// Whether the deadline has passed, as of the last time the reactor of this thread looked at
     /// the clock, or as of now where there is none.
     pub fn is_elapsed(&self) -> bool {
-        match current::get() {
-            Some(reactor) => reactor.is_past(self.deadline),
-            None => self.has_passed(),
-        }
+        let known = current::with(|reactor| reactor.is_past(self.deadline));
+        known.unwrap_or_else(|| self.has_passed())
     }
 
     /// Moves the deadline. A timer that is being awaited stays so; one that has completed starts
@@ -75,10 +74,11 @@ impl Timer {
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         let Some(armed) = self.armed else { return };
-        match current::if_numbered(armed.reactor) {
-            Some(reactor) if reactor.reset_timer(armed.key, deadline) => {}
+        let reset = |reactor: &Reactor| reactor.reset_timer(armed.key, deadline);
+        match current::with_numbered(armed.reactor, reset) {
+            Some(true) => {}
             // It has fired.
-            Some(_) => self.armed = None,
+            Some(false) => self.armed = None,
             // Whoever awaits it is woken, and arms it anew.
             None => {
                 self.armed = None;
@@ -87,17 +87,34 @@ impl Timer {
         }
     }
 
+    #[inline]
     fn disarm(&mut self) {
         let Some(Armed { reactor, key }) = self.armed.take() else {
             return;
         };
-        match current::if_numbered(reactor) {
-            Some(reactor) => reactor.remove_timer(key),
+        match current::with_numbered(reactor, |reactor| reactor.remove_timer(key)) {
+            // Dropped here, where nothing is borrowed.
+            Some(waker) => drop(waker),
             None => post(reactor, Letter::TimerRemove { key }),
         }
     }
 
+    /// The first poll.
+    fn arm(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        // Cloned before anything is borrowed, and what is not needed of it dropped after.
+        let mut waker = Some(cx.waker().clone());
+        let insert = |reactor: &Reactor| reactor.insert_timer(self.deadline, &mut waker);
+        match current::with(insert).ok_or_else(|| current::outside("a timer"))?? {
+            None => Poll::Ready(Ok(())),
+            armed => {
+                self.armed = armed;
+                Poll::Pending
+            }
+        }
+    }
+
     /// The poll of a thread that is not the reactor's.
+    #[cold]
     fn poll_by_mail(&self, armed: Armed, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.has_passed() {
             return Poll::Ready(Ok(()));
@@ -119,6 +136,7 @@ impl Timer {
 }
 
 /// Sends what needs no answer. A mailbox that is closed has no timers either.
+#[cold]
 fn post(reactor: u32, letter: Letter) {
     if let Some(mailbox) = Mailbox::find(reactor) {
         let _ = mailbox.post(letter);
@@ -130,16 +148,7 @@ impl Future for Timer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(armed) = self.armed else {
-            let reactor = current::get().ok_or_else(|| current::outside("a timer"))?;
-            if reactor.is_past(self.deadline) {
-                return Poll::Ready(Ok(()));
-            }
-            let key = reactor.insert_timer(self.deadline, cx)?;
-            self.armed = Some(Armed {
-                reactor: reactor.number(),
-                key,
-            });
-            return Poll::Pending;
+            return self.arm(cx);
         };
         let result = match current::if_numbered(armed.reactor) {
             Some(reactor) => {

@@ -1,13 +1,16 @@
 //! Deadlines, the earliest first. Pure: the time is always an argument.
 //!
-//! A binary heap of small entries, and a slab of timers that the entries point to. Cancelling and
-//! postponing leave the entry where it is, so they cost O(1): an entry that no longer says what its
-//! timer says is dropped or moved on when it comes to the top, and once such entries are the
-//! majority they are swept out in one pass.
+//! A slab of timers, and small entries that point to them. What is due next is sorted; what lies
+//! beyond it is not, and costs no more than a push until its time comes near, which for most
+//! timeouts is never. Sorting a part at a time reads memory in order, where a heap of all of them
+//! would jump about in it: with 100,000 timers that is most of its time.
+//!
+//! Cancelling and postponing leave the entry where it is, so they cost O(1): an entry that no
+//! longer says what its timer says is dropped or moved on when it comes to the top, and once such
+//! entries are the majority they are swept out in one pass.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::mem;
 use std::task::Waker;
 
 use slab::Slab;
@@ -24,28 +27,54 @@ pub(crate) struct TimerKey {
     generation: u32,
 }
 
+/// Each timer has one entry that tells the truth; those that lie are not yet swept.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// One entry for each timer that tells the truth, and those that lie, not yet swept.
+    /// What is due next, the earliest last.
+    sorted: Vec<Entry>,
+    /// What was armed before `horizon` since `sorted` was made.
     heap: BinaryHeap<Reverse<Entry>>,
+    /// What lies beyond `horizon`, in no order.
+    far: Vec<Entry>,
+    /// No entry of `sorted` and `heap` is later, every one of `far` is.
+    horizon: Entry,
     slab: Slab<Timer>,
     /// Counts timers, and is so a generation that no two tenants of a place share.
     generation: u32,
 }
 
-/// Orders by deadline, and timers of one deadline by who was armed first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     deadline: Nanos,
     generation: u32,
     index: u32,
 }
 
+impl Entry {
+    /// Orders by deadline, and timers of one deadline by who was armed first.
+    fn rank(self) -> u128 {
+        let place = u64::from(self.generation) << 32 | u64::from(self.index);
+        u128::from(self.deadline) << 64 | u128::from(place)
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 #[derive(Debug)]
 struct Timer {
     generation: u32,
     deadline: Nanos,
-    /// The deadline of its entry in the heap: `deadline`, or earlier if it was postponed since.
+    /// The deadline of its entry: `deadline`, or earlier if it was postponed since.
     entered: Nanos,
     waker: Waker,
 }
@@ -53,8 +82,14 @@ struct Timer {
 /// Entries that lie are swept when there are more of them than this and than of the others.
 const MOST_STALE: usize = 64;
 
+/// So many entries are sorted at a time, or this part of them if that is more: the fewer, the less
+/// it takes at once, and the more often all are looked through.
+const FEWEST_SORTED: usize = 64;
+const PART_SORTED: usize = 8;
+
 impl Timers {
-    /// Arms a timer. O(log n), and O(1) where deadlines come in order.
+    /// Arms a timer. O(1), or O(log n) if it is among the earliest.
+    #[inline]
     pub(crate) fn insert(&mut self, deadline: Nanos, waker: Waker) -> TimerKey {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
@@ -64,18 +99,25 @@ impl Timers {
             entered: deadline,
             waker,
         });
-        let key = TimerKey {
-            index: index as u32,
-            generation,
-        };
-        self.heap.push(Reverse(Entry {
+        let index = index as u32;
+        self.enter(Entry {
             deadline,
             generation,
-            index: key.index,
-        }));
-        key
+            index,
+        });
+        TimerKey { index, generation }
     }
 
+    #[inline]
+    fn enter(&mut self, entry: Entry) {
+        if entry > self.horizon {
+            self.far.push(entry);
+        } else {
+            self.heap.push(Reverse(entry));
+        }
+    }
+
+    #[inline]
     fn get(&mut self, key: TimerKey) -> Option<&mut Timer> {
         let timer = self.slab.get_mut(key.index as usize)?;
         (timer.generation == key.generation).then_some(timer)
@@ -96,31 +138,41 @@ impl Timers {
         if deadline < timer.entered {
             timer.entered = deadline;
             let TimerKey { index, generation } = key;
-            self.heap.push(Reverse(Entry {
+            self.enter(Entry {
                 deadline,
                 generation,
                 index,
-            }));
-            self.sweep();
+            });
+            self.sweep_if_stale();
         }
         true
     }
 
     /// Disarms a timer, in O(1) over time. The waker is the caller's to drop, after its borrow.
+    #[inline]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
         self.get(key)?;
         let timer = self.slab.remove(key.index as usize);
-        self.sweep();
+        let entry = Entry {
+            deadline: timer.entered,
+            generation: key.generation,
+            index: key.index,
+        };
+        // As often as not it is the last one that was armed, and gone without a trace.
+        if self.far.last() == Some(&entry) {
+            self.far.pop();
+        } else {
+            self.sweep_if_stale();
+        }
         Some(timer.waker)
     }
 
     /// When the earliest timer is due.
     pub(crate) fn next_deadline(&mut self) -> Option<Nanos> {
         loop {
-            let Reverse(entry) = *self.heap.peek()?;
-            match truth(&self.slab, entry) {
-                Some(deadline) if deadline == entry.deadline => return Some(deadline),
-                _ => self.replace_top(entry),
+            let entry = self.first()?;
+            if self.is_true(entry) {
+                return Some(entry.deadline);
             }
         }
     }
@@ -128,17 +180,14 @@ impl Timers {
     /// Hands over the wakers of all timers that are due, in the order of their deadlines.
     pub(crate) fn fire(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
         let mut fired = 0;
-        while let Some(&Reverse(entry)) = self.heap.peek() {
+        while let Some(entry) = self.first() {
             if entry.deadline > now {
                 break;
             }
-            match truth(&self.slab, entry) {
-                Some(deadline) if deadline == entry.deadline => {
-                    self.heap.pop();
-                    woken.push(self.slab.remove(entry.index as usize).waker);
-                    fired += 1;
-                }
-                _ => self.replace_top(entry),
+            if self.is_true(entry) {
+                self.pop();
+                woken.push(self.slab.remove(entry.index as usize).waker);
+                fired += 1;
             }
         }
         fired
@@ -150,43 +199,102 @@ impl Timers {
 
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        self.heap.clear();
         woken.extend(self.slab.drain().map(|timer| timer.waker));
+        self.sweep();
     }
 
-    /// Drops a top that stands for nothing, moves one on that was postponed.
-    fn replace_top(&mut self, top: Entry) {
-        self.heap.pop();
-        if let Some(deadline) = truth(&self.slab, top) {
-            self.slab[top.index as usize].entered = deadline;
-            self.heap.push(Reverse(Entry { deadline, ..top }));
+    /// The earliest entry, true or not.
+    #[inline]
+    fn first(&mut self) -> Option<Entry> {
+        if self.sorted.is_empty() && self.heap.is_empty() {
+            self.sort_some();
+        }
+        match (self.sorted.last(), self.heap.peek()) {
+            (Some(&sorted), Some(&Reverse(late))) => Some(sorted.min(late)),
+            (Some(&sorted), None) => Some(sorted),
+            (None, late) => late.map(|&Reverse(late)| late),
         }
     }
 
-    fn sweep(&mut self) {
-        let stale = self.heap.len() - self.slab.len();
+    /// Takes the earliest entry out.
+    #[inline]
+    fn pop(&mut self) {
+        let late = self.heap.peek().map(|&Reverse(late)| late);
+        if self
+            .sorted
+            .last()
+            .copied()
+            .is_some_and(|sorted| late.is_none_or(|late| sorted < late))
+        {
+            self.sorted.pop();
+        } else {
+            self.heap.pop();
+        }
+    }
+
+    /// Moves the horizon, with all beyond it that is now before it.
+    fn sort_some(&mut self) {
+        let some = (self.far.len() / PART_SORTED).max(FEWEST_SORTED);
+        let rest = self.far.len().saturating_sub(some);
+        if rest > 0 {
+            self.far.select_nth_unstable_by(rest, |a, b| b.cmp(a));
+        }
+        self.sorted.extend(self.far.drain(rest..));
+        self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(&last) = self.sorted.first() {
+            self.horizon = last;
+        }
+    }
+
+    /// Whether `entry`, which is the earliest, stands for a timer that is due at its deadline. If
+    /// not it is dropped, or moved on if its timer was postponed.
+    #[inline]
+    fn is_true(&mut self, entry: Entry) -> bool {
+        let timer = self.slab.get_mut(entry.index as usize);
+        let timer = timer.filter(|timer| {
+            timer.generation == entry.generation && timer.entered == entry.deadline
+        });
+        let Some(timer) = timer else {
+            self.pop();
+            return false;
+        };
+        let deadline = timer.deadline;
+        if deadline == entry.deadline {
+            return true;
+        }
+        timer.entered = deadline;
+        self.pop();
+        self.enter(Entry { deadline, ..entry });
+        false
+    }
+
+    #[inline]
+    fn sweep_if_stale(&mut self) {
+        let stale = self.entries() - self.slab.len();
         if stale > MOST_STALE && stale > self.slab.len() {
-            // From the timers, not from the entries: a timer that was moved away and back has two
-            // that both look true. The heap's room is kept.
-            let mut entries = mem::take(&mut self.heap).into_vec();
-            entries.clear();
-            entries.extend(self.slab.iter().map(|(index, timer)| {
-                Reverse(Entry {
-                    deadline: timer.entered,
-                    generation: timer.generation,
-                    index: index as u32,
-                })
-            }));
-            self.heap = entries.into();
+            self.sweep();
         }
     }
-}
 
-/// The real deadline of the timer that `entry` stands for, if it stands for one.
-fn truth(slab: &Slab<Timer>, entry: Entry) -> Option<Nanos> {
-    let timer = slab.get(entry.index as usize)?;
-    let same = timer.generation == entry.generation && timer.entered == entry.deadline;
-    same.then_some(timer.deadline)
+    fn entries(&self) -> usize {
+        self.sorted.len() + self.heap.len() + self.far.len()
+    }
+
+    /// Makes the entries anew, from the timers and not from the entries: a timer that was moved away
+    /// and back has two that both look true. Their room is kept.
+    #[cold]
+    fn sweep(&mut self) {
+        self.sorted.clear();
+        self.heap.clear();
+        self.far.clear();
+        self.horizon = Entry::default();
+        self.far
+            .extend(self.slab.iter().map(|(index, timer)| Entry {
+                deadline: timer.entered,
+                generation: timer.generation,
+                index: index as u32,
+            }));
+    }
 }
 
 #[cfg(test)]
@@ -246,7 +354,7 @@ mod tests {
         assert_eq!(timers.next_deadline(), Some(10));
         assert_eq!(fired(&mut timers, 100), 1);
         assert_eq!(timers.next_deadline(), None);
-        assert!(timers.heap.is_empty());
+        assert_eq!(timers.entries(), 0);
     }
 
     #[test]
@@ -263,18 +371,14 @@ mod tests {
                 timers.next_deadline();
             }
         }
-        assert!(
-            timers.heap.len() <= 2 * keys.len() + 1,
-            "{}",
-            timers.heap.len()
-        );
-        timers.heap.reserve(1000);
-        while timers.heap.len() <= 2 * keys.len() {
-            let top = *timers.heap.peek().unwrap();
-            timers.heap.push(top);
+        let most = 2 * keys.len();
+        assert!(timers.entries() <= most + 1, "{}", timers.entries());
+        while timers.entries() <= most {
+            let twin = timers.first().unwrap();
+            timers.heap.push(Reverse(twin));
         }
-        timers.sweep();
-        assert_eq!(timers.heap.len(), keys.len());
+        timers.sweep_if_stale();
+        assert_eq!(timers.entries(), keys.len());
         let mut woken = WakeList::default();
         assert_eq!(timers.fire(5000, &mut woken), 100);
     }
@@ -287,7 +391,7 @@ mod tests {
             assert!(timers.remove(key).is_some());
             assert!(timers.remove(key).is_none());
         }
-        assert!(timers.heap.len() <= MOST_STALE + 1);
+        assert!(timers.entries() <= MOST_STALE + 1);
         assert_eq!(timers.next_deadline(), None);
     }
 
@@ -302,23 +406,52 @@ mod tests {
         assert_eq!(timers.next_deadline(), Some(2));
     }
 
-    /// The heap with its lies against a list that is searched, over random histories.
-    #[test]
-    fn the_heap_agrees_with_a_plain_list() {
+    /// Numbers without order, from below the one that is asked for.
+    fn random() -> impl FnMut(u64) -> u64 {
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = move |below: u64| {
+        move |below| {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
             random % below
+        }
+    }
+
+    #[test]
+    fn entries_come_in_the_order_of_deadline_and_arming_however_many_there_are() {
+        let mut next = random();
+        let mut timers = Timers::default();
+        let mut arm = |timers: &mut Timers, now| {
+            timers.insert(now + next(1000), Waker::noop().clone());
         };
+        for _ in 0..5_000 {
+            arm(&mut timers, 0);
+        }
+        let mut last = Entry::default();
+        for at in 0..10_000 {
+            let entry = timers.first().unwrap();
+            assert!(last < entry);
+            last = entry;
+            timers.pop();
+            if at < 5_000 {
+                arm(&mut timers, entry.deadline);
+            }
+        }
+        assert_eq!((timers.first(), timers.entries()), (None, 0));
+    }
+
+    /// What is sorted in parts, with its lies, against a list that is searched, over random
+    /// histories.
+    #[test]
+    fn the_timers_agree_with_a_plain_list() {
+        let mut next = random();
         let mut timers = Timers::default();
         let mut list: Vec<(Nanos, TimerKey)> = Vec::new();
         let mut now = 0;
         for _ in 0..50_000 {
             match next(10) {
                 0..=3 => {
-                    let deadline = now + next(1000);
+                    let deadline = now + next(10_000);
                     list.push((deadline, timers.insert(deadline, Waker::noop().clone())));
                 }
                 4..=5 if !list.is_empty() => {
@@ -327,7 +460,7 @@ mod tests {
                 }
                 6..=7 if !list.is_empty() => {
                     let at = next(list.len() as u64) as usize;
-                    list[at].0 = now + next(1000);
+                    list[at].0 = now + next(10_000);
                     assert!(timers.reset(list[at].1, list[at].0));
                 }
                 _ => {
@@ -337,7 +470,9 @@ mod tests {
                     assert_eq!(fired(&mut timers, now), (before - list.len()) as u64);
                 }
             }
-            assert_eq!(timers.next_deadline(), list.iter().map(|(d, _)| *d).min());
+            if next(4) == 0 {
+                assert_eq!(timers.next_deadline(), list.iter().map(|(d, _)| *d).min());
+            }
             assert_eq!(timers.len(), list.len());
         }
     }

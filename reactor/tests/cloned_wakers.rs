@@ -3,13 +3,17 @@
 mod support;
 
 use std::cell::RefCell;
-use std::pin::Pin;
+use std::future::Future;
+use std::io::Read;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Instant;
 use std::{io, ptr};
 
-use runtime_reactor::{Direction, Source, Timer};
-use support::{look, pipe, reactor, read_fd, watchdog, write_fd};
+use runtime_reactor::{Direction, Interest, Source, Timer};
+use support::{
+    Task, fill, look, pipe, poll_read, reactor, read_fd, tcp_pair, turn_until, watchdog, write_fd,
+};
 
 thread_local! {
     static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
@@ -60,7 +64,7 @@ fn readiness_that_comes_while_the_waker_is_cloned_is_not_slept_over() {
 }
 
 #[test]
-fn a_close_while_the_waker_is_cloned_is_not_slept_over() {
+fn a_close_while_the_waker_is_cloned_is_told_at_once() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (reader, _writer) = pipe();
@@ -68,9 +72,31 @@ fn a_close_while_the_waker_is_cloned_is_not_slept_over() {
     let waker = acts_when_cloned(move || reactor.close());
     let mut cx = Context::from_waker(&waker);
     let mut poll = || source.poll_io(Direction::Read, &mut cx, |fd| read_fd(fd, &mut [0; 8]));
+    assert!(matches!(poll(), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn one_direction_that_becomes_ready_while_the_other_is_waited_for_is_not_slept_over() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let (source, mut theirs) = tcp_pair();
+    let task = Task::default();
+    assert!(poll_read(&source, &task, &mut [0]).is_pending());
+    fill(&reactor, &source, &task);
+    let before = task.count();
+    theirs.set_nonblocking(true).unwrap();
+    let waker = acts_when_cloned(move || {
+        turn_until(&reactor, || {
+            while matches!(theirs.read(&mut [0; 65536]), Ok(1..)) {}
+            task.count() > before
+        });
+        std::mem::forget(theirs);
+    });
+    let mut ready = pin!(source.ready(Interest::READABLE | Interest::WRITABLE));
+    let mut poll = || ready.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(poll().is_pending());
     assert_eq!(woken(), 1);
-    assert!(matches!(poll(), Poll::Ready(Err(_))));
+    assert!(matches!(poll(), Poll::Ready(Ok(readiness)) if readiness.is_writable()));
 }
 
 #[test]

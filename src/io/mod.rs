@@ -1,6 +1,7 @@
 //! Reading and writing without blocking.
 //!
-//! The traits are those of `futures-io`, the combinators those of `futures-lite`, so that types of
+//! The traits are those of `futures-io`, the combinators (feature `io-util`, which is on unless
+//! switched off) those of `futures-lite`, so that types of
 //! the wider ecosystem fit. Ours are [`copy`] and [`copy_bidirectional`], which hold no buffer while
 //! they wait, and [`Async`], which waits for any descriptor.
 
@@ -13,6 +14,7 @@ pub use any_fd::Async;
 pub use copy::copy;
 pub use copy_bidirectional::copy_bidirectional;
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+#[cfg(feature = "io-util")]
 pub use futures_lite::io::{
     AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufWriter, Cursor,
     empty, repeat, sink,

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use runtime_executor::JoinHandle;
 use runtime_net::Resolve;
 
 /// The system's resolver, on the blocking pool.
@@ -17,6 +19,61 @@ impl Resolve for BlockingResolver {
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
         let lookup = runtime_executor::spawn_blocking(move || runtime_net::resolve_blocking(&name));
-        Box::pin(async { lookup.await? })
+        Box::pin(GivenUpOnDrop(lookup))
+    }
+}
+
+/// A lookup that is not made any more if nobody waits for it when its turn comes.
+struct GivenUpOnDrop<T>(JoinHandle<io::Result<T>>);
+
+impl<T: 'static> Future for GivenUpOnDrop<T> {
+    type Output = io::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx))?)
+    }
+}
+
+impl<T> Drop for GivenUpOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+
+    #[test]
+    fn a_lookup_that_waits_for_a_thread_is_not_made_once_it_is_given_up() {
+        let runtime = crate::Runtime::builder()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (finish, finished) = mpsc::channel::<()>();
+        let handle = runtime.handle();
+        let busy = handle.spawn_blocking(move || finished.recv().is_err());
+        let counted = Arc::new(());
+        let kept = counted.clone();
+        let lookup = handle.spawn_blocking(move || {
+            drop(kept);
+            Ok::<_, io::Error>(())
+        });
+        let mut lookup = GivenUpOnDrop(lookup);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut lookup).poll(&mut cx).is_pending());
+        drop(lookup);
+        assert_eq!(Arc::strong_count(&counted), 1, "the job is gone already");
+        drop(finish);
+        assert!(runtime.block_on(busy).unwrap());
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        let found = crate::block_on(crate::net::lookup_host("localhost:7"));
+        // From /etc/hosts; which of the two loopbacks it is, if any, is the machine's choice.
+        assert!(found.unwrap().all(|addr| addr.ip().is_loopback()));
     }
 }

@@ -6,27 +6,18 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::{Direction, Source, set_nonblocking};
+use runtime_reactor::{Source, set_nonblocking};
 
-use super::backoff::{Backoff, Backoffs};
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
-use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::accept::{Acceptor, BACKLOG};
+use crate::addr::{Target, ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::backoff::Backoff;
 use crate::error::during;
-use crate::sys::{self, AcceptError};
-
-/// How many clients may stand in the queue. It is as many as the system allows by default since
-/// Linux 5.4 (net.core.somaxconn); a system that allows fewer silently takes fewer, and an empty
-/// place costs nothing. A short queue drops clients while `accept` rests.
-const BACKLOG: u32 = 4096;
-
-/// So many connections may turn out dead one after the other before it is no longer believed that
-/// it is the connections' fault, and `accept` rests.
-const MOST_DEAD_IN_A_ROW: u32 = 64;
+use crate::sys;
 
 /// A socket that accepts connections.
 ///
@@ -54,8 +45,7 @@ const MOST_DEAD_IN_A_ROW: u32 = 64;
 /// # }).unwrap();
 /// ```
 pub struct TcpListener {
-    source: Source<net::TcpListener>,
-    backoffs: Backoffs,
+    acceptor: Acceptor<net::TcpListener>,
 }
 
 impl TcpListener {
@@ -89,16 +79,39 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let bind = |addr| async move {
-            let attempt = || {
-                let socket = TcpSocket::new_for(addr)?;
-                socket.set_reuseaddr(true)?;
-                socket.bind_quietly(addr)?;
-                socket.listen_quietly(BACKLOG)
-            };
-            attempt().map_err(|e| during(format!("bind {addr}"), e))
-        };
-        first_that_works("bind", addr.target(Internal), bind).await
+        bind(addr.target(Internal), false).await
+    }
+
+    /// As [`bind`](TcpListener::bind), on an address that other listeners of the same user may
+    /// share if they were bound in this way too (`SO_REUSEPORT`): one for each thread, or process.
+    ///
+    /// # Errors
+    /// As `bind`; `AddrInUse` if a socket has the address that was bound otherwise.
+    ///
+    /// # Cancel safety
+    /// Nothing is bound unless the future completes.
+    ///
+    /// # Platform notes
+    /// Linux, DragonFly and FreeBSD (12.0) deal the clients out to the listeners there are. macOS,
+    /// NetBSD and OpenBSD allow the sharing, but one listener gets all clients: there let one accept
+    /// and hand the connections on. Linux resets the clients that wait in the queue of a listener
+    /// when that one is closed, though others go on listening, unless `net.ipv4.tcp_migrate_req` is
+    /// set (5.14).
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::TcpListener;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let first = TcpListener::bind_shared("127.0.0.1:0").await?;
+    /// let second = TcpListener::bind_shared(first.local_addr()?).await?;
+    /// assert_eq!(first.local_addr()?, second.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        bind(addr.target(Internal), true).await
     }
 
     /// Waits for a client, and returns the connection and the client's address.
@@ -125,10 +138,8 @@ impl TcpListener {
     /// # Errors
     /// As `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let mut backoff = self.backoffs.take(cx);
-        let accepted = self.poll_accept_resting(cx, &mut backoff);
-        self.backoffs.keep(cx, backoff);
-        accepted
+        let accepted = self.acceptor.poll_accept_anonymously(cx, sys::accept);
+        accepted.map(|accepted| self.accepted(accepted))
     }
 
     /// The connections that come, one after the other, without end and without their addresses.
@@ -161,28 +172,17 @@ impl TcpListener {
         cx: &mut Context<'_>,
         backoff: &mut Backoff,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let mut dead = 0;
-        loop {
-            ready!(backoff.poll_rested(cx))?;
-            let accepted = ready!(self.source.poll_io(Direction::Read, cx, sys::accept));
-            let error = match accepted {
-                Ok((stream, peer)) => {
-                    backoff.reset();
-                    return Poll::Ready(Ok((TcpStream::new(stream), peer)));
-                }
-                Err(e) => e,
-            };
-            match sys::classify(&error) {
-                AcceptError::Connection if dead < MOST_DEAD_IN_A_ROW => dead += 1,
-                AcceptError::Connection if sys::is_unsupported(&error) => {
-                    return Poll::Ready(Err(self.cannot_accept(error)));
-                }
-                AcceptError::Connection | AcceptError::Exhausted => {
-                    self.backoffs.total.fetch_add(1, Ordering::Relaxed);
-                    backoff.begin();
-                }
-                AcceptError::Listener => return Poll::Ready(Err(self.cannot_accept(error))),
-            }
+        let accepted = ready!(self.acceptor.poll_accept(cx, backoff, sys::accept));
+        Poll::Ready(self.accepted(accepted))
+    }
+
+    fn accepted(
+        &self,
+        accepted: io::Result<(net::TcpStream, SocketAddr)>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        match accepted {
+            Ok((stream, peer)) => Ok((TcpStream::new(stream), peer)),
+            Err(e) => Err(self.cannot_accept(e)),
         }
     }
 
@@ -209,7 +209,7 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub fn accept_backoffs(&self) -> u64 {
-        self.backoffs.total.load(Ordering::Relaxed)
+        self.acceptor.backoffs()
     }
 
     /// Takes over a listening socket of std's, and makes it non-blocking.
@@ -241,14 +241,13 @@ impl TcpListener {
 
     fn over(source: Source<net::TcpListener>) -> TcpListener {
         TcpListener {
-            source,
-            backoffs: Backoffs::default(),
+            acceptor: Acceptor::new(source),
         }
     }
 
     /// Gives back std's socket, **still non-blocking**.
     pub fn into_std(self) -> net::TcpListener {
-        self.source.into_inner()
+        self.acceptor.source.into_inner()
     }
 
     /// The address it listens on, and so the port the system chose for 0.
@@ -256,7 +255,7 @@ impl TcpListener {
     /// # Errors
     /// What getsockname(2) says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        self.acceptor.source.get_ref().local_addr()
     }
 
     /// How many routers a packet of an accepted connection may pass.
@@ -264,7 +263,7 @@ impl TcpListener {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.source.get_ref().ttl()
+        self.acceptor.source.get_ref().ttl()
     }
 
     /// Sets [`ttl`](TcpListener::ttl).
@@ -272,7 +271,7 @@ impl TcpListener {
     /// # Errors
     /// What setsockopt(2) says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.source.get_ref().set_ttl(ttl)
+        self.acceptor.source.get_ref().set_ttl(ttl)
     }
 
     /// Takes the error that waits to be told, if there is one.
@@ -280,7 +279,7 @@ impl TcpListener {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
+        self.acceptor.source.get_ref().take_error()
     }
 }
 
@@ -309,15 +308,32 @@ impl Stream for Incoming<'_> {
     }
 }
 
+/// Binds to the first of the addresses that can be had.
+async fn bind(target: Target, shared: bool) -> io::Result<TcpListener> {
+    let bind = |addr| async move {
+        let attempt = || {
+            let socket = TcpSocket::new_for(addr)?;
+            socket.set_reuseaddr(true)?;
+            if shared {
+                socket.set_reuseport(true)?;
+            }
+            socket.bind_quietly(addr)?;
+            socket.listen_quietly(BACKLOG)
+        };
+        attempt().map_err(|e| during(format!("bind {addr}"), e))
+    };
+    first_that_works("bind", target, bind).await
+}
+
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
+        self.acceptor.source.get_ref().as_fd()
     }
 }
 
 impl AsRawFd for TcpListener {
     fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
+        self.acceptor.source.get_ref().as_raw_fd()
     }
 }
 
@@ -339,6 +355,6 @@ impl From<TcpListener> for OwnedFd {
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
+        self.acceptor.source.get_ref().fmt(f)
     }
 }

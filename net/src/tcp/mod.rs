@@ -29,15 +29,25 @@
 //! # }).unwrap();
 //! ```
 
-mod backoff;
+use crate::split;
+
 mod listener;
+mod race;
 mod socket;
-mod split;
 mod stream;
-mod transfer;
 
 pub use listener::{Incoming, TcpListener};
 pub use socket::TcpSocket;
 pub use socket2::TcpKeepalive;
-pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::TcpStream;
+
+/// The reading half of a borrowed connection: see [`TcpStream::split`].
+pub type ReadHalf<'a> = split::ReadHalf<'a, TcpStream>;
+/// The writing half of a borrowed connection: see [`TcpStream::split`].
+pub type WriteHalf<'a> = split::WriteHalf<'a, TcpStream>;
+/// The reading half of a connection: see [`TcpStream::into_split`].
+pub type OwnedReadHalf = split::OwnedReadHalf<TcpStream>;
+/// The writing half of a connection: see [`TcpStream::into_split`].
+pub type OwnedWriteHalf = split::OwnedWriteHalf<TcpStream>;
+/// Halves that do not belong together: see [`OwnedReadHalf::reunite`].
+pub type ReuniteError = split::ReuniteError<TcpStream>;

@@ -130,7 +130,8 @@ impl TcpSocket {
         connected.map_err(|e| during(format!("connect to {addr}"), e))
     }
 
-    async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
+    /// `connect` for those who put the address into the error themselves.
+    pub(super) async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let begun = match self.socket.connect(&addr.into()) {
             Ok(()) => false,
             // Interrupted, it goes on as if it had not been: connect(2).
@@ -169,7 +170,7 @@ impl TcpSocket {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn reuseport(&self) -> io::Result<bool> {
-        self.socket.reuse_port()
+        sys::reuseport(&self.socket)
     }
 
     /// Sets [`reuseport`](TcpSocket::reuseport), before [`bind`](TcpSocket::bind).
@@ -178,10 +179,10 @@ impl TcpSocket {
     /// What setsockopt(2) says.
     ///
     /// # Platform notes
-    /// Linux (3.9) and DragonFly spread clients over the listeners of one address; elsewhere one of
-    /// them gets all.
+    /// Linux (3.9), DragonFly and FreeBSD (12.0, where it is `SO_REUSEPORT_LB`) spread clients over
+    /// the listeners of one address; elsewhere one of them gets all.
     pub fn set_reuseport(&self, reuse: bool) -> io::Result<()> {
-        self.socket.set_reuse_port(reuse)
+        sys::set_reuseport(&self.socket, reuse)
     }
 
     /// The bytes that may wait to be sent.

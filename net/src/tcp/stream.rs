@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
@@ -11,10 +11,11 @@ use std::time::Duration;
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{SockRef, TcpKeepalive};
 
-use super::socket;
-use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::transfer::{send, worth_passing};
-use crate::addr::{ToSocketAddrs, first_that_works, sealed::Internal};
+use super::race;
+use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::addr::{ToSocketAddrs, sealed::Internal};
+use crate::split::{self, sealed::Connection};
+use crate::transfer;
 
 /// A connection.
 ///
@@ -57,16 +58,24 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first of `addr`'s addresses that answers, tried one after the other.
+    /// Connects to the first of `addr`'s addresses that answers.
+    ///
+    /// If there are several, whether a name led to them or a list, they race after RFC 8305 ("Happy
+    /// Eyeballs"): IPv6 and IPv4 take turns, beginning with the family that comes first; an attempt
+    /// that has not come to its end after 250 ms is joined by the next one, and one that fails is
+    /// followed at once. As soon as there is a connection the other attempts are given up and their
+    /// sockets closed.
     ///
     /// # Errors
-    /// The last address's, as `connect to 127.0.0.1:80: ...`, of the kinds listed at
-    /// [`TcpSocket::connect`](crate::TcpSocket::connect); the system's own error is its
-    /// [`source`](std::error::Error::source). `InvalidInput` and others as
-    /// [`lookup_host`](crate::lookup_host); `InvalidInput` too if there is no address at all.
+    /// `connect to [::1]:80: ...; to 127.0.0.1:80: ...`, with what every address said. Kind and
+    /// [`source`](std::error::Error::source), which is the system's own error, are those of the last
+    /// to fail; the kinds are listed at [`TcpSocket::connect`](crate::TcpSocket::connect).
+    /// `InvalidInput` and others as [`lookup_host`](crate::lookup_host); `InvalidInput` too if there
+    /// is no address at all. How long the system waits for an answer is its own decision, on Linux
+    /// some two minutes: see [`connect_timeout`](TcpStream::connect_timeout).
     ///
     /// # Cancel safety
-    /// Dropping the future gives up the attempt and closes the socket.
+    /// Dropping the future gives up all attempts and closes their sockets.
     ///
     /// # Examples
     /// ```
@@ -81,7 +90,38 @@ impl TcpStream {
     /// # });
     /// ```
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        first_that_works("connect to", addr.target(Internal), socket::connect).await
+        race::connect(addr.target(Internal)).await
+    }
+
+    /// As [`connect`](TcpStream::connect), and gives up when `limit` has passed, which is for all
+    /// of it: looking up the name, and every attempt. A limit of zero has passed at the reactor's
+    /// next turn; one of more than a hundred years never does.
+    ///
+    /// # Errors
+    /// As `connect`; `TimedOut`, with what became of every address, when the limit has passed.
+    ///
+    /// # Cancel safety
+    /// As `connect`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let addr = listener.local_addr()?;
+    /// let stream = TcpStream::connect_timeout(addr, Duration::from_secs(5)).await?;
+    /// assert_eq!(stream.peer_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn connect_timeout(
+        addr: impl ToSocketAddrs,
+        limit: Duration,
+    ) -> io::Result<TcpStream> {
+        race::connect_timeout(addr.target(Internal), limit).await
     }
 
     /// Takes over a connection of std's, and makes it non-blocking.
@@ -321,14 +361,55 @@ impl TcpStream {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
+    /// Waits until the peer will send no more: it has ended its half (as closing and shutting down
+    /// both do), or the connection broke, or we have shut down reading ourselves.
+    ///
+    /// What it sent before stays where it is: nothing is read, and data that nobody reads does not
+    /// keep the end from being seen. A peer that vanished without a word is found out by
+    /// [`keepalive`](TcpStream::set_tcp_keepalive) only.
+    ///
+    /// # Errors
+    /// As [`ready`](TcpStream::ready).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing. Once it has completed it would complete again.
+    ///
+    /// # Platform notes
+    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists.
+    ///
+    /// # Examples
+    /// A request that nobody waits for any more need not be answered:
+    /// ```
+    /// use futures_lite::future;
+    /// use runtime_net::TcpStream;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// # let stream = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
+    /// # std::io::Write::write_all(&mut client, b"GET / HTTP/1.0").unwrap();
+    /// # drop(client);
+    /// # support::block_on(async {
+    /// let answer = async { future::pending().await };
+    /// let gone = async {
+    ///     stream.closed().await?;
+    ///     Ok(None)
+    /// };
+    /// let outcome: std::io::Result<Option<String>> = future::or(answer, gone).await;
+    /// assert_eq!(outcome?, None);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn closed(&self) -> io::Result<()> {
+        self.ready(Interest::CLOSED).await.map(drop)
+    }
+
     /// Reads what is there. 0 bytes are the end of the stream, unless `buf` is empty.
     ///
     /// # Errors
     /// `WouldBlock` if there is nothing; else as reading.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let asked = buf.len();
-        let recv = |mut stream: &net::TcpStream| stream.read(buf);
-        self.source.try_transfer(Direction::Read, asked, recv)
+        transfer::try_read(&self.source, buf)
     }
 
     /// [`try_read`](TcpStream::try_read) into several buffers, one after the other.
@@ -336,8 +417,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is nothing; else as reading.
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.source
-            .try_io(Direction::Read, |mut stream| stream.read_vectored(bufs))
+        transfer::try_read_vectored(&self.source, bufs)
     }
 
     /// Writes as much as there is room for, and says how much that was.
@@ -345,8 +425,7 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; else as writing.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        let send = |mut stream: &net::TcpStream| stream.write(buf);
-        self.source.try_transfer(Direction::Write, buf.len(), send)
+        transfer::try_write(&self.source, buf)
     }
 
     /// [`try_write`](TcpStream::try_write) from several buffers, one after the other.
@@ -354,15 +433,14 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if there is no room; else as writing.
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bufs = &bufs[worth_passing(bufs)];
-        self.source
-            .try_io(Direction::Write, |stream| send(stream, bufs))
+        transfer::try_write_vectored(&self.source, bufs)
     }
 
     /// Tries an operation of your own on the descriptor, such as a system call that is missing
     /// here, and notes it if that finds nothing. It must not block.
     ///
-    /// With an interest in both directions `op` is called up to twice.
+    /// With an interest in both directions `op` is called up to twice. With [`Interest::PRIORITY`]
+    /// it is called even if no urgent data is known of, and what is known counts as seen to.
     ///
     /// # Errors
     /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
@@ -386,19 +464,9 @@ impl TcpStream {
     pub fn try_io<R>(
         &self,
         interest: Interest,
-        mut op: impl FnMut(&net::TcpStream) -> io::Result<R>,
+        op: impl FnMut(&net::TcpStream) -> io::Result<R>,
     ) -> io::Result<R> {
-        let directions = [
-            (interest.is_readable(), Direction::Read),
-            (interest.is_writable(), Direction::Write),
-        ];
-        for (_, direction) in directions.into_iter().filter(|(asked, _)| *asked) {
-            match self.source.try_io(direction, &mut op) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-        }
-        Err(io::ErrorKind::WouldBlock.into())
+        transfer::try_io(&self.source, interest, op)
     }
 }
 
@@ -504,6 +572,16 @@ impl TcpStream {
     /// ```
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
         SockRef::from(self).set_tcp_keepalive(keepalive)
+    }
+}
+
+transfer::read_from_source!(TcpStream);
+transfer::write_to_source!(TcpStream, transfer::end_half);
+
+impl Connection for TcpStream {
+    fn end_writing(&self) {
+        // It fails only on a connection that is gone, which is what we want.
+        let _ = self.shutdown(Shutdown::Write);
     }
 }
 

@@ -55,3 +55,26 @@ impl ClosedPort {
         self.0.local_addr().unwrap().as_socket().unwrap()
     }
 }
+
+/// A listener whose queue is full: Linux drops the first packet of whoever comes next.
+pub struct FullQueue {
+    _listener: socket2::Socket,
+    _queued: net::TcpStream,
+    pub addr: net::SocketAddr,
+}
+
+impl FullQueue {
+    pub fn new() -> FullQueue {
+        let listener =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: net::SocketAddr = ([127, 0, 0, 1], 0).into();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        FullQueue {
+            _queued: net::TcpStream::connect(addr).unwrap(),
+            _listener: listener,
+            addr,
+        }
+    }
+}

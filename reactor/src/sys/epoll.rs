@@ -213,7 +213,7 @@ fn translate_irregular(events: u32) -> Readiness {
     let has = |bits: libc::c_int| events & bits as u32 != 0;
     let mut readiness = Readiness::EMPTY;
     if has(libc::EPOLLPRI) {
-        readiness |= Readiness::READABLE | Readiness::URGENT;
+        readiness |= Readiness::READABLE | Readiness::URGENT | Readiness::PRIORITY;
     }
     if has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) {
         readiness |= Readiness::READABLE;

@@ -24,6 +24,10 @@
 //! levels, once and as an error, and then forgotten: those kernels are asked for it each time. The
 //! others forget it by themselves and say nothing.
 //!
+//! `watch(key, interest)` is called before somebody waits for the peer's end, an error or urgent
+//! data and for no direction; `interest` has no directions. On a backend with levels it asks for just
+//! that (POLLRDHUP, POLLPRI), to be reported once as in `arm`; others have asked in `add` already.
+//!
 //! `remove(fd, key)` makes the kernel forget a descriptor that stays open. `forget(key)` is what
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by
 //! itself, so no system call is made, but a registration still put off must not be made any more.
@@ -45,13 +49,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, mem};
 
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
+pub use affinity::pin_thread;
+pub(crate) use fork::{forks, watch as watch_forks};
+
+mod affinity;
 #[cfg(all(test, not(loom)))]
 mod conformance;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
+mod fork;
 #[cfg(any(
     test, // over a model, where there is no kqueue
     target_vendor = "apple",
@@ -77,6 +86,7 @@ pub(crate) trait Selector: fmt::Debug {
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn arm(&mut self, key: Key, direction: Direction);
+    fn watch(&mut self, _key: Key, _interest: Interest) {}
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn forget(&mut self, key: Key);
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
@@ -202,6 +212,10 @@ pub(crate) fn open(backend: Backend) -> io::Result<Box<dyn Selector>> {
         )),
     }
 }
+
+/// Whether the backends of this platform report urgent data. kqueue has a filter for it on some of
+/// its systems (EVFILT_EXCEPT), which is not used.
+pub(crate) const TELLS_PRIORITY: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The result of a system call that says -1 for "look at errno".
 fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use super::{Backend, Doorbell, Event, Selector};
-use crate::interest::Direction;
+use crate::interest::{Direction, Interest};
 use crate::slot::Key;
 
 /// What a selector was asked to do.
@@ -19,6 +19,7 @@ pub(crate) enum Call {
     Add(RawFd, Key),
     Renew(RawFd, Key),
     Arm(Key, Direction),
+    Watch(Key, Interest),
     Remove(RawFd, Key),
     Forget(Key),
     Wait(Option<Duration>),
@@ -125,6 +126,10 @@ impl Selector for Scripted {
 
     fn arm(&mut self, key: Key, direction: Direction) {
         self.note(Call::Arm(key, direction));
+    }
+
+    fn watch(&mut self, key: Key, interest: Interest) {
+        self.note(Call::Watch(key, interest));
     }
 
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {

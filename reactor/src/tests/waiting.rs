@@ -414,3 +414,49 @@ fn a_short_try_of_a_streaming_source_disproves_readiness() {
     let untried = source.try_transfer(Read, 8, |_| unreachable!("known to be empty"));
     assert_eq!(untried.unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
+
+#[test]
+fn a_watcher_asks_for_the_end_alone_and_is_told_of_nothing_else() {
+    let stage = Stage::with_levels();
+    let (source, key) = stage.waiting_source(Waker::noop());
+    let watcher = CountingWaker::new();
+    let waker = watcher.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut closed = pin!(source.ready(Interest::CLOSED));
+    stage.script.take_calls();
+    assert!(closed.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(
+        stage.script.take_calls(),
+        [Call::Watch(key, Interest::CLOSED)]
+    );
+    for (readiness, count) in [
+        (Readiness::READABLE, 0),
+        (Readiness::WRITABLE, 0),
+        (Readiness::READABLE | Readiness::READ_CLOSED, 1),
+    ] {
+        stage.turn_with(&[event(key, readiness)]);
+        assert_eq!(watcher.count(), count, "{readiness:?}");
+    }
+    assert!(closed.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
+fn a_watcher_hears_of_a_registration_that_failed_later() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let watcher = CountingWaker::new();
+    let waker = watcher.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut closed = pin!(source.ready(Interest::CLOSED));
+    assert!(closed.as_mut().poll(&mut cx).is_pending());
+    let key = stage.script.last_added();
+    stage.script.tell(vec![Event {
+        key,
+        readiness: Readiness::EMPTY,
+        errno: libc::ENOMEM,
+    }]);
+    stage.reactor.turn(None).unwrap();
+    assert_eq!(watcher.count(), 1);
+    let told = closed.as_mut().poll(&mut cx);
+    assert!(matches!(told, Poll::Ready(Err(_))), "{told:?}");
+}

@@ -20,14 +20,14 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use std::{env, fs, thread};
-
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{Backend, Event, POLLRDHUP, Selector, cvt};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
+use crate::sync::unpoisoned;
 
 /// Makes a module of tests, one for each case, out of a `fn() -> io::Result<Box<dyn Selector>>`.
 macro_rules! conformance {
@@ -143,7 +143,7 @@ impl Stage {
             }
         });
         Stage {
-            company: Company::Shared(BESIDE.read()),
+            company: Company::Shared(unpoisoned(BESIDE.read())),
             selector: open().unwrap(),
             events: Vec::new(),
             _watchdog: watchdog,
@@ -153,7 +153,7 @@ impl Stage {
     /// From here on no other case runs beside this one.
     fn alone(&mut self) {
         self.company = Company::Neither;
-        self.company = Company::Alone(BESIDE.write());
+        self.company = Company::Alone(unpoisoned(BESIDE.write()));
     }
 
     /// Registers and arms in both directions. Says the errno, if that is found out at once.

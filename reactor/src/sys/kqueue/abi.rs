@@ -3,6 +3,7 @@
 //! This is all that the backend knows of the system it runs on. Where there is no kqueue, its
 //! tests put `tests/model.rs` in this place, and so this file does no more than it has to.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 use std::{io, mem, ptr};
@@ -12,7 +13,7 @@ pub(super) use libc::{
     EVFILT_WRITE, NOTE_TRIGGER,
 };
 
-use crate::sys::cvt;
+use crate::sys::{cvt, forks};
 
 /// Apple's kevent64 has room for 64 bits of key whatever the size of a pointer, and a flag not
 /// to wait.
@@ -71,17 +72,38 @@ pub(super) fn udata(answer: &Kevent) -> u64 {
     answer.udata.addr() as u64
 }
 
-/// A kernel's queue.
+/// A kernel's queue. A forked child does not get it (kqueue(2)): there its number may be another
+/// descriptor's, which must not be closed.
 #[derive(Debug)]
-pub(super) struct Queue(OwnedFd);
+pub(super) struct Queue {
+    fd: ManuallyDrop<OwnedFd>,
+    /// The process it was made in.
+    forks: u32,
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if self.forks == forks() {
+            // SAFETY: it is dropped once, here, and not used after.
+            unsafe { ManuallyDrop::drop(&mut self.fd) };
+        }
+    }
+}
 
 impl Queue {
+    fn new(fd: OwnedFd) -> Queue {
+        Queue {
+            fd: ManuallyDrop::new(fd),
+            forks: forks(),
+        }
+    }
+
     #[cfg(target_os = "netbsd")]
     pub(super) fn open() -> io::Result<Queue> {
         // SAFETY: kqueue1 takes an integer.
         let fd = cvt(unsafe { libc::kqueue1(libc::O_CLOEXEC) })?;
         // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
-        Ok(Queue(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Queue::new(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// Marked close-on-exec afterwards. A child forked in between has no kqueue: it is not inherited.
@@ -93,7 +115,7 @@ impl Queue {
         let queue = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: F_SETFD takes an int and no pointer; the descriptor is ours and open.
         cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-        Ok(Queue(queue))
+        Ok(Queue::new(queue))
     }
 
     /// Whether 64 bits go through the kernel and come back.
@@ -113,7 +135,7 @@ impl Queue {
             tv_nsec: limit.subsec_nanos() as _,
         });
         answers.clear();
-        let n = cvt(system_kevent(&self.0, changes, answers, limit.as_ref()))?;
+        let n = cvt(system_kevent(&self.fd, changes, answers, limit.as_ref()))?;
         // SAFETY: the kernel has just written `n` events at the start of the buffer.
         unsafe { answers.set_len(n as usize) };
         Ok(())
@@ -122,7 +144,7 @@ impl Queue {
 
 impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 

@@ -10,8 +10,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 use std::{process, thread};
 
-use parking_lot::Mutex;
-
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::model::Flavour;
 use super::*;
@@ -528,9 +526,9 @@ fn terminal() -> (File, File) {
 }
 
 fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
-    static PTSNAME: Mutex<()> = Mutex::new(());
+    static PTSNAME: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let (ours, mut theirs) = {
-        let _alone = PTSNAME.lock();
+        let _alone = PTSNAME.lock().unwrap();
         terminal()
     };
     let (stream, mut peer) = pair();

@@ -14,12 +14,11 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 use std::{io, process};
 
-use parking_lot::Mutex;
-
 use self::edges::{Edges, revents};
 pub(crate) use self::flavour::Flavour;
 use self::flavour::NoRoom;
 use self::note::{File, Note};
+use crate::sync::Mutex;
 use crate::sys::notify::Pipe;
 
 mod edges;
@@ -100,7 +99,7 @@ impl Queue {
             flavour: Flavour::current(),
             edges: Edges::new(pending.raw())?,
             pending,
-            notes: Mutex::default(),
+            notes: Mutex::new(Notes::default()),
             process: process::id(),
         })
     }

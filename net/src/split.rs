@@ -1,7 +1,6 @@
-//! The two directions of a connection, one for each task.
+//! The two directions of a connection, one for each task: the same for TCP and Unix sockets.
 
 use std::error::Error;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,39 +8,48 @@ use std::{fmt, io};
 
 use futures_io::{AsyncRead, AsyncWrite, IoSlice, IoSliceMut};
 
-use super::stream::TcpStream;
+use sealed::Connection;
 
-/// The reading half of a borrowed connection: see [`TcpStream::split`].
+/// Keeps the trait to this crate.
+pub(crate) mod sealed {
+    /// What can be split.
+    pub trait Connection {
+        #[doc(hidden)]
+        fn end_writing(&self);
+    }
+}
+
+/// The reading half of a borrowed connection: see [`TcpStream::split`](crate::TcpStream::split).
 #[derive(Debug)]
-pub struct ReadHalf<'a>(&'a TcpStream);
+pub struct ReadHalf<'a, S>(&'a S);
 
-/// The writing half of a borrowed connection: see [`TcpStream::split`].
+/// The writing half of a borrowed connection: see [`TcpStream::split`](crate::TcpStream::split).
 ///
 /// Closing it ends our half of the connection; dropping it does not.
 #[derive(Debug)]
-pub struct WriteHalf<'a>(&'a TcpStream);
+pub struct WriteHalf<'a, S>(&'a S);
 
-/// The reading half of a connection: see [`TcpStream::into_split`].
+/// The reading half of a connection: see [`TcpStream::into_split`](crate::TcpStream::into_split).
 ///
 /// The connection is closed when both halves are gone.
 #[derive(Debug)]
-pub struct OwnedReadHalf(Arc<TcpStream>);
+pub struct OwnedReadHalf<S>(Arc<S>);
 
-/// The writing half of a connection: see [`TcpStream::into_split`].
+/// The writing half of a connection: see [`TcpStream::into_split`](crate::TcpStream::into_split).
 ///
 /// Dropping it ends our half of the connection, so that the peer reads the end of the stream
 /// although the reading half lives on; [`forget`](OwnedWriteHalf::forget) is dropping without that.
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
-    stream: Arc<TcpStream>,
+pub struct OwnedWriteHalf<S: Connection> {
+    stream: Arc<S>,
     shut_on_drop: bool,
 }
 
-pub(super) fn split(stream: &TcpStream) -> (ReadHalf<'_>, WriteHalf<'_>) {
+pub(crate) fn split<S>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
     (ReadHalf(stream), WriteHalf(stream))
 }
 
-pub(super) fn into_split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(crate) fn into_split<S: Connection>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Arc::new(stream);
     let writer = OwnedWriteHalf {
         stream: stream.clone(),
@@ -50,7 +58,7 @@ pub(super) fn into_split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
     (OwnedReadHalf(stream), writer)
 }
 
-impl OwnedReadHalf {
+impl<S: Connection> OwnedReadHalf<S> {
     /// Puts the two halves of a connection together again.
     ///
     /// # Errors
@@ -66,7 +74,7 @@ impl OwnedReadHalf {
     /// let stream = reader.reunite(writer).expect("they are of one connection");
     /// # std::io::Result::Ok(())
     /// ```
-    pub fn reunite(self, writer: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, writer: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.0, &writer.stream) {
             return Err(ReuniteError(self, writer));
         }
@@ -78,12 +86,12 @@ impl OwnedReadHalf {
     }
 }
 
-impl OwnedWriteHalf {
+impl<S: Connection> OwnedWriteHalf<S> {
     /// As [`OwnedReadHalf::reunite`].
     ///
     /// # Errors
     /// If they are halves of two connections: then the error holds both.
-    pub fn reunite(self, reader: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, reader: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
         reader.reunite(self)
     }
 
@@ -93,62 +101,65 @@ impl OwnedWriteHalf {
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<S: Connection> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if self.shut_on_drop {
-            // It fails only on a connection that is gone, which is what we want.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            self.stream.end_writing();
         }
     }
 }
 
 /// The halves that were to be [reunited](OwnedReadHalf::reunite) and do not belong together.
 #[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<S: Connection>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
-impl fmt::Display for ReuniteError {
+impl<S: Connection> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the halves are of two different connections")
     }
 }
 
-impl Error for ReuniteError {}
+impl<S: Connection + fmt::Debug> Error for ReuniteError<S> {}
 
-impl AsRef<TcpStream> for ReadHalf<'_> {
-    fn as_ref(&self) -> &TcpStream {
+impl<S> AsRef<S> for ReadHalf<'_, S> {
+    fn as_ref(&self) -> &S {
         self.0
     }
 }
 
-impl AsRef<TcpStream> for WriteHalf<'_> {
-    fn as_ref(&self) -> &TcpStream {
+impl<S> AsRef<S> for WriteHalf<'_, S> {
+    fn as_ref(&self) -> &S {
         self.0
     }
 }
 
 /// For its addresses, options, and what else the whole connection has.
-impl AsRef<TcpStream> for OwnedReadHalf {
-    fn as_ref(&self) -> &TcpStream {
+impl<S> AsRef<S> for OwnedReadHalf<S> {
+    fn as_ref(&self) -> &S {
         &self.0
     }
 }
 
 /// For its addresses, options, and what else the whole connection has.
-impl AsRef<TcpStream> for OwnedWriteHalf {
-    fn as_ref(&self) -> &TcpStream {
+impl<S: Connection> AsRef<S> for OwnedWriteHalf<S> {
+    fn as_ref(&self) -> &S {
         &self.stream
     }
 }
 
 macro_rules! read_through_the_stream {
     ($($half:ty),*) => {$(
-        impl AsyncRead for $half {
+        impl<S: Connection> AsyncRead for $half
+        where
+            for<'s> &'s S: AsyncRead,
+        {
             fn poll_read(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.as_ref().get_ref().as_ref()).poll_read(cx, buf)
+                let mut stream: &S = self.as_ref().get_ref().as_ref();
+                Pin::new(&mut stream).poll_read(cx, buf)
             }
 
             fn poll_read_vectored(
@@ -156,7 +167,8 @@ macro_rules! read_through_the_stream {
                 cx: &mut Context<'_>,
                 bufs: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.as_ref().get_ref().as_ref()).poll_read_vectored(cx, bufs)
+                let mut stream: &S = self.as_ref().get_ref().as_ref();
+                Pin::new(&mut stream).poll_read_vectored(cx, bufs)
             }
         }
     )*};
@@ -164,13 +176,17 @@ macro_rules! read_through_the_stream {
 
 macro_rules! write_through_the_stream {
     ($($half:ty),*) => {$(
-        impl AsyncWrite for $half {
+        impl<S: Connection> AsyncWrite for $half
+        where
+            for<'s> &'s S: AsyncWrite,
+        {
             fn poll_write(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.as_ref().get_ref().as_ref()).poll_write(cx, buf)
+                let mut stream: &S = self.as_ref().get_ref().as_ref();
+                Pin::new(&mut stream).poll_write(cx, buf)
             }
 
             fn poll_write_vectored(
@@ -178,7 +194,8 @@ macro_rules! write_through_the_stream {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.as_ref().get_ref().as_ref()).poll_write_vectored(cx, bufs)
+                let mut stream: &S = self.as_ref().get_ref().as_ref();
+                Pin::new(&mut stream).poll_write_vectored(cx, bufs)
             }
 
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -186,11 +203,12 @@ macro_rules! write_through_the_stream {
             }
 
             fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Pin::new(&mut self.as_ref().get_ref().as_ref()).poll_close(cx)
+                let mut stream: &S = self.as_ref().get_ref().as_ref();
+                Pin::new(&mut stream).poll_close(cx)
             }
         }
     )*};
 }
 
-read_through_the_stream!(ReadHalf<'_>, OwnedReadHalf);
-write_through_the_stream!(WriteHalf<'_>, OwnedWriteHalf);
+read_through_the_stream!(ReadHalf<'_, S>, OwnedReadHalf<S>);
+write_through_the_stream!(WriteHalf<'_, S>, OwnedWriteHalf<S>);

@@ -1,6 +1,9 @@
 //! What differs from platform to platform: how a socket comes to be non-blocking, closed on exec
 //! and silent, and which errors `accept` returns for whom.
 
+mod control;
+pub(crate) mod udp;
+
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
@@ -19,18 +22,31 @@ pub(crate) const SEND_FLAGS: libc::c_int = 0;
 /// (sysconf(3)). `sendmsg` refuses more with EMSGSIZE.
 pub(crate) const MOST_BUFFERS: usize = 1024;
 
-/// A non-blocking TCP socket, closed on exec: one system call.
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
-    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+/// The result of a system call that says -1 for "look at errno".
+fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
 }
 
-/// A non-blocking TCP socket, closed on exec, without SIGPIPE: macOS has no flags for `socket`.
+/// A non-blocking socket, closed on exec: one system call.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+    Socket::new(domain, kind.nonblocking(), protocol)
+}
+
+/// A non-blocking socket, closed on exec, without SIGPIPE: macOS has no flags for `socket`.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+pub(crate) fn socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+    let socket = Socket::new(domain, kind, protocol)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// A non-blocking TCP socket, closed on exec.
+pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
+    socket(domain, Type::STREAM, Some(Protocol::TCP))
 }
 
 /// Accepts a connection, non-blocking and closed on exec, with its peer's address: one system
@@ -74,6 +90,27 @@ pub(crate) fn bind_device(_: &Socket, _: Option<&[u8]>) -> io::Result<()> {
         io::ErrorKind::Unsupported,
         "binding to a network interface exists on Linux and Android only",
     ))
+}
+
+/// SO_REUSEPORT by the name under which clients are spread over the listeners.
+#[cfg(target_os = "freebsd")]
+pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
+    socket.reuse_port_lb()
+}
+
+#[cfg(target_os = "freebsd")]
+pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
+    socket.set_reuse_port_lb(reuse)
+}
+
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
+    socket.reuse_port()
+}
+
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
+    socket.set_reuse_port(reuse)
 }
 
 /// Whose trouble an error of `accept` is.

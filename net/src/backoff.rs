@@ -23,7 +23,7 @@ const MOST_DOUBLINGS: u32 = 5;
 
 /// Where one accepting task stands. A new one has not failed yet.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     rest: Option<Timer>,
     /// Failures since the last success.
     failures: u32,
@@ -31,19 +31,19 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Notes a failure: the next `poll_rested` waits.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let length = SHORTEST * 2_u32.pow(self.failures.min(MOST_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
         self.rest = Some(Timer::after(length));
     }
 
     /// Notes a success.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Backoff::default();
     }
 
     /// Waits for the end of the rest, if there is one.
-    pub(super) fn poll_rested(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_rested(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(timer) = &mut self.rest else {
             return Poll::Ready(Ok(()));
         };
@@ -57,9 +57,9 @@ impl Backoff {
 
 /// What all tasks that accept on one listener share of it.
 #[derive(Debug, Default)]
-pub(super) struct Backoffs {
+pub(crate) struct Backoffs {
     /// How many rests there were.
-    pub(super) total: AtomicU64,
+    pub(crate) total: AtomicU64,
     /// The rests of those who have no place of their own to keep them in, since they call
     /// `poll_accept`; found again by their wakers.
     kept: Mutex<Vec<(Waker, Backoff)>>,
@@ -70,7 +70,7 @@ pub(super) struct Backoffs {
 impl Backoffs {
     /// Takes out what was kept for the task of `cx`. The rests of others that are over go too: they
     /// are woken, since their timers, which may be another thread's, may not have done it yet.
-    pub(super) fn take(&self, cx: &Context<'_>) -> Backoff {
+    pub(crate) fn take(&self, cx: &Context<'_>) -> Backoff {
         if !self.any.load(Ordering::Acquire) {
             return Backoff::default();
         }
@@ -99,7 +99,7 @@ impl Backoffs {
     }
 
     /// Keeps the rest of the task of `cx` until it comes back.
-    pub(super) fn keep(&self, cx: &Context<'_>, backoff: Backoff) {
+    pub(crate) fn keep(&self, cx: &Context<'_>, backoff: Backoff) {
         if backoff.rest.is_some() {
             let waker = cx.waker().clone();
             let mut kept = self.lock();

@@ -1,0 +1,248 @@
+//! The slots that tasks live in, and the run queue, which is a chain through them.
+//!
+//! A slot is never in two chains: a task that is gone while its slot still stands in the queue leaves
+//! it there, empty, until its turn comes; then it joins the free ones.
+
+use std::collections::BinaryHeap;
+use std::mem;
+use std::pin::Pin;
+use std::task::Waker;
+
+use crate::id::POSTED;
+use crate::task::{Task, WakerWord, state};
+
+/// The slots, the queue and what is free.
+pub(crate) struct Tasks {
+    slots: Vec<Slot>,
+    /// How many of them have a task.
+    count: usize,
+    /// The serial number that was given last to a task of this thread.
+    serial: u32,
+    free: u32,
+    first: u32,
+    /// Means nothing while nothing is queued.
+    last: u32,
+    queued: usize,
+}
+
+pub(crate) struct Slot {
+    /// `None` while it is polled, and once it is gone.
+    pub(crate) task: Option<Pin<Box<dyn Task>>>,
+    /// Who awaits the output on this thread.
+    pub(crate) joiner: Option<Waker>,
+    /// Tells the tenants of a slot apart; [`VACANT`] between them.
+    serial: u32,
+    /// What follows in the queue, or among the free; above that, in the last five bits, see [`state`].
+    next_and_state: u32,
+}
+
+/// What a task costs beside its own allocation; grow it knowingly.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Slot>() == 40);
+
+/// The serial number of no task.
+pub(crate) const VACANT: u32 = 0;
+/// The slot after the last one. Too great to be one.
+const NONE: u32 = WakerWord::MOST_TASKS as u32;
+const NEXT: u32 = (1 << STATE) - 1;
+const STATE: u32 = 27;
+const _: () = assert!(NONE <= NEXT);
+
+/// A task whose turn has come, taken out of its slot.
+pub(crate) struct Turn {
+    pub(crate) slot: u32,
+    pub(crate) serial: u32,
+    pub(crate) task: Pin<Box<dyn Task>>,
+    pub(crate) aborted: bool,
+}
+
+impl Slot {
+    /// Whether it has any of these.
+    pub(crate) fn is(&self, state: u8) -> bool {
+        self.next_and_state & u32::from(state) << STATE != 0
+    }
+
+    pub(crate) fn set(&mut self, state: u8) {
+        self.next_and_state |= u32::from(state) << STATE;
+    }
+
+    pub(crate) fn clear(&mut self, state: u8) {
+        self.next_and_state &= !(u32::from(state) << STATE);
+    }
+
+    fn next(&self) -> u32 {
+        self.next_and_state & NEXT
+    }
+
+    fn set_next(&mut self, next: u32) {
+        self.next_and_state = self.next_and_state & !NEXT | next;
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Tasks {
+        Tasks {
+            slots: Vec::new(),
+            count: 0,
+            serial: VACANT,
+            free: NONE,
+            first: NONE,
+            last: NONE,
+            queued: 0,
+        }
+    }
+}
+
+impl Tasks {
+    /// How many tasks there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many stand in the queue, slots that their task has left included.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// A serial number for a task of this thread.
+    pub(crate) fn next_serial(&mut self) -> u32 {
+        self.serial = ((self.serial + 1) & !POSTED).max(VACANT + 1);
+        self.serial
+    }
+
+    pub(crate) fn get(&mut self, slot: u32, serial: u32) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(slot as usize)
+            .filter(|slot| slot.serial == serial)
+    }
+
+    /// Gives a task a slot, and a place in the queue.
+    pub(crate) fn insert(&mut self, task: Pin<Box<dyn Task>>, serial: u32) -> u32 {
+        let new = Slot {
+            task: Some(task),
+            joiner: None,
+            serial,
+            next_and_state: u32::from(state::WATCHED) << STATE | NONE,
+        };
+        let index = self.free;
+        match self.slots.get_mut(index as usize) {
+            Some(slot) => {
+                self.free = slot.next();
+                // There is nothing in it to be dropped.
+                mem::forget(mem::replace(slot, new));
+                self.count += 1;
+                self.push(index);
+                index
+            }
+            None => self.insert_last(new),
+        }
+    }
+
+    #[cold]
+    fn insert_last(&mut self, new: Slot) -> u32 {
+        let index = self.slots.len();
+        let most = WakerWord::MOST_TASKS;
+        assert!(index < most, "no more than {most} tasks");
+        self.slots.push(new);
+        self.count += 1;
+        self.push(index as u32);
+        index as u32
+    }
+
+    /// Takes a task out, and what else is in its slot.
+    pub(crate) fn remove(&mut self, index: u32) -> (Option<Pin<Box<dyn Task>>>, Option<Waker>) {
+        let slot = &mut self.slots[index as usize];
+        let tenant = (slot.task.take(), slot.joiner.take());
+        slot.serial = VACANT;
+        // So that a waker whose number would fit does not queue it.
+        slot.set(state::FINISHED);
+        self.count -= 1;
+        if !slot.is(state::QUEUED) {
+            slot.set_next(self.free);
+            self.free = index;
+        }
+        tenant
+    }
+
+    /// Puts a slot at the end of the queue, where it is not yet.
+    fn push(&mut self, index: u32) {
+        self.slots[index as usize].set(state::QUEUED);
+        match self.queued {
+            0 => self.first = index,
+            _ => self.slots[self.last as usize].set_next(index),
+        }
+        self.last = index;
+        self.queued += 1;
+    }
+
+    /// Queues the task that a waker means, unless it is queued, has finished, or is no more. Says
+    /// whether there is such a slot.
+    pub(crate) fn wake(&mut self, word: WakerWord) -> bool {
+        let Some(slot) = self.slots.get_mut(word.slot() as usize) else {
+            return false;
+        };
+        if word.is_serial(slot.serial) && !slot.is(state::QUEUED | state::FINISHED) {
+            self.push(word.slot());
+        }
+        true
+    }
+
+    /// Queues a task to be dropped instead of polled.
+    pub(crate) fn abort(&mut self, index: u32, serial: u32) {
+        if let Some(slot) = self.get(index, serial) {
+            if !slot.is(state::FINISHED) {
+                slot.set(state::ABORTED);
+                if !slot.is(state::QUEUED) {
+                    self.push(index);
+                }
+            }
+        }
+    }
+
+    /// Takes the task at the head of the queue. `None` if there is no such task, or it has nothing
+    /// to do: it finished after a wake.
+    pub(crate) fn pop(&mut self) -> Option<Turn> {
+        if self.queued == 0 {
+            return None;
+        }
+        let index = self.first;
+        let slot = &mut self.slots[index as usize];
+        self.first = slot.next();
+        self.queued -= 1;
+        slot.clear(state::QUEUED);
+        if slot.is(state::FINISHED) {
+            if slot.serial == VACANT {
+                slot.set_next(self.free);
+                self.free = index;
+            }
+            return None;
+        }
+        let Some(task) = slot.task.take() else {
+            // It is being polled, and called this itself: it has its turn afterwards.
+            self.push(index);
+            return None;
+        };
+        Some(Turn {
+            slot: index,
+            serial: slot.serial,
+            task,
+            aborted: slot.is(state::ABORTED),
+        })
+    }
+
+    /// All slots that have a tenant, with their numbers, in the order of their serial numbers.
+    pub(crate) fn into_tenants(self) -> impl Iterator<Item = (u32, u32, Slot)> {
+        let mut slots: Vec<Option<Slot>> = self.slots.into_iter().map(Some).collect();
+        let serials = slots
+            .iter()
+            .map(|slot| slot.as_ref().map_or(VACANT, |slot| slot.serial));
+        // By a heap: a quicksort of the rarest path would be a tenth of this crate's code.
+        let order: BinaryHeap<(u32, u32)> = serials.zip(0..).collect();
+        let order = order.into_sorted_vec().into_iter();
+        let tenants = order.filter(|(serial, _)| *serial != VACANT);
+        tenants.filter_map(move |(serial, index)| {
+            let slot = slots[index as usize].take()?;
+            Some((index, serial, slot))
+        })
+    }
+}

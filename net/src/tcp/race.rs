@@ -1,0 +1,339 @@
+//! Connecting to a host that has several addresses: attempts that overlap, after RFC 8305.
+//!
+//! The addresses come in the order of the resolver, which has sorted them after RFC 6724. The
+//! families take turns, so that a network whose IPv6 leads nowhere costs one delay and not one for
+//! each address. An attempt that gives no answer is not given up but overtaken: after a while the
+//! next one begins beside it, and at once if it fails. The first connection ends all the others.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::vec;
+
+use runtime_reactor::Timer;
+
+use super::socket::{self, TcpSocket};
+use super::stream::TcpStream;
+use crate::addr::{SocketAddrs, Target, find_some};
+use crate::error::during;
+
+/// How long an attempt is alone: what RFC 8305 recommends (section 5, "Connection Attempt Delay").
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Longer limits are none; what is added to the present has to stay an `Instant`.
+const LONGEST_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Connects to the first address of `target` that answers.
+pub(super) async fn connect(target: Target) -> io::Result<TcpStream> {
+    let mut addrs = find_some("connect to", target).await?;
+    match (addrs.next(), addrs.next()) {
+        // The common case needs no list, and names its address itself.
+        (Some(only), None) => socket::connect(only).await,
+        (first, second) => {
+            let addrs = first.into_iter().chain(second).chain(addrs);
+            let mut race = Race::new(take_turns(addrs), attempt);
+            poll_fn(|cx| race.poll(cx)).await
+        }
+    }
+}
+
+/// As `connect`, and gives up, lookup included, when `limit` has passed.
+pub(super) async fn connect_timeout(target: Target, limit: Duration) -> io::Result<TcpStream> {
+    let mut passed = Timer::after(limit.min(LONGEST_LIMIT));
+    let name = target.name();
+    let mut find = pin!(find_some("connect to", target));
+    let addrs: SocketAddrs = poll_fn(|cx| {
+        if let Poll::Ready(found) = find.as_mut().poll(cx) {
+            return Poll::Ready(found);
+        }
+        ready!(Pin::new(&mut passed).poll(cx))?;
+        let text = format!("look up {name}: no answer within {limit:?}");
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
+    })
+    .await?;
+    let mut race = Race::new(take_turns(addrs), attempt);
+    poll_fn(|cx| {
+        if let Poll::Ready(connected) = race.poll(cx) {
+            return Poll::Ready(connected);
+        }
+        ready!(Pin::new(&mut passed).poll(cx))?;
+        Poll::Ready(Err(race.out_of_time(limit)))
+    })
+    .await
+}
+
+async fn attempt(addr: SocketAddr) -> io::Result<TcpStream> {
+    TcpSocket::new_for(addr)?.connect_quietly(addr).await
+}
+
+/// Lets the families take turns, beginning with that of the first address; within each the order
+/// stays (RFC 8305, section 4).
+fn take_turns(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addrs = addrs.peekable();
+    let first = addrs.peek().is_some_and(SocketAddr::is_ipv6);
+    let (ours, theirs): (Vec<_>, Vec<_>) = addrs.partition(|addr| addr.is_ipv6() == first);
+    let mut theirs = theirs.into_iter();
+    let mut turns = Vec::with_capacity(ours.len() + theirs.len());
+    for addr in ours {
+        turns.push(addr);
+        turns.extend(theirs.next());
+    }
+    turns.extend(theirs);
+    turns
+}
+
+/// Attempts to connect, of which the first to succeed wins. `attempt` begins one.
+struct Race<A, F> {
+    attempt: A,
+    waiting: vec::IntoIter<SocketAddr>,
+    running: Vec<(SocketAddr, Pin<Box<F>>)>,
+    failed: Vec<(SocketAddr, io::Error)>,
+    /// When the next one may begin although nobody failed.
+    next: Option<Timer>,
+}
+
+impl<A, F, T> Race<A, F>
+where
+    A: FnMut(SocketAddr) -> F,
+    F: Future<Output = io::Result<T>>,
+{
+    fn new(addrs: Vec<SocketAddr>, attempt: A) -> Race<A, F> {
+        Race {
+            attempt,
+            waiting: addrs.into_iter(),
+            running: Vec::new(),
+            failed: Vec::new(),
+            next: None,
+        }
+    }
+
+    /// Dropping the race after it was ready closes the losers.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let mut unpolled = 0;
+        loop {
+            let failures = self.failed.len();
+            if let Poll::Ready(winner) = self.poll_from(unpolled, cx) {
+                return Poll::Ready(Ok(winner));
+            }
+            if self.waiting.as_slice().is_empty() {
+                if self.running.is_empty() {
+                    return Poll::Ready(Err(self.all_failed()));
+                }
+                return Poll::Pending;
+            }
+            if let Some(next) = &mut self.next {
+                if self.failed.len() == failures {
+                    ready!(Pin::new(next).poll(cx))?;
+                }
+            }
+            unpolled = self.running.len();
+            if let Some(addr) = self.waiting.next() {
+                self.running.push((addr, Box::pin((self.attempt)(addr))));
+                self.next = Some(Timer::after(STAGGER));
+            }
+        }
+    }
+
+    /// Polls those that run, from the one at `at` on.
+    fn poll_from(&mut self, mut at: usize, cx: &mut Context<'_>) -> Poll<T> {
+        while let Some((addr, attempt)) = self.running.get_mut(at) {
+            match attempt.as_mut().poll(cx) {
+                Poll::Ready(Ok(winner)) => return Poll::Ready(winner),
+                Poll::Ready(Err(e)) => {
+                    self.failed.push((*addr, e));
+                    self.running.remove(at);
+                }
+                Poll::Pending => at += 1,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// All errors in one, with kind and source of the last.
+    #[cold]
+    fn all_failed(&mut self) -> io::Error {
+        let Some((addr, last)) = self.failed.pop() else {
+            unreachable!("there was an address, and it did not succeed");
+        };
+        during(format!("connect {}to {addr}", self.failures()), last)
+    }
+
+    #[cold]
+    fn out_of_time(&self, limit: Duration) -> io::Error {
+        let mut text = format!("connect {}", self.failures());
+        for (addr, _) in &self.running {
+            text += &format!("to {addr}: no answer; ");
+        }
+        for addr in self.waiting.as_slice() {
+            text += &format!("to {addr}: not tried; ");
+        }
+        text += &format!("the limit of {limit:?} has passed");
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    }
+
+    /// What failed so far, as text to stand before more of the kind.
+    fn failures(&self) -> String {
+        let failed = self.failed.iter();
+        failed
+            .map(|(addr, e)| format!("to {addr}: {e}; "))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::io::ErrorKind;
+    use std::rc::Rc;
+    use std::task::Waker;
+    use std::time::Instant;
+
+    use runtime_reactor::Reactor;
+
+    use super::*;
+
+    const REFUSES: u16 = 1;
+    const HANGS: u16 = 2;
+    const ANSWERS: u16 = 3;
+
+    /// What the attempts did, whose address says by its port how it ends.
+    #[derive(Default)]
+    struct Script {
+        begun: RefCell<Vec<(u16, Instant)>>,
+        /// Attempts that are neither over nor dropped.
+        open: Cell<usize>,
+    }
+
+    struct Open(Rc<Script>);
+
+    impl Drop for Open {
+        fn drop(&mut self) {
+            self.0.open.set(self.0.open.get() - 1);
+        }
+    }
+
+    impl Script {
+        async fn attempt(self: Rc<Self>, addr: SocketAddr) -> io::Result<u16> {
+            self.begun.borrow_mut().push((addr.port(), Instant::now()));
+            self.open.set(self.open.get() + 1);
+            let _open = Open(self.clone());
+            match addr.port() {
+                REFUSES => Err(io::Error::from_raw_os_error(libc::ECONNREFUSED)),
+                HANGS => std::future::pending().await,
+                port => Ok(port),
+            }
+        }
+
+        fn ports(&self) -> Vec<u16> {
+            self.begun.borrow().iter().map(|(port, _)| *port).collect()
+        }
+
+        fn times(&self) -> Vec<Instant> {
+            self.begun.borrow().iter().map(|(_, time)| *time).collect()
+        }
+    }
+
+    fn v4(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    fn v6(port: u16) -> SocketAddr {
+        ([0, 0, 0, 0, 0, 0, 0, 1], port).into()
+    }
+
+    /// Runs a race to its end, and its timers on a reactor of its own.
+    fn run(script: &Rc<Script>, ports: &[u16]) -> io::Result<u16> {
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let addrs = ports.iter().map(|&port| v4(port)).collect();
+        let mut race = Race::new(addrs, |addr| script.clone().attempt(addr));
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(result) = race.poll(&mut cx) {
+                return result;
+            }
+            reactor.turn(None).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_families_take_turns_beginning_with_the_first() {
+        let order = |addrs: &[SocketAddr]| take_turns(addrs.iter().copied());
+        let mixed = [v6(1), v6(2), v6(3), v4(1), v4(2)];
+        assert_eq!(order(&mixed), [v6(1), v4(1), v6(2), v4(2), v6(3)]);
+        let mixed = [v4(1), v6(1), v6(2), v6(3)];
+        assert_eq!(order(&mixed), [v4(1), v6(1), v6(2), v6(3)]);
+        assert_eq!(order(&[v4(2), v4(1)]), [v4(2), v4(1)]);
+        assert_eq!(order(&[]), []);
+    }
+
+    #[test]
+    fn the_first_to_answer_is_alone() {
+        let script = Rc::new(Script::default());
+        assert_eq!(run(&script, &[ANSWERS, ANSWERS, HANGS]).unwrap(), ANSWERS);
+        assert_eq!(script.ports(), [ANSWERS]);
+    }
+
+    #[test]
+    fn a_failure_is_followed_at_once() {
+        let script = Rc::new(Script::default());
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let addrs = vec![v4(REFUSES), v4(REFUSES), v4(ANSWERS)];
+        let mut race = Race::new(addrs, |addr| script.clone().attempt(addr));
+        let polled = race.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(ANSWERS))), "{polled:?}");
+    }
+
+    #[test]
+    fn one_that_hangs_is_joined_after_a_while_and_dropped_when_another_wins() {
+        let script = Rc::new(Script::default());
+        let won = run(&script, &[HANGS, HANGS, ANSWERS, ANSWERS]);
+        assert_eq!(won.unwrap(), ANSWERS);
+        assert_eq!(script.ports(), [HANGS, HANGS, ANSWERS]);
+        let times = script.times();
+        assert!(times[1] - times[0] >= STAGGER && times[2] - times[1] >= STAGGER);
+        assert_eq!(script.open.get(), 0, "the losers are gone");
+    }
+
+    #[test]
+    fn a_failure_beside_one_that_hangs_is_followed_at_once_too() {
+        let script = Rc::new(Script::default());
+        assert_eq!(run(&script, &[HANGS, REFUSES, ANSWERS]).unwrap(), ANSWERS);
+        let begun = script.ports();
+        assert_eq!(begun, [HANGS, REFUSES, ANSWERS]);
+        // The second waited for its time. The third did not: no turn lies between them.
+        let times = script.times();
+        assert!(times[1] - times[0] >= STAGGER);
+    }
+
+    #[test]
+    fn when_all_fail_each_is_in_the_error() {
+        let script = Rc::new(Script::default());
+        let error = run(&script, &[REFUSES, REFUSES]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let text = format!("connect to 127.0.0.1:1: {refused}; to 127.0.0.1:1: {refused}");
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_race_that_is_given_up_leaves_nothing_open() {
+        let script = Rc::new(Script::default());
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let mut race = Race::new(vec![v4(HANGS), v4(HANGS)], |addr| {
+            script.clone().attempt(addr)
+        });
+        let polled = race.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!((script.open.get(), reactor.stats().timers), (1, 1));
+        drop(race);
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!((script.open.get(), reactor.stats().timers), (0, 0));
+    }
+}

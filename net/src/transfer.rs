@@ -1,0 +1,259 @@
+//! Reading from a stream of bytes and writing to it, as the traits of futures-io have it: the same
+//! for TCP, Unix sockets and pipes.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net;
+use std::ops::{Deref, Range};
+use std::os::fd::AsFd;
+use std::os::unix;
+use std::task::{Context, Poll};
+
+use runtime_reactor::{Direction, Source};
+use socket2::SockRef;
+
+use crate::sys;
+
+/// What bytes are written to.
+pub(crate) trait Send: AsFd {
+    fn send(&self, buf: &[u8]) -> io::Result<usize>;
+    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+/// Without SIGPIPE, which std's own `write` does not always go without.
+macro_rules! send_without_signal {
+    ($($socket:ty),*) => {$(
+        impl Send for $socket {
+            fn send(&self, buf: &[u8]) -> io::Result<usize> {
+                SockRef::from(self).send_with_flags(buf, sys::SEND_FLAGS)
+            }
+
+            fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                SockRef::from(self).send_vectored_with_flags(bufs, sys::SEND_FLAGS)
+            }
+        }
+    )*};
+}
+
+send_without_signal!(net::TcpStream, unix::net::UnixStream);
+
+/// The end of a pipe.
+impl Send for std::fs::File {
+    fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        let mut file = self;
+        file.write(buf)
+    }
+
+    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut file = self;
+        file.write_vectored(bufs)
+    }
+}
+
+/// The part of `bufs` to give to one call: no empty ones at the start, so that a transfer of 0 bytes
+/// means something, and not more than the system takes.
+fn worth_passing<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
+    let full = bufs.iter().position(|buf| !buf.is_empty());
+    let start = full.unwrap_or(bufs.len());
+    start..bufs.len().min(start + sys::MOST_BUFFERS)
+}
+
+fn total<B: Deref<Target = [u8]>>(bufs: &[B]) -> usize {
+    bufs.iter().map(|buf| buf.len()).sum()
+}
+
+#[inline]
+pub(crate) fn poll_read<T: AsFd>(
+    source: &Source<T>,
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<io::Result<usize>>
+where
+    for<'a> &'a T: Read,
+{
+    if buf.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    let asked = buf.len();
+    source.poll_transfer(Direction::Read, cx, asked, |mut io| io.read(buf))
+}
+
+pub(crate) fn poll_read_vectored<T: AsFd>(
+    source: &Source<T>,
+    cx: &mut Context<'_>,
+    bufs: &mut [IoSliceMut<'_>],
+) -> Poll<io::Result<usize>>
+where
+    for<'a> &'a T: Read,
+{
+    let part = worth_passing(bufs);
+    let bufs = &mut bufs[part];
+    if bufs.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    let asked = total(bufs);
+    source.poll_transfer(Direction::Read, cx, asked, |mut io| io.read_vectored(bufs))
+}
+
+#[inline]
+pub(crate) fn poll_write<T: Send>(
+    source: &Source<T>,
+    cx: &mut Context<'_>,
+    buf: &[u8],
+) -> Poll<io::Result<usize>> {
+    if buf.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    source.poll_transfer(Direction::Write, cx, buf.len(), |io| io.send(buf))
+}
+
+pub(crate) fn poll_write_vectored<T: Send>(
+    source: &Source<T>,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let bufs = &bufs[worth_passing(bufs)];
+    if bufs.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    let asked = total(bufs);
+    source.poll_transfer(Direction::Write, cx, asked, |io| io.send_vectored(bufs))
+}
+
+pub(crate) fn try_read<T: AsFd>(source: &Source<T>, buf: &mut [u8]) -> io::Result<usize>
+where
+    for<'a> &'a T: Read,
+{
+    let asked = buf.len();
+    source.try_transfer(Direction::Read, asked, |mut io| io.read(buf))
+}
+
+pub(crate) fn try_read_vectored<T: AsFd>(
+    source: &Source<T>,
+    bufs: &mut [IoSliceMut<'_>],
+) -> io::Result<usize>
+where
+    for<'a> &'a T: Read,
+{
+    let part = worth_passing(bufs);
+    let bufs = &mut bufs[part];
+    source.try_io(Direction::Read, |mut io| io.read_vectored(bufs))
+}
+
+pub(crate) fn try_write<T: Send>(source: &Source<T>, buf: &[u8]) -> io::Result<usize> {
+    source.try_transfer(Direction::Write, buf.len(), |io| io.send(buf))
+}
+
+pub(crate) fn try_write_vectored<T: Send>(
+    source: &Source<T>,
+    bufs: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    let bufs = &bufs[worth_passing(bufs)];
+    source.try_io(Direction::Write, |io| io.send_vectored(bufs))
+}
+
+/// Tries `op` in the directions of `interest` until one finds something.
+pub(crate) fn try_io<T: AsFd, R>(
+    source: &Source<T>,
+    interest: runtime_reactor::Interest,
+    mut op: impl FnMut(&T) -> io::Result<R>,
+) -> io::Result<R> {
+    if interest.is_priority() {
+        match source.try_priority(&mut op) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+    }
+    let directions = [
+        (interest.is_readable(), Direction::Read),
+        (interest.is_writable(), Direction::Write),
+    ];
+    for (_, direction) in directions.into_iter().filter(|(asked, _)| *asked) {
+        match source.try_io(direction, &mut op) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Makes a type with a field `source`, and references to it, an `AsyncRead`.
+macro_rules! read_from_source {
+    ($type:ty) => {
+        $crate::transfer::read_from_source!(@ &$type, self => self.source);
+        $crate::transfer::read_from_source!(@ $type, self => self.source);
+    };
+    (@ $type:ty, $self:ident => $source:expr) => {
+        impl futures_io::AsyncRead for $type {
+            #[inline]
+            fn poll_read(
+                $self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                buf: &mut [u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                $crate::transfer::poll_read(&$source, cx, buf)
+            }
+
+            fn poll_read_vectored(
+                $self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                bufs: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                $crate::transfer::poll_read_vectored(&$source, cx, bufs)
+            }
+        }
+    };
+}
+
+/// Makes a type with a field `source`, and references to it, an `AsyncWrite`; `$end` is what closing
+/// it does.
+macro_rules! write_to_source {
+    ($type:ty, $end:path) => {
+        $crate::transfer::write_to_source!(@ &$type, self => self.source, $end);
+        $crate::transfer::write_to_source!(@ $type, self => self.source, $end);
+    };
+    (@ $type:ty, $self:ident => $source:expr, $end:path) => {
+        impl futures_io::AsyncWrite for $type {
+            #[inline]
+            fn poll_write(
+                $self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                buf: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                $crate::transfer::poll_write(&$source, cx, buf)
+            }
+
+            fn poll_write_vectored(
+                $self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                bufs: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                $crate::transfer::poll_write_vectored(&$source, cx, bufs)
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_close(
+                $self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready($end(&$source))
+            }
+        }
+    };
+}
+
+pub(crate) use {read_from_source, write_to_source};
+
+/// Ends our half of a connection.
+pub(crate) fn end_half<T: AsFd>(source: &Source<T>) -> io::Result<()> {
+    match SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write) {
+        // The peer was faster: it is closed, which is what we want.
+        Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,366 @@
+//! Datagrams with what travels beside them, and many of them in one call.
+
+use std::future::poll_fn;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll};
+
+use runtime_reactor::Direction;
+
+use super::socket::UdpSocket;
+use crate::sys::udp;
+
+/// The two bits in which routers tell of congestion (RFC 3168).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ecn {
+    /// Capable of it, codepoint 1.
+    Ect1 = 0b01,
+    /// Capable of it, codepoint 0.
+    Ect0 = 0b10,
+    /// Congestion was experienced.
+    Ce = 0b11,
+}
+
+impl Ecn {
+    /// What the lowest two bits of the type of service, or of the traffic class, say.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::udp::Ecn;
+    ///
+    /// assert_eq!(Ecn::from_tos(0b1000_0011), Some(Ecn::Ce));
+    /// assert_eq!(Ecn::from_tos(0b1000_0000), None);
+    /// ```
+    pub const fn from_tos(tos: u8) -> Option<Ecn> {
+        match tos & 0b11 {
+            0b01 => Some(Ecn::Ect1),
+            0b10 => Some(Ecn::Ect0),
+            0b11 => Some(Ecn::Ce),
+            _ => None,
+        }
+    }
+}
+
+/// A datagram to send, or several of one size to one destination.
+///
+/// # Examples
+/// See [`UdpSocket::send_batch`].
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Transmit<'a> {
+    /// What to send.
+    pub contents: &'a [u8],
+    /// Where to; `None` on a connected socket.
+    pub destination: Option<SocketAddr>,
+    /// The ECN bits of it; `None` leaves what [`set_tos`](UdpSocket::set_tos) says.
+    pub ecn: Option<Ecn>,
+    /// Cuts `contents` into datagrams of so many bytes, and a last one that may be shorter, of which
+    /// there may be [so many](UdpSocket::max_segments).
+    pub segment_size: Option<usize>,
+    /// The address of ours that it comes from.
+    pub source: Option<IpAddr>,
+}
+
+impl<'a> Transmit<'a> {
+    /// A datagram for the peer of a connected socket.
+    pub fn new(contents: &'a [u8]) -> Transmit<'a> {
+        Transmit {
+            contents,
+            ..Transmit::default()
+        }
+    }
+
+    /// A datagram for anybody.
+    pub fn to(contents: &'a [u8], destination: SocketAddr) -> Transmit<'a> {
+        Transmit {
+            destination: Some(destination),
+            ..Transmit::new(contents)
+        }
+    }
+}
+
+/// What there is to say about a datagram that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// So many bytes of the buffer were written.
+    pub len: usize,
+    /// Who sent it.
+    pub addr: SocketAddr,
+    /// Whether the datagram was longer than the buffer; the rest of it is gone.
+    pub is_truncated: bool,
+    /// Its ECN bits, if [asked for](UdpSocket::set_recv_ecn) and set.
+    pub ecn: Option<Ecn>,
+    /// The address of ours it was sent to, if [asked for](UdpSocket::set_recv_destination).
+    pub destination: Option<IpAddr>,
+    /// The index of the interface it came by, if asked for with the destination.
+    ///
+    /// # Platform notes
+    /// Not for IPv4 on the BSDs.
+    pub interface: Option<u32>,
+    /// The buffer holds datagrams of so many bytes, and a last one that may be shorter. It is `len`,
+    /// so that there is one, unless [`set_gro`](UdpSocket::set_gro) was called.
+    pub segment_size: usize,
+}
+
+/// Nothing, from nobody: a place for what is to come.
+impl Default for Received {
+    fn default() -> Received {
+        Received {
+            len: 0,
+            addr: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            is_truncated: false,
+            ecn: None,
+            destination: None,
+            interface: None,
+            segment_size: 0,
+        }
+    }
+}
+
+/// Datagrams with what travels beside them.
+impl UdpSocket {
+    /// Sends a datagram with what travels beside it; says how many bytes that was, which is all of
+    /// them.
+    ///
+    /// # Errors
+    /// As [`send`](UdpSocket::send) and [`send_to`](UdpSocket::send_to); `Unsupported` for what the
+    /// [platform](crate::udp#what-differs-between-platforms) has not.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    pub async fn send_msg(&self, transmit: &Transmit<'_>) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_send_msg(cx, transmit)).await
+    }
+
+    /// [`send_msg`](UdpSocket::send_msg) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `send_msg`.
+    pub fn poll_send_msg(
+        &self,
+        cx: &mut Context<'_>,
+        transmit: &Transmit<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let send = |socket: &_| udp::send(socket, transmit);
+        self.source.poll_io(Direction::Write, cx, send)
+    }
+
+    /// Sends a datagram with what travels beside it, if there is room.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`send_msg`](UdpSocket::send_msg).
+    pub fn try_send_msg(&self, transmit: &Transmit<'_>) -> io::Result<usize> {
+        let send = |socket: &_| udp::send(socket, transmit);
+        self.source.try_io(Direction::Write, send)
+    }
+
+    /// Receives a datagram and what travels beside it, and tells when the buffer was too short.
+    ///
+    /// # Errors
+    /// As [`recv`](UdpSocket::recv).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no datagram.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::UdpSocket;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let address = socket.local_addr()?;
+    /// socket.send_to(b"much too long", address).await?;
+    /// let mut buffer = [0; 4];
+    /// let received = socket.recv_msg(&mut buffer).await?;
+    /// assert!(received.is_truncated);
+    /// assert_eq!((&buffer, received.len, received.addr), (b"much", 4, address));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn recv_msg(&self, buf: &mut [u8]) -> io::Result<Received> {
+        poll_fn(|cx| self.poll_recv_msg(cx, buf)).await
+    }
+
+    /// [`recv_msg`](UdpSocket::recv_msg) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `recv_msg`.
+    pub fn poll_recv_msg(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<Received>> {
+        let recv = |socket: &_| udp::recv(socket, buf);
+        self.source.poll_io(Direction::Read, cx, recv)
+    }
+
+    /// Receives a datagram and what travels beside it, if there is one.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`recv_msg`](UdpSocket::recv_msg).
+    pub fn try_recv_msg(&self, buf: &mut [u8]) -> io::Result<Received> {
+        self.source
+            .try_io(Direction::Read, |socket| udp::recv(socket, buf))
+    }
+}
+
+/// Many datagrams in one call.
+impl UdpSocket {
+    /// Sends as many of `transmits` as there is room for, in order, and says how many that was: at
+    /// least one, and at most 32 on Linux, unless there are none to send. Go on with the rest.
+    ///
+    /// # Errors
+    /// As [`send_msg`](UdpSocket::send_msg), if the first one fails; another one that fails is not
+    /// counted and fails when it is the first of the next call.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::IoSliceMut;
+    /// use runtime_net::UdpSocket;
+    /// use runtime_net::udp::{Received, Transmit};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let address = socket.local_addr()?;
+    /// let mut to_send = &[Transmit::to(b"one", address), Transmit::to(b"three", address)][..];
+    /// while !to_send.is_empty() {
+    ///     let sent = socket.send_batch(to_send).await?;
+    ///     to_send = &to_send[sent..];
+    /// }
+    ///
+    /// let mut memory = [[0; 1500]; 2];
+    /// let mut received = [Received::default(); 2];
+    /// let mut lengths = Vec::new();
+    /// while lengths.len() < 2 {
+    ///     let mut bufs = memory.each_mut().map(|buf| IoSliceMut::new(buf));
+    ///     let n = socket.recv_batch(&mut bufs, &mut received).await?;
+    ///     lengths.extend(received[..n].iter().map(|one| one.len));
+    /// }
+    /// assert_eq!(lengths, [3, 5]);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn send_batch(&self, transmits: &[Transmit<'_>]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_send_batch(cx, transmits)).await
+    }
+
+    /// [`send_batch`](UdpSocket::send_batch) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `send_batch`.
+    pub fn poll_send_batch(
+        &self,
+        cx: &mut Context<'_>,
+        transmits: &[Transmit<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if transmits.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let send = |socket: &_| udp::send_batch(socket, transmits);
+        self.source.poll_io(Direction::Write, cx, send)
+    }
+
+    /// Sends as many of `transmits` as there is room for.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`send_batch`](UdpSocket::send_batch).
+    pub fn try_send_batch(&self, transmits: &[Transmit<'_>]) -> io::Result<usize> {
+        if transmits.is_empty() {
+            return Ok(0);
+        }
+        let send = |socket: &_| udp::send_batch(socket, transmits);
+        self.source.try_io(Direction::Write, send)
+    }
+
+    /// Receives as many datagrams as there are, one into each of `bufs`, and says in `received` what
+    /// came with them, and how many that was: at least one, and at most 32 on Linux, unless there
+    /// are no buffers.
+    ///
+    /// # Errors
+    /// As [`recv_msg`](UdpSocket::recv_msg).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no datagram.
+    ///
+    /// # Examples
+    /// See [`send_batch`](UdpSocket::send_batch).
+    pub async fn recv_batch(
+        &self,
+        bufs: &mut [IoSliceMut<'_>],
+        received: &mut [Received],
+    ) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_recv_batch(cx, bufs, received)).await
+    }
+
+    /// [`recv_batch`](UdpSocket::recv_batch) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `recv_batch`.
+    pub fn poll_recv_batch(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        received: &mut [Received],
+    ) -> Poll<io::Result<usize>> {
+        if bufs.is_empty() || received.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let recv = |socket: &_| udp::recv_batch(socket, bufs, received);
+        self.source.poll_io(Direction::Read, cx, recv)
+    }
+
+    /// Receives as many datagrams as there are.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`recv_batch`](UdpSocket::recv_batch).
+    pub fn try_recv_batch(
+        &self,
+        bufs: &mut [IoSliceMut<'_>],
+        received: &mut [Received],
+    ) -> io::Result<usize> {
+        if bufs.is_empty() || received.is_empty() {
+            return Ok(0);
+        }
+        let recv = |socket: &_| udp::recv_batch(socket, bufs, received);
+        self.source.try_io(Direction::Read, recv)
+    }
+
+    /// How many segments one [`Transmit`] may be cut into: 1 where the kernel cuts nothing.
+    pub fn max_segments(&self) -> usize {
+        udp::most_segments(self.source.get_ref())
+    }
+
+    /// Whether the kernel may join datagrams of one sender, all of one size but the last, into one
+    /// receipt: see [`Received::segment_size`]. The buffers should then hold 64 kB. At first it does
+    /// not.
+    ///
+    /// # Errors
+    /// `Unsupported` on other platforms than Linux and Android; what setsockopt(2) says.
+    pub fn set_gro(&self, join: bool) -> io::Result<()> {
+        udp::set_gro(self.source.get_ref(), join)
+    }
+
+    /// Whether [`Received::ecn`] is told. At first it is not.
+    ///
+    /// # Errors
+    /// `Unsupported` where the [platform](crate::udp#what-differs-between-platforms) has it not; what
+    /// setsockopt(2) says.
+    pub fn set_recv_ecn(&self, tell: bool) -> io::Result<()> {
+        udp::set_recv_ecn(self.source.get_ref(), tell)
+    }
+
+    /// Whether [`Received::destination`] and [`Received::interface`] are told. At first they are not.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn set_recv_destination(&self, tell: bool) -> io::Result<()> {
+        udp::set_recv_destination(self.source.get_ref(), tell)
+    }
+}

@@ -1,0 +1,144 @@
+//! Connecting to several addresses, of which some refuse, some hang and some answer.
+
+mod support;
+
+use std::future::{Future, pending};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use futures_lite::future;
+use runtime_net::{Resolve, TcpStream, enter_resolver, lookup_host};
+use runtime_reactor::Reactor;
+use support::{ClosedPort, FullQueue, block_on, listen, run};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+/// More than any of these takes.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Gives every name the same addresses.
+struct Fixed(Vec<SocketAddr>);
+
+impl Resolve for Fixed {
+    fn resolve(
+        &self,
+        _: String,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+        let addrs = self.0.clone();
+        Box::pin(async move { Ok(addrs) })
+    }
+}
+
+/// Never answers.
+struct Silent;
+
+impl Resolve for Silent {
+    fn resolve(
+        &self,
+        _: String,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+        Box::pin(pending())
+    }
+}
+
+#[test]
+fn an_address_that_hangs_is_overtaken_and_its_socket_closed() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (full, listener) = (FullQueue::new(), listen().await);
+        let open = listener.local_addr().unwrap();
+        let _entered = enter_resolver(Rc::new(Fixed(vec![full.addr, open])));
+        let before = Instant::now();
+        let stream = TcpStream::connect("service.test:1").await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        assert!(before.elapsed() >= Duration::from_millis(250));
+        drop(stream);
+        future::yield_now().await;
+    });
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    let stats = reactor.stats();
+    assert_eq!((stats.sources, stats.timers), (0, 0), "{stats:?}");
+}
+
+#[test]
+fn a_connection_in_time_is_made_by_name_and_by_address() {
+    block_on(async {
+        let (closed, listener) = (ClosedPort::new(), listen().await);
+        let open = listener.local_addr().unwrap();
+        let _entered = enter_resolver(Rc::new(Fixed(vec![closed.addr(), open])));
+        let stream = TcpStream::connect_timeout("service.test:1", LONG).await;
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), open);
+        // A limit too long for any clock is none.
+        let stream = TcpStream::connect_timeout(open, Duration::MAX).await;
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), open);
+    });
+}
+
+#[test]
+fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (closed, full) = (ClosedPort::new(), FullQueue::new());
+        let third: SocketAddr = ([127, 0, 0, 1], 9).into();
+        let addrs = [closed.addr(), full.addr, third];
+        let before = Instant::now();
+        let error = TcpStream::connect_timeout(&addrs[..], SHORT)
+            .await
+            .unwrap_err();
+        assert!(before.elapsed() >= SHORT);
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let expected = format!(
+            "connect to {}: {refused}; to {}: no answer; to {third}: not tried; the limit of 20ms \
+             has passed",
+            closed.addr(),
+            full.addr
+        );
+        assert_eq!(error.to_string(), expected);
+    });
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(reactor.stats().sources, 0, "nothing is left open");
+}
+
+#[test]
+fn errors_within_the_limit_are_those_of_connect() {
+    block_on(async {
+        let closed = ClosedPort::new();
+        let error = TcpStream::connect_timeout(closed.addr(), LONG)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        let text = format!("connect to {}: ", closed.addr());
+        assert!(error.to_string().starts_with(&text), "{error}");
+        let none: &[SocketAddr] = &[];
+        let error = TcpStream::connect_timeout(none, LONG).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_limit_is_for_the_lookup_too() {
+    block_on(async {
+        let _entered = enter_resolver(Rc::new(Silent));
+        let error = TcpStream::connect_timeout("service.test:1", SHORT)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let said = error.to_string();
+        assert_eq!(said, "look up service.test:1: no answer within 20ms");
+    });
+}
+
+#[test]
+fn a_lookup_without_an_answer_can_be_given_up() {
+    block_on(async {
+        let _entered = enter_resolver(Rc::new(Silent));
+        let mut lookup = Box::pin(lookup_host("service.test:1"));
+        assert!(future::poll_once(&mut lookup).await.is_none());
+        let mut connect = Box::pin(TcpStream::connect("service.test:1"));
+        assert!(future::poll_once(&mut connect).await.is_none());
+    });
+}

@@ -1,0 +1,79 @@
+//! A reactor in a child of fork(2).
+
+use std::io;
+
+use super::Reactor;
+use crate::interest::{Direction, Readiness};
+use crate::sys;
+use crate::wake_list::wake_all;
+
+impl Reactor {
+    /// Whether this process is a fork of the one to which the reactor belongs. Then nothing can be
+    /// registered and [`turn`](Reactor::turn) fails, until
+    /// [`after_fork_child`](Reactor::after_fork_child). O(1), without a system call.
+    pub fn is_forked(&self) -> bool {
+        self.mailbox.is_forked()
+    }
+
+    /// Gives the child of a fork(2) a selector of its own, in which everything is registered that
+    /// was in the parent's; timers and those who wait stay as they are. Does nothing in a process
+    /// that the reactor belongs to already.
+    ///
+    /// A source that cannot be registered any more, because its descriptor was closed, gets that as
+    /// its error when it next has to wait. Duplicates of the
+    /// [descriptor](Reactor::try_clone_fd) are of the parent's selector, and have to be made anew.
+    ///
+    /// The process must have had one thread when it was forked: a lock that another one held stays
+    /// locked for ever in the child (pthread_atfork(3)).
+    ///
+    /// # Errors
+    /// When there is no descriptor or memory left; then nothing has changed, and it may be called
+    /// again.
+    ///
+    /// # Panics
+    /// If a waker panics, after all the others have been called.
+    ///
+    /// # Complexity
+    /// O(sources); on epoll a system call for each.
+    pub fn after_fork_child(&self) -> io::Result<()> {
+        if !self.is_forked() {
+            return Ok(());
+        }
+        let fresh = sys::open(self.backend())?;
+        self.mailbox.move_to_this_process(fresh.doorbell());
+        self.watched.set(false);
+        // The child's copies are closed; the parent keeps its own.
+        drop(self.selector.replace(fresh));
+        let mut woken = self.woken.borrow_mut();
+        // First, so that what was dropped elsewhere is not registered again.
+        self.read_mail(&mut woken);
+        let mut selector = self.selector.borrow_mut();
+        for slot in self.slots.borrow_mut().iter_mut() {
+            let (fd, key) = (slot.home.fd, slot.home.key);
+            if let Err(e) = selector.add(fd, key) {
+                slot.deliver(Readiness::EMPTY, e.raw_os_error().unwrap_or(0), &mut woken);
+                continue;
+            }
+            self.mailbox.counters.registrations.add(1);
+            for direction in [Direction::Read, Direction::Write] {
+                if !self.is_edge && slot.is_awaited(direction) {
+                    selector.arm(key, direction);
+                }
+            }
+        }
+        drop(selector);
+        drop(woken);
+        // Nothing is borrowed from here on: wakers are other people's code.
+        wake_all(&self.woken);
+        Ok(())
+    }
+}
+
+/// What a child is told that was not given a selector of its own.
+#[cold]
+pub(super) fn forked() -> io::Error {
+    io::Error::other(
+        "this process is a fork of the one that made the runtime, and shares with it what the \
+         runtime waits in: call Runtime::after_fork_child first, or make a new runtime",
+    )
+}

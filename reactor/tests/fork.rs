@@ -1,0 +1,236 @@
+//! A reactor, and a child of fork(2) that has it too. Without the test harness, whose threads a
+//! child would not have.
+
+mod support;
+
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use runtime_reactor::{Direction, Reactor, Source, Timer};
+use support::{Task, block_on, look, pipe, poll_read, reactor, read_fd, tcp_pair, turn_until};
+
+fn main() {
+    let tests: [(&str, fn()); 6] = [
+        (
+            "a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent",
+            a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent,
+        ),
+        (
+            "a_child_does_not_ring_at_its_parents_door",
+            a_child_does_not_ring_at_its_parents_door,
+        ),
+        (
+            "a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for",
+            a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for,
+        ),
+        (
+            "what_the_child_closed_is_an_error_of_its_source",
+            what_the_child_closed_is_an_error_of_its_source,
+        ),
+        (
+            "a_grandchild_needs_a_selector_of_its_own_too",
+            a_grandchild_needs_a_selector_of_its_own_too,
+        ),
+        (
+            "where_nothing_was_forked_nothing_is_done",
+            where_nothing_was_forked_nothing_is_done,
+        ),
+    ];
+    for (name, test) in tests {
+        limit_time();
+        test();
+        println!("test {name} ... ok");
+    }
+}
+
+/// Whoever hangs is killed; children have to ask for it themselves.
+fn limit_time() {
+    // SAFETY: alarm takes a number, and SIGALRM, which nobody handles, ends the process.
+    unsafe { libc::alarm(120) };
+}
+
+/// Runs `work` in a forked child, and asserts here that it came to its end there.
+fn in_child(work: impl FnOnce()) {
+    // SAFETY: this process has one thread, so the child may do whatever it likes.
+    let pid = unsafe { libc::fork() };
+    assert_ne!(pid, -1);
+    if pid == 0 {
+        limit_time();
+        let panicked = catch_unwind(AssertUnwindSafe(work)).is_err();
+        // SAFETY: _exit takes a number. What the parent has on its stack is not dropped here.
+        unsafe { libc::_exit(panicked.into()) };
+    }
+    let mut status = 0;
+    // SAFETY: waitpid writes one int, to a place that outlives the call.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    assert_eq!(status, 0, "the child's status");
+}
+
+fn is_readable(fd: &OwnedFd) -> bool {
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: the kernel reads and writes the one pollfd that it is given.
+    unsafe { libc::poll(&mut asked, 1, 0) > 0 }
+}
+
+fn poll_pipe(source: &Source<OwnedFd>, task: &Task) -> Poll<std::io::Result<usize>> {
+    let waker = task.waker();
+    let mut cx = Context::from_waker(&waker);
+    source.poll_io(Direction::Read, &mut cx, |fd| read_fd(fd, &mut [0; 8]))
+}
+
+fn a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent() {
+    let (reactor, _entered) = reactor();
+    let (source, mut peer) = tcp_pair();
+    // One that has to be taken back by a system call.
+    let (reader, writer) = pipe();
+    let pipe_source = Source::new(reader);
+    let (task, pipe_task) = (Task::default(), Task::default());
+    assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
+    assert!(poll_pipe(&pipe_source, &pipe_task).is_pending());
+    look(&reactor);
+    let mut sources = Some((source, pipe_source));
+    in_child(|| {
+        assert!(reactor.is_forked());
+        let error = reactor.turn(None).unwrap_err().to_string();
+        assert!(error.contains("is a fork of"), "{error}");
+        let (fresh, _peer) = tcp_pair();
+        match poll_read(&fresh, &Task::default(), &mut [0; 8]) {
+            Poll::Ready(Err(e)) => assert!(e.to_string().contains("after_fork_child"), "{e}"),
+            other => panic!("{other:?}"),
+        }
+        // The parent's copies stay.
+        drop((sources.take(), fresh));
+        reactor.close();
+        // One of its own is none of the parent's.
+        let own = Reactor::new().unwrap();
+        look(&own);
+    });
+    assert!(!reactor.is_forked());
+    peer.write_all(b"x").unwrap();
+    support::write_fd(&writer, b"x").unwrap();
+    turn_until(&reactor, || task.count() == 1 && pipe_task.count() == 1);
+}
+
+fn a_child_does_not_ring_at_its_parents_door() {
+    let (reactor, _entered) = reactor();
+    let notifier = reactor.notifier();
+    let fd = reactor.try_clone_fd().unwrap();
+    look(&reactor);
+    in_child(|| notifier.notify());
+    assert!(!is_readable(&fd));
+    notifier.notify();
+    assert!(is_readable(&fd), "the parent still can");
+}
+
+fn a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for() {
+    let (reactor, _entered) = reactor();
+    let (mut a, mut b) = (tcp_pair(), tcp_pair());
+    let (for_a, for_b, for_timer) = (Task::default(), Task::default(), Task::default());
+    assert!(poll_read(&a.0, &for_a, &mut [0; 8]).is_pending());
+    assert!(poll_read(&b.0, &for_b, &mut [0; 8]).is_pending());
+    let deadline = Instant::now() + Duration::from_millis(20);
+    let mut timer = Box::pin(Timer::at(deadline));
+    let waker = for_timer.waker();
+    assert!(
+        timer
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let before = reactor.stats();
+    in_child(|| {
+        reactor.after_fork_child().unwrap();
+        assert!(!reactor.is_forked());
+        assert_eq!(reactor.stats().sources, 2);
+        a.1.write_all(b"x").unwrap();
+        turn_until(&reactor, || for_a.count() == 1);
+        assert_eq!(for_b.count(), 0);
+        let read = poll_read(&a.0, &for_a, &mut [0; 8]);
+        assert!(matches!(read, Poll::Ready(Ok(1))), "{read:?}");
+        turn_until(&reactor, || for_timer.count() == 1);
+        assert!(Instant::now() >= deadline);
+        // What is made, waits, is notified and dropped here is the child's alone.
+        let (c, mut peer) = tcp_pair();
+        let for_c = Task::default();
+        assert!(poll_read(&c, &for_c, &mut [0; 8]).is_pending());
+        peer.write_all(b"x").unwrap();
+        turn_until(&reactor, || for_c.count() == 1);
+        let notifier = reactor.notifier();
+        std::thread::spawn(move || notifier.notify())
+            .join()
+            .unwrap();
+        reactor.turn(None).unwrap();
+        drop(c);
+    });
+    assert_eq!(reactor.stats().registrations, before.registrations);
+    assert_eq!(reactor.stats().removals, before.removals);
+    // The child has taken the byte, and its registrations: ours are still there.
+    b.1.write_all(b"x").unwrap();
+    turn_until(&reactor, || for_b.count() == 1);
+    let read = poll_read(&a.0, &for_a, &mut [0; 8]);
+    assert!(read.is_pending(), "{read:?}");
+    let heard = for_a.count();
+    a.1.write_all(b"x").unwrap();
+    turn_until(&reactor, || for_a.count() > heard);
+    block_on(&reactor, timer).unwrap();
+}
+
+fn what_the_child_closed_is_an_error_of_its_source() {
+    let (reactor, _entered) = reactor();
+    let (source, _peer) = tcp_pair();
+    let task = Task::default();
+    assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
+    in_child(|| {
+        // SAFETY: close takes a number. The source is never dropped in this process, so nobody
+        // closes it again.
+        unsafe { libc::close(source.get_ref().as_raw_fd()) };
+        reactor.after_fork_child().unwrap();
+        turn_until(&reactor, || task.count() == 1);
+        let waker = task.waker();
+        let mut cx = Context::from_waker(&waker);
+        let nothing = |_: &_| -> std::io::Result<()> { Err(std::io::ErrorKind::WouldBlock.into()) };
+        match source.poll_io(Direction::Read, &mut cx, nothing) {
+            Poll::Ready(Err(e)) => assert!(e.to_string().contains("cannot wait"), "{e}"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+fn a_grandchild_needs_a_selector_of_its_own_too() {
+    let (reactor, _entered) = reactor();
+    let (source, mut peer) = tcp_pair();
+    let task = Task::default();
+    assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
+    in_child(|| {
+        reactor.after_fork_child().unwrap();
+        in_child(|| {
+            reactor.turn(Some(Duration::ZERO)).unwrap_err();
+            reactor.after_fork_child().unwrap();
+            peer.write_all(b"x").unwrap();
+            turn_until(&reactor, || task.count() == 1);
+        });
+        turn_until(&reactor, || task.count() == 1);
+    });
+    turn_until(&reactor, || task.count() == 1);
+}
+
+fn where_nothing_was_forked_nothing_is_done() {
+    let (reactor, _entered) = reactor();
+    let (source, _peer) = tcp_pair();
+    let mut cx = Context::from_waker(Waker::noop());
+    let nothing = |_: &_| -> std::io::Result<()> { Err(std::io::ErrorKind::WouldBlock.into()) };
+    assert!(
+        source
+            .poll_io(Direction::Read, &mut cx, nothing)
+            .is_pending()
+    );
+    reactor.after_fork_child().unwrap();
+    assert_eq!(reactor.stats().registrations, 1);
+}
