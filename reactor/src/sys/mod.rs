@@ -228,6 +228,7 @@ pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Up, because waking before the deadline only means waiting once more.
+#[allow(dead_code, reason = "for epoll, and where there is no ppoll")]
 fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
     let up = limit.as_nanos().div_ceil(1_000_000);
     libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)
