@@ -69,7 +69,8 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Makes a reactor on the backend that `RUNTIME_BACKEND` names, or on the best there is.
+    /// Makes a reactor on the backend that the variable `RUNTIME_BACKEND` names, which is read here
+    /// and nowhere else, or on the best there is.
     ///
     /// # Errors
     /// As [`with_backend`](Reactor::with_backend), and `InvalidInput` if the variable names no

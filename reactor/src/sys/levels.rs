@@ -57,13 +57,19 @@ impl Levels {
     /// Tells what became ready, and does not ask for it again until somebody waits again.
     pub(super) fn report(&mut self, key: Key, readiness: Readiness, events: &mut Vec<Event>) {
         if let Some(watched) = self.get(key) {
-            watched.armed = watched.armed.without(readiness);
-            events.push(Event {
-                key,
-                readiness,
-                errno: 0,
-            });
+            events.extend(watched.report(readiness));
         }
+    }
+
+    /// Tells of each armed descriptor what `answer` says of it. Linear in the registrations.
+    pub(super) fn report_each(
+        &mut self,
+        events: &mut Vec<Event>,
+        answer: impl Fn(RawFd) -> Readiness,
+    ) {
+        let watched = self.watched.iter_mut().flatten();
+        let armed = watched.filter(|watched| !watched.armed.is_empty());
+        events.extend(armed.filter_map(|watched| watched.report(answer(watched.fd))));
     }
 
     /// Tells that a descriptor is closed, and forgets it, since the kernel would say so for ever.
@@ -79,5 +85,16 @@ impl Levels {
     fn get(&mut self, key: Key) -> Option<&mut Watched> {
         let watched = self.watched.get_mut(key.index())?.as_mut()?;
         (watched.key == key).then_some(watched)
+    }
+}
+
+impl Watched {
+    fn report(&mut self, readiness: Readiness) -> Option<Event> {
+        self.armed = self.armed.without(readiness);
+        (!readiness.is_empty()).then_some(Event {
+            key: self.key,
+            readiness,
+            errno: 0,
+        })
     }
 }

@@ -257,10 +257,7 @@ fn refuse_files(fd: RawFd) -> io::Result<()> {
 }
 
 /// Up, because waking before the deadline only means waiting once more.
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
-    allow(dead_code, reason = "there, nothing counts in milliseconds")
-)]
+#[allow(dead_code, reason = "for epoll, and where there is no ppoll")]
 fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
     let up = limit.as_nanos().div_ceil(1_000_000);
     libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)

@@ -4,16 +4,22 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 use std::{process, thread};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::model::Flavour;
 use super::*;
+use crate::reactor::Reactor;
+use crate::source::Source;
 use crate::sys::cvt;
+use crate::wake_list::tests::CountingWaker;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod model;
@@ -76,6 +82,7 @@ on_every_kqueue! {
     the_queue_is_readable_when_there_is_something_to_tell,
     files_and_folders_are_refused_at_once,
     a_terminal_is_watched_whether_or_not_kqueue_takes_it,
+    a_source_that_kqueue_refuses_is_armed_whenever_it_waits,
     a_device_that_is_always_ready_does_not_keep_the_queue_from_waiting,
 }
 
@@ -508,6 +515,8 @@ fn files_and_folders_are_refused_at_once() {
 
 /// The two ends of a pseudo-terminal, of which the model's kqueue knows nothing.
 fn terminal() -> (File, File) {
+    static PTSNAME: Mutex<()> = Mutex::new(());
+    let _alone = PTSNAME.lock().unwrap();
     // SAFETY: posix_openpt takes an integer.
     let fd = cvt(unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY) }).unwrap();
     // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
@@ -519,18 +528,14 @@ fn terminal() -> (File, File) {
     // SAFETY: ptsname returns null or a string that stays until its next call.
     let name = unsafe { libc::ptsname(fd) };
     assert!(!name.is_null());
-    // SAFETY: it is a string, and under the lock of our caller nobody calls ptsname again.
+    // SAFETY: it is a string, and under the lock nobody calls ptsname again.
     let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
     let theirs = File::options().read(true).write(true).open(name).unwrap();
     (ours, theirs)
 }
 
 fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
-    static PTSNAME: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let (ours, mut theirs) = {
-        let _alone = PTSNAME.lock().unwrap();
-        terminal()
-    };
+    let (ours, mut theirs) = terminal();
     let (stream, mut peer) = pair();
     let mut kqueue = watching(&stream, ONE);
     kqueue.add(ours.as_raw_fd(), TWO).unwrap();
@@ -558,6 +563,33 @@ fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
     kqueue.arm(TWO, Direction::Read);
     assert_eq!(told(&mut kqueue, TWO, AT_ONCE), NOTHING);
     assert!(kqueue.watchable().is_some());
+}
+
+fn a_source_that_kqueue_refuses_is_armed_whenever_it_waits() {
+    let (ours, mut theirs) = terminal();
+    crate::set_nonblocking(ours.as_fd()).unwrap();
+    let kqueue = Kqueue::new().unwrap();
+    let reactor = Rc::new(Reactor::with_selector(Box::new(kqueue)).unwrap());
+    let _entered = reactor.enter();
+    let source = Source::new(ours);
+    let poll = |task: &CountingWaker| {
+        let waker = task.waker();
+        let mut cx = Context::from_waker(&waker);
+        source.poll_io(Direction::Read, &mut cx, |mut io| io.read(&mut [0; 8]))
+    };
+    for _ in 0..3 {
+        let task = CountingWaker::new();
+        while poll(&task).is_ready() {}
+        // What the refusal told is over with; what is told from here on was armed.
+        reactor.turn(AT_ONCE).unwrap();
+        while poll(&task).is_ready() {}
+        let told = task.count();
+        theirs.write_all(b"x").unwrap();
+        while task.count() == told {
+            reactor.turn(None).unwrap();
+        }
+        assert!(matches!(poll(&task), Poll::Ready(Ok(1))));
+    }
 }
 
 fn a_device_that_is_always_ready_does_not_keep_the_queue_from_waiting() {
