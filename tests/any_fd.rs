@@ -56,7 +56,7 @@ async fn readiness_is_told_until_an_attempt_finds_nothing() {
 
 #[runtime::test]
 async fn regular_files_are_refused_with_a_reason() {
-    let file = File::open(env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml").unwrap();
+    let file = File::open(std::env::current_exe().unwrap()).unwrap();
     let error = Async::new(file).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("regular files"), "{error}");

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::env;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -13,7 +14,8 @@ use support::reactor;
 #[test]
 fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
     let (reactor, _entered) = reactor();
-    for path in [concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "/"] {
+    // A file that is there wherever this runs.
+    for path in [env::current_exe().unwrap(), "/".into()] {
         let source = Source::new(File::open(path).unwrap());
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(Err(e)) = source.poll_begun(Direction::Read, &mut cx) else {
@@ -29,8 +31,7 @@ fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
 #[test]
 fn a_regular_file_that_need_not_wait_is_a_source_like_any_other() {
     let (_reactor, _entered) = reactor();
-    let source =
-        Source::new(File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap());
+    let source = Source::new(File::open(env::current_exe().unwrap()).unwrap());
     let mut cx = Context::from_waker(Waker::noop());
     let polled = source.poll_io(Direction::Read, &mut cx, |mut file| {
         io::Read::read(&mut file, &mut [0; 8])
