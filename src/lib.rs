@@ -6,13 +6,15 @@
 pub mod __macro;
 pub mod compat;
 mod driver;
+mod error;
+pub mod fs;
 pub mod io;
 mod macros;
 pub mod net;
 mod runtime;
 #[allow(
     unsafe_code,
-    reason = "installing a signal handler; the block says what it owes to whom"
+    reason = "signal handlers; every block says what it owes to whom"
 )]
 pub mod signal;
 pub mod task;
