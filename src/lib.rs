@@ -9,6 +9,8 @@
 //! |---|---|---|---|
 //! | `io-util` | yes | the combinators of [`io`]: `AsyncReadExt`, `BufReader` and their kin | futures-lite |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
+//! | `fs` | yes | [`fs`]; standard input and output in [`io`] | |
+//! | `process` | yes | [`process`] | `io-util`, `signal` |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 #![deny(unsafe_code)]
 
@@ -17,14 +19,24 @@
 pub mod __macro;
 pub mod compat;
 mod driver;
+#[cfg(any(feature = "fs", feature = "signal"))]
+mod error;
+#[cfg(feature = "fs")]
+pub mod fs;
 pub mod io;
 mod macros;
 pub mod net;
+#[cfg(feature = "process")]
+#[allow(
+    unsafe_code,
+    reason = "system calls; every block says what it owes to whom"
+)]
+pub mod process;
 mod runtime;
 #[cfg(feature = "signal")]
 #[allow(
     unsafe_code,
-    reason = "installing a signal handler; the block says what it owes to whom"
+    reason = "signal handlers; every block says what it owes to whom"
 )]
 pub mod signal;
 pub mod task;
