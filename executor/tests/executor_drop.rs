@@ -277,7 +277,7 @@ fn dropping_the_loop_in_a_thread_local_destructor_is_harmless() {
     }
     let dropped = SharedCount::default();
     let (counted, guarded) = (dropped.clone(), dropped.clone());
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         KEPT.with_borrow_mut(|kept| {
             let looped = Loop::new();
             let guard = on_drop(move || guarded.add());
