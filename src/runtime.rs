@@ -218,8 +218,21 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The system calls to build on. Default: what the variable `RUNTIME_BACKEND` names, or the best
-    /// there is.
+    /// The system calls to build on; [`Backend::available`] lists what this platform has. Default:
+    /// what the variable `RUNTIME_BACKEND` names (`epoll`, `kqueue`, `poll` or `select`), or the best
+    /// there is. The variable is read by [`build`](Builder::build), once for each runtime, and only
+    /// where this was not called.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::{Backend, Runtime};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = Runtime::builder().backend(Backend::Poll).build()?;
+    /// assert_eq!(runtime.backend(), Backend::Poll);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn backend(mut self, backend: Backend) -> Builder {
         self.backend = Some(backend);
         self
@@ -255,7 +268,7 @@ impl Builder {
     /// # Errors
     /// `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name has a NUL in it; an
     /// error if there are 4,096 runtimes already; `Unsupported` for a backend that this
-    /// platform has not, and what the system says when it has no descriptor or memory left (two
+    /// platform has not, naming those it has, and what the system says when it has no descriptor or memory left (two
     /// descriptors are needed).
     pub fn build(self) -> io::Result<Runtime> {
         let reactor = match self.backend {

@@ -29,6 +29,40 @@ fn a_connection_that_never_has_to_wait_is_never_registered() {
 }
 
 #[test]
+fn a_hundred_connections_that_wait_are_a_hundred_registrations_and_nothing_else() {
+    const CONNECTIONS: u64 = 100;
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..CONNECTIONS {
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        runtime.block_on(async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 7];
+            for _ in 0..3 {
+                let mut read = std::pin::pin!(stream.read_exact(&mut request));
+                // Nothing is there when it first looks.
+                assert!(
+                    futures_lite::future::poll_once(read.as_mut())
+                        .await
+                        .is_none()
+                );
+                std::io::Write::write_all(&mut client, b"request").unwrap();
+                read.await.unwrap();
+            }
+            stream.write_all(b"response").await.unwrap();
+        });
+        let mut response = String::new();
+        std::io::Read::read_to_string(&mut client, &mut response).unwrap();
+        assert_eq!(response, "response");
+    }
+    let stats = runtime.stats();
+    let made = (stats.registrations, stats.renewals, stats.removals);
+    assert_eq!(made, (CONNECTIONS, 0, 0));
+    assert_eq!((stats.sources, stats.stale_events), (0, 0), "{stats:?}");
+}
+
+#[test]
 fn a_connection_is_registered_once_whatever_it_does_and_closed_without_a_call() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {

@@ -189,6 +189,8 @@ impl Readiness {
     /// Urgent data came, or something else that is exceptional. It never comes without `URGENT`,
     /// which goes when a read finds nothing; this one goes when it is tried for.
     pub const PRIORITY: Readiness = Readiness(64);
+    /// The source is on a level, where others of its selector are on edges. Said once, it stays.
+    pub(crate) const LEVEL: Readiness = Readiness(128);
 
     /// Whether reading is worth a try.
     pub const fn is_readable(self) -> bool {
@@ -299,6 +301,7 @@ impl fmt::Debug for Readiness {
             (16, "ERROR"),
             (32, "URGENT"),
             (64, "PRIORITY"),
+            (128, "LEVEL"),
         ];
         write_flags(f, "Readiness", self.0, &names)
     }

@@ -69,7 +69,8 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Makes a reactor on the backend that `RUNTIME_BACKEND` names, or on the best there is.
+    /// Makes a reactor on the backend that the variable `RUNTIME_BACKEND` names, which is read here
+    /// and nowhere else, or on the best there is.
     ///
     /// # Errors
     /// As [`with_backend`](Reactor::with_backend), and `InvalidInput` if the variable names no
@@ -346,7 +347,7 @@ impl Reactor {
                     }
                     self.mailbox.counters.renewals.add(1);
                     let mut selector = self.selector.borrow_mut();
-                    if !self.is_edge {
+                    if !slot.home.is_edge() {
                         selector.arm(key, direction);
                     }
                     if let Err(e) = selector.renew(slot.home.fd, key) {
@@ -522,8 +523,9 @@ impl Reactor {
             drop(slots);
             return Ok(());
         }
+        let is_edge = slot.home.is_edge();
         let crowd = slot.set_waiter(direction, waker);
-        if !self.is_edge {
+        if !is_edge {
             self.selector.borrow_mut().arm(key, direction);
         }
         drop(slots);

@@ -57,7 +57,8 @@ pub(crate) struct Home {
     pub(crate) key: Key,
     /// Names the descriptor to the selector; its source keeps it open.
     pub(crate) fd: RawFd,
-    /// Whether the kernel tells each change once, without being asked again.
+    /// Whether the selector tells each change once, without being asked again; unless an event of
+    /// this source says that it does not.
     is_edge: bool,
     /// Set by events (and at first by hope), cleared by the operation that finds nothing. Written on
     /// the reactor's thread only (but for `take_priority`), so plain loads and stores do.
@@ -178,6 +179,11 @@ impl Home {
         self.readiness.store(readiness.to_bits(), Ordering::Relaxed);
     }
 
+    #[inline]
+    pub(crate) fn is_edge(&self) -> bool {
+        self.is_edge && !self.readiness().intersects(Readiness::LEVEL)
+    }
+
     /// Whether an operation of `direction` is worth a try.
     #[inline]
     pub(crate) fn is_ready(&self, direction: Direction) -> bool {
@@ -204,7 +210,7 @@ impl Home {
     /// have cut it short.
     #[inline]
     pub(crate) fn drained(&self, direction: Direction) {
-        if self.is_edge && !self.readiness().is_irregular() {
+        if self.is_edge() && !self.readiness().is_irregular() {
             self.clear(direction);
         }
     }

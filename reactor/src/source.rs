@@ -29,7 +29,8 @@ const QUOTA: u32 = 128;
 ///
 /// It may be used from any thread. Elsewhere than on its reactor's thread it waits by mail. Share one
 /// source between tasks instead of making two for one descriptor: the second one to wait is refused
-/// with `AlreadyExists` (on epoll; on kqueue it takes the events of the first).
+/// with `AlreadyExists` (on epoll; on kqueue it takes the events of the first, and on poll and select
+/// both are served).
 ///
 /// # Platform notes
 /// When it is dropped, the descriptor is closed, and the kernel forgets it. If another descriptor

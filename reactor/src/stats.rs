@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Calls of the waiting system call (`epoll_wait`, `kevent`).
+    /// Calls of the waiting system call (`epoll_wait`, `kevent`, `poll`, `select`).
     pub waits: u64,
-    /// Descriptors registered with the kernel: on epoll one system call each, on kqueue none.
+    /// Descriptors registered: on epoll one system call each, on kqueue none. On poll and select it
+    /// is one too, `fstat`, and none of them changes anything in the kernel.
     pub registrations: u64,
     /// Registrations made anew because a waiter came from another thread.
     pub renewals: u64,
-    /// Descriptors taken back from the kernel by a call of their own. A plain close needs none.
+    /// Descriptors taken back from the kernel by a call of their own. A plain close needs none. On
+    /// poll and select there is nothing to take back and no call, but it is counted.
     pub removals: u64,
     /// System calls made by other threads to end a wait.
     pub notifications: u64,

@@ -5,8 +5,8 @@
 //! does not look for events in that call; and room that is too small loses changes, or on DragonFly
 //! is overrun, so there is always as much of it as there are changes.
 //!
-//! Left out: macOS accepts some character devices only with a `NOTE_LOWAT` of 1 and otherwise says
-//! EINVAL. Those are reported as that error.
+//! A device that kqueue refuses is watched by another selector, which then waits for the kqueue too.
+//! Left out: macOS takes some of those after all, with a `NOTE_LOWAT` of 1.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -17,14 +17,16 @@ use std::{fmt, io};
 use self::abi::{EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ERROR, EV_RECEIPT, NOTE_TRIGGER};
 use self::abi::{EVFILT_READ, EVFILT_USER, EVFILT_WRITE, Filter, Flags, Kevent, Queue, change};
 use super::notify::Pipe;
-use super::{Backend, Doorbell, Event, Selector};
+use super::{Backend, Doorbell, Event, Selector, refuse_files};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod abi;
+mod devices;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+use self::devices::Devices;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::tests::model as abi;
 
@@ -49,6 +51,8 @@ pub(super) struct Kqueue {
     /// What the kernel answered to the last wait.
     answers: Vec<Kevent>,
     keys: Keys,
+    /// What kqueue refused, once it refused something.
+    devices: Option<Devices>,
 }
 
 /// What `kevent` and `write` need, which any thread may call.
@@ -85,6 +89,7 @@ impl Kqueue {
             changes: Changes::default(),
             changelist: Vec::new(),
             answers: Vec::with_capacity(FIRST_CAPACITY),
+            devices: None,
         }
     }
 
@@ -161,11 +166,39 @@ impl Kqueue {
             }
         }
         if refused {
-            events.retain_mut(|event| {
-                event.errno != libc::EBADF || settle(event, self.changes.only_renews(event.key))
+            events.retain_mut(|event| match event.errno {
+                libc::EBADF => settle(event, self.changes.only_renews(event.key)),
+                libc::EINVAL | libc::ENODEV | libc::EOPNOTSUPP => {
+                    if let Some(fd) = self.changes.descriptor(event.key) {
+                        take_in(&mut self.devices, &self.bell.queue, fd, event);
+                    }
+                    true
+                }
+                _ => true,
             });
         }
         refused
+    }
+
+    /// Appends what the kqueue tells within `limit`.
+    fn collect(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+        if !self.fill(events, limit)? {
+            return Ok(());
+        }
+        // Nobody has looked for events yet. With something to tell there is no waiting for them,
+        // but neither may a source that is refused every turn starve those that are ready.
+        match self.fill(events, unless_told(events, limit)) {
+            Err(e) if events.is_empty() => Err(e),
+            // An error now would lose what was refused; if it lasts, the next wait meets it.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn unless_told(events: &[Event], limit: Option<Duration>) -> Option<Duration> {
+    match events.is_empty() {
+        true => limit,
+        false => Some(Duration::ZERO),
     }
 }
 
@@ -174,15 +207,19 @@ impl Selector for Kqueue {
         Backend::Kqueue
     }
 
+    /// The devices of the other selector do not show in the kqueue.
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.bell.queue.as_fd())
+        let is_all = self.devices.as_ref().is_none_or(Devices::is_empty);
+        is_all.then(|| self.bell.queue.as_fd())
     }
 
     fn is_edge(&self) -> bool {
         true
     }
 
+    /// kqueue would take files, and call them ready without end or only once (libuv's kqueue.c).
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        refuse_files(fd)?;
         self.changes.push(Change {
             fd,
             key,
@@ -193,6 +230,11 @@ impl Selector for Kqueue {
 
     /// Adding again runs the filters again, and so reports once more what is still true.
     fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        if let Some(devices) = &mut self.devices {
+            if devices.rearm(key) {
+                return Ok(());
+            }
+        }
         self.changes.push(Change {
             fd,
             key,
@@ -201,10 +243,18 @@ impl Selector for Kqueue {
         Ok(())
     }
 
-    fn arm(&mut self, _: Key, _: Direction) {}
+    fn arm(&mut self, key: Key, direction: Direction) {
+        if let Some(devices) = &mut self.devices {
+            devices.arm(key, direction);
+        }
+    }
 
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        if self.changes.cancel(key) {
+        let is_device = self
+            .devices
+            .as_mut()
+            .is_some_and(|devices| devices.forget(key));
+        if self.changes.cancel(key) || is_device {
             return Ok(());
         }
         self.bell.delete(fd)
@@ -212,23 +262,29 @@ impl Selector for Kqueue {
 
     fn forget(&mut self, key: Key) {
         self.changes.cancel(key);
+        if let Some(devices) = &mut self.devices {
+            devices.forget(key);
+        }
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
-        if !self.fill(events, limit)? {
-            return Ok(());
+        if self.devices.as_ref().is_none_or(Devices::is_empty) {
+            return self.collect(events, limit);
         }
-        // Nobody has looked for events yet. With something to tell there is no waiting for them,
-        // but neither may a source that is refused every turn starve those that are ready.
-        let limit = if events.is_empty() {
-            limit
-        } else {
-            Some(Duration::ZERO)
+        // The changes first, since it is the other selector that waits.
+        self.collect(events, Some(Duration::ZERO))?;
+        // A ring of the doorbell is an answer without an event.
+        let limit = match self.answers.is_empty() {
+            true => unless_told(events, limit),
+            false => Some(Duration::ZERO),
         };
-        match self.fill(events, limit) {
+        let waited = match &mut self.devices {
+            Some(devices) => devices.wait(events, limit),
+            None => Ok(()),
+        };
+        match waited.and_then(|()| self.collect(events, Some(Duration::ZERO))) {
             Err(e) if events.is_empty() => Err(e),
-            // An error now would lose what was refused; if it lasts, the next wait meets it.
             _ => Ok(()),
         }
     }
@@ -326,6 +382,13 @@ impl Changes {
         unheard
     }
 
+    fn descriptor(&self, key: Key) -> Option<RawFd> {
+        let mut changes = self.0.iter();
+        changes
+            .find(|change| change.key == key)
+            .map(|change| change.fd)
+    }
+
     /// Whether `key` is only renewed here, and so may belong to a descriptor that is closed.
     fn only_renews(&self, key: Key) -> bool {
         self.0
@@ -402,6 +465,25 @@ fn settle(event: &mut Event, renewal: bool) -> bool {
     }
     // Closed since. Its source may be gone when it is renewed, but not while it is added.
     !renewal
+}
+
+/// Has a device that kqueue refused watched otherwise, if it can be. One that it takes for one of
+/// the directions has no use for the other: a kqueue is never writable.
+fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut Event) {
+    if !(event.readiness.is_readable() && event.readiness.is_writable()) {
+        return;
+    }
+    if devices.is_none() {
+        *devices = Devices::new(queue).ok();
+    }
+    let Some(devices) = devices else {
+        return;
+    };
+    if devices.add(fd, event.key).is_ok() {
+        // Its source has to arm it from now on.
+        event.readiness = Readiness::LEVEL;
+        event.errno = 0;
+    }
 }
 
 /// The doorbell to change. The key goes along each time, since every change overwrites it.

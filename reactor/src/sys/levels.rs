@@ -1,9 +1,9 @@
 //! What poll and select are to ask: their kernels remember nothing between two waits.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 
-use super::{Event, check_pollable};
+use super::{Event, refuse_files};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
@@ -23,15 +23,8 @@ pub(super) struct Watched {
 }
 
 impl Levels {
-    /// # Errors
-    /// EPERM for what is always ready, as from epoll_ctl(2).
     pub(super) fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        // SAFETY: whoever registers a descriptor keeps it open for the call.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        check_pollable(borrowed).map_err(|e| match e.kind() {
-            io::ErrorKind::Unsupported => io::Error::from_raw_os_error(libc::EPERM),
-            _ => e,
-        })?;
+        refuse_files(fd)?;
         if self.watched.len() <= key.index() {
             self.watched.resize(key.index() + 1, None);
         }
@@ -64,13 +57,19 @@ impl Levels {
     /// Tells what became ready, and does not ask for it again until somebody waits again.
     pub(super) fn report(&mut self, key: Key, readiness: Readiness, events: &mut Vec<Event>) {
         if let Some(watched) = self.get(key) {
-            watched.armed = watched.armed.without(readiness);
-            events.push(Event {
-                key,
-                readiness,
-                errno: 0,
-            });
+            events.extend(watched.report(readiness));
         }
+    }
+
+    /// Tells of each armed descriptor what `answer` says of it. Linear in the registrations.
+    pub(super) fn report_each(
+        &mut self,
+        events: &mut Vec<Event>,
+        answer: impl Fn(RawFd) -> Readiness,
+    ) {
+        let watched = self.watched.iter_mut().flatten();
+        let armed = watched.filter(|watched| !watched.armed.is_empty());
+        events.extend(armed.filter_map(|watched| watched.report(answer(watched.fd))));
     }
 
     /// Tells that a descriptor is closed, and forgets it, since the kernel would say so for ever.
@@ -86,5 +85,16 @@ impl Levels {
     fn get(&mut self, key: Key) -> Option<&mut Watched> {
         let watched = self.watched.get_mut(key.index())?.as_mut()?;
         (watched.key == key).then_some(watched)
+    }
+}
+
+impl Watched {
+    fn report(&mut self, readiness: Readiness) -> Option<Event> {
+        self.armed = self.armed.without(readiness);
+        (!readiness.is_empty()).then_some(Event {
+            key: self.key,
+            readiness,
+            errno: 0,
+        })
     }
 }

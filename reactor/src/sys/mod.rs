@@ -15,7 +15,8 @@
 //! source was dropped on another thread; that is not an error, since its removal is in the mail.
 //!
 //! `arm(key, direction)` is called before somebody waits, on a backend with levels only: there it
-//! sets an interest bit, without a system call; the next `wait` uses it. Such a backend clears the
+//! sets an interest bit, without a system call; the next `wait` uses it. (kqueue has single sources
+//! with levels, which are those it refuses; their events say so with `Readiness::LEVEL`.) Such a backend clears the
 //! bit when it reports the direction, so that what nobody takes away is not told again and again;
 //! and it says at every `wait` what is true then, so that there is nothing to renew.
 //!
@@ -242,7 +243,21 @@ pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// What epoll_ctl(2) does by itself.
+///
+/// # Errors
+/// EPERM for what is always ready.
+fn refuse_files(fd: RawFd) -> io::Result<()> {
+    // SAFETY: whoever registers a descriptor keeps it open for the call.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    check_pollable(fd).map_err(|e| match e.kind() {
+        io::ErrorKind::Unsupported => io::Error::from_raw_os_error(libc::EPERM),
+        _ => e,
+    })
+}
+
 /// Up, because waking before the deadline only means waiting once more.
+#[allow(dead_code, reason = "for epoll, and where there is no ppoll")]
 fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
     let up = limit.as_nanos().div_ceil(1_000_000);
     libc::c_int::try_from(up).unwrap_or(libc::c_int::MAX)

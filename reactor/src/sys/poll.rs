@@ -15,6 +15,9 @@ use super::{Backend, Doorbell, Event, POLLRDHUP, Selector, cvt, ppoll, timespec}
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
+/// Room for so many at first, so that small programs allocate once.
+const FIRST_CAPACITY: usize = 64;
+
 pub(super) struct Poll {
     bell: Arc<Bell>,
     levels: Levels,
@@ -30,8 +33,8 @@ impl Poll {
         Ok(Poll {
             bell: Arc::new(Bell::new()?),
             levels: Levels::default(),
-            asked: Vec::new(),
-            keys: Vec::new(),
+            asked: Vec::with_capacity(FIRST_CAPACITY),
+            keys: Vec::with_capacity(FIRST_CAPACITY),
         })
     }
 

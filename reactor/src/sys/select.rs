@@ -16,6 +16,9 @@ use super::{Backend, Doorbell, Event, Selector, Word, cvt, pselect, timespec};
 use crate::interest::{Direction, Readiness};
 use crate::slot::Key;
 
+/// Room for 1024 descriptors at first, so that small programs allocate once.
+const FIRST_WORDS: usize = 1024 / Word::BITS as usize;
+
 pub(super) struct Select {
     bell: Arc<Bell>,
     levels: Levels,
@@ -29,8 +32,8 @@ impl Select {
         Ok(Select {
             bell: Arc::new(Bell::new()?),
             levels: Levels::default(),
-            readable: Set::default(),
-            writable: Set::default(),
+            readable: Set(Vec::with_capacity(FIRST_WORDS)),
+            writable: Set(Vec::with_capacity(FIRST_WORDS)),
         })
     }
 
@@ -136,19 +139,17 @@ impl Selector for Select {
         if self.readable.contains(self.bell.raw()) {
             self.bell.hear();
         }
-        let told = self.levels.armed().filter_map(|watched| {
+        let (readable, writable) = (&self.readable, &self.writable);
+        self.levels.report_each(events, |fd| {
             let mut readiness = Readiness::EMPTY;
-            if self.readable.contains(watched.fd) {
+            if readable.contains(fd) {
                 readiness |= Readiness::READABLE;
             }
-            if self.writable.contains(watched.fd) {
+            if writable.contains(fd) {
                 readiness |= Readiness::WRITABLE;
             }
-            (!readiness.is_empty()).then_some((watched.key, readiness))
+            readiness
         });
-        for (key, readiness) in told.collect::<Vec<_>>() {
-            self.levels.report(key, readiness, events);
-        }
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use runtime_reactor::{Direction, Entered, Reactor, Source, set_nonblocking};
+use runtime_reactor::{Backend, Direction, Entered, Reactor, Source, set_nonblocking};
 
 /// Counts how often it was woken.
 #[derive(Clone, Default)]
@@ -43,6 +43,11 @@ pub(crate) fn reactor() -> (Rc<Reactor>, Entered) {
     let reactor = Reactor::new().unwrap();
     let entered = reactor.enter();
     (reactor, entered)
+}
+
+/// Whether the kernel is asked anew by every wait, for what somebody waits for and nothing else.
+pub(crate) fn has_levels(reactor: &Reactor) -> bool {
+    matches!(reactor.backend(), Backend::Poll | Backend::Select)
 }
 
 /// Aborts the process if the test hangs; dropped when it does not.

@@ -89,6 +89,23 @@ conformance!(epoll, || crate::sys::open(Backend::Epoll));
     target_os = "openbsd",
 ))]
 conformance!(kqueue, || crate::sys::open(Backend::Kqueue));
+/// The backend for kqueue on the model of each system's kernel.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod kqueue {
+    use super::*;
+    use crate::sys::kqueue::Kqueue;
+    use crate::sys::kqueue::tests::model::Flavour;
+
+    fn open(flavour: Flavour) -> io::Result<Box<dyn Selector>> {
+        Ok(Box::new(flavour.with(Kqueue::new)?))
+    }
+
+    conformance!(freebsd, || open(Flavour::FREEBSD));
+    conformance!(macos, || open(Flavour::MACOS));
+    conformance!(netbsd, || open(Flavour::NETBSD));
+    conformance!(openbsd, || open(Flavour::OPENBSD));
+    conformance!(dragonfly, || open(Flavour::DRAGONFLY));
+}
 conformance!(poll, || crate::sys::open(Backend::Poll));
 conformance!(select, || crate::sys::open(Backend::Select));
 

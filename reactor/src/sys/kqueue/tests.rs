@@ -1,19 +1,28 @@
 //! The backend on every flavour of the model, or where there is a kqueue on that.
 
+use std::ffi::CStr;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::thread;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::task::{Context, Poll};
 use std::time::Instant;
+use std::{process, thread};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::model::Flavour;
 use super::*;
+use crate::reactor::Reactor;
+use crate::source::Source;
 use crate::sys::cvt;
+use crate::wake_list::tests::CountingWaker;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) mod model;
+pub(crate) mod model;
 
 const ONE: Key = Key::new(1, 7);
 const TWO: Key = Key::new(2, 7);
@@ -37,7 +46,7 @@ macro_rules! on_every_kqueue {
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         mod native {
-            $(#[test] fn $name() { super::$name(); })*
+            $(#[test] fn $name() { super::watched(super::$name); })*
         }
     };
     (@model $names:tt $($flavour:ident $value:expr,)*) => {
@@ -46,7 +55,7 @@ macro_rules! on_every_kqueue {
     (@flavour $flavour:ident ($value:expr) [$($name:ident)*]) => {
         mod $flavour {
             use super::Flavour;
-            $(#[test] fn $name() { ($value).with(super::$name); })*
+            $(#[test] fn $name() { ($value).with(|| super::watched(super::$name)); })*
         }
     };
 }
@@ -71,6 +80,23 @@ on_every_kqueue! {
     no_ring_of_many_threads_is_lost,
     a_descriptor_removed_while_the_queue_waits_is_silent,
     the_queue_is_readable_when_there_is_something_to_tell,
+    files_and_folders_are_refused_at_once,
+    a_terminal_is_watched_whether_or_not_kqueue_takes_it,
+    a_source_that_kqueue_refuses_is_armed_whenever_it_waits,
+    a_device_that_is_always_ready_does_not_keep_the_queue_from_waiting,
+}
+
+/// Runs a test, and aborts the process if it hangs.
+fn watched(test: fn()) {
+    let (watchdog, bone) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if bone.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("a test of the kqueue backend hangs");
+            process::abort();
+        }
+    });
+    test();
+    drop(watchdog);
 }
 
 fn pair() -> (UnixStream, UnixStream) {
@@ -231,8 +257,12 @@ fn the_peers_half_close_leaves_our_half_open() {
 fn one_refused_change_neither_stops_the_others_nor_hides_their_events() {
     let mut kqueue = Kqueue::new().unwrap();
     let (ours, _theirs) = pair();
-    // No process has so many descriptors.
-    kqueue.add(RawFd::MAX, ONE).unwrap();
+    // No process has so many descriptors; this one is as if it was closed since it was added.
+    kqueue.changes.push(Change {
+        fd: RawFd::MAX,
+        key: ONE,
+        renewal: false,
+    });
     kqueue.add(ours.as_raw_fd(), TWO).unwrap();
     let mut events = Vec::new();
     kqueue.wait(&mut events, None).unwrap();
@@ -471,4 +501,112 @@ fn the_queue_is_readable_when_there_is_something_to_tell() {
     assert!(!is_readable(&kqueue).unwrap());
     kqueue.doorbell().ring().unwrap();
     assert!(is_readable(&kqueue).unwrap());
+}
+
+fn files_and_folders_are_refused_at_once() {
+    let mut kqueue = Kqueue::new().unwrap();
+    for path in [concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "/"] {
+        let file = File::open(path).unwrap();
+        let e = kqueue.add(file.as_raw_fd(), ONE).unwrap_err();
+        assert_eq!(e.raw_os_error(), Some(libc::EPERM));
+    }
+    assert_eq!(told(&mut kqueue, ONE, AT_ONCE), NOTHING);
+}
+
+/// The two ends of a pseudo-terminal, of which the model's kqueue knows nothing.
+fn terminal() -> (File, File) {
+    static PTSNAME: Mutex<()> = Mutex::new(());
+    let _alone = PTSNAME.lock().unwrap();
+    // SAFETY: posix_openpt takes an integer.
+    let fd = cvt(unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY) }).unwrap();
+    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    let ours = unsafe { File::from_raw_fd(fd) };
+    // SAFETY: grantpt and unlockpt take a descriptor, which is open.
+    cvt(unsafe { libc::grantpt(fd) }).unwrap();
+    // SAFETY: as above.
+    cvt(unsafe { libc::unlockpt(fd) }).unwrap();
+    // SAFETY: ptsname returns null or a string that stays until its next call.
+    let name = unsafe { libc::ptsname(fd) };
+    assert!(!name.is_null());
+    // SAFETY: it is a string, and under the lock nobody calls ptsname again.
+    let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
+    let theirs = File::options().read(true).write(true).open(name).unwrap();
+    (ours, theirs)
+}
+
+fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
+    let (ours, mut theirs) = terminal();
+    let (stream, mut peer) = pair();
+    let mut kqueue = watching(&stream, ONE);
+    kqueue.add(ours.as_raw_fd(), TWO).unwrap();
+    while !told(&mut kqueue, TWO, None).0.is_writable() {}
+    let mut readable_again = |kqueue: &mut Kqueue| {
+        theirs.write_all(b"x").unwrap();
+        kqueue.arm(TWO, Direction::Read);
+        while !told(kqueue, TWO, None).0.is_readable() {}
+        assert!((&ours).read(&mut [0; 8]).unwrap() > 0);
+    };
+    for _ in 0..3 {
+        readable_again(&mut kqueue);
+        assert!(!told(&mut kqueue, TWO, AT_ONCE).0.is_readable());
+        // Those that kqueue does watch are not forgotten over it, and neither is the doorbell.
+        peer.write_all(b"x").unwrap();
+        assert!(told(&mut kqueue, ONE, None).0.is_readable());
+        kqueue.doorbell().ring().unwrap();
+        kqueue.wait(&mut Vec::new(), None).unwrap();
+    }
+    readable_again(&mut kqueue);
+    theirs.write_all(b"x").unwrap();
+    kqueue.renew(ours.as_raw_fd(), TWO).unwrap();
+    while !told(&mut kqueue, TWO, None).0.is_readable() {}
+    kqueue.remove(ours.as_raw_fd(), TWO).unwrap();
+    kqueue.arm(TWO, Direction::Read);
+    assert_eq!(told(&mut kqueue, TWO, AT_ONCE), NOTHING);
+    assert!(kqueue.watchable().is_some());
+}
+
+fn a_source_that_kqueue_refuses_is_armed_whenever_it_waits() {
+    let (ours, mut theirs) = terminal();
+    crate::set_nonblocking(ours.as_fd()).unwrap();
+    let kqueue = Kqueue::new().unwrap();
+    let reactor = Rc::new(Reactor::with_selector(Box::new(kqueue)).unwrap());
+    let _entered = reactor.enter();
+    let source = Source::new(ours);
+    let poll = |task: &CountingWaker| {
+        let waker = task.waker();
+        let mut cx = Context::from_waker(&waker);
+        source.poll_io(Direction::Read, &mut cx, |mut io| io.read(&mut [0; 8]))
+    };
+    for _ in 0..3 {
+        let task = CountingWaker::new();
+        while poll(&task).is_ready() {}
+        // What the refusal told is over with; what is told from here on was armed.
+        reactor.turn(AT_ONCE).unwrap();
+        while poll(&task).is_ready() {}
+        let told = task.count();
+        theirs.write_all(b"x").unwrap();
+        while task.count() == told {
+            reactor.turn(None).unwrap();
+        }
+        assert!(matches!(poll(&task), Poll::Ready(Ok(1))));
+    }
+}
+
+fn a_device_that_is_always_ready_does_not_keep_the_queue_from_waiting() {
+    let mut kqueue = Kqueue::new().unwrap();
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .unwrap();
+    kqueue.add(null.as_raw_fd(), ONE).unwrap();
+    let mut readiness = Readiness::EMPTY;
+    while !(readiness.is_readable() && readiness.is_writable()) {
+        let (more, errno) = told(&mut kqueue, ONE, None);
+        assert_eq!(errno, 0);
+        readiness |= more;
+    }
+    let (before, limit) = (Instant::now(), Duration::from_millis(30));
+    assert_eq!(told(&mut kqueue, ONE, Some(limit)), NOTHING);
+    assert!(before.elapsed() >= limit);
 }

@@ -68,8 +68,8 @@ impl File {
             Kind::Pipe
         } else if of.is_file() || of.is_dir() {
             Kind::RegularFile
-        } else if of.is_char_device() && libc::major(file.rdev()) == 1 {
-            // /dev/null and its kin.
+        } else if of.is_char_device() && matches!(libc::major(file.rdev()), 1 | 5) {
+            // /dev/null and its kin, /dev/tty and /dev/ptmx.
             Kind::PlainDevice
         } else {
             Kind::Other
@@ -158,8 +158,8 @@ impl Note {
             Kind::Pipe if !self.fits_its_end() => self.look_at_wrong_end(flavour),
             Kind::Pipe => self.look_at_pipe(flavour),
             Kind::Socket => self.look_at_socket(),
-            Kind::RegularFile | Kind::PlainDevice => Some(Told::READY),
-            Kind::Other => {
+            Kind::RegularFile => Some(Told::READY),
+            Kind::PlainDevice | Kind::Other => {
                 let asked = match self.filter {
                     EVFILT_READ => libc::POLLIN | libc::POLLHUP,
                     _ => libc::POLLOUT | libc::POLLHUP,

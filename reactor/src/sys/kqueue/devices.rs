@@ -1,0 +1,110 @@
+//! Descriptors that this system's kqueue refuses, and the selector that watches them instead.
+//!
+//! They are character devices whose drivers never heard of kqueue: /dev/tty on macOS, /dev/null on
+//! FreeBSD. The kqueue itself is one more descriptor of that selector, so that one call waits for
+//! both. It has levels, so their sources are told to [arm](Selector::arm) it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::Queue;
+use crate::interest::{Direction, Readiness};
+use crate::slot::Key;
+use crate::sys::{self, Backend, Event, Selector};
+
+/// The kqueue's own key; those of the devices are their places in the list, and one more.
+const QUEUE: Key = Key::new(0, 0);
+
+#[derive(Debug)]
+pub(super) struct Devices {
+    selector: Box<dyn Selector>,
+    keys: Slab<Key>,
+    told: Vec<Event>,
+}
+
+impl Devices {
+    pub(super) fn new(queue: &Queue) -> io::Result<Devices> {
+        // The best there is after the first, which is kqueue: select on Apple, else poll.
+        let mut selector = sys::open(Backend::available()[1])?;
+        selector.add(queue.as_fd().as_raw_fd(), QUEUE)?;
+        Ok(Devices {
+            selector,
+            keys: Slab::new(),
+            told: Vec::new(),
+        })
+    }
+
+    /// Watches a device, armed in both directions: who waits for it is not known.
+    pub(super) fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        let place = self.keys.insert(key);
+        if let Err(e) = self.selector.add(fd, inner(place)) {
+            self.keys.remove(place);
+            return Err(e);
+        }
+        self.rearm(key);
+        Ok(())
+    }
+
+    /// As if nothing had been told yet. Says whether `key` is one of these.
+    pub(super) fn rearm(&mut self, key: Key) -> bool {
+        self.arm(key, Direction::Read) && self.arm(key, Direction::Write)
+    }
+
+    pub(super) fn arm(&mut self, key: Key, direction: Direction) -> bool {
+        let place = self.place(key);
+        if let Some(place) = place {
+            self.selector.arm(inner(place), direction);
+        }
+        place.is_some()
+    }
+
+    /// Says whether `key` was one of these.
+    pub(super) fn forget(&mut self, key: Key) -> bool {
+        let place = self.place(key);
+        if let Some(place) = place {
+            self.keys.remove(place);
+            self.selector.forget(inner(place));
+        }
+        place.is_some()
+    }
+
+    /// Waits for the devices and for the kqueue to have something to tell, and appends what the
+    /// devices tell.
+    pub(super) fn wait(
+        &mut self,
+        events: &mut Vec<Event>,
+        limit: Option<Duration>,
+    ) -> io::Result<()> {
+        self.selector.arm(QUEUE, Direction::Read);
+        self.selector.wait(&mut self.told, limit)?;
+        for event in self.told.iter().filter(|event| event.key != QUEUE) {
+            if let Some(&key) = self.keys.get(event.key.index() - 1) {
+                let readiness = event.readiness | Readiness::LEVEL;
+                events.push(Event {
+                    key,
+                    readiness,
+                    ..*event
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Linear in the devices, of which there are few.
+    fn place(&self, key: Key) -> Option<usize> {
+        let mut keys = self.keys.iter();
+        keys.find(|(_, known)| **known == key)
+            .map(|(place, _)| place)
+    }
+}
+
+fn inner(place: usize) -> Key {
+    Key::new(place as u32 + 1, 0)
+}
