@@ -3,8 +3,10 @@
 mod arguments;
 mod chat;
 mod echo;
+mod foreign_loop;
 mod http_get;
 mod http_server;
+mod per_core;
 mod pipes;
 mod proxy;
 mod support;
