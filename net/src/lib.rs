@@ -16,6 +16,7 @@
 mod accept;
 mod addr;
 mod backoff;
+mod descriptor;
 mod error;
 mod resolve;
 mod split;
@@ -27,9 +28,11 @@ mod sys;
 pub mod tcp;
 mod transfer;
 pub mod udp;
+pub mod unix;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
 pub use runtime_reactor::{Interest, Readiness};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};
