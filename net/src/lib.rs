@@ -18,6 +18,7 @@ mod addr;
 mod backoff;
 mod descriptor;
 mod error;
+pub mod pipe;
 mod resolve;
 mod split;
 #[allow(

@@ -2,8 +2,11 @@
 //! and silent, and which errors `accept` returns for whom.
 
 mod control;
+mod pipe;
 pub(crate) mod udp;
 pub(crate) mod unix;
+
+pub(crate) use pipe::{pipe, set_blocking};
 
 use std::io;
 use std::net::{self, SocketAddr};

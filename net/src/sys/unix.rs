@@ -44,6 +44,12 @@ fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
     }
 }
 
+/// The address of socket2 for a path. std refuses one with a zero in it, where socket2 would take the
+/// part before for the whole.
+pub(crate) fn of_path(path: &Path) -> io::Result<SockAddr> {
+    from_std(&SocketAddr::from_pathname(path)?)
+}
+
 /// The address of socket2 for one of std.
 pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -46,7 +46,7 @@ impl UnixDatagram {
     /// As [`UnixListener::bind`](crate::UnixListener::bind).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let path = path.as_ref();
-        let bound = SockAddr::unix(path).and_then(|addr| UnixDatagram::bind_to(&addr));
+        let bound = unix::of_path(path).and_then(|addr| UnixDatagram::bind_to(&addr));
         bound.map_err(|e| during(format!("bind {}", path.display()), e))
     }
 

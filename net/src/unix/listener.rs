@@ -56,7 +56,7 @@ impl UnixListener {
     /// `InvalidInput` if the path is too long or has a zero in it.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         let path = path.as_ref();
-        let addr = socket2::SockAddr::unix(path);
+        let addr = unix::of_path(path);
         let bound = addr.and_then(|addr| UnixListener::bind_to(&addr));
         bound.map_err(|e| during(format!("bind {}", path.display()), e))
     }

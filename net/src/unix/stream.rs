@@ -54,7 +54,7 @@ impl UnixStream {
     /// Elsewhere it refuses.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         let path = path.as_ref();
-        let connected = match SockAddr::unix(path) {
+        let connected = match unix::of_path(path) {
             Ok(addr) => UnixStream::connect_to(&addr).await,
             Err(e) => Err(e),
         };
