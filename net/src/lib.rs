@@ -1,8 +1,12 @@
-//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, over the sources of its reactor.
+//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, UDP, those of one machine, and pipes, over
+//! the sources of its reactor.
 //!
 //! * [`TcpListener`] accepts, and goes on accepting when the process has run out of descriptors.
 //! * [`TcpStream`] is a connection; it [splits](TcpStream::split) into a reader and a writer.
 //! * [`TcpSocket`] is a socket with options to set before it becomes one of the two.
+//! * [`UdpSocket`] sends and receives datagrams, one by one or many in a call.
+//! * [`UnixStream`], [`UnixListener`] and [`UnixDatagram`] stay within the machine, and can pass
+//!   descriptors on. [`pipe`] has pipes.
 //! * [`ToSocketAddrs`] is what all of them take for an address; [`lookup_host`] resolves a name.
 //!
 //! Every socket is `Send + Sync`. An operation is simply tried; only one that finds nothing waits,

@@ -4,14 +4,16 @@ use std::net::TcpListener;
 
 use crate::support::{run, text};
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 9] = [
     "chat",
+    "custom_fd",
     "echo",
     "http_get",
     "http_server",
     "pipes",
     "proxy",
     "ten_thousand",
+    "udp_echo",
 ];
 
 #[test]

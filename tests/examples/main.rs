@@ -2,6 +2,7 @@
 
 mod arguments;
 mod chat;
+mod custom_fd;
 mod echo;
 mod http_get;
 mod http_server;
@@ -9,3 +10,4 @@ mod pipes;
 mod proxy;
 mod support;
 mod ten_thousand;
+mod udp_echo;
