@@ -76,10 +76,10 @@ mod inotify {
 
     use super::Change;
 
-    pub struct Watch(Async<OwnedFd>);
+    pub(crate) struct Watch(Async<OwnedFd>);
 
     impl Watch {
-        pub fn new(path: &str) -> io::Result<Watch> {
+        pub(crate) fn new(path: &str) -> io::Result<Watch> {
             let inotify = init(CreateFlags::CLOEXEC)?;
             let flags = WatchFlags::MODIFY | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
             add_watch(&inotify, path, flags)?;
@@ -87,7 +87,7 @@ mod inotify {
         }
 
         /// What has happened since it was asked last; something has.
-        pub async fn changes(&self) -> io::Result<Vec<Change>> {
+        pub(crate) async fn changes(&self) -> io::Result<Vec<Change>> {
             self.0.read_with(read).await
         }
     }
@@ -124,14 +124,14 @@ mod vnode {
 
     use super::Change;
 
-    pub struct Watch {
+    pub(crate) struct Watch {
         queue: Async<OwnedFd>,
         /// What is watched; the kqueue forgets it when it is closed.
         _file: File,
     }
 
     impl Watch {
-        pub fn new(path: &str) -> io::Result<Watch> {
+        pub(crate) fn new(path: &str) -> io::Result<Watch> {
             let file = File::open(path)?;
             let queue = kqueue()?;
             let filter = EventFilter::Vnode {
@@ -149,7 +149,7 @@ mod vnode {
         }
 
         /// What has happened since it was asked last; something has.
-        pub async fn changes(&self) -> io::Result<Vec<Change>> {
+        pub(crate) async fn changes(&self) -> io::Result<Vec<Change>> {
             self.queue.read_with(read).await
         }
     }
