@@ -6,6 +6,7 @@ use crate::support::{run, text};
 
 const ALL: [&str; 9] = [
     "chat",
+    "custom_fd",
     "echo",
     "foreign_loop",
     "http_get",
@@ -14,6 +15,7 @@ const ALL: [&str; 9] = [
     "pipes",
     "proxy",
     "ten_thousand",
+    "udp_echo",
 ];
 
 #[test]

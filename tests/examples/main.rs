@@ -2,6 +2,7 @@
 
 mod arguments;
 mod chat;
+mod custom_fd;
 mod echo;
 mod foreign_loop;
 mod http_get;
@@ -11,3 +12,4 @@ mod pipes;
 mod proxy;
 mod support;
 mod ten_thousand;
+mod udp_echo;
