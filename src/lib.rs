@@ -17,6 +17,8 @@
 pub mod __macro;
 pub mod compat;
 mod driver;
+mod error;
+pub mod fs;
 pub mod io;
 mod macros;
 pub mod net;
@@ -24,7 +26,7 @@ mod runtime;
 #[cfg(feature = "signal")]
 #[allow(
     unsafe_code,
-    reason = "installing a signal handler; the block says what it owes to whom"
+    reason = "signal handlers; every block says what it owes to whom"
 )]
 pub mod signal;
 pub mod task;
