@@ -22,6 +22,11 @@ pub mod fs;
 pub mod io;
 mod macros;
 pub mod net;
+#[allow(
+    unsafe_code,
+    reason = "system calls; every block says what it owes to whom"
+)]
+pub mod process;
 mod runtime;
 #[cfg(feature = "signal")]
 #[allow(
