@@ -80,3 +80,35 @@ impl Exit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// What is used where the kernel has no descriptor for it.
+    #[test]
+    fn sigchld_alone_is_enough_to_notice_the_end_of_several_children() {
+        crate::block_on(async {
+            let start = |_| {
+                let mut command = Command::new("sh");
+                let command = command.args(["-c", "read -r line; exit 7"]);
+                command.stdin(Stdio::piped()).spawn().unwrap()
+            };
+            let children = [(); 5].map(start);
+            let tasks = children.map(|mut child| {
+                let mut exit = Exit::watch_all().unwrap();
+                let stdin = child.stdin.take();
+                let wait = async move { poll_fn(|cx| exit.poll_ended(&mut child, cx)).await };
+                (crate::spawn(wait), stdin)
+            });
+            crate::task::yield_now().await; // all of them wait
+            for (task, stdin) in tasks {
+                drop(stdin);
+                assert_eq!(task.await.unwrap().unwrap().code(), Some(7));
+            }
+        });
+    }
+}
