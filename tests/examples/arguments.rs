@@ -4,13 +4,14 @@ use std::net::TcpListener;
 
 use crate::support::{run, text};
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "chat",
     "echo",
     "http_get",
     "http_server",
     "pipes",
     "proxy",
+    "run",
     "ten_thousand",
 ];
 

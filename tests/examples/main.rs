@@ -7,5 +7,6 @@ mod http_get;
 mod http_server;
 mod pipes;
 mod proxy;
+mod run;
 mod support;
 mod ten_thousand;
