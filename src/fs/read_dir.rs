@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_lite::Stream;
+use futures_core::Stream;
 use runtime_executor::JoinHandle;
 
 use super::{FileType, Metadata, on_path, pool};

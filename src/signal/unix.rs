@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_lite::Stream;
+use futures_core::Stream;
 
 use super::listener::Listener;
 use crate::error::during;

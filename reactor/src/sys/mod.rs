@@ -261,8 +261,8 @@ fn timespec(limit: Duration) -> libc::timespec {
 }
 
 /// Why some descriptors cannot be waited for.
-pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; read them with \
-     spawn_blocking";
+pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; use \
+     `fs`, or spawn_blocking";
 
 /// Whether an operation of `direction` would find something at this moment: poll(2), not waiting.
 /// For descriptors that must not be made non-blocking, because others share the open file.
