@@ -8,9 +8,8 @@
 //! | feature | default | brings | for |
 //! |---|---|---|---|
 //! | `io-util` | yes | the combinators of [`io`]: `AsyncReadExt`, `BufReader` and their kin | futures-lite |
+//! | `process` | yes | [`process`] | the feature `signal` |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
-//! | `fs` | yes | [`fs`]; standard input and output in [`io`] | |
-//! | `process` | yes | [`process`] | `io-util`, `signal` |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 #![deny(unsafe_code)]
 
@@ -19,9 +18,7 @@
 pub mod __macro;
 pub mod compat;
 mod driver;
-#[cfg(any(feature = "fs", feature = "signal"))]
 mod error;
-#[cfg(feature = "fs")]
 pub mod fs;
 pub mod io;
 mod macros;

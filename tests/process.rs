@@ -1,6 +1,8 @@
 //! `process`: what is a child's use and how it ends.
 
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -218,8 +220,8 @@ async fn who_drops_a_child_with_kill_on_drop_kills_it() {
 #[runtime::test]
 async fn a_dropped_future_of_output_kills_with_kill_on_drop() {
     let mut command = waiter();
-    let (reader, writer) = std::io::pipe().unwrap();
-    command.stdin(reader).kill_on_drop(true);
+    let (reader, writer) = UnixStream::pair().unwrap();
+    command.stdin(OwnedFd::from(reader)).kill_on_drop(true);
     let output = command.output();
     drop(command); // it holds the reading end as well
     drop(output);

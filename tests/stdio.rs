@@ -1,7 +1,7 @@
 //! The standard streams. A binary of its own, with one test: they are the process's.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write, pipe};
+use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -31,6 +31,12 @@ fn threads() -> usize {
 #[cfg(not(target_os = "linux"))]
 fn threads() -> usize {
     0
+}
+
+/// A pipe; std has one since Rust 1.87.
+fn pipe() -> (File, File) {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    (reader.into(), writer.into())
 }
 
 /// Makes `fd` the standard input.
@@ -90,7 +96,7 @@ async fn is_at_its_end() {
 }
 
 async fn read_from_everything() {
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe();
     input(reader);
     is_waited_for(&writer).await;
     drop(writer);
@@ -119,7 +125,7 @@ async fn read_from_everything() {
 
 /// A reader who is slow holds up nobody but the writer, and gets everything.
 async fn write_to_pipes() {
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe();
     let writer_too = writer.try_clone().unwrap();
     output(writer);
     let mut stderr = io::stderr();
@@ -204,7 +210,7 @@ fn the_standard_streams_can_be_anything_and_keep_their_modes() {
     }
 
     // The end of a runtime does not wait for Enter.
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe();
     input(reader);
     runtime::block_on(async {
         let waits = runtime::spawn(async { io::stdin().read(&mut [0]).await });
@@ -214,7 +220,7 @@ fn the_standard_streams_can_be_anything_and_keep_their_modes() {
     drop(writer);
 
     // And outside a runtime waiting is an error, while what is there is read.
-    let (reader, mut writer) = pipe().unwrap();
+    let (reader, mut writer) = pipe();
     input(reader);
     let mut stdin = io::stdin();
     let mut cx = Context::from_waker(Waker::noop());

@@ -10,7 +10,6 @@ mod any_fd;
 mod copy;
 mod copy_bidirectional;
 pub(crate) mod lend;
-#[cfg(feature = "fs")]
 mod stdio;
 
 pub use any_fd::Async;
@@ -24,5 +23,4 @@ pub use futures_lite::io::{
 };
 pub use runtime_reactor::{Direction, Interest, Readiness};
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
-#[cfg(feature = "fs")]
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};

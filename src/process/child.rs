@@ -2,15 +2,16 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::process;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use futures_lite::AsyncReadExt;
-use futures_lite::future::try_zip;
+use futures_io::AsyncRead;
 
 use super::exit::Exit;
 use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output, orphans};
 use crate::error::during;
+use crate::io::lend::with_buffer;
 
 /// A child process. As [`std::process::Child`].
 ///
@@ -132,8 +133,7 @@ impl Child {
         let stderr = collect("read the errors", stderr);
         // The end of the pipes is not the end of the process, nor the other way round: others may
         // have inherited them.
-        let pipes = try_zip(stdout, stderr);
-        let (status, (stdout, stderr)) = try_zip(self.wait(), pipes).await?;
+        let (status, stdout, stderr) = crate::try_join!(self.wait(), stdout, stderr)?;
         Ok(Output {
             status,
             stdout,
@@ -164,16 +164,25 @@ impl Child {
     }
 }
 
-async fn collect(
-    what: &str,
-    pipe: Option<impl futures_io::AsyncRead + Unpin>,
-) -> io::Result<Vec<u8>> {
+async fn collect(what: &str, pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        let read = pipe.read_to_end(&mut bytes).await;
-        read.map_err(|e| during(what, e))?;
+    let Some(mut pipe) = pipe else {
+        return Ok(bytes);
+    };
+    let read = poll_fn(|cx| {
+        with_buffer(|buffer| {
+            loop {
+                match ready!(Pin::new(&mut pipe).poll_read(cx, buffer))? {
+                    0 => return Poll::Ready(Ok(())),
+                    n => bytes.extend_from_slice(&buffer[..n]),
+                }
+            }
+        })
+    });
+    match read.await {
+        Ok(()) => Ok(bytes),
+        Err(e) => Err(during(what, e)),
     }
-    Ok(bytes)
 }
 
 impl Drop for Child {

@@ -22,7 +22,7 @@
 //! listener for as long as you mix the two.
 //!
 //! # Platform notes
-//! The same on all systems, but for [`SignalKind::info`](unix::SignalKind::info), which Linux has
+//! The same on all systems, but for `SignalKind::info`, which Linux has
 //! not. A child process that was forked and not yet executed does not tell the parent's listeners.
 
 mod listener;

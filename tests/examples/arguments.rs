@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use crate::support::{run, text};
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 12] = [
     "chat",
     "custom_fd",
     "echo",
@@ -14,6 +14,7 @@ const ALL: [&str; 9] = [
     "per_core",
     "pipes",
     "proxy",
+    "run",
     "ten_thousand",
     "udp_echo",
 ];

@@ -10,6 +10,7 @@ mod http_server;
 mod per_core;
 mod pipes;
 mod proxy;
+mod run;
 mod support;
 mod ten_thousand;
 mod udp_echo;
