@@ -8,6 +8,7 @@
 //! | feature | default | brings | for |
 //! |---|---|---|---|
 //! | `io-util` | yes | the combinators of [`io`]: `AsyncReadExt`, `BufReader` and their kin | futures-lite |
+//! | `process` | yes | [`process`] | the feature `signal` |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 #![deny(unsafe_code)]
@@ -17,14 +18,22 @@
 pub mod __macro;
 pub mod compat;
 mod driver;
+mod error;
+pub mod fs;
 pub mod io;
 mod macros;
 pub mod net;
+#[cfg(feature = "process")]
+#[allow(
+    unsafe_code,
+    reason = "system calls; every block says what it owes to whom"
+)]
+pub mod process;
 mod runtime;
 #[cfg(feature = "signal")]
 #[allow(
     unsafe_code,
-    reason = "installing a signal handler; the block says what it owes to whom"
+    reason = "signal handlers; every block says what it owes to whom"
 )]
 pub mod signal;
 pub mod task;

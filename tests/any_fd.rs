@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Direction};
+use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Direction, Interest};
 
 #[runtime::test]
 async fn a_foreign_descriptor_can_be_awaited() {
@@ -60,6 +60,10 @@ async fn regular_files_are_refused_with_a_reason() {
     let error = Async::new(file).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("regular files"), "{error}");
+    assert!(error.to_string().contains("use fs"), "{error}");
+    let folder = File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let error = Async::new_nonblocking(folder).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[test]
@@ -81,4 +85,36 @@ fn what_is_unwrapped_is_no_longer_known_to_the_reactor() {
     runtime.block_on(runtime::time::sleep(std::time::Duration::from_millis(1)));
     assert_eq!(runtime.stats().stale_events, 0);
     drop(ours);
+}
+
+#[runtime::test]
+async fn the_end_is_told_with_data_unread() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut ours = Async::new(ours).unwrap();
+    theirs.write_all(b"unread").unwrap();
+    drop(theirs);
+    ours.closed().await.unwrap();
+    let mut text = String::new();
+    ours.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "unread");
+}
+
+#[runtime::test]
+async fn operations_are_tried_by_direction_and_polled_by_hand() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = Async::new_nonblocking(ours).unwrap();
+    let mut buffer = [0; 8];
+    let nothing = ours.try_read_with(|socket| socket.recv(&mut buffer));
+    assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(ours.try_write_with(|socket| socket.send(b"x")).unwrap(), 1);
+    let (received, sent) = runtime::join!(
+        std::future::poll_fn(|cx| ours.poll_read_with(cx, |socket| socket.recv(&mut buffer))),
+        async { theirs.send(b"yes").unwrap() },
+    );
+    assert_eq!((received.unwrap(), sent), (3, 3));
+    let sent = std::future::poll_fn(|cx| ours.poll_write_with(cx, |socket| socket.send(b"z")));
+    assert_eq!(sent.await.unwrap(), 1);
+    assert_eq!(ours.try_priority_with(|_| Ok(5)).unwrap(), 5);
+    ours.ready(Interest::WRITABLE).await.unwrap();
 }

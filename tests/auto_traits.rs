@@ -16,6 +16,13 @@ const _: () = {
     is_send_and_sync::<runtime::net::TcpStream>();
     is_send_and_sync::<runtime::io::Async<std::fs::File>>();
     is_send_and_sync::<runtime::signal::CtrlC>();
+    is_send_and_sync::<runtime::signal::unix::Signal>();
+    is_send_and_sync::<runtime::process::Child>();
+    is_send_and_sync::<runtime::process::Command>();
+    is_send_and_sync::<runtime::fs::File>();
+    is_send_and_sync::<runtime::fs::ReadDir>();
+    is_send_and_sync::<runtime::io::Stdin>();
+    is_send_and_sync::<runtime::io::Stdout>();
 };
 
 /// Ambiguous, and so no code, for a `$type` that is `$trait`.

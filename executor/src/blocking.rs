@@ -49,9 +49,10 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<dyn Job>>,
-    /// All threads, and those of them that wait for a job or are about to look for one.
+    /// All threads; those of them that wait for a job; those that are about to look for one.
     threads: usize,
-    idle: usize,
+    waiting: usize,
+    returning: usize,
     closed: bool,
 }
 
@@ -114,8 +115,11 @@ impl Pool {
             return job.forsake();
         }
         state.queue.push_back(job);
-        // Every idle thread takes one job, whether it has noticed yet or not.
-        if state.queue.len() <= state.idle {
+        // Each of these takes one job, whether it has noticed yet or not.
+        if state.queue.len() <= state.returning {
+            return;
+        }
+        if state.queue.len() <= state.returning + state.waiting {
             drop(state);
             self.work.notify_one();
         } else if state.threads < self.options.max_threads.max(1) {
@@ -158,20 +162,20 @@ impl Pool {
         loop {
             while let Some(job) = state.queue.pop_front() {
                 drop(state);
-                // Whoever is woken may have another job at once, before this thread is back here. No
-                // second one need be woken or started for that.
-                job.run(&|| self.state.lock().idle += 1);
+                // Whoever is woken may have another job at once, before this thread is back here: no
+                // second one is woken or started for that.
+                job.run(&|| self.state.lock().returning += 1);
                 drop(job);
                 state = self.state.lock();
-                state.idle -= 1;
+                state.returning -= 1;
             }
             if state.closed {
                 break;
             }
-            state.idle += 1;
+            state.waiting += 1;
             let timed_out;
             (state, timed_out) = self.work.wait_timeout(state, self.options.keep_alive);
-            state.idle -= 1;
+            state.waiting -= 1;
             if timed_out && state.queue.is_empty() {
                 break;
             }

@@ -10,17 +10,17 @@ use crate::handle::Handle;
 use crate::mailbox::Mailbox;
 use crate::task::WakerWord;
 
-/// Dropped by [`Entered`]. The thread does not see to it, since a thread-local that needs a destructor
-/// is asked at every look whether that was registered.
-type Current = ManuallyDrop<Option<Rc<Core>>>;
-
 thread_local! {
-    static CURRENT: RefCell<Current> = const { RefCell::new(ManuallyDrop::new(None)) };
+    /// Without a destructor: where there is one, every look asks first whether it is registered.
+    static CURRENT: RefCell<ManuallyDrop<Option<Rc<Core>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
+    /// That destructor, in case an [`Entered`] is never dropped, or later than this.
+    static LEAVES: Leaves = const { Leaves };
     /// On threads of the blocking pool: the runtime they work for.
     static EMPLOYER: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
-/// The executor of this thread, if it has one.
+/// The executor of this thread, if it has one. None too while the thread is being torn down.
 #[inline]
 pub(crate) fn get() -> Option<Rc<Core>> {
     CURRENT.with_borrow(|current| (**current).clone())
@@ -87,8 +87,22 @@ pub(crate) fn enter(core: Rc<Core>) -> Entered {
     }
 }
 
+/// Nothing to enter, and nothing to come back to, while the thread is being torn down.
 fn exchange(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
+    let exchanged = LEAVES.try_with(|_| replace(core));
+    exchanged.ok().flatten()
+}
+
+fn replace(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
     ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(core)))
+}
+
+struct Leaves;
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        drop(replace(None));
+    }
 }
 
 /// While it lives, tasks are spawned on the executor that was

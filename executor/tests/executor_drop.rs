@@ -5,9 +5,13 @@ mod support;
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
-use runtime_executor::{Executor, Handle, JoinHandle, spawn, spawn_blocking, yield_now};
+use runtime_executor::{
+    Executor, Handle, JoinHandle, Options, Unpark, spawn, spawn_blocking, yield_now,
+};
 use support::{Count, Loop, SharedCount, elsewhere, on_drop, poll_once};
 
 /// Spawns a task that never ends, and calls `f` when it is dropped.
@@ -273,7 +277,7 @@ fn dropping_the_loop_in_a_thread_local_destructor_is_harmless() {
     }
     let dropped = SharedCount::default();
     let (counted, guarded) = (dropped.clone(), dropped.clone());
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         KEPT.with_borrow_mut(|kept| {
             let looped = Loop::new();
             let guard = on_drop(move || guarded.add());
@@ -293,4 +297,20 @@ fn dropping_the_loop_in_a_thread_local_destructor_is_harmless() {
     .join()
     .unwrap();
     assert_eq!(dropped.get(), 2);
+}
+
+#[test]
+fn an_executor_that_is_never_left_is_freed_with_its_thread() {
+    struct Unparker;
+    impl Unpark for Unparker {
+        fn unpark(&self) {}
+    }
+    let unparker = Arc::new(Unparker);
+    let theirs = unparker.clone();
+    let thread = thread::spawn(move || {
+        let executor = Executor::new(theirs, Options::default()).unwrap();
+        std::mem::forget(executor.enter());
+    });
+    thread.join().unwrap();
+    assert_eq!(Arc::strong_count(&unparker), 1);
 }

@@ -1,4 +1,4 @@
-//! How long `accept` rests when it cannot accept.
+//! How long `accept` rests when it cannot accept, and others who wait for what no event tells.
 //!
 //! When a process has no descriptor left, accepting fails at once and for as long as that lasts:
 //! whoever simply tries again spins, and whoever waits for the listener to become readable, on a

@@ -1,8 +1,12 @@
-//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, over the sources of its reactor.
+//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, UDP, those of one machine, and pipes, over
+//! the sources of its reactor.
 //!
 //! * [`TcpListener`] accepts, and goes on accepting when the process has run out of descriptors.
 //! * [`TcpStream`] is a connection; it [splits](TcpStream::split) into a reader and a writer.
 //! * [`TcpSocket`] is a socket with options to set before it becomes one of the two.
+//! * [`UdpSocket`] sends and receives datagrams, one by one or many in a call.
+//! * [`UnixStream`], [`UnixListener`] and [`UnixDatagram`] stay within the machine, and can pass
+//!   descriptors on. [`pipe`] has pipes.
 //! * [`ToSocketAddrs`] is what all of them take for an address; [`lookup_host`] resolves a name.
 //!
 //! Every socket is `Send + Sync`. An operation is simply tried; only one that finds nothing waits,
@@ -16,7 +20,9 @@
 mod accept;
 mod addr;
 mod backoff;
+mod descriptor;
 mod error;
+pub mod pipe;
 mod resolve;
 mod split;
 #[allow(
@@ -27,9 +33,11 @@ mod sys;
 pub mod tcp;
 mod transfer;
 pub mod udp;
+pub mod unix;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
 pub use runtime_reactor::{Interest, Readiness};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};

@@ -153,9 +153,15 @@ fn a_batch_tells_of_what_was_cut_off_and_fails_at_its_first_failure() {
 #[test]
 fn a_refused_datagram_is_told_to_a_connected_sender() {
     block_on(async {
-        let gone = socket().await.local_addr().unwrap();
+        // It holds its port, and takes datagrams from its peer alone.
+        let aloof = socket().await;
         let sender = socket().await;
-        sender.connect(gone).await.unwrap();
+        let elsewhere = socket().await;
+        aloof
+            .connect(elsewhere.local_addr().unwrap())
+            .await
+            .unwrap();
+        sender.connect(aloof.local_addr().unwrap()).await.unwrap();
         sender.send(b"anybody?").await.unwrap();
         assert_eq!(
             kind(sender.recv(&mut [0; 8]).await),
@@ -167,8 +173,8 @@ fn a_refused_datagram_is_told_to_a_connected_sender() {
 #[test]
 fn errors_name_the_address() {
     block_on(async {
-        let taken = socket().await.local_addr().unwrap();
-        let _held = UdpSocket::bind(taken).await.unwrap();
+        let held = socket().await;
+        let taken = held.local_addr().unwrap();
         let error = UdpSocket::bind(taken).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         assert!(

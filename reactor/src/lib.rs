@@ -35,5 +35,5 @@ pub use interest::{Direction, Interest, Readiness};
 pub use reactor::{Notifier, Reactor};
 pub use source::{Ready, Source};
 pub use stats::Stats;
-pub use sys::{Backend, check_pollable, pin_thread, set_nonblocking};
+pub use sys::{Backend, check_pollable, is_ready, pin_thread, set_nonblocking};
 pub use timer::Timer;

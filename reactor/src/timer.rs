@@ -24,7 +24,8 @@ use crate::timers::TimerKey;
 /// Dropping it disarms it and loses nothing.
 ///
 /// # Complexity
-/// O(log n) to arm, O(1) to postpone or drop, n being the armed timers of the reactor.
+/// O(1) to arm, or O(log n) if it is among the earliest; O(1) to postpone or drop, n being the armed
+/// timers of the reactor. All over time: now and then one of these, or a turn, looks through all n.
 #[derive(Debug)]
 pub struct Timer {
     deadline: Instant,

@@ -1,9 +1,9 @@
 //! Deadlines, the earliest first. Pure: the time is always an argument.
 //!
-//! A slab of timers, and small entries that point to them. What is due next is sorted; what lies
-//! beyond it is not, and costs no more than a push until its time comes near, which for most
-//! timeouts is never. Sorting a part at a time reads memory in order, where a heap of all of them
-//! would jump about in it: with 100,000 timers that is most of its time.
+//! A slab of timers, and small entries that point to them. What is due next is in a heap; what lies
+//! beyond it is in a list, and costs no more than a push until its time comes near, which for most
+//! timeouts is never. So the heap stays small: one of 100,000 entries is most of the time that it
+//! takes to fire them, since it is out of the cache.
 //!
 //! Cancelling and postponing leave the entry where it is, so they cost O(1): an entry that no
 //! longer says what its timer says is dropped or moved on when it comes to the top, and once such
@@ -30,13 +30,11 @@ pub(crate) struct TimerKey {
 /// Each timer has one entry that tells the truth; those that lie are not yet swept.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// What is due next, the earliest last.
-    sorted: Vec<Entry>,
-    /// What was armed before `horizon` since `sorted` was made.
-    heap: BinaryHeap<Reverse<Entry>>,
-    /// What lies beyond `horizon`, in no order.
+    /// What is due next.
+    near: BinaryHeap<Reverse<Entry>>,
+    /// The rest, in no order.
     far: Vec<Entry>,
-    /// No entry of `sorted` and `heap` is later, every one of `far` is.
+    /// No entry of `near` is later, every one of `far` is.
     horizon: Entry,
     slab: Slab<Timer>,
     /// Counts timers, and is so a generation that no two tenants of a place share.
@@ -82,10 +80,9 @@ struct Timer {
 /// Entries that lie are swept when there are more of them than this and than of the others.
 const MOST_STALE: usize = 64;
 
-/// So many entries are sorted at a time, or this part of them if that is more: the fewer, the less
-/// it takes at once, and the more often all are looked through.
-const FEWEST_SORTED: usize = 64;
-const PART_SORTED: usize = 8;
+/// Of so many far entries, which stand for all of them, the time of so many comes next.
+const SAMPLES: usize = 64;
+const NEAR_SAMPLES: usize = 4;
 
 impl Timers {
     /// Arms a timer. O(1), or O(log n) if it is among the earliest.
@@ -113,7 +110,7 @@ impl Timers {
         if entry > self.horizon {
             self.far.push(entry);
         } else {
-            self.heap.push(Reverse(entry));
+            self.near.push(Reverse(entry));
         }
     }
 
@@ -185,7 +182,7 @@ impl Timers {
                 break;
             }
             if self.is_true(entry) {
-                self.pop();
+                self.near.pop();
                 woken.push(self.slab.remove(entry.index as usize).waker);
                 fired += 1;
             }
@@ -206,44 +203,38 @@ impl Timers {
     /// The earliest entry, true or not.
     #[inline]
     fn first(&mut self) -> Option<Entry> {
-        if self.sorted.is_empty() && self.heap.is_empty() {
-            self.sort_some();
+        if self.near.is_empty() {
+            self.move_horizon();
         }
-        match (self.sorted.last(), self.heap.peek()) {
-            (Some(&sorted), Some(&Reverse(late))) => Some(sorted.min(late)),
-            (Some(&sorted), None) => Some(sorted),
-            (None, late) => late.map(|&Reverse(late)| late),
-        }
+        self.near.peek().map(|&Reverse(first)| first)
     }
 
-    /// Takes the earliest entry out.
-    #[inline]
-    fn pop(&mut self) {
-        let late = self.heap.peek().map(|&Reverse(late)| late);
-        if self
-            .sorted
-            .last()
-            .copied()
-            .is_some_and(|sorted| late.is_none_or(|late| sorted < late))
-        {
-            self.sorted.pop();
-        } else {
-            self.heap.pop();
+    /// Brings the earliest of the far entries near, about a sixteenth of them: the fewer, the
+    /// smaller the heap, and the more often all of them are looked through.
+    fn move_horizon(&mut self) {
+        let step = self.far.len() / SAMPLES;
+        if step == 0 {
+            self.horizon = self.far.iter().copied().max().unwrap_or_default();
+            self.near.extend(self.far.drain(..).map(Reverse));
+            return;
         }
-    }
-
-    /// Moves the horizon, with all beyond it that is now before it.
-    fn sort_some(&mut self) {
-        let some = (self.far.len() / PART_SORTED).max(FEWEST_SORTED);
-        let rest = self.far.len().saturating_sub(some);
-        if rest > 0 {
-            self.far.select_nth_unstable_by(rest, |a, b| b.cmp(a));
+        let samples = self.far.iter().copied().step_by(step).map(Reverse);
+        self.near.extend(samples);
+        for _ in 1..NEAR_SAMPLES {
+            self.near.pop();
         }
-        self.sorted.extend(self.far.drain(rest..));
-        self.sorted.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(&last) = self.sorted.first() {
-            self.horizon = last;
+        if let Some(&Reverse(horizon)) = self.near.peek() {
+            self.horizon = horizon;
         }
+        self.near.clear();
+        let (near, horizon) = (&mut self.near, self.horizon);
+        self.far.retain(|&entry| {
+            let is_far = entry > horizon;
+            if !is_far {
+                near.push(Reverse(entry));
+            }
+            is_far
+        });
     }
 
     /// Whether `entry`, which is the earliest, stands for a timer that is due at its deadline. If
@@ -255,7 +246,7 @@ impl Timers {
             timer.generation == entry.generation && timer.entered == entry.deadline
         });
         let Some(timer) = timer else {
-            self.pop();
+            self.near.pop();
             return false;
         };
         let deadline = timer.deadline;
@@ -263,7 +254,7 @@ impl Timers {
             return true;
         }
         timer.entered = deadline;
-        self.pop();
+        self.near.pop();
         self.enter(Entry { deadline, ..entry });
         false
     }
@@ -277,15 +268,14 @@ impl Timers {
     }
 
     fn entries(&self) -> usize {
-        self.sorted.len() + self.heap.len() + self.far.len()
+        self.near.len() + self.far.len()
     }
 
     /// Makes the entries anew, from the timers and not from the entries: a timer that was moved away
     /// and back has two that both look true. Their room is kept.
     #[cold]
     fn sweep(&mut self) {
-        self.sorted.clear();
-        self.heap.clear();
+        self.near.clear();
         self.far.clear();
         self.horizon = Entry::default();
         self.far
@@ -375,7 +365,7 @@ mod tests {
         assert!(timers.entries() <= most + 1, "{}", timers.entries());
         while timers.entries() <= most {
             let twin = timers.first().unwrap();
-            timers.heap.push(Reverse(twin));
+            timers.near.push(Reverse(twin));
         }
         timers.sweep_if_stale();
         assert_eq!(timers.entries(), keys.len());
@@ -432,7 +422,7 @@ mod tests {
             let entry = timers.first().unwrap();
             assert!(last < entry);
             last = entry;
-            timers.pop();
+            timers.near.pop();
             if at < 5_000 {
                 arm(&mut timers, entry.deadline);
             }
@@ -440,7 +430,7 @@ mod tests {
         assert_eq!((timers.first(), timers.entries()), (None, 0));
     }
 
-    /// What is sorted in parts, with its lies, against a list that is searched, over random
+    /// The timers, with their lies, against a list that is searched, over random
     /// histories.
     #[test]
     fn the_timers_agree_with_a_plain_list() {

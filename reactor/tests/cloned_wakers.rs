@@ -51,7 +51,7 @@ fn readiness_that_comes_while_the_waker_is_cloned_is_not_slept_over() {
     let turning = reactor.clone();
     let waker = acts_when_cloned(move || {
         write_fd(&writer, b"x").unwrap();
-        // A level is not armed yet, and finds nothing.
+        // On levels nothing is waited for yet, so it must not block.
         look(&turning);
         std::mem::forget(writer);
     });

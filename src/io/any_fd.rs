@@ -16,7 +16,10 @@ use runtime_reactor::{Direction, Interest, Readiness, Source};
 ///
 /// # Platform notes
 /// Regular files and directories are refused: the system calls them ready even while the disk is
-/// busy. When it is dropped, the reactor takes the descriptor back from the kernel with a system
+/// busy; use `fs` for them. What else can be waited for differs: Linux waits for all that has a `poll`
+/// operation (sockets, pipes, terminals, timerfd, inotify, tun, most devices), and says EPERM, here
+/// `Unsupported`, of the rest; a kqueue can itself be waited for on the BSDs and macOS; macOS cannot wait
+/// for some terminals and devices. When it is dropped, the reactor takes the descriptor back from the kernel with a system
 /// call (on epoll), since others may share the open file.
 ///
 /// # Examples
@@ -44,10 +47,24 @@ impl<T: AsFd> Async<T> {
     /// Wraps a descriptor and makes it non-blocking.
     ///
     /// # Errors
-    /// `Unsupported` for regular files and directories, and what fcntl(2) says.
+    /// `Unsupported` for regular files and directories, which are read with `fs`; what fcntl(2) says.
+    /// Of a device that cannot be waited for, waiting says so.
     pub fn new(io: T) -> io::Result<Async<T>> {
-        runtime_reactor::check_pollable(io.as_fd())?;
+        let io = Async::new_nonblocking(io)?;
         runtime_reactor::set_nonblocking(io.as_fd())?;
+        Ok(io)
+    }
+
+    /// Wraps a descriptor whose operations do not block as it is, and leaves its flags alone. For a
+    /// kqueue, which is asked with a limit of zero and knows no such flag on FreeBSD and OpenBSD; for
+    /// one that others share who rely on its mode, if it is non-blocking already.
+    ///
+    /// An operation that blocks stops the thread, and all tasks on it.
+    ///
+    /// # Errors
+    /// `Unsupported` for regular files and directories.
+    pub fn new_nonblocking(io: T) -> io::Result<Async<T>> {
+        runtime_reactor::check_pollable(io.as_fd())?;
         Ok(Async {
             source: Source::new(io),
         })
@@ -83,6 +100,23 @@ impl<T: AsFd> Async<T> {
     /// Dropping the future loses nothing.
     pub async fn writable(&self) -> io::Result<()> {
         self.ready(Interest::WRITABLE).await.map(drop)
+    }
+
+    /// Waits for the peer's end: it is gone, or will send no more. Nothing is read, and data that
+    /// nobody reads does not keep the end from being seen.
+    ///
+    /// # Errors
+    /// Outside a runtime, and if the descriptor cannot be waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Platform notes
+    /// What the system calls an end: EPOLLRDHUP or EPOLLHUP on Linux, EV_EOF for reading on kqueue. A
+    /// descriptor that has none (inotify, timerfd) waits for ever. The writing end of a pipe breaks with
+    /// an error instead: wait for [`Interest::ERROR`].
+    pub async fn closed(&self) -> io::Result<()> {
+        self.ready(Interest::CLOSED).await.map(drop)
     }
 
     /// Waits until some of `interest` may be ready. It says so again and again until a
@@ -129,10 +163,60 @@ impl<T: AsFd> Async<T> {
         std::future::poll_fn(|cx| self.source.poll_io(direction, cx, &mut op)).await
     }
 
-    /// Runs an operation once.
+    /// [`read_with`](Async::read_with) for those who write futures by hand.
     ///
     /// # Errors
-    /// `WouldBlock` if there is nothing to be done, and what `op` returns.
+    /// As `read_with`.
+    pub fn poll_read_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.source.poll_io(Direction::Read, cx, op)
+    }
+
+    /// [`write_with`](Async::write_with) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `write_with`.
+    pub fn poll_write_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.source.poll_io(Direction::Write, cx, op)
+    }
+
+    /// Runs a reading operation once.
+    ///
+    /// # Errors
+    /// As [`try_io`](Async::try_io).
+    pub fn try_read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.try_io(Direction::Read, op)
+    }
+
+    /// Runs a writing operation once.
+    ///
+    /// # Errors
+    /// As [`try_io`](Async::try_io).
+    pub fn try_write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.try_io(Direction::Write, op)
+    }
+
+    /// Runs an operation once for what [`Interest::PRIORITY`] waits for, which is then no longer told
+    /// until more of it comes.
+    ///
+    /// # Errors
+    /// What `op` returns.
+    pub fn try_priority_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.source.try_priority(op)
+    }
+
+    /// Runs an operation once, and notes it if that finds nothing. It must not block.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is nothing to be done (if that is known, `op` is not called), and what
+    /// `op` returns.
     pub fn try_io<R>(
         &self,
         direction: Direction,

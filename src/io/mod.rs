@@ -3,12 +3,14 @@
 //! The traits are those of `futures-io`, the combinators (feature `io-util`, which is on unless
 //! switched off) those of `futures-lite`, so that types of
 //! the wider ecosystem fit. Ours are [`copy`] and [`copy_bidirectional`], which hold no buffer while
-//! they wait, and [`Async`], which waits for any descriptor.
+//! they wait, [`Async`], which waits for any descriptor, and the standard streams ([`stdin`], [`stdout`],
+//! [`stderr`]).
 
 mod any_fd;
 mod copy;
 mod copy_bidirectional;
 pub(crate) mod lend;
+mod stdio;
 
 pub use any_fd::Async;
 pub use copy::copy;
@@ -21,3 +23,4 @@ pub use futures_lite::io::{
 };
 pub use runtime_reactor::{Direction, Interest, Readiness};
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};

@@ -1,4 +1,4 @@
-//! Sockets, and the names of hosts.
+//! Sockets, pipes, and the names of hosts.
 //!
 //! The types are those of `runtime-net`. Names of hosts are looked up by the system's resolver,
 //! which blocks, and so on the blocking pool; IP addresses never leave the thread.
@@ -7,5 +7,6 @@ pub(crate) mod resolver;
 
 pub use crate::io::{Interest, Readiness};
 pub use runtime_net::{
-    SocketAddrs, TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host, tcp,
+    SocketAddrs, TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram,
+    UnixListener, UnixStream, lookup_host, pipe, tcp, udp, unix,
 };

@@ -5,6 +5,10 @@
 //! default on Linux, `prctl(2)` PR_SET_TIMERSLACK), or else the next millisecond. Nothing is ever
 //! early.
 //!
+//! Where many deadlines lie close together, the slack decides how often the thread wakes up for
+//! them, and each time costs more than all the rest. A program with thousands of timers a second
+//! that need no such precision does best to raise it, for its thread: it is the kernel's to know.
+//!
 //! A timer is armed when it is first polled, which takes no lock and no system call; the wait itself
 //! is given the earliest deadline.
 

@@ -4,14 +4,19 @@ use std::net::TcpListener;
 
 use crate::support::{run, text};
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 12] = [
     "chat",
+    "custom_fd",
     "echo",
+    "foreign_loop",
     "http_get",
     "http_server",
+    "per_core",
     "pipes",
     "proxy",
+    "run",
     "ten_thousand",
+    "udp_echo",
 ];
 
 #[test]
@@ -45,7 +50,15 @@ fn help_is_no_error() {
 fn an_address_in_use_is_one_clear_line_and_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for name in ["chat", "echo", "http_server", "proxy", "ten_thousand"] {
+    for name in [
+        "chat",
+        "echo",
+        "foreign_loop",
+        "http_server",
+        "per_core",
+        "proxy",
+        "ten_thousand",
+    ] {
         let mut arguments = vec!["--listen", &address];
         if name == "proxy" {
             arguments.extend(["--to", "127.0.0.1:1"]);

@@ -2,10 +2,15 @@
 
 mod arguments;
 mod chat;
+mod custom_fd;
 mod echo;
+mod foreign_loop;
 mod http_get;
 mod http_server;
+mod per_core;
 mod pipes;
 mod proxy;
+mod run;
 mod support;
 mod ten_thousand;
+mod udp_echo;

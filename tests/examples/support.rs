@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use std::{env, thread};
@@ -50,7 +50,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts an example, on a port that the system chooses, and waits until it listens.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Server {
-        Server::start_command(example(name), arguments)
+        Server::start_command(&mut example(name), arguments, Stdio::null())
     }
 
     /// As `start`, with so many descriptors at the most.
@@ -58,14 +58,21 @@ impl Server {
         let mut shell = Command::new("sh");
         let script = format!(r#"ulimit -n {limit} && exec "$0" "$@""#);
         shell.args(["-c", &script]).arg(example(name).get_program());
-        Server::start_command(shell, arguments)
+        Server::start_command(&mut shell, arguments, Stdio::null())
     }
 
-    fn start_command(mut command: Command, arguments: &[&str]) -> Server {
+    /// As `start`, with somebody who types.
+    pub(crate) fn start_with_stdin(name: &str) -> (Server, ChildStdin) {
+        let mut server = Server::start_command(&mut example(name), &[], Stdio::piped());
+        let stdin = server.child.stdin.take().unwrap();
+        (server, stdin)
+    }
+
+    fn start_command(command: &mut Command, arguments: &[&str], stdin: Stdio) -> Server {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -2,13 +2,17 @@
 //! and silent, and which errors `accept` returns for whom.
 
 mod control;
+mod pipe;
 pub(crate) mod udp;
+pub(crate) mod unix;
+
+pub(crate) use pipe::{pipe, set_blocking};
 
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 /// What keeps a write to a closed connection from killing the process with SIGPIPE: EPIPE is told
 /// as an error anyway.
@@ -49,30 +53,32 @@ pub(crate) fn tcp_socket(domain: Domain) -> io::Result<Socket> {
     socket(domain, Type::STREAM, Some(Protocol::TCP))
 }
 
-/// Accepts a connection, non-blocking and closed on exec, with its peer's address: one system
-/// call.
-#[cfg(not(target_vendor = "apple"))]
+/// Accepts a connection, non-blocking and closed on exec, with its peer's address.
 pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
-    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    let (socket, peer) = SockRef::from(listener).accept4(flags)?;
+    let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), peer_of(&peer)?))
 }
 
-/// Accepts a connection, non-blocking and closed on exec, without SIGPIPE, with its peer's
-/// address: macOS has no accept4. It refuses to set options of a connection that the peer has reset
-/// already (EINVAL, `sosetoptlock` of XNU), which is the connection's trouble and not ours.
+/// One system call.
+#[cfg(not(target_vendor = "apple"))]
+fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
+    listener.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+}
+
+/// Without SIGPIPE: macOS has no accept4. It refuses to set options of a connection that the peer has
+/// reset already (EINVAL, `sosetoptlock` of XNU), which is the connection's trouble and not ours.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
-    let (socket, peer) = SockRef::from(listener).accept_raw()?;
+fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
+    let (socket, peer) = listener.accept_raw()?;
     socket.set_cloexec(true)?;
     socket.set_nonblocking(true)?;
     let silent = socket.set_nosigpipe(true);
     silent.map_err(|_| io::Error::from_raw_os_error(libc::ECONNABORTED))?;
-    Ok((socket.into(), peer_of(&peer)?))
+    Ok((socket, peer))
 }
 
 /// macOS gives an empty address for a peer that is gone already.
-fn peer_of(peer: &socket2::SockAddr) -> io::Result<SocketAddr> {
+fn peer_of(peer: &SockAddr) -> io::Result<SocketAddr> {
     peer.as_socket()
         .ok_or_else(|| io::Error::from_raw_os_error(libc::ECONNABORTED))
 }

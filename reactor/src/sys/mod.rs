@@ -276,11 +276,15 @@ fn timespec(limit: Duration) -> libc::timespec {
 }
 
 /// Why some descriptors cannot be waited for.
-pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; read them with \
+pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; use fs, or \
      spawn_blocking";
 
 /// Whether an operation of `direction` would find something at this moment: poll(2), not waiting.
-pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+/// For descriptors that must not be made non-blocking, because others share the open file.
+///
+/// # Errors
+/// What poll(2) says.
+pub fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
     let events = match direction {
         Direction::Read => libc::POLLIN,
         Direction::Write => libc::POLLOUT,

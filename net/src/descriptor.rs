@@ -1,0 +1,42 @@
+//! A socket as the descriptor that it is.
+
+/// Conversions between a socket with `from_std` and `into_std` and its descriptor.
+macro_rules! descriptor {
+    ($type:ident, $std:ty, $($source:ident).+) => {
+        impl AsFd for $type {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.$($source).+.get_ref().as_fd()
+            }
+        }
+
+        impl AsRawFd for $type {
+            fn as_raw_fd(&self) -> RawFd {
+                self.$($source).+.get_ref().as_raw_fd()
+            }
+        }
+
+        #[doc = concat!("As [`", stringify!($type), "::from_std`]; whether the descriptor is such a")]
+        /// socket shows when it is used.
+        impl TryFrom<OwnedFd> for $type {
+            type Error = io::Error;
+
+            fn try_from(fd: OwnedFd) -> io::Result<$type> {
+                $type::from_std(<$std>::from(fd))
+            }
+        }
+
+        impl From<$type> for OwnedFd {
+            fn from(socket: $type) -> OwnedFd {
+                socket.into_std().into()
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.$($source).+.get_ref().fmt(f)
+            }
+        }
+    };
+}
+
+pub(crate) use descriptor;

@@ -1,0 +1,43 @@
+//! Making pipes.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::cvt;
+
+/// A pipe, reader first, both ends non-blocking and closed on exec: one system call.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: pipe2 writes two descriptors into the array of two that it is given.
+    cvt(unsafe { libc::pipe2(ends.as_mut_ptr(), flags) })?;
+    // SAFETY: the kernel has just given us these and nobody else knows them.
+    Ok(ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into())
+}
+
+/// A pipe, reader first, both ends non-blocking and closed on exec: macOS has no pipe2.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    use std::os::fd::AsFd;
+    let mut ends = [-1; 2];
+    // SAFETY: pipe writes two descriptors into the array of two that it is given.
+    cvt(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
+    // SAFETY: the kernel has just given us these and nobody else knows them.
+    let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    for end in &ends {
+        // SAFETY: F_SETFD takes an int; the descriptor is open.
+        cvt(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+        runtime_reactor::set_nonblocking(end.as_fd())?;
+    }
+    Ok(ends.into())
+}
+
+/// Makes a descriptor blocking again.
+pub(crate) fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: F_GETFL takes no pointer; `fd` is borrowed, so it is open.
+    let flags = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: F_SETFL takes an int and no pointer; `fd` is borrowed, so it is open.
+    cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags & !libc::O_NONBLOCK) })?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What differs from platform to platform in sockets of one machine.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::path::Path;
+use std::{mem, vec};
+
+use socket2::{Domain, MsgHdr, SockAddr, SockRef, Socket, Type};
+
+use super::control::{Control, space};
+use crate::unix::UCred;
+
+/// A non-blocking socket, closed on exec and without SIGPIPE.
+pub(crate) fn socket(kind: Type) -> io::Result<Socket> {
+    super::socket(Domain::UNIX, kind, None)
+}
+
+/// Two of them, connected to each other.
+pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
+    let (one, two) = Socket::pair(Domain::UNIX, kind, None)?;
+    one.set_nonblocking(true)?;
+    two.set_nonblocking(true)?;
+    Ok((one, two))
+}
+
+/// Accepts a connection, non-blocking and closed on exec, with its peer's address.
+pub(crate) fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
+    let (socket, peer) = super::accept_from(SockRef::from(listener))?;
+    Ok((socket.into(), to_std(&peer)?))
+}
+
+/// The address of std for one of socket2.
+fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = addr.as_abstract_namespace() {
+        use std::os::linux::net::SocketAddrExt;
+        return SocketAddr::from_abstract_name(name);
+    }
+    match addr.as_unix() {
+        Some(addr) => Ok(addr),
+        // No path is no name.
+        None => SocketAddr::from_pathname(""),
+    }
+}
+
+/// The address of socket2 for a path. std refuses one with a zero in it, where socket2 would take the
+/// part before for the whole.
+pub(crate) fn of_path(path: &Path) -> io::Result<SockAddr> {
+    from_std(&SocketAddr::from_pathname(path)?)
+}
+
+/// The address of socket2 for one of std.
+pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use std::ffi::OsStr;
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+        if let Some(name) = addr.as_abstract_name() {
+            let path = [&[0], name].concat();
+            return SockAddr::unix(OsStr::from_bytes(&path));
+        }
+    }
+    SockAddr::unix(addr.as_pathname().unwrap_or(Path::new("")))
+}
+
+/// Keeps writing to a closed connection from killing the process, where that is a property of the
+/// socket.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn silence(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).set_nosigpipe(true)
+}
+
+/// Keeps writing to a closed connection from killing the process: elsewhere each call says so.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn silence(_: &impl AsFd) -> io::Result<()> {
+    Ok(())
+}
+
+/// Who connected, or listens.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
+    use std::os::fd::AsRawFd;
+    let mut cred = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: getsockopt writes at most `len` bytes to `cred`; both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut cred).cast(),
+            &mut len,
+        )
+    };
+    super::cvt(result)?;
+    // 0 is a process that cannot be seen from our namespace.
+    let pid = (cred.pid != 0).then_some(cred.pid);
+    Ok(UCred::new(cred.uid, cred.gid, pid))
+}
+
+/// Who connected, or listens.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
+    use std::os::fd::AsRawFd;
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: getpeereid writes one uid and one gid, which outlive the call.
+    super::cvt(unsafe { libc::getpeereid(stream.as_raw_fd(), &mut uid, &mut gid) })?;
+    Ok(UCred::new(uid, gid, peer_pid(stream)))
+}
+
+#[cfg(target_vendor = "apple")]
+fn peer_pid(stream: &UnixStream) -> Option<i32> {
+    use std::os::fd::AsRawFd;
+    let mut pid: libc::pid_t = 0;
+    let mut len = size_of::<libc::pid_t>() as libc::socklen_t;
+    // SAFETY: getsockopt writes at most `len` bytes to `pid`; both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_LOCAL,
+            libc::LOCAL_PEERPID,
+            (&raw mut pid).cast(),
+            &mut len,
+        )
+    };
+    (result == 0 && pid != 0).then_some(pid)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn peer_pid(_: &UnixStream) -> Option<i32> {
+    None
+}
+
+/// The most descriptors in one message: SCM_MAX_FD of Linux (unix(7)). The others allow more.
+pub(crate) const MOST_FDS: usize = 253;
+
+/// Room for what others may send: more than Linux takes, as much as fits an mbuf cluster of the BSDs
+/// (2048 bytes), so that the kernel never has to cut.
+const ROOM: usize = space(512 * size_of::<RawFd>());
+
+/// Asks for descriptors that are closed on exec, where one can.
+#[cfg(target_vendor = "apple")]
+const RECV_FLAGS: libc::c_int = 0;
+#[cfg(not(target_vendor = "apple"))]
+const RECV_FLAGS: libc::c_int = libc::MSG_CMSG_CLOEXEC;
+
+pub(crate) fn send_fds(
+    socket: &impl AsFd,
+    buf: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+    let mut control = Control::<{ space(MOST_FDS * size_of::<RawFd>()) }>::new();
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let contents = [IoSlice::new(buf)];
+    let mut message = MsgHdr::new().with_buffers(&contents);
+    if !raw.is_empty() {
+        control.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &raw);
+        message = message.with_control(control.as_bytes());
+    }
+    SockRef::from(socket).sendmsg(&message, super::SEND_FLAGS)
+}
+
+/// What came: so many bytes, all descriptors, whether bytes or descriptors were cut off.
+pub(crate) type WithFds = (usize, vec::IntoIter<OwnedFd>, bool);
+
+pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<WithFds> {
+    use std::os::fd::AsRawFd;
+    let mut control = Control::<ROOM>::new();
+    let mut contents = IoSliceMut::new(buf);
+    // SAFETY: a msghdr holds integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = (&raw mut contents).cast();
+    message.msg_iovlen = 1;
+    let room = control.room();
+    message.msg_control = room.as_mut_ptr().cast();
+    message.msg_controllen = room.len() as _;
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the header points to a buffer (an IoSliceMut is an iovec) and to room for control
+    // messages, each with its length, which outlive the call and are borrowed for writing.
+    let len = unsafe { libc::recvmsg(fd, &mut message, RECV_FLAGS) };
+    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: recvmsg has just written so many bytes to the room.
+    unsafe { control.set_len(message.msg_controllen as usize) };
+    let mut fds = Vec::new();
+    for (level, kind, data) in control.iter() {
+        if (level, kind) != (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            continue;
+        }
+        for raw in data.chunks_exact(size_of::<RawFd>()) {
+            let raw = raw.try_into().map_or(-1, RawFd::from_ne_bytes);
+            // SAFETY: the kernel has just opened it for us, and nobody else knows it.
+            fds.push(unsafe { OwnedFd::from_raw_fd(raw) });
+        }
+    }
+    close_on_exec(&fds)?;
+    // Bytes of a datagram, or descriptors: Linux opens as many as the process may still have.
+    let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    Ok((len, fds.into_iter(), cut))
+}
+
+#[cfg(target_vendor = "apple")]
+fn close_on_exec(fds: &[OwnedFd]) -> io::Result<()> {
+    fds.iter()
+        .try_for_each(|fd| SockRef::from(fd).set_cloexec(true))
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn close_on_exec(_: &[OwnedFd]) -> io::Result<()> {
+    Ok(())
+}

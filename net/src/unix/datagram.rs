@@ -1,0 +1,351 @@
+//! A socket for datagrams.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::task::{Context, Poll, ready};
+
+use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
+use socket2::{SockAddr, SockRef, Socket, Type};
+
+use crate::backoff::Backoff;
+use crate::error::during;
+use crate::sys::{SEND_FLAGS, unix};
+use crate::transfer;
+
+/// A socket for datagrams within one machine. None is lost, and they arrive in order.
+///
+/// Datagrams keep their bounds: one that does not fit the buffer is cut, and the rest of it is gone
+/// ([`recv_fds`](UnixDatagram::recv_fds) tells).
+///
+/// # Examples
+/// ```
+/// use runtime_net::UnixDatagram;
+///
+/// # mod support { include!("../../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let (one, two) = UnixDatagram::pair()?;
+/// one.send(b"hello").await?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(two.recv(&mut buffer).await?, 5);
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
+pub struct UnixDatagram {
+    pub(super) source: Source<net::UnixDatagram>,
+}
+
+impl UnixDatagram {
+    /// Makes a socket file at `path`, to which others can send.
+    ///
+    /// # Errors
+    /// As [`UnixListener::bind`](crate::UnixListener::bind).
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
+        let path = path.as_ref();
+        let bound = unix::of_path(path).and_then(|addr| UnixDatagram::bind_to(&addr));
+        bound.map_err(|e| during(format!("bind {}", path.display()), e))
+    }
+
+    /// [`bind`](UnixDatagram::bind) to an address that may be an abstract name.
+    ///
+    /// # Errors
+    /// As `bind`.
+    pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
+        let bound = unix::from_std(addr).and_then(|addr| UnixDatagram::bind_to(&addr));
+        bound.map_err(|e| during(format!("bind {}", super::name(addr)), e))
+    }
+
+    fn bind_to(addr: &SockAddr) -> io::Result<UnixDatagram> {
+        let socket = unix::socket(Type::DGRAM)?;
+        socket.bind(addr)?;
+        Ok(UnixDatagram::new(socket))
+    }
+
+    /// A socket without a name: it can send, and receive from a peer that it is connected to.
+    ///
+    /// # Errors
+    /// What socket(2) says.
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        unix::socket(Type::DGRAM).map(UnixDatagram::new)
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    /// What socketpair(2) says.
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (one, two) = unix::pair(Type::DGRAM)?;
+        Ok((UnixDatagram::new(one), UnixDatagram::new(two)))
+    }
+
+    /// Makes the socket at `path` the one that is sent to, and the only one that is received from.
+    ///
+    /// # Errors
+    /// As `connect to /run/it: ...`: `NotFound`, `ConnectionRefused` if nobody has the file open,
+    /// `PermissionDenied` and others of connect(2); `InvalidInput` if the path is too long or has a
+    /// zero in it.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let connected = self.source.get_ref().connect(path);
+        connected.map_err(|e| during(format!("connect to {}", path.display()), e))
+    }
+
+    /// [`connect`](UnixDatagram::connect) to an address that may be an abstract name.
+    ///
+    /// # Errors
+    /// As `connect`.
+    pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
+        let connected = self.source.get_ref().connect_addr(addr);
+        connected.map_err(|e| during(format!("connect to {}", super::name(addr)), e))
+    }
+
+    /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
+    fn new(socket: Socket) -> UnixDatagram {
+        let source = Source::new(net::UnixDatagram::from(OwnedFd::from(socket))).sole_owner();
+        UnixDatagram { source }
+    }
+
+    /// Takes over a socket of std's, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+        set_nonblocking(socket.as_fd())?;
+        unix::silence(&socket)?;
+        let source = Source::new(socket);
+        Ok(UnixDatagram { source })
+    }
+
+    /// Gives back std's socket, **still non-blocking**.
+    pub fn into_std(self) -> net::UnixDatagram {
+        self.source.into_inner()
+    }
+
+    /// Ends receiving, sending, or both, at once for all who use it.
+    ///
+    /// # Errors
+    /// `NotConnected`, on some systems.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.source.get_ref().shutdown(how)
+    }
+
+    /// Our address.
+    ///
+    /// # Errors
+    /// What getsockname(2) says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get_ref().local_addr()
+    }
+
+    /// The address it is [connected](UnixDatagram::connect) to.
+    ///
+    /// # Errors
+    /// `NotConnected`.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get_ref().peer_addr()
+    }
+
+    /// Takes the error that waits to be told, if there is one.
+    ///
+    /// # Errors
+    /// What getsockopt(2) says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.source.get_ref().take_error()
+    }
+}
+
+/// Sending and receiving.
+impl UnixDatagram {
+    /// Sends a datagram to the socket it is [connected](UnixDatagram::connect) to, and says how many
+    /// bytes that was, which is all of them. It waits while the receiver's queue is full.
+    ///
+    /// # Errors
+    /// `NotConnected` (on some systems another one), `ConnectionRefused` or `ConnectionReset` if the
+    /// peer is gone, `BrokenPipe` after a shutdown, EMSGSIZE if it is too long, and others of send(2).
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_send(cx, buf)).await
+    }
+
+    /// [`send`](UnixDatagram::send) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.source.poll_io(Direction::Write, cx, |socket| {
+            SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
+        })
+    }
+
+    /// Sends a datagram, if there is room.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`send`](UnixDatagram::send).
+    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.source.try_io(Direction::Write, |socket| {
+            SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
+        })
+    }
+
+    /// Sends a datagram to the socket at `path`, and says how many bytes that was, which is all of
+    /// them. It waits while the receiver's queue is full.
+    ///
+    /// # Errors
+    /// As [`send`](UnixDatagram::send) and [`connect`](UnixDatagram::connect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    ///
+    /// # Platform notes
+    /// The system has no event for a place in the queue of a socket one is not connected to, so it is
+    /// tried again after 5 ms and then more, up to 160 ms. To a receiver that is often busy,
+    /// [`connect`](UnixDatagram::connect).
+    pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let path = path.as_ref();
+        let mut backoff = Backoff::default();
+        poll_fn(|cx| {
+            loop {
+                ready!(backoff.poll_rested(cx))?;
+                match self.source.get_ref().send_to(buf, path) {
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => backoff.begin(),
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    result => return Poll::Ready(result),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends a datagram to the socket at `path`, if there is room.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`send_to`](UnixDatagram::send_to).
+    pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        // Past the reactor: whether another receiver has room says nothing of this one.
+        self.source.get_ref().send_to(buf, path)
+    }
+
+    /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
+    ///
+    /// # Errors
+    /// What recv(2) says. If it must wait: outside a runtime, and if the one in which it waited is
+    /// gone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no datagram.
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_recv(cx, buf)).await
+    }
+
+    /// [`recv`](UnixDatagram::recv) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As `recv`.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.source
+            .poll_io(Direction::Read, cx, |socket| socket.recv(buf))
+    }
+
+    /// Receives a datagram, if there is one.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.source
+            .try_io(Direction::Read, |socket| socket.recv(buf))
+    }
+
+    /// Receives a datagram, and says how many bytes of `buf` it fills and who sent it, which seldom
+    /// has a name. What does not fit is lost.
+    ///
+    /// # Errors
+    /// As [`recv`](UnixDatagram::recv).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no datagram.
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        poll_fn(|cx| self.poll_recv_from(cx, buf)).await
+    }
+
+    /// [`recv_from`](UnixDatagram::recv_from) for those who write futures by hand.
+    ///
+    /// # Errors
+    /// As [`recv`](UnixDatagram::recv).
+    pub fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.source
+            .poll_io(Direction::Read, cx, |socket| socket.recv_from(buf))
+    }
+
+    /// Receives a datagram and its sender, if there is one.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.source
+            .try_io(Direction::Read, |socket| socket.recv_from(buf))
+    }
+}
+
+/// Readiness without an operation.
+impl UnixDatagram {
+    /// Waits until some of `interest` may be ready, and says what.
+    ///
+    /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
+    ///
+    /// # Errors
+    /// If no runtime drives this thread, or the one in which the socket waited is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
+        self.source.ready(interest).await
+    }
+
+    /// Waits until receiving may be worth a [try](UnixDatagram::try_recv).
+    ///
+    /// # Errors
+    /// As [`ready`](UnixDatagram::ready).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE).await.map(drop)
+    }
+
+    /// Waits until sending may be worth a [try](UnixDatagram::try_send).
+    ///
+    /// # Errors
+    /// As [`ready`](UnixDatagram::ready).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::WRITABLE).await.map(drop)
+    }
+
+    /// Tries an operation of your own on the descriptor, such as a system call that is missing
+    /// here, and notes it if that finds nothing. It must not block.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
+    /// returns. With no interest at all there is nothing.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        op: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
+    ) -> io::Result<R> {
+        transfer::try_io(&self.source, interest, op)
+    }
+}
+
+crate::descriptor::descriptor!(UnixDatagram, net::UnixDatagram, source);

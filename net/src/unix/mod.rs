@@ -1,0 +1,69 @@
+//! Sockets of one machine: streams, datagrams, and descriptors that travel through them.
+//!
+//! * [`UnixListener`] accepts, [`UnixStream`] is a connection, which [splits](UnixStream::split).
+//! * [`UnixDatagram`] sends and receives datagrams.
+//! * [`UnixStream::send_fds`] and [`UnixStream::recv_fds`] pass descriptors to another process.
+//!
+//! An address is a path, or on Linux an abstract name, which no file stands for: std's
+//! `std::os::linux::net::SocketAddrExt` makes one, and the functions that end in `_addr` take it. As
+//! with std, binding to a path that exists fails, and nobody removes the file afterwards.
+//!
+//! # What differs between platforms
+//! * Abstract names exist on Linux and Android only. A path may have 107 bytes there, 103 elsewhere.
+//! * A listener whose queue is full makes connecting wait on Linux (it is tried again after 5 ms and
+//!   then more, since the system has no event for it) and fail with `ConnectionRefused` elsewhere.
+//! * A receiver whose queue is full makes sending to it wait on Linux and macOS; the BSDs return
+//!   ENOBUFS.
+//! * [`UCred::pid`] is told on Linux, Android and Apple's systems.
+//! * Linux passes at most 253 descriptors in a message; so do we, everywhere.
+//!
+//! # Examples
+//! ```
+//! use futures_lite::{AsyncReadExt, AsyncWriteExt};
+//! use runtime_net::UnixStream;
+//!
+//! # mod support { include!("../../tests/support/block_on.rs"); }
+//! # support::block_on(async {
+//! let (mut one, mut two) = UnixStream::pair()?;
+//! one.write_all(b"hello").await?;
+//! drop(one);
+//! let mut text = String::new();
+//! two.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello");
+//! # std::io::Result::Ok(())
+//! # }).unwrap();
+//! ```
+
+use crate::split;
+
+mod cred;
+mod datagram;
+mod fds;
+mod listener;
+mod stream;
+
+pub use cred::UCred;
+pub use datagram::UnixDatagram;
+pub use fds::ReceivedFds;
+pub use listener::{Incoming, UnixListener};
+pub use std::os::unix::net::SocketAddr;
+pub use stream::UnixStream;
+
+/// The reading half of a borrowed connection: see [`UnixStream::split`].
+pub type ReadHalf<'a> = split::ReadHalf<'a, UnixStream>;
+/// The writing half of a borrowed connection: see [`UnixStream::split`].
+pub type WriteHalf<'a> = split::WriteHalf<'a, UnixStream>;
+/// The reading half of a connection: see [`UnixStream::into_split`].
+pub type OwnedReadHalf = split::OwnedReadHalf<UnixStream>;
+/// The writing half of a connection: see [`UnixStream::into_split`].
+pub type OwnedWriteHalf = split::OwnedWriteHalf<UnixStream>;
+/// Halves that do not belong together: see [`OwnedReadHalf::reunite`].
+pub type ReuniteError = split::ReuniteError<UnixStream>;
+
+/// An address for messages.
+fn name(addr: &SocketAddr) -> String {
+    match addr.as_pathname() {
+        Some(path) => path.display().to_string(),
+        None => format!("{addr:?}"),
+    }
+}

@@ -1,0 +1,68 @@
+//! Waiting for the peer of a TCP connection to go. Unix sockets and pipes have it with their own tests.
+
+mod support;
+
+use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
+
+use futures_lite::{AsyncReadExt, future};
+use runtime_net::Interest;
+use runtime_reactor::Reactor;
+use support::{pair, run};
+
+#[test]
+fn a_half_close_is_told_and_unread_data_stays() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (mut stream, mut peer) = pair().await;
+        let mut closed = Box::pin(stream.closed());
+        assert!(future::poll_once(&mut closed).await.is_none());
+        peer.write_all(b"unread").unwrap();
+        assert!(future::poll_once(&mut closed).await.is_none());
+        peer.shutdown(Shutdown::Write).unwrap();
+        closed.await.unwrap();
+        let readiness = stream.ready(Interest::CLOSED).await.unwrap();
+        assert!(readiness.is_read_closed());
+        let mut all = String::new();
+        stream.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "unread");
+        stream.closed().await.unwrap();
+        assert_eq!(reactor.stats().registrations, 1);
+    });
+}
+
+#[test]
+fn a_reset_is_an_end_too() {
+    support::block_on(async {
+        let (stream, peer) = pair().await;
+        socket2::SockRef::from(&peer)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .unwrap();
+        drop(peer);
+        stream.closed().await.unwrap();
+        assert_eq!(
+            stream.try_read(&mut [0; 4]).unwrap_err().kind(),
+            ErrorKind::ConnectionReset,
+            "the error is still there to be told"
+        );
+    });
+}
+
+#[test]
+fn a_server_gives_up_when_its_client_does() {
+    support::block_on(async {
+        let (stream, peer) = pair().await;
+        let work = async {
+            future::pending::<()>().await;
+            "done"
+        };
+        let gone = async {
+            stream.closed().await.unwrap();
+            "gone"
+        };
+        let mut race = Box::pin(future::or(work, gone));
+        assert!(future::poll_once(&mut race).await.is_none());
+        drop(peer);
+        assert_eq!(race.await, "gone");
+    });
+}

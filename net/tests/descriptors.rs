@@ -1,0 +1,115 @@
+//! Nothing is left open. One test, since descriptors are the whole process's.
+
+mod support;
+
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use runtime_net::{UdpSocket, UnixDatagram, UnixListener, UnixStream, pipe};
+use support::{block_on, connected};
+
+/// How many descriptors below 512 are open.
+fn open() -> usize {
+    // SAFETY: F_GETFD takes no pointer, and says of a number that is no descriptor that it is none.
+    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
+    (0..512).filter(is_open).count()
+}
+
+fn leaves_nothing<F: Future<Output = ()>>(what: &str, future: F) {
+    let before = open();
+    block_on(future);
+    assert_eq!(open(), before, "{what}");
+}
+
+#[test]
+fn everything_is_closed_with_its_owner() {
+    leaves_nothing("tcp", async {
+        let (one, two) = connected().await;
+        assert!(future::poll_once(Box::pin(one.closed())).await.is_none());
+        drop(two);
+        one.closed().await.unwrap();
+        let _halves = one.into_split();
+    });
+    leaves_nothing("udp", async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut buf = [0; 4];
+        assert!(
+            future::poll_once(Box::pin(socket.recv(&mut buf)))
+                .await
+                .is_none()
+        );
+        assert!(UdpSocket::bind(socket.local_addr().unwrap()).await.is_err());
+        drop(socket.into_std());
+    });
+    leaves_nothing("unix", async {
+        let path = std::env::temp_dir().join(format!("runtime-fds-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(UnixListener::bind(&path).is_err());
+        let connect = UnixStream::connect(&path);
+        let (mut one, (two, _)) = future::try_zip(connect, listener.accept()).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(UnixStream::connect(&path).await.is_err());
+        one.write_all(b"x").await.unwrap();
+        let (mut reader, _writer) = two.into_split();
+        reader.read_exact(&mut [0]).await.unwrap();
+    });
+    leaves_nothing("pipes", async {
+        let (sender, receiver) = pipe::pipe().unwrap();
+        drop(sender);
+        receiver.closed().await.unwrap();
+        assert!(pipe::OpenOptions::new().open_sender("/dev/null").is_err());
+    });
+    leaves_nothing("descriptors that travel", async {
+        let null = File::open("/dev/null").unwrap();
+        let (one, two) = UnixStream::pair().unwrap();
+        let all = vec![null.as_fd(); 200];
+        let mut fds = [None];
+        // Without a place, read over, with a place, and never read at all.
+        one.send_fds(b"1", &all).await.unwrap();
+        assert!(two.recv_fds(&mut [0], &mut []).await.unwrap().is_truncated);
+        one.send_fds(b"2", &all).await.unwrap();
+        (&two).read_exact(&mut [0]).await.unwrap();
+        one.send_fds(b"3", &all).await.unwrap();
+        assert!(two.recv_fds(&mut [0], &mut fds).await.unwrap().is_truncated);
+        one.send_fds(b"4", &all).await.unwrap();
+        let (one, two) = UnixDatagram::pair().unwrap();
+        one.send_fds(b"datagram", &all).await.unwrap();
+        let cut = two.recv_fds(&mut [0], &mut fds).await.unwrap();
+        assert!(cut.is_truncated && cut.fds == 1);
+    });
+    running_out_in_the_middle_of_a_message();
+}
+
+/// The process may open a few of the descriptors of a message and no more.
+fn running_out_in_the_middle_of_a_message() {
+    leaves_nothing("running out", async {
+        let (one, two) = UnixStream::pair().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let all = vec![null.as_fd(); 50];
+        one.send_fds(b"x", &all).await.unwrap();
+        let limit = |to: libc::rlim_t| {
+            let mut limits = libc::rlimit {
+                rlim_cur: 0,
+                rlim_max: 0,
+            };
+            // SAFETY: getrlimit writes one rlimit, which outlives the call.
+            assert_eq!(
+                unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) },
+                0
+            );
+            let before = std::mem::replace(&mut limits.rlim_cur, to);
+            // SAFETY: setrlimit reads one rlimit, which outlives the call.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) }, 0);
+            before
+        };
+        let mut fds = [const { None }; 50];
+        let before = limit(open() as libc::rlim_t + 10);
+        let received = two.recv_fds(&mut [0; 4], &mut fds).await;
+        limit(before);
+        // The systems differ: Linux gives what it may, the BSDs give none and fail.
+        if let Ok(received) = received {
+            assert!(received.is_truncated && received.fds < 50);
+        }
+    });
+}

@@ -1,0 +1,420 @@
+//! Sockets of one machine.
+
+mod support;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+use runtime_net::{Interest, UnixDatagram, UnixListener, UnixStream};
+use runtime_reactor::Reactor;
+use support::{block_on, run};
+
+/// A path of a test's own, whose file goes with it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let name = format!("runtime-{}-{name}", std::process::id());
+        Place(std::env::temp_dir().join(name))
+    }
+}
+
+impl AsRef<std::path::Path> for Place {
+    fn as_ref(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+#[test]
+fn a_client_and_a_server_talk_over_a_path() {
+    block_on(async {
+        let place = Place::new("talk");
+        let listener = UnixListener::bind(&place).unwrap();
+        let client = async {
+            let mut stream = UnixStream::connect(&place).await?;
+            assert_eq!(stream.peer_addr()?.as_pathname(), Some(place.as_ref()));
+            stream.write_all(b"hello").await?;
+            stream.close().await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Ok(answer)
+        };
+        let server = async {
+            let (stream, peer) = listener.accept().await?;
+            assert!(peer.is_unnamed());
+            let (reader, writer) = stream.split();
+            futures_lite::io::copy(reader, writer).await
+        };
+        let (answer, copied) = future::try_zip(client, server).await.unwrap();
+        assert_eq!((&*answer, copied), ("hello", 5));
+        let mut incoming = listener.incoming();
+        let (connected, accepted) = future::zip(UnixStream::connect(&place), incoming.next()).await;
+        assert!(connected.is_ok() && accepted.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn errors_name_the_path() {
+    block_on(async {
+        let place = Place::new("errors");
+        let path = place.0.display().to_string();
+        let error = UnixStream::connect(&place).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("connect to {path}: ")),
+            "{error}"
+        );
+        let listener = UnixListener::bind(&place).unwrap();
+        let error = UnixListener::bind(&place).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(
+            error.to_string().starts_with(&format!("bind {path}: ")),
+            "{error}"
+        );
+        assert_eq!(kind(UnixDatagram::bind(&place)), ErrorKind::AddrInUse);
+        drop(listener);
+        // The file is still there, and nobody behind it.
+        assert_eq!(
+            kind(UnixStream::connect(&place).await),
+            ErrorKind::ConnectionRefused
+        );
+        assert_eq!(kind(UnixListener::bind(&place)), ErrorKind::AddrInUse);
+        let long = "x".repeat(200);
+        assert_eq!(kind(UnixListener::bind(&long)), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(UnixStream::connect("a\0b").await),
+            ErrorKind::InvalidInput
+        );
+        let (stream, _) = UnixStream::pair().unwrap();
+        let not_listening = UnixListener::try_from(OwnedFd::from(stream)).unwrap();
+        let error = not_listening.accept().await.unwrap_err();
+        assert!(error.to_string().starts_with("accept on "), "{error}");
+    });
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn abstract_names_are_addresses_too() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr;
+    block_on(async {
+        let name = format!("runtime-test-{}", std::process::id());
+        let addr = SocketAddr::from_abstract_name(&name).unwrap();
+        assert_eq!(
+            kind(UnixStream::connect_addr(&addr).await),
+            ErrorKind::ConnectionRefused
+        );
+        let listener = UnixListener::bind_addr(&addr).unwrap();
+        let local = listener.local_addr().unwrap();
+        assert_eq!(local.as_abstract_name(), Some(name.as_bytes()));
+        assert_eq!(kind(UnixListener::bind_addr(&addr)), ErrorKind::AddrInUse);
+        let connect = UnixStream::connect_addr(&addr);
+        let (stream, _) = future::try_zip(connect, listener.accept()).await.unwrap();
+        let peer = stream.peer_addr().unwrap();
+        assert_eq!(peer.as_abstract_name(), Some(name.as_bytes()));
+        drop(listener);
+        let here = UnixDatagram::bind_addr(&addr).unwrap();
+        let there = UnixDatagram::unbound().unwrap();
+        there.connect_addr(&addr).unwrap();
+        there.send(b"x").await.unwrap();
+        let (n, from) = here.recv_from(&mut [0; 4]).await.unwrap();
+        assert!(n == 1 && from.is_unnamed());
+    });
+}
+
+/// Linux says EAGAIN, for which there is no event.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn connecting_to_a_full_queue_waits_for_a_place() {
+    block_on(async {
+        let place = Place::new("full");
+        let socket =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        socket
+            .bind(&socket2::SockAddr::unix(&place).unwrap())
+            .unwrap();
+        socket.listen(0).unwrap();
+        let listener = UnixListener::try_from(OwnedFd::from(socket)).unwrap();
+        let _first = UnixStream::connect(&place).await.unwrap();
+        let mut second = Box::pin(UnixStream::connect(&place));
+        assert!(future::poll_once(&mut second).await.is_none());
+        listener.accept().await.unwrap();
+        second.await.unwrap();
+    });
+}
+
+#[test]
+fn the_peer_is_known_to_the_system() {
+    let (one, _two) = UnixStream::pair().unwrap();
+    let cred = one.peer_cred().unwrap();
+    let file = std::fs::metadata("/proc/self").ok();
+    use std::os::unix::fs::MetadataExt;
+    if let Some(file) = file {
+        assert_eq!((cred.uid(), cred.gid()), (file.uid(), file.gid()));
+        assert_eq!(cred.pid(), Some(std::process::id() as i32));
+    }
+}
+
+#[test]
+fn halves_of_a_stream_are_reunited_or_end_it() {
+    block_on(async {
+        let (one, two) = UnixStream::pair().unwrap();
+        let (reader, writer) = one.into_split();
+        let (other, _) = UnixStream::pair().unwrap();
+        let (other_reader, _other_writer) = other.into_split();
+        let error = other_reader.reunite(writer).unwrap_err();
+        let mut stream = reader.reunite(error.1).unwrap();
+        stream.write_all(b"x").await.unwrap();
+        let (_reader, writer) = stream.into_split();
+        drop(writer);
+        let mut all = Vec::new();
+        (&two).read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"x");
+    });
+}
+
+#[test]
+fn bytes_are_tried_and_waited_for() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (one, two) = UnixStream::pair().unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(kind(one.try_read(&mut buf)), ErrorKind::WouldBlock);
+        let mut readable = Box::pin(one.readable());
+        assert!(future::poll_once(&mut readable).await.is_none());
+        two.writable().await.unwrap();
+        assert_eq!(two.try_write(b"hello").unwrap(), 5);
+        readable.await.unwrap();
+        let mut parts = [0; 3];
+        let mut bufs = [
+            std::io::IoSliceMut::new(&mut parts),
+            std::io::IoSliceMut::new(&mut buf),
+        ];
+        assert_eq!(one.try_read_vectored(&mut bufs).unwrap(), 5);
+        assert_eq!((&parts, &buf[..2]), (b"hel", &b"lo"[..]));
+        let bufs = [std::io::IoSlice::new(b"a"), std::io::IoSlice::new(b"b")];
+        assert_eq!(two.try_write_vectored(&bufs).unwrap(), 2);
+        let read = one.try_io(Interest::READABLE, |mut stream| stream.read(&mut buf));
+        assert_eq!(read.unwrap(), 2);
+        drop(one);
+        assert_eq!(kind(two.try_write(b"x")), ErrorKind::BrokenPipe);
+        assert_eq!(reactor.stats().registrations, 1);
+    });
+}
+
+#[test]
+fn the_end_of_a_stream_is_told_with_data_unread() {
+    block_on(async {
+        let (mut one, mut two) = UnixStream::pair().unwrap();
+        let mut closed = Box::pin(one.closed());
+        assert!(future::poll_once(&mut closed).await.is_none());
+        two.write_all(b"unread").await.unwrap();
+        assert!(future::poll_once(&mut closed).await.is_none());
+        two.shutdown(Shutdown::Write).unwrap();
+        closed.await.unwrap();
+        one.write_all(b"still").await.unwrap();
+        let mut all = String::new();
+        one.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "unread");
+        drop(one);
+        two.closed().await.unwrap();
+    });
+}
+
+#[test]
+fn datagrams_travel_between_names_and_in_pairs() {
+    block_on(async {
+        let (here, there) = (Place::new("here"), Place::new("there"));
+        let one = UnixDatagram::bind(&here).unwrap();
+        let two = UnixDatagram::bind(&there).unwrap();
+        one.send_to(b"hello", &there).await.unwrap();
+        let mut buf = [0; 16];
+        let (n, from) = two.recv_from(&mut buf).await.unwrap();
+        assert_eq!((n, from.as_pathname()), (5, Some(here.as_ref())));
+        two.connect(&here).unwrap();
+        assert_eq!(two.peer_addr().unwrap().as_pathname(), Some(here.as_ref()));
+        let mut wait = Box::pin(one.recv(&mut buf));
+        assert!(future::poll_once(&mut wait).await.is_none());
+        for n in 1..=5 {
+            two.send(&[7; 8][..n]).await.unwrap();
+        }
+        assert_eq!(wait.await.unwrap(), 1);
+        for n in 2..=5 {
+            assert_eq!(one.recv(&mut buf).await.unwrap(), n);
+        }
+        assert_eq!(kind(one.try_recv_from(&mut buf)), ErrorKind::WouldBlock);
+        assert_eq!(kind(one.try_send(b"x")), ErrorKind::NotConnected);
+        drop(one);
+        assert_eq!(kind(two.send(b"x").await), ErrorKind::ConnectionRefused);
+        let missing = Place::new("missing");
+        assert_eq!(kind(two.send_to(b"x", &missing).await), ErrorKind::NotFound);
+        assert_eq!(kind(two.connect(&missing)), ErrorKind::NotFound);
+    });
+}
+
+/// Linux and macOS say EAGAIN or wait; the BSDs have another error.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn sending_to_a_full_receiver_waits_whether_connected_or_not() {
+    block_on(async {
+        let place = Place::new("slow");
+        let receiver = UnixDatagram::bind(&place).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        let mut sent = 0;
+        let full = loop {
+            match sender.try_send_to(b"x", &place) {
+                Ok(_) => sent += 1,
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        let mut unconnected = Box::pin(sender.send_to(b"y", &place));
+        assert!(future::poll_once(&mut unconnected).await.is_none());
+        let other = UnixDatagram::unbound().unwrap();
+        other.connect(&place).unwrap();
+        let mut connected = Box::pin(other.send(b"z"));
+        assert!(future::poll_once(&mut connected).await.is_none());
+        let mut buf = [0; 4];
+        for _ in 0..sent {
+            assert_eq!(receiver.recv(&mut buf).await.unwrap(), 1);
+        }
+        let (one, two) = future::try_zip(unconnected, connected).await.unwrap();
+        assert_eq!((one, two), (1, 1));
+        assert_eq!(receiver.recv(&mut buf).await.unwrap(), 1);
+        assert_eq!(receiver.recv(&mut buf).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn descriptors_travel_and_are_closed_on_exec() {
+    block_on(async {
+        let (one, two) = UnixStream::pair().unwrap();
+        let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let sent = one
+            .send_fds(b"two of them", &[theirs.as_fd(), theirs.as_fd()])
+            .await;
+        assert_eq!(sent.unwrap(), 11);
+        drop(theirs);
+        let mut buf = [0; 32];
+        let mut fds = [None, None, None];
+        let received = two.recv_fds(&mut buf, &mut fds).await.unwrap();
+        assert_eq!(
+            (received.len, received.fds, received.is_truncated),
+            (11, 2, false)
+        );
+        assert!(fds[2].is_none());
+        let fd = fds[1].take().unwrap();
+        // SAFETY: F_GETFD takes no pointer; the descriptor is open.
+        let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) };
+        assert_ne!(flags & libc::FD_CLOEXEC, 0);
+        File::from(fd).write_all(b"through it").unwrap();
+        drop(fds);
+        let mut text = String::new();
+        ours.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "through it", "and all duplicates are closed");
+    });
+}
+
+#[test]
+fn a_read_that_stops_at_a_descriptor_is_not_the_last() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (mut one, two) = UnixStream::pair().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let mut buf = [0; 32];
+        let mut fds = [None];
+        {
+            let mut wait = Box::pin(two.recv_fds(&mut buf, &mut fds));
+            assert!(future::poll_once(&mut wait).await.is_none());
+        }
+        one.write_all(b"before").await.unwrap();
+        one.send_fds(b"with", &[null.as_fd()]).await.unwrap();
+        one.write_all(b"after").await.unwrap();
+        // One event for all three.
+        let (mut bytes, mut came) = (0, 0);
+        while bytes < 15 {
+            let received = two.recv_fds(&mut buf, &mut fds).await.unwrap();
+            bytes += received.len;
+            came += received.fds;
+        }
+        assert_eq!((bytes, came), (15, 1));
+    });
+}
+
+#[test]
+fn descriptors_without_a_place_are_closed_and_told_of() {
+    block_on(async {
+        let (one, two) = UnixDatagram::pair().unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let many = vec![theirs.as_fd(); 253];
+        one.send_fds(b"many", &many).await.unwrap();
+        drop(theirs);
+        let mut fds = [None];
+        let received = two.recv_fds(&mut [0; 8], &mut fds).await.unwrap();
+        assert_eq!(
+            (received.len, received.fds, received.is_truncated),
+            (4, 1, true)
+        );
+        drop(fds);
+        // None of them is open any more.
+        assert_eq!((&ours).read(&mut [0; 1]).unwrap(), 0);
+        one.send_fds(b"too long for it", &[]).await.unwrap();
+        let received = two.recv_fds(&mut [0; 8], &mut []).await.unwrap();
+        assert_eq!(
+            (received.len, received.fds, received.is_truncated),
+            (8, 0, true)
+        );
+    });
+}
+
+#[test]
+fn descriptors_that_cannot_travel_are_refused() {
+    block_on(async {
+        let (one, _two) = UnixStream::pair().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let bare = one.send_fds(b"", &[null.as_fd()]).await;
+        assert_eq!(kind(bare), ErrorKind::InvalidInput);
+        let crowd = vec![null.as_fd(); 254];
+        assert_eq!(
+            kind(one.send_fds(b"x", &crowd).await),
+            ErrorKind::InvalidInput
+        );
+    });
+}
+
+#[test]
+fn sockets_go_to_std_and_back() {
+    block_on(async {
+        let (one, two) = UnixStream::pair().unwrap();
+        assert!(
+            future::poll_once(Box::pin((&two).read(&mut [0; 4])))
+                .await
+                .is_none()
+        );
+        let mut two = UnixStream::from_std(two.into_std()).unwrap();
+        (&one).write_all(b"x").await.unwrap();
+        assert_eq!(two.read(&mut [0; 4]).await.unwrap(), 1);
+        let (one, two) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let two = UnixDatagram::from_std(two).unwrap();
+        one.send(b"x").unwrap();
+        assert_eq!(two.recv(&mut [0; 4]).await.unwrap(), 1);
+        one.send(b"y").unwrap();
+        assert_eq!(two.into_std().recv(&mut [0; 4]).unwrap(), 1);
+    });
+}

@@ -1,0 +1,31 @@
+//! Errors that say what was being done, and to what.
+
+use std::error::Error;
+use std::{fmt, io};
+
+/// An error of the system, and what was attempted when it came.
+#[derive(Debug)]
+struct Attempt {
+    what: String,
+    source: io::Error,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.source)
+    }
+}
+
+impl Error for Attempt {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Puts `what` before the text of `source`. The kind stays, and `source` itself is the new error's
+/// [`source`](Error::source), errno included.
+#[cold]
+pub(crate) fn during(what: impl Into<String>, source: io::Error) -> io::Error {
+    let what = what.into();
+    io::Error::new(source.kind(), Attempt { what, source })
+}

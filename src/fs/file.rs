@@ -1,0 +1,480 @@
+//! An open file.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
+use runtime_executor::JoinHandle;
+
+use super::{Metadata, OpenOptions, Permissions, pool};
+use crate::error::during;
+
+/// A job reads at least this much, if the file has it: a hop to another thread and back costs as
+/// much as copying so many bytes.
+const LEAST_BYTES: usize = 64 * 1024;
+/// No job moves more: other files share the pool, and the buffer stays with its file.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+
+/// An open file, for reading, writing and seeking on the blocking pool.
+///
+/// A file does one thing at a time. Reading reads ahead, 64 KiB to 2 MiB at once, as the buffers
+/// it is given are large; what was read ahead is forgotten when the file is written to or moved.
+/// Writing copies up to 2 MiB and **is done in the background**: the next operation waits for it.
+/// Each write is a job, so wrap the file in a [`BufWriter`](crate::io::BufWriter) for small ones.
+///
+/// # Errors
+/// An error names the operation and the path. **That of a write is told by the next `write`,
+/// `flush`, `close` or seek, [`sync_all`](File::sync_all) or [`into_std`](File::into_std)**, whichever
+/// comes first. Then it is forgotten, and the file can go on to be used; how much of the failed write is in
+/// the file is not known.
+///
+/// # Dropping it
+/// without a flush or close leaves a write that was begun to the pool: it is finished, unless the
+/// process or the runtime ends first, and its error is told to nobody. A write that succeeded
+/// is therefore one after which `flush` or `close` did.
+///
+/// # Cancel safety
+/// A read that is dropped loses nothing: the next one gets what it read. A write that returned
+/// `Pending` has done nothing. A seek that is dropped may have happened.
+///
+/// # Examples
+/// ```
+/// use runtime::fs::File;
+/// use runtime::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+///
+/// # runtime::block_on(async {
+/// # let path = std::env::temp_dir().join(format!("runtime-doc-file-{}", std::process::id()));
+/// let mut file = File::options().read(true).write(true).create(true).open(&path).await?;
+/// file.write_all(b"hello").await?;
+/// file.flush().await?; // now it is in the file, or we would know
+/// file.seek(SeekFrom::Start(1)).await?;
+/// let mut rest = String::new();
+/// file.read_to_string(&mut rest).await?;
+/// assert_eq!(rest, "ello");
+/// # runtime::fs::remove_file(&path).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
+pub struct File {
+    file: Arc<std::fs::File>,
+    path: Arc<Path>,
+    state: State,
+    /// Of a write that was finished in the background, and not told yet.
+    write_error: Option<io::Error>,
+}
+
+/// What the file is doing.
+enum State {
+    Rest(Buffer),
+    Reading(JoinHandle<(Buffer, io::Result<()>)>),
+    Writing(JoinHandle<(Buffer, io::Result<()>)>),
+    /// To where, so that the one who asked finds the answer.
+    Seeking(SeekFrom, JoinHandle<(Buffer, io::Result<u64>)>),
+}
+
+/// What was read ahead, or is to be written.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// The part that has not been given out: `bytes[start..end]`.
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// One read of up to so many bytes.
+    fn fill(&mut self, mut file: &std::fs::File, most: usize) -> io::Result<()> {
+        (self.start, self.end) = (0, 0);
+        if self.bytes.len() < most {
+            self.bytes.resize(most, 0);
+        }
+        self.end = retry(|| file.read(&mut self.bytes[..most]))?;
+        Ok(())
+    }
+
+    /// Moves the file back to where its user thinks it is.
+    fn give_back(&mut self, mut file: &std::fs::File) -> io::Result<()> {
+        let unread = mem::take(self).unread().len();
+        if unread > 0 {
+            file.seek(SeekFrom::Current(-(unread as i64)))?;
+        }
+        Ok(())
+    }
+}
+
+fn retry<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match op() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// What became of the one thing the file was doing.
+enum Done {
+    Nothing,
+    /// It is in the buffer; if that is empty, the file was at its end.
+    Read(io::Result<()>),
+    Sought(SeekFrom, io::Result<u64>),
+}
+
+impl File {
+    pub(super) fn new(file: std::fs::File, path: &Path) -> File {
+        File {
+            file: Arc::new(file),
+            path: path.into(),
+            state: State::Rest(Buffer::default()),
+            write_error: None,
+        }
+    }
+
+    /// Opens a file for reading. As [`std::fs::File::open`].
+    ///
+    /// # Errors
+    /// As there, and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the file.
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().read(true).open(path).await
+    }
+
+    /// Opens a file for writing, which is made, or else emptied. As [`std::fs::File::create`].
+    ///
+    /// # Errors
+    /// As there, and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the file; it may have been made or emptied.
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        options.open(path).await
+    }
+
+    /// Makes a file for reading and writing. As [`std::fs::File::create_new`].
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is one; else as there, and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the file; it may have been made.
+    pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        options.open(path).await
+    }
+
+    /// Options to choose how to open a file.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Takes over an open file. Errors will call it `path`.
+    pub fn from_std(file: std::fs::File, path: impl AsRef<Path>) -> File {
+        File::new(file, path.as_ref())
+    }
+
+    /// Gives back std's file, at the position where its user thinks it is.
+    ///
+    /// # Errors
+    /// That of a write that was not told yet; then the file is closed. And as the [module](super)
+    /// says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future is dropping the file.
+    pub async fn into_std(mut self) -> io::Result<std::fs::File> {
+        self.after_writing("flush", |_| Ok(())).await?;
+        // A `metadata` that nobody waited for may still have a share of it.
+        Arc::try_unwrap(self.file).or_else(|shared| shared.try_clone())
+    }
+
+    /// Waits until what was written is on the disk, with all that is known of the file. As
+    /// [`std::fs::File::sync_all`].
+    ///
+    /// # Errors
+    /// That of a write that was not told yet; else as there, and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop it once it has begun.
+    pub async fn sync_all(&mut self) -> io::Result<()> {
+        self.after_writing("sync", |file| file.sync_all()).await
+    }
+
+    /// As [`sync_all`](File::sync_all), without what is not needed to read it again. As
+    /// [`std::fs::File::sync_data`].
+    ///
+    /// # Errors
+    /// As `sync_all`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop it once it has begun.
+    pub async fn sync_data(&mut self) -> io::Result<()> {
+        self.after_writing("sync", |file| file.sync_data()).await
+    }
+
+    /// Cuts the file, or fills it up with zeros. As [`std::fs::File::set_len`]: the position stays.
+    ///
+    /// # Errors
+    /// That of a write that was not told yet; else as there, and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop it once it has begun.
+    pub async fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+        self.after_writing("set the length of", move |file| file.set_len(bytes))
+            .await
+    }
+
+    /// What there is to know of the file. A write that was not flushed may not show yet.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::metadata`], and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        self.run("look at", |file| file.metadata()).await
+    }
+
+    /// Changes the permissions of the file. As [`std::fs::File::set_permissions`].
+    ///
+    /// # Errors
+    /// As there, and as the [module](super) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop it once it has begun.
+    pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        let set = move |file: &std::fs::File| file.set_permissions(permissions);
+        self.run("set the permissions of", set).await
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        what: &str,
+        op: impl FnOnce(&std::fs::File) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<R> {
+        let file = self.file.clone();
+        let result = match pool() {
+            Ok(pool) => pool.spawn_blocking(move || op(&file)).await,
+            Err(e) => Ok(Err(e)),
+        };
+        let result = result.unwrap_or_else(|e| Err(e.into()));
+        result.map_err(|e| self.failed(what, e))
+    }
+
+    /// Runs `op` after what was written, and with nothing read ahead.
+    async fn after_writing(
+        &mut self,
+        what: &str,
+        op: impl FnOnce(&std::fs::File) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        poll_fn(|cx| self.poll_written(cx)).await?;
+        let pool = pool().map_err(|e| self.failed(what, e))?;
+        let (mut buffer, file) = (self.take_buffer(), self.file.clone());
+        // As if it wrote: if this future is dropped, the next operation waits for it.
+        self.state = State::Writing(pool.spawn_blocking(move || {
+            let result = buffer.give_back(&file).and_then(|()| op(&file));
+            (buffer, result)
+        }));
+        poll_fn(|cx| self.poll_settled(cx)).await;
+        self.take_write_error().map_err(|e| self.failed(what, e))
+    }
+
+    fn failed(&self, what: &str, e: io::Error) -> io::Error {
+        during(format!("{what} {}", self.path.display()), e)
+    }
+
+    /// Waits until the file rests.
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+        let (buffer, done) = match &mut self.state {
+            State::Rest(_) => return Poll::Ready(Done::Nothing),
+            State::Reading(job) => {
+                let (buffer, result) = ended(ready!(Pin::new(job).poll(cx)));
+                (buffer, Done::Read(result))
+            }
+            State::Writing(job) => {
+                let (buffer, result) = ended(ready!(Pin::new(job).poll(cx)));
+                self.write_error = result.err();
+                (buffer, Done::Nothing)
+            }
+            State::Seeking(to, job) => {
+                let (buffer, result) = ended(ready!(Pin::new(job).poll(cx)));
+                (buffer, Done::Sought(*to, result))
+            }
+        };
+        self.state = State::Rest(buffer);
+        Poll::Ready(done)
+    }
+
+    /// Waits until everything written is in the file, and tells if it is not.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was read meanwhile stays in the buffer; its error comes again if it matters.
+        ready!(self.poll_settled(cx));
+        Poll::Ready(self.take_write_error().map_err(|e| self.failed("write", e)))
+    }
+
+    fn take_write_error(&mut self) -> io::Result<()> {
+        self.write_error.take().map_or(Ok(()), Err)
+    }
+
+    /// The buffer of a file that rests. Whoever takes it brings it back with the next state.
+    fn take_buffer(&mut self) -> Buffer {
+        match &mut self.state {
+            State::Rest(buffer) => mem::take(buffer),
+            _ => unreachable!("the file was waited for"),
+        }
+    }
+
+    fn start_reading(&mut self, asked: usize) -> io::Result<()> {
+        let pool = pool()?;
+        let (mut buffer, file) = (self.take_buffer(), self.file.clone());
+        self.state = State::Reading(pool.spawn_blocking(move || {
+            let result = buffer.fill(&file, asked.clamp(LEAST_BYTES, MOST_BYTES));
+            (buffer, result)
+        }));
+        Ok(())
+    }
+}
+
+/// What a job gave back. If it was lost with its runtime, so is the buffer.
+fn ended<R>(
+    job: Result<(Buffer, io::Result<R>), runtime_executor::JoinError>,
+) -> (Buffer, io::Result<R>) {
+    job.unwrap_or_else(|e| (Buffer::default(), Err(e.into())))
+}
+
+impl AsyncRead for File {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if let State::Rest(buffer) = &mut self.state {
+                let n = buffer.unread().len().min(buf.len());
+                if n > 0 {
+                    buf[..n].copy_from_slice(&buffer.unread()[..n]);
+                    buffer.start += n;
+                }
+                if n > 0 || buf.is_empty() {
+                    return Poll::Ready(Ok(n));
+                }
+                self.start_reading(buf.len())
+                    .map_err(|e| self.failed("read", e))?;
+            }
+            if let Done::Read(result) = ready!(self.poll_settled(cx)) {
+                result.map_err(|e| self.failed("read", e))?;
+                if matches!(&self.state, State::Rest(buffer) if buffer.unread().is_empty()) {
+                    return Poll::Ready(Ok(0));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for File {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_written(cx))?;
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let n = buf.len().min(MOST_BYTES);
+        let pool = pool().map_err(|e| self.failed("write", e))?;
+        let (mut buffer, file) = (self.take_buffer(), self.file.clone());
+        // The memory is used again, unless it still holds what was read ahead.
+        let mut bytes = if buffer.unread().is_empty() {
+            mem::take(&mut buffer).bytes
+        } else {
+            Vec::new()
+        };
+        bytes.clear();
+        bytes.extend_from_slice(&buf[..n]);
+        self.state = State::Writing(pool.spawn_blocking(move || {
+            let written = buffer.give_back(&file);
+            let written = written.and_then(|()| (&*file).write_all(&bytes));
+            (
+                Buffer {
+                    bytes,
+                    ..Buffer::default()
+                },
+                written,
+            )
+        }));
+        Poll::Ready(Ok(n))
+    }
+
+    /// Waits until everything written has arrived at the system; [`File::sync_all`] goes on to the
+    /// disk.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_written(cx)
+    }
+
+    /// Flushes; the descriptor is closed by dropping the file.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl AsyncSeek for File {
+    fn poll_seek(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: SeekFrom,
+    ) -> Poll<io::Result<u64>> {
+        loop {
+            match ready!(self.poll_settled(cx)) {
+                Done::Sought(asked, result) if asked == to => {
+                    return Poll::Ready(result.map_err(|e| self.failed("seek in", e)));
+                }
+                _ => {}
+            }
+            self.take_write_error()
+                .map_err(|e| self.failed("write", e))?;
+            let pool = pool().map_err(|e| self.failed("seek in", e))?;
+            let (mut buffer, file) = (self.take_buffer(), self.file.clone());
+            let job = pool.spawn_blocking(move || {
+                let sought = buffer.give_back(&file);
+                let sought = sought.and_then(|()| (&*file).seek(to));
+                (buffer, sought)
+            });
+            self.state = State::Seeking(to, job);
+        }
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("file", &self.file)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

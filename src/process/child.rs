@@ -1,0 +1,203 @@
+//! A program that was started.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::process;
+use std::task::{Context, Poll, ready};
+
+use futures_io::AsyncRead;
+
+use super::exit::Exit;
+use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output, orphans};
+use crate::error::during;
+use crate::io::lend::with_buffer;
+
+/// A child process. As [`std::process::Child`].
+///
+/// Dropping it leaves the process running, unless
+/// [`kill_on_drop`](super::Command::kill_on_drop) says otherwise; its end is taken note of all the same (see
+/// the [module](super)).
+#[derive(Debug)]
+pub struct Child {
+    /// Its standard input, if it was piped. [`wait`](Child::wait) closes it.
+    pub stdin: Option<ChildStdin>,
+    /// Its standard output, if it was piped.
+    pub stdout: Option<ChildStdout>,
+    /// Its standard error, if it was piped.
+    pub stderr: Option<ChildStderr>,
+    /// Taken out when it is dropped.
+    running: Option<Running>,
+    kill_on_drop: bool,
+}
+
+/// A process whose end may not have been noticed yet, and how it will be.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) std: process::Child,
+    /// Made when it is first needed: most often the first look finds nothing.
+    exit: Option<Exit>,
+}
+
+impl Running {
+    fn new(std: process::Child) -> Running {
+        Running { std, exit: None }
+    }
+
+    pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
+        if let Some(status) = self.std.try_wait()? {
+            // It is not needed any more; std remembers the status.
+            self.exit = None;
+            return Poll::Ready(Ok(status));
+        }
+        let exit = match &mut self.exit {
+            Some(exit) => exit,
+            none => none.insert(Exit::watch(self.std.id())?),
+        };
+        exit.poll_ended(&mut self.std, cx)
+    }
+}
+
+impl Child {
+    pub(super) fn new(mut std: process::Child, kill_on_drop: bool) -> io::Result<Child> {
+        let stdin = std.stdin.take().map(ChildStdin::from_std);
+        let stdout = std.stdout.take().map(ChildStdout::from_std);
+        let stderr = std.stderr.take().map(ChildStderr::from_std);
+        let mut child = Child {
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            running: Some(Running::new(std)),
+            kill_on_drop,
+        };
+        // If one of them fails, the child is dropped, as one whose end nobody waits for.
+        child.stdin = stdin.transpose()?;
+        child.stdout = stdout.transpose()?;
+        child.stderr = stderr.transpose()?;
+        Ok(child)
+    }
+
+    fn running(&mut self) -> &mut Running {
+        self.running.as_mut().expect("taken by drop only")
+    }
+
+    /// The number of the process. Once its end was noticed the system may give it to another.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("taken by drop only").std.id()
+    }
+
+    /// Waits for its end. Its standard input, if it is still here, is closed before, so that it does not
+    /// wait for us. Afterwards this gives the same status again.
+    ///
+    /// # Errors
+    /// If no descriptor is left to wait with, if somebody else has taken the status, and if it has
+    /// to wait outside a runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing, but the standard input is closed.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.stdin = None;
+        poll_fn(|cx| self.poll_wait(cx)).await
+    }
+
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
+        let id = self.id();
+        let wait = self.running().poll_wait(cx);
+        wait.map_err(|e| during(format!("wait for process {id}"), e))
+    }
+
+    /// Its status if it has ended; it may have by a hair not.
+    ///
+    /// # Errors
+    /// If somebody else has taken the status.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let id = self.id();
+        let status = self.running().std.try_wait();
+        status.map_err(|e| during(format!("wait for process {id}"), e))
+    }
+
+    /// Waits for its end and collects what it writes to those pipes that are still here. Its
+    /// standard input, if it is still here, is closed before.
+    ///
+    /// # Errors
+    /// As [`wait`](Child::wait), and as reading does.
+    ///
+    /// # Cancel safety
+    /// Dropping the future is dropping the child and what was collected.
+    pub async fn wait_with_output(mut self) -> io::Result<Output> {
+        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
+        let stdout = collect("read the output", stdout);
+        let stderr = collect("read the errors", stderr);
+        // The end of the pipes is not the end of the process, nor the other way round: others may
+        // have inherited them.
+        let (status, stdout, stderr) = crate::try_join!(self.wait(), stdout, stderr)?;
+        Ok(Output {
+            status,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Asks the system to kill it (SIGKILL), and waits for nothing. Does nothing if its end was noticed.
+    ///
+    /// # Errors
+    /// What kill(2) says: that it belongs to another user by now.
+    pub fn start_kill(&mut self) -> io::Result<()> {
+        let id = self.id();
+        let killed = self.running().std.kill();
+        killed.map_err(|e| during(format!("kill process {id}"), e))
+    }
+
+    /// Kills it (SIGKILL) and waits for its end.
+    ///
+    /// # Errors
+    /// As [`start_kill`](Child::start_kill) and [`wait`](Child::wait).
+    ///
+    /// # Cancel safety
+    /// It is killed by the first poll; dropping the future after that only stops the waiting.
+    pub async fn kill(&mut self) -> io::Result<()> {
+        self.start_kill()?;
+        self.wait().await.map(drop)
+    }
+}
+
+async fn collect(what: &str, pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let Some(mut pipe) = pipe else {
+        return Ok(bytes);
+    };
+    let read = poll_fn(|cx| {
+        with_buffer(|buffer| {
+            loop {
+                match ready!(Pin::new(&mut pipe).poll_read(cx, buffer))? {
+                    0 => return Poll::Ready(Ok(())),
+                    n => bytes.extend_from_slice(&buffer[..n]),
+                }
+            }
+        })
+    });
+    match read.await {
+        Ok(()) => Ok(bytes),
+        Err(e) => Err(during(what, e)),
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
+        // An error is that somebody else has taken the status: then there is nothing to do.
+        if !matches!(running.std.try_wait(), Ok(None)) {
+            return;
+        }
+        if self.kill_on_drop {
+            // It is our child and runs, so that the only error is that it changed its user.
+            let _ = running.std.kill();
+        }
+        orphans::adopt(running);
+    }
+}

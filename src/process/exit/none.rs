@@ -1,0 +1,10 @@
+//! Systems without a descriptor for the end of a process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// # Errors
+/// Always.
+pub(super) fn watch(_: u32) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}

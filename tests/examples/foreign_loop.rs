@@ -1,0 +1,33 @@
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+use crate::support::Server;
+
+/// macOS cannot poll a kqueue, which the example says.
+#[test]
+#[cfg(not(target_vendor = "apple"))]
+fn it_serves_and_its_loop_answers_the_user_in_one_thread() {
+    let (mut server, mut stdin) = Server::start_with_stdin("foreign_loop");
+    let mut stream = server.connect();
+    stream.write_all(b"hello").unwrap();
+    stream.read_exact(&mut [0; 5]).unwrap();
+    writeln!(stdin, "how many?").unwrap();
+    assert_eq!(server.line(), "1 clients");
+    #[cfg(target_os = "linux")]
+    assert_eq!(server.threads(), 1);
+    stream.shutdown(Shutdown::Write).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    writeln!(stdin, "quit").unwrap();
+    assert!(server.wait().success());
+}
+
+#[test]
+#[cfg(not(target_vendor = "apple"))]
+fn it_serves_on_when_nobody_types_any_more() {
+    let server = Server::start("foreign_loop", &[]);
+    for _ in 0..3 {
+        let mut stream = server.connect();
+        stream.write_all(b"hello").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+    }
+}

@@ -1,0 +1,375 @@
+//! `fs`: files and directories on the blocking pool.
+
+use std::error::Error;
+use std::fs as std_fs;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read, SeekFrom};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use futures_lite::StreamExt;
+use runtime::fs::{self, File, OpenOptions};
+use runtime::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufWriter};
+
+/// A directory of its own, removed with this.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("runtime-fs-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std_fs::create_dir(&path).unwrap();
+        Place(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std_fs::remove_dir_all(&self.0);
+    }
+}
+
+fn bytes(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+}
+
+/// The next write to it fails: nothing is ever written to a file that is open for reading only.
+async fn unwritable(place: &Place) -> File {
+    let path = place.path("unwritable");
+    std_fs::write(&path, "as it was").unwrap();
+    File::open(path).await.unwrap()
+}
+
+#[runtime::test]
+async fn the_functions_do_what_those_of_std_do() {
+    let place = Place::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| place.path(name));
+    fs::write(&a, "hello").await.unwrap();
+    assert_eq!(fs::read(&a).await.unwrap(), b"hello");
+    assert_eq!(fs::copy(&a, &b).await.unwrap(), 5);
+    assert_eq!(fs::read_to_string(&b).await.unwrap(), "hello");
+    fs::rename(&b, &c).await.unwrap();
+    assert!(!fs::try_exists(&b).await.unwrap());
+    assert!(fs::try_exists(&c).await.unwrap());
+    fs::hard_link(&a, &b).await.unwrap();
+    fs::remove_file(&a).await.unwrap();
+    assert_eq!(fs::metadata(&b).await.unwrap().len(), 5);
+    fs::symlink(&b, &a).await.unwrap();
+    assert_eq!(fs::read_link(&a).await.unwrap(), b);
+    assert!(fs::symlink_metadata(&a).await.unwrap().is_symlink());
+    let real = std_fs::canonicalize(&b).unwrap();
+    assert_eq!(fs::canonicalize(&a).await.unwrap(), real);
+    let mut permissions = fs::metadata(&c).await.unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&c, permissions).await.unwrap();
+    assert!(fs::metadata(&c).await.unwrap().permissions().readonly());
+
+    let deep = place.path("d/e/f");
+    fs::create_dir_all(&deep).await.unwrap();
+    fs::remove_dir(&deep).await.unwrap();
+    fs::create_dir(&deep).await.unwrap();
+    fs::remove_dir_all(place.path("d")).await.unwrap();
+    assert!(!place.path("d").exists());
+}
+
+#[runtime::test]
+async fn errors_name_the_operation_and_the_path_and_keep_the_kind_and_the_cause() {
+    let place = Place::new();
+    let missing = place.path("missing");
+    let name = missing.display().to_string();
+    let errors = [
+        ("open", File::open(&missing).await.map(drop)),
+        ("read", fs::read(&missing).await.map(drop)),
+        ("read", fs::read_to_string(&missing).await.map(drop)),
+        ("look at", fs::metadata(&missing).await.map(drop)),
+        ("look at", fs::symlink_metadata(&missing).await.map(drop)),
+        ("read directory", fs::read_dir(&missing).await.map(drop)),
+        ("read the link", fs::read_link(&missing).await.map(drop)),
+        ("canonicalize", fs::canonicalize(&missing).await.map(drop)),
+        ("remove", fs::remove_file(&missing).await),
+        ("remove directory", fs::remove_dir(&missing).await),
+        ("remove directory", fs::remove_dir_all(&missing).await),
+        ("create directory", fs::create_dir(missing.join("x")).await),
+        ("write", fs::write(missing.join("x"), "").await),
+    ];
+    for (what, result) in errors {
+        let error = result.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{what} {name}")), "{text}");
+        let cause = error.source().and_then(|e| e.downcast_ref::<io::Error>());
+        assert!(cause.unwrap().raw_os_error().is_some(), "{text}");
+    }
+    let error = fs::rename(&missing, &place.0).await.unwrap_err();
+    let expected = format!("rename {name} to {}: ", place.0.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    std_fs::write(&missing, b"\xff").unwrap();
+    let error = fs::read_to_string(&missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    let error = File::create_new(&missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+}
+
+#[runtime::test]
+async fn what_is_written_in_pieces_is_read_in_others() {
+    let place = Place::new();
+    let path = place.path("large");
+    // More than the largest piece, and no multiple of any.
+    let data = bytes(5_000_001);
+    let mut file = BufWriter::new(File::create(&path).await.unwrap());
+    for piece in data.chunks(70_003) {
+        file.write_all(piece).await.unwrap();
+    }
+    file.close().await.unwrap();
+    assert!(std_fs::read(&path).unwrap() == data);
+
+    let mut file = File::open(&path).await.unwrap();
+    let mut came = Vec::new();
+    let mut buffer = vec![0; 333_333];
+    for length in [1, 10, 333_333].into_iter().cycle() {
+        match file.read(&mut buffer[..length]).await.unwrap() {
+            0 => break,
+            n => came.extend_from_slice(&buffer[..n]),
+        }
+    }
+    assert!(came == data);
+    assert_eq!(file.read(&mut buffer).await.unwrap(), 0, "the end stays");
+}
+
+#[runtime::test]
+async fn small_reads_share_a_job() {
+    let place = Place::new();
+    let path = place.path("small");
+    std_fs::write(&path, bytes(1000)).unwrap();
+    let mut file = File::open(&path).await.unwrap();
+    let mut byte = [0];
+    assert_eq!(file.read(&mut byte).await.unwrap(), 1);
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 1..1000 {
+        // All of them are ready at once.
+        let read = Pin::new(&mut file).poll_read(&mut cx, &mut byte);
+        assert!(matches!(read, Poll::Ready(Ok(1))));
+    }
+    assert_eq!(file.read(&mut byte).await.unwrap(), 0);
+}
+
+#[runtime::test]
+async fn reading_ahead_moves_nobody_elses_position() {
+    let place = Place::new();
+    let path = place.path("positions");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut file = OpenOptions::new();
+    let mut file = file.read(true).write(true).open(&path).await.unwrap();
+    let mut three = [0; 3];
+    file.read_exact(&mut three).await.unwrap();
+    file.write_all(b"abc").await.unwrap();
+    file.flush().await.unwrap();
+    assert_eq!(std_fs::read(&path).unwrap(), b"012abc6789");
+
+    file.read_exact(&mut three[..1]).await.unwrap();
+    assert_eq!(&three[..1], b"6");
+    assert_eq!(file.seek(SeekFrom::Current(1)).await.unwrap(), 8);
+    file.read_exact(&mut three[..1]).await.unwrap();
+    assert_eq!(&three[..1], b"8");
+    // What was read ahead is not read again once the file was cut.
+    file.seek(SeekFrom::Start(0)).await.unwrap();
+    file.read_exact(&mut three[..1]).await.unwrap();
+    file.set_len(2).await.unwrap();
+    let mut rest = String::new();
+    file.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "1");
+
+    file.seek(SeekFrom::Start(0)).await.unwrap();
+    file.read_exact(&mut three[..1]).await.unwrap();
+    let mut file = file.into_std().await.unwrap();
+    rest.clear();
+    file.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "1", "std goes on where we were");
+}
+
+#[runtime::test]
+async fn seeking_gives_the_position_or_an_error_and_is_done_once() {
+    let place = Place::new();
+    let path = place.path("seek");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut file = File::open(&path).await.unwrap();
+    assert_eq!(file.seek(SeekFrom::End(-4)).await.unwrap(), 6);
+    assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 8);
+    assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 10);
+    let error = file.seek(SeekFrom::Current(-11)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains(&path.display().to_string()));
+    assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 10);
+}
+
+/// Each way to hear of a write that failed in the background hears it, and once.
+#[runtime::test]
+async fn a_write_error_is_told_by_whatever_comes_next() {
+    let place = Place::new();
+    let is_told = |result: io::Result<()>| {
+        let error = result.expect_err("the error of the write");
+        assert_eq!(error.raw_os_error(), None, "it names the path");
+        let expected = format!("write {}: ", place.path("unwritable").display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    };
+    let written = || async {
+        let mut file = unwritable(&place).await;
+        assert_eq!(file.write(b"lost").await.unwrap(), 4);
+        file
+    };
+    let mut file = written().await;
+    is_told(file.flush().await);
+    file.flush().await.unwrap();
+    is_told(written().await.close().await);
+    is_told(written().await.write(b"more").await.map(drop));
+    is_told(written().await.seek(SeekFrom::Start(0)).await.map(drop));
+    is_told(written().await.sync_all().await);
+    is_told(written().await.sync_data().await);
+    is_told(written().await.set_len(0).await);
+    is_told(written().await.into_std().await.map(drop));
+
+    // A read in between does not take it away.
+    let mut file = written().await;
+    let mut text = String::new();
+    file.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "as it was");
+    is_told(file.flush().await);
+    // Nor does its own error take the place of the operation's.
+    let error = file.set_len(1).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("set the length of "),
+        "{error}"
+    );
+}
+
+#[runtime::test]
+async fn a_read_that_is_dropped_loses_nothing() {
+    let place = Place::new();
+    let path = place.path("dropped");
+    let data = bytes(200_000);
+    std_fs::write(&path, &data).unwrap();
+    let mut file = File::open(&path).await.unwrap();
+    let mut came = Vec::new();
+    let mut buffer = [0; 1000];
+    loop {
+        // Begun by somebody who does not wait for it, then asked again.
+        let mut cx = Context::from_waker(Waker::noop());
+        match Pin::new(&mut file).poll_read(&mut cx, &mut buffer) {
+            Poll::Ready(Ok(n)) => came.extend_from_slice(&buffer[..n]),
+            Poll::Ready(Err(e)) => panic!("{e}"),
+            Poll::Pending => match file.read(&mut buffer).await.unwrap() {
+                0 => break,
+                n => came.extend_from_slice(&buffer[..n]),
+            },
+        }
+    }
+    assert!(came == data);
+}
+
+#[test]
+fn a_write_that_was_begun_is_finished_when_the_file_is_dropped() {
+    let place = Place::new();
+    let path = place.path("dropped");
+    let runtime = runtime::Runtime::builder().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let mut file = File::create(&path).await.unwrap();
+        file.write_all(b"not flushed").await.unwrap();
+        drop(file);
+        // The only thread comes to this after it.
+        runtime::spawn_blocking(|| {}).await.unwrap();
+    });
+    assert_eq!(std_fs::read(&path).unwrap(), b"not flushed");
+}
+
+#[runtime::test]
+async fn a_directory_is_read_whole_as_a_stream() {
+    let place = Place::new();
+    // More than one job reads.
+    for n in 0..300 {
+        std_fs::write(place.path(&format!("{n:03}")), "").unwrap();
+    }
+    let entries = fs::read_dir(&place.0).await.unwrap();
+    let entries: Vec<_> = entries.try_collect().await.unwrap();
+    let mut names: Vec<_> = entries.iter().map(|entry| entry.file_name()).collect();
+    names.sort();
+    let expected = (0..300).map(|n| format!("{n:03}"));
+    assert!(names.into_iter().eq(expected.map(std::ffi::OsString::from)));
+    assert!(entries[0].file_type().await.unwrap().is_file());
+    assert_eq!(entries[0].metadata().await.unwrap().len(), 0);
+    std_fs::remove_file(entries[0].path()).unwrap();
+    let error = entries[0].metadata().await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(entries[0].path().to_str().unwrap())
+    );
+
+    let mut entries = fs::read_dir(&place.0).await.unwrap();
+    let mut count = 0;
+    while let Some(_entry) = entries.next_entry().await.unwrap() {
+        count += 1;
+    }
+    assert_eq!(count, 299);
+    assert!(
+        entries.next_entry().await.unwrap().is_none(),
+        "the end stays"
+    );
+}
+
+#[test]
+fn outside_a_runtime_everything_is_an_error_that_says_so() {
+    let place = Place::new();
+    let path = place.path("outside");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut file = runtime::block_on(async {
+        let mut options = File::options();
+        let mut file = options.read(true).write(true).open(&path).await.unwrap();
+        file.read_exact(&mut [0; 3]).await.unwrap();
+        file
+    });
+    let outside = |result: io::Result<()>| {
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains("need a runtime"), "{error}");
+    };
+    use futures_lite::future::block_on;
+    outside(block_on(fs::read(&path)).map(drop));
+    outside(block_on(File::open(&path)).map(drop));
+    outside(block_on(file.write_all(b"x")));
+    outside(block_on(file.seek(SeekFrom::Start(0))).map(drop));
+    outside(block_on(file.metadata()).map(drop));
+    outside(block_on(file.sync_all()));
+    // And nothing was lost meanwhile.
+    let rest = runtime::block_on(async {
+        let mut rest = String::new();
+        file.read_to_string(&mut rest).await.map(|_| rest)
+    });
+    assert_eq!(rest.unwrap(), "3456789");
+    outside(block_on(file.read(&mut [0])).map(drop));
+}
+
+#[test]
+fn a_job_that_dies_with_its_runtime_is_an_error_and_no_wait_without_end() {
+    let place = Place::new();
+    let path = place.path("dies");
+    let runtime = runtime::Runtime::builder().max_blocking_threads(1).build();
+    let runtime = runtime.unwrap();
+    let mut file = runtime.block_on(File::create(&path)).unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    drop(runtime.handle().spawn_blocking(move || ended.recv()));
+    runtime.block_on(async {
+        let written = poll_fn(|cx| Pin::new(&mut file).poll_write(cx, b"never")).await;
+        assert_eq!(written.unwrap(), 5);
+    });
+    drop(runtime); // the job has not begun
+    let error = runtime::block_on(file.flush()).unwrap_err();
+    assert!(error.to_string().starts_with("write "), "{error}");
+    drop(end);
+}

@@ -1,0 +1,310 @@
+//! `process`: what is a child's use and how it ends.
+
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use runtime::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use runtime::process::{Child, Command, Stdio};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// A child that runs until the end of its input, and then ends with code 7.
+fn waiter() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "read -r line; exit 7"]);
+    command.stdin(Stdio::piped());
+    command
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id() as i32).unwrap()
+}
+
+/// Whether there is a process of that number, be it a zombie.
+fn exists(pid: Pid) -> bool {
+    test_kill_process(pid).is_ok()
+}
+
+#[runtime::test]
+async fn output_collects_more_than_pipes_hold_of_both_streams() {
+    let script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3";
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", script]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        (output.stdout.len(), output.stderr.len()),
+        (300_000, 300_000)
+    );
+}
+
+#[runtime::test]
+async fn output_gives_no_input_and_takes_only_what_is_not_chosen() {
+    let mut command = Command::new("cat");
+    let output = command.output().await.unwrap();
+    assert!(output.status.success() && output.stdout.is_empty());
+    // And its defaults are gone again.
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    assert!(child.stdout.is_none() && child.wait().await.unwrap().success());
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo said; echo complained >&2"]);
+    let output = command.stderr(Stdio::null()).output().await.unwrap();
+    assert_eq!(output.stdout, b"said\n");
+    assert_eq!(output.stderr, b"");
+}
+
+#[runtime::test]
+async fn a_program_that_is_missing_is_named() {
+    let error = Command::new("no-such-program").spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(
+        error.to_string().starts_with("run no-such-program: "),
+        "{error}"
+    );
+    let error = Command::new("no-such-program").status().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = Command::new("no-such-program").output().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[runtime::test]
+async fn arguments_and_surroundings_arrive() {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"echo "$0 $1 $A $B ${C-none}"; pwd"#]);
+    command.arg("zero").args(["one"]).current_dir("/");
+    command
+        .env("A", "a")
+        .envs([("B", "b"), ("C", "c")])
+        .env_remove("C");
+    assert_eq!(command.get_program(), "sh");
+    assert_eq!(command.get_args().count(), 4);
+    assert_eq!(command.get_envs().count(), 3);
+    let output = command.output().await.unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "zero one a b none\n/\n"
+    );
+}
+
+#[runtime::test]
+async fn waiting_closes_the_input_and_gives_the_status_again_and_again() {
+    let mut child = waiter().spawn().unwrap();
+    assert_eq!(child.try_wait().unwrap(), None);
+    for _ in 0..2 {
+        assert_eq!(child.wait().await.unwrap().code(), Some(7));
+        assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(7));
+    }
+    assert!(child.stdin.is_none());
+    child.start_kill().unwrap(); // nobody is hit
+    child.kill().await.unwrap();
+}
+
+#[runtime::test]
+async fn a_child_that_has_ended_before_anybody_waits_is_waited_for() {
+    let mut child = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
+    // The end of its output: it has ended, or is about to.
+    let mut stdout = child.stdout.take().unwrap();
+    assert_eq!(stdout.read(&mut [0]).await.unwrap(), 0);
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[runtime::test]
+async fn a_hundred_children_at_once_end_each_with_its_own_status() {
+    let children: Vec<Child> = (0..100).map(|_| waiter().spawn().unwrap()).collect();
+    let tasks = children.into_iter().enumerate().map(|(n, mut child)| {
+        runtime::spawn(async move {
+            if n % 2 == 0 {
+                child.start_kill().unwrap();
+            }
+            (n, child.wait().await.unwrap())
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    for task in tasks {
+        let (n, status) = task.await.unwrap();
+        if n % 2 == 0 {
+            assert_eq!(status.signal(), Some(9));
+        } else {
+            assert_eq!(status.code(), Some(7));
+        }
+    }
+}
+
+#[runtime::test]
+async fn killing_waits_for_the_end() {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    child.kill().await.unwrap();
+    assert_eq!(child.try_wait().unwrap().unwrap().signal(), Some(9));
+}
+
+#[runtime::test]
+async fn a_wait_that_is_dropped_can_be_begun_again() {
+    let mut child = waiter().spawn().unwrap();
+    let stdin = child.stdin.take();
+    for _ in 0..3 {
+        let limit = std::time::Duration::from_millis(1);
+        let wait = runtime::time::timeout(limit, child.wait());
+        assert!(wait.await.is_err());
+    }
+    drop(stdin);
+    assert_eq!(child.wait().await.unwrap().code(), Some(7));
+}
+
+#[runtime::test]
+async fn streams_go_both_ways_and_one_child_can_feed_the_next() {
+    let mut first = Command::new("cat");
+    let mut first = first
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = Stdio::try_from(first.stdout.take().unwrap()).unwrap();
+    let mut second = Command::new("cat");
+    let second = second.stdin(stdout).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = first.stdin.take().unwrap();
+    let sent: Vec<u8> = (0..500_000_u32).map(|i| (i >> 4) as u8).collect();
+    let send = async {
+        stdin.write_all(&sent).await?;
+        stdin.close().await?;
+        let error = stdin.write(b"x").await.unwrap_err();
+        assert!(error.to_string().contains("closed before"), "{error}");
+        first.wait().await
+    };
+    let (sent_by, output) = runtime::join!(send, second.wait_with_output());
+    assert!(sent_by.unwrap().success());
+    assert!(output.unwrap().stdout == sent);
+}
+
+#[runtime::test]
+async fn writing_to_a_child_that_is_gone_is_a_broken_pipe() {
+    let mut child = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    child.wait().await.unwrap();
+    // A child of another test, not executed yet, may have the other end for a moment.
+    let error = loop {
+        if let Err(e) = stdin.write_all(&[b'x'; 1024]).await {
+            break e;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
+#[runtime::test]
+async fn writing_waits_for_room() {
+    let mut child = waiter().spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut write = |bytes: &[u8]| Pin::new(&mut stdin).poll_write(&mut cx, bytes);
+    let mut written = 0;
+    while let Poll::Ready(n) = write(&[b'x'; 4096]) {
+        written += n.unwrap();
+    }
+    assert!(written > 0);
+    child.kill().await.unwrap();
+}
+
+#[runtime::test]
+async fn who_drops_a_child_with_kill_on_drop_kills_it() {
+    let mut command = waiter();
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let (pid, stdin) = (pid(&child), child.stdin.take());
+    drop(child);
+    while exists(pid) {
+        runtime::task::yield_now().await; // until it is killed and taken note of
+    }
+    drop(stdin);
+}
+
+#[runtime::test]
+async fn a_dropped_future_of_output_kills_with_kill_on_drop() {
+    let mut command = waiter();
+    let (reader, writer) = UnixStream::pair().unwrap();
+    command.stdin(OwnedFd::from(reader)).kill_on_drop(true);
+    let output = command.output();
+    drop(command); // it holds the reading end as well
+    drop(output);
+    // Its input is open no more: it was killed, although we still could write.
+    let mut broken = runtime::io::Async::new(writer).unwrap();
+    while broken.write_all(&[b' '; 1024]).await.is_ok() {}
+}
+
+#[runtime::test]
+async fn the_end_of_a_dropped_child_is_taken_note_of() {
+    let mut child = waiter().spawn().unwrap();
+    let (pid, stdin) = (pid(&child), child.stdin.take());
+    drop(child);
+    runtime::task::yield_now().await;
+    assert!(exists(pid), "it runs on");
+    drop(stdin);
+    while exists(pid) {
+        runtime::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_child_that_outlives_its_runtime_is_taken_note_of_by_the_next_one() {
+    let runtime = runtime::Runtime::new().unwrap();
+    let mut child = waiter().spawn().unwrap();
+    let (pid, stdin) = (pid(&child), child.stdin.take());
+    runtime.block_on(async {
+        drop(child); // a task takes over
+        runtime::task::yield_now().await;
+    });
+    drop(runtime); // and nobody takes over from it
+    let mut no_runtime = waiter().spawn().unwrap();
+    let (other, other_stdin) = (self::pid(&no_runtime), no_runtime.stdin.take());
+    drop(no_runtime);
+    drop((stdin, other_stdin));
+    while exists(pid) || exists(other) {
+        Command::new("true").spawn().unwrap();
+    }
+}
+
+#[runtime::test]
+async fn a_status_that_somebody_else_took_is_an_error() {
+    let mut child = waiter().spawn().unwrap();
+    let pid = pid(&child);
+    kill_process(pid, Signal::KILL).unwrap();
+    rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap();
+    let error = child.wait().await.unwrap_err();
+    let expected = format!("wait for process {}: ", child.id());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[test]
+fn a_child_may_move_to_another_runtime_while_it_is_waited_for() {
+    let mut child = waiter().spawn().unwrap();
+    let stdin = child.stdin.take();
+    let first = runtime::Runtime::new().unwrap();
+    first.block_on(async {
+        let limit = std::time::Duration::from_millis(1);
+        let wait = runtime::time::timeout(limit, child.wait());
+        assert!(wait.await.is_err());
+    });
+    let (end, ended) = std::sync::mpsc::channel();
+    let other = std::thread::spawn(move || {
+        let status = runtime::block_on(child.wait());
+        end.send(()).unwrap();
+        status
+    });
+    drop(stdin);
+    // Its letters arrive while the first one runs.
+    while ended.try_recv().is_err() {
+        first.block_on(runtime::task::yield_now());
+    }
+    assert_eq!(other.join().unwrap().unwrap().code(), Some(7));
+}
+
+#[test]
+fn waiting_outside_a_runtime_is_an_error() {
+    let mut child = waiter().kill_on_drop(true).spawn().unwrap();
+    let stdin = child.stdin.take();
+    let error = futures_lite::future::block_on(child.wait()).unwrap_err();
+    assert!(
+        error.to_string().contains("no runtime drives this thread"),
+        "{error}"
+    );
+    drop(stdin);
+}

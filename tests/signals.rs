@@ -1,0 +1,244 @@
+//! Signals. A binary of its own: they are the process's. Each test has a signal to itself, and what
+//! ends the process happens in a child, which is this binary again.
+
+use std::env;
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::StreamExt;
+use runtime::signal::ctrl_c;
+use runtime::signal::unix::{Signal, SignalKind, signal};
+use runtime::time::timeout;
+use rustix::process::{Signal as Number, getpid, kill_process};
+
+fn raise(signal: Number) {
+    kill_process(getpid(), signal).unwrap();
+}
+
+fn is_quiet(signal: &mut Signal) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    signal.poll_recv(&mut cx).is_pending()
+}
+
+/// Runs `in_a_child` below, and says how it came to its end: it has to get as far as its last words.
+fn child(part: &str, prefix: &str) -> ExitStatus {
+    let script = format!(r#"{prefix} exec "$0" --ignored --nocapture --exact in_a_child"#);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &script])
+        .arg(env::current_exe().unwrap());
+    let output = command.env("PART", part).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(LAST_WORDS), "{part}: {said}");
+    output.status
+}
+
+const LAST_WORDS: &str = "so far it lives";
+
+#[test]
+#[ignore = "no test, but what another one runs in a process of its own"]
+fn in_a_child() {
+    let Ok(part) = env::var("PART") else {
+        return;
+    };
+    let last = runtime::block_on(async {
+        match &*part {
+            "several" => {
+                let mut first = signal(SignalKind::terminate()).unwrap();
+                let mut second = signal(SignalKind::terminate()).unwrap();
+                raise(Number::TERM);
+                first.recv().await.unwrap();
+                second.recv().await.unwrap();
+                drop(first);
+                raise(Number::TERM); // there is still one
+                second.recv().await.unwrap();
+                Number::TERM
+            }
+            "again" => {
+                for _ in 0..3 {
+                    let mut again = signal(SignalKind::terminate()).unwrap();
+                    raise(Number::TERM);
+                    again.recv().await.unwrap();
+                }
+                Number::TERM
+            }
+            "ctrl_c" => {
+                let interrupted = ctrl_c();
+                raise(Number::INT);
+                interrupted.await.unwrap();
+                Number::INT
+            }
+            "ignored" => {
+                let mut hangup = signal(SignalKind::hangup()).unwrap();
+                raise(Number::HUP);
+                hangup.recv().await.unwrap();
+                Number::HUP
+            }
+            _ => panic!("{part:?} is no part"),
+        }
+    });
+    eprintln!("{LAST_WORDS}");
+    raise(last);
+    if part == "ignored" {
+        std::process::exit(42);
+    }
+    // It is delivered before long.
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn dispositions_are_back_when_the_last_listener_is_gone() {
+    assert_eq!(child("several", "").signal(), Some(15));
+    assert_eq!(child("again", "").signal(), Some(15));
+    assert_eq!(child("ctrl_c", "").signal(), Some(2));
+    // As nohup(1) does it: what was ignored is ignored again.
+    assert_eq!(child("ignored", "trap '' HUP;").code(), Some(42));
+}
+
+#[runtime::test]
+async fn every_waiter_is_told_of_ctrl_c_even_between_the_call_and_the_first_poll() {
+    let _stays = signal(SignalKind::interrupt()).unwrap();
+    let (first, second) = (ctrl_c(), ctrl_c());
+    raise(Number::INT);
+    first.await.unwrap();
+    second.await.unwrap();
+
+    let waiting = runtime::spawn(ctrl_c());
+    runtime::task::yield_now().await;
+    raise(Number::INT);
+    waiting.await.unwrap().unwrap();
+
+    // A signal is told once, and not to those who come later.
+    assert!(timeout(Duration::from_millis(1), ctrl_c()).await.is_err());
+}
+
+#[runtime::test]
+async fn signals_between_two_polls_are_told_at_least_once_and_no_more_than_they_were() {
+    let mut signals = signal(SignalKind::user_defined1()).unwrap();
+    for _ in 0..3 {
+        assert!(is_quiet(&mut signals));
+        raise(Number::USR1);
+        signals.recv().await.unwrap();
+    }
+    for _ in 0..3 {
+        raise(Number::USR1);
+    }
+    signals.next().await.unwrap().unwrap();
+    // The handler may run on the other thread, some time later; and then nothing more comes.
+    let mut more = 0;
+    while timeout(Duration::from_millis(20), signals.recv())
+        .await
+        .is_ok()
+    {
+        more += 1;
+    }
+    assert!(more <= 2, "{more}");
+}
+
+#[test]
+fn listeners_of_several_runtimes_are_all_told() {
+    let (ready, is_ready) = mpsc::channel();
+    let threads = [(); 3].map(|()| {
+        let ready = ready.clone();
+        thread::spawn(move || {
+            runtime::block_on(async move {
+                let mut listeners = [(); 2].map(|()| signal(SignalKind::user_defined2()).unwrap());
+                assert!(listeners.iter_mut().all(is_quiet));
+                ready.send(()).unwrap();
+                for listener in &mut listeners {
+                    listener.recv().await.unwrap();
+                }
+            });
+        })
+    });
+    for _ in &threads {
+        is_ready.recv().unwrap();
+    }
+    raise(Number::USR2);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_full_pipe_holds_nobody_up_and_loses_nothing() {
+    let mut signals = signal(SignalKind::window_change()).unwrap();
+    // More than a socket pair takes.
+    for _ in 0..10_000 {
+        raise(Number::WINCH);
+    }
+    runtime::block_on(async {
+        signals.recv().await.unwrap();
+        // After all that was kept, one more is told.
+        while timeout(Duration::from_millis(20), signals.recv())
+            .await
+            .is_ok()
+        {}
+        raise(Number::WINCH);
+        signals.recv().await.unwrap();
+    });
+}
+
+#[test]
+fn signals_that_cannot_be_listened_to_are_errors_with_their_names() {
+    let cannot = [
+        (libc_number(Number::KILL), "SIGKILL"),
+        (libc_number(Number::STOP), "SIGSTOP"),
+        (libc_number(Number::ILL), "SIGILL"),
+        (libc_number(Number::FPE), "SIGFPE"),
+        (libc_number(Number::SEGV), "SIGSEGV"),
+        (0, "signal 0"),
+        (-1, "signal -1"),
+        (12_345, "signal 12345"),
+    ];
+    for (number, name) in cannot {
+        let error = signal(SignalKind::from_raw(number)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        let expected = format!("listen to {name}: ");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+}
+
+fn libc_number(signal: Number) -> i32 {
+    signal.as_raw()
+}
+
+#[test]
+fn waiting_outside_a_runtime_is_an_error_that_names_the_signal() {
+    let mut pipe = signal(SignalKind::pipe()).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Err(error)) = pipe.poll_recv(&mut cx) else {
+        panic!("it waits");
+    };
+    assert!(
+        error.to_string().starts_with("wait for SIGPIPE: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_forked_child_that_is_not_executed_yet_does_not_tell_the_parent() {
+    // std runs this between fork and exec.
+    let mut signals = signal(SignalKind::alarm()).unwrap();
+    let mut command = Command::new("true");
+    raise_in_child(&mut command);
+    assert!(command.status().unwrap().success());
+    runtime::block_on(async {
+        assert!(is_quiet(&mut signals));
+        raise(Number::ALARM);
+        signals.recv().await.unwrap();
+    });
+}
+
+fn raise_in_child(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: getpid and kill are async-signal-safe, and nothing is allocated.
+    unsafe { command.pre_exec(|| Ok(kill_process(getpid(), Number::ALARM)?)) };
+}
