@@ -44,7 +44,8 @@ impl<T: AsFd> Async<T> {
     /// Wraps a descriptor and makes it non-blocking.
     ///
     /// # Errors
-    /// `Unsupported` for regular files and directories, and what fcntl(2) says.
+    /// As `descriptor 5 is a regular file: ...`: `Unsupported` for regular files and directories.
+    /// And what fcntl(2) says.
     pub fn new(io: T) -> io::Result<Async<T>> {
         runtime_reactor::check_pollable(io.as_fd())?;
         runtime_reactor::set_nonblocking(io.as_fd())?;
@@ -129,16 +130,31 @@ impl<T: AsFd> Async<T> {
         std::future::poll_fn(|cx| self.source.poll_io(direction, cx, &mut op)).await
     }
 
-    /// Runs an operation once.
+    /// Tries an operation, and notes it if that finds nothing, so that the next wait is a real one.
+    /// It must not block. With an interest in both directions `op` is called up to twice.
     ///
     /// # Errors
-    /// `WouldBlock` if there is nothing to be done, and what `op` returns.
+    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
+    /// returns. With no interest at all there is nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{ErrorKind, Read};
+    /// use std::os::unix::net::UnixStream;
+    /// use runtime::io::{Async, Interest};
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// let nothing = ours.try_io(Interest::READABLE, |mut stream| stream.read(&mut [0]));
+    /// assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn try_io<R>(
         &self,
-        direction: Direction,
+        interest: Interest,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.source.try_io(direction, op)
+        self.source.try_any(interest, op)
     }
 }
 
