@@ -40,11 +40,11 @@ async fn converse() -> io::Result<()> {
         // read of a line is kept in `lines`.
         runtime::select! {
             Some(line) = first.lines.next() => {
-                println!("{}", line?);
+                common::say(line?);
                 second.give_the_word().await?;
             }
             Some(line) = second.lines.next() => {
-                println!("{}", line?);
+                common::say(line?);
                 first.give_the_word().await?;
             }
             else => break, // both pipes are at their end

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Direction, Interest};
+use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Interest};
 
 #[runtime::test]
 async fn a_foreign_descriptor_can_be_awaited() {
@@ -39,7 +40,7 @@ async fn readiness_is_told_until_an_attempt_finds_nothing() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let ours = Async::new(ours).unwrap();
     let mut byte = [0];
-    let mut read = || ours.try_io(Direction::Read, |mut socket| socket.read(&mut byte));
+    let mut read = || ours.try_io(Interest::READABLE, |mut socket| socket.read(&mut byte));
     assert_eq!(read().unwrap_err().kind(), ErrorKind::WouldBlock);
     theirs.write_all(b"x").unwrap();
     ours.readable().await.unwrap();
@@ -56,14 +57,18 @@ async fn readiness_is_told_until_an_attempt_finds_nothing() {
 
 #[runtime::test]
 async fn regular_files_are_refused_with_a_reason() {
-    let file = File::open(std::env::current_exe().unwrap()).unwrap();
-    let error = Async::new(file).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("regular files"), "{error}");
-    assert!(error.to_string().contains("use fs"), "{error}");
-    let folder = File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let error = Async::new_nonblocking(folder).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    // Both are there wherever this runs.
+    let program = std::env::current_exe().unwrap();
+    for (path, kind) in [(program, "regular file"), ("/".into(), "directory")] {
+        let file = File::open(path).unwrap();
+        let name = format!("descriptor {} is a {kind}: ", file.as_raw_fd());
+        let error = Async::new_nonblocking(file.try_clone().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        let error = Async::new(file).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().starts_with(&name), "{error}");
+        assert!(error.to_string().contains("use fs"), "{error}");
+    }
 }
 
 #[test]

@@ -123,10 +123,14 @@ fn main() -> std::io::Result<()> {
 }
 "#;
 
-/// Name, dependency, source. `bare` is std's threads.
+/// Name, dependency, source, each with the features that it needs. `bare` is std's threads.
 const SERVERS: [(&str, &str, &str); 6] = [
     ("bare", "", THREADS),
-    ("runtime", "runtime = { path = \"ROOT\" }", RUNTIME),
+    (
+        "runtime",
+        "runtime = { path = \"ROOT\", default-features = false }",
+        RUNTIME,
+    ),
     (
         "tokio",
         "tokio = { version = \"1.54\", features = [\"rt\", \"net\", \"io-util\"] }",
@@ -201,16 +205,22 @@ fn build(name: &str, dependency: &str, source: &str) -> io::Result<[f64; 3]> {
     Ok([size as f64 / 1024.0, seconds, crates as f64])
 }
 
+/// What comes with the features of ours that are on unless switched off.
+const WITH_DEFAULTS: &str = "runtime = { path = \"ROOT\" }";
+
 pub(crate) fn run(rounds: usize) -> Results {
     let mut results = Results::new("adopt");
     for round in 0..rounds {
-        for (name, dependency, source) in SERVERS {
-            eprintln!("adopt {}/{rounds}: {name}", round + 1);
+        let minimal =
+            SERVERS.map(|(name, dependency, source)| ("minimal", name, dependency, source));
+        let ours = ("default features", "runtime", WITH_DEFAULTS, RUNTIME);
+        for (row, name, dependency, source) in minimal.into_iter().chain([ours]) {
+            eprintln!("adopt {}/{rounds}: {name}, {row}", round + 1);
             match build(name, dependency, source) {
                 Err(e) => eprintln!("  failed: {e}"),
                 Ok(costs) => {
                     for (figure, cost) in ["kib", "seconds", "crates"].into_iter().zip(costs) {
-                        results.add(round, "echo server", figure, name, cost);
+                        results.add(round, row, figure, name, cost);
                     }
                 }
             }

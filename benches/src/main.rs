@@ -7,6 +7,7 @@
 
 mod adopt;
 mod alloc;
+mod callgrind;
 mod hello;
 mod load;
 mod micro;
@@ -196,7 +197,11 @@ fn run_instructions(options: &Options) -> Results {
             sys::pin(sys::LOAD_CORE);
             match servers::instructions(peer, shape) {
                 Err(e) => eprintln!("  {peer} failed: {e}"),
-                Ok(count) => results.add(0, shape.name, "instructions", peer, count),
+                Ok(figures) => {
+                    for (figure, value) in figures {
+                        results.add(0, shape.name, figure, peer, value);
+                    }
+                }
             }
         }
     }

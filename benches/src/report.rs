@@ -271,7 +271,7 @@ const fn section(
     }
 }
 
-const SECTIONS: [Section; 20] = [
+const SECTIONS: [Section; 21] = [
     section(
         "servers",
         "cpu_us",
@@ -289,6 +289,12 @@ const SECTIONS: [Section; 20] = [
         "instructions",
         "instructions",
         "User-space instructions a request (callgrind)",
+        false,
+    ),
+    section(
+        "instructions",
+        "atomics",
+        "Atomic read-modify-writes a request (callgrind)",
         false,
     ),
     section("servers", "p50_us", "Latency, median, microseconds", false),

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::callgrind;
 use crate::load::{self, Load};
 use crate::peers::{self, Peer, Service};
 use crate::report::Figures;
@@ -73,7 +74,7 @@ const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Whether it is measured at all.
 pub(crate) fn has(peer: &str, shape: &Shape) -> bool {
-    shape.service != Service::Hello || ["runtime", "tokio", "tokio-local", "smol"].contains(&peer)
+    shape.service != Service::Hello || peer != "bare"
 }
 
 /// The other side: what `bench serve PEER SERVICE` does.
@@ -286,18 +287,32 @@ pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String,
     Ok(counts)
 }
 
-/// Instructions a request in user space: the difference of two runs under callgrind.
-pub(crate) fn instructions(peer: &str, shape: &Shape) -> io::Result<f64> {
+/// Instructions and atomic read-modify-writes a request in user space: the difference of two runs
+/// under callgrind. The latter only on x86-64, and where there is objdump.
+pub(crate) fn instructions(peer: &str, shape: &Shape) -> io::Result<Figures> {
     let (few, many) = (2_000, 8_000);
+    let requests = (many - few) as f64;
     let less = callgrind(peer, shape, few)?;
     let more = callgrind(peer, shape, many)?;
-    Ok((more - less) / (many - few) as f64)
+    let total = |text| {
+        callgrind::instructions(text).ok_or_else(|| io::Error::other("callgrind gave no sum"))
+    };
+    let mut figures = vec![("instructions", (total(&more)? - total(&less)?) / requests)];
+    let mut locks = callgrind::Locks::default();
+    if cfg!(target_arch = "x86_64") {
+        match (locks.executed(&less), locks.executed(&more)) {
+            (Ok(less), Ok(more)) => figures.push(("atomics", (more - less) / requests)),
+            (Err(e), _) | (_, Err(e)) => eprintln!("  no atomics without objdump: {e}"),
+        }
+    }
+    Ok(figures)
 }
 
-fn callgrind(peer: &str, shape: &Shape, requests: usize) -> io::Result<f64> {
+/// What callgrind wrote about a server that had so many requests.
+fn callgrind(peer: &str, shape: &Shape, requests: usize) -> io::Result<String> {
     let file = crate::report::folder().join(format!("callgrind.{peer}.out"));
     let out = format!("--callgrind-out-file={}", file.display());
-    let wrapper = ["valgrind", "--tool=callgrind", &out];
+    let wrapper = ["valgrind", "--tool=callgrind", "--dump-instr=yes", &out];
     let server = Server::start(&wrapper, peer, shape)?;
     if shape.service == Service::Once {
         server.churn(shape, requests)?;
@@ -307,13 +322,5 @@ fn callgrind(peer: &str, shape: &Shape, requests: usize) -> io::Result<f64> {
         load.run(0..shape.busy, requests, LIMIT)?;
     }
     server.stop()?;
-    let text = std::fs::read_to_string(&file)?;
-    let total = text
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("summary:")
-                .or(line.strip_prefix("totals:"))
-        })
-        .and_then(|count| count.trim().parse().ok());
-    total.ok_or_else(|| io::Error::other("callgrind gave no sum"))
+    std::fs::read_to_string(&file)
 }

@@ -87,9 +87,8 @@ impl Arguments {
 /// Binds a listener, and says where it listens: `address` may have port 0.
 pub async fn listen(address: &str) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address).await?;
-    let mut stdout = io::stdout();
-    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
-    stdout.flush()?; // whoever started us may wait for this line
+    // Whoever started us may wait for this line, or for none at all.
+    say(format_args!("listening on {}", listener.local_addr()?));
     Ok(listener)
 }
 

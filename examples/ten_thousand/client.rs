@@ -9,6 +9,8 @@ use runtime::net::TcpStream;
 use runtime::task::JoinSet;
 use runtime::time::{Duration, Instant};
 
+use crate::common;
+
 /// What is sent, and expected back.
 const PING: &[u8; 32] = b"is there anybody on the far end?";
 
@@ -129,7 +131,7 @@ impl Latencies {
         self.0.sort_unstable();
         let last = self.0.len() - 1;
         let at = |share: f64| self.0[(last as f64 * share) as usize];
-        println!(
+        common::say(format_args!(
             "{what}: p50 {:.1?}, p90 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, max {:.1?} of {} pings",
             at(0.5),
             at(0.9),
@@ -137,6 +139,6 @@ impl Latencies {
             at(0.999),
             self.0[last],
             self.0.len()
-        );
+        ));
     }
 }

@@ -107,21 +107,23 @@ async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> i
     runtime::task::yield_now().await;
     let memory_after = resident_bytes();
 
-    println!("{connections} connections, {}", threads());
+    common::say(format_args!("{connections} connections, {}", threads()));
     if let (Some(before), Some(after)) = (memory_before, memory_after) {
-        println!(
+        common::say(format_args!(
             "memory: {} bytes a connection ({} KiB before, {} KiB with all of them)",
             after.saturating_sub(before) / connections as u64,
             before / 1024,
             after / 1024
-        );
+        ));
     }
     let before = runtime.stats();
     clients.drive().await?;
     let after = runtime.stats();
     if let (Some(idle), Some(busy)) = (memory_after, resident_bytes()) {
         let grown = busy.saturating_sub(idle) / 1024;
-        println!("memory: {grown} KiB more after the traffic than before it");
+        common::say(format_args!(
+            "memory: {grown} KiB more after the traffic than before it"
+        ));
     }
     print_calls(&before, &after, client::pings(connections));
     clients.end().await
@@ -130,14 +132,14 @@ async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> i
 /// What the reactor asked of the kernel. The echo itself adds one recv and one send for each ping.
 fn print_calls(before: &Stats, after: &Stats, pings: usize) {
     let waits = after.waits - before.waits;
-    println!(
+    common::say(format_args!(
         "system calls of the reactor: {} to register descriptors and {} waits before the traffic; \
          {} and {waits} during it, for {pings} pings: {:.3} a ping",
         before.registrations,
         before.waits,
         after.registrations - before.registrations,
         waits as f64 / pings as f64
-    );
+    ));
 }
 
 /// The process in which the clients live.
@@ -178,7 +180,7 @@ impl Clients {
                 _ if line == "done" => return Ok(()),
                 _ => {
                     progress.finish();
-                    println!("{line}");
+                    common::say(line);
                 }
             }
         }

@@ -166,8 +166,12 @@ impl Core {
         }
     }
 
+    pub(crate) fn has_mail(&self) -> bool {
+        self.handle.mailbox().has_letters()
+    }
+
     pub(crate) fn read_mail(&self) {
-        if self.handle.mailbox().has_letters() {
+        if self.has_mail() {
             self.do_mail();
         }
     }

@@ -12,6 +12,17 @@ use crate::sync::Mutex;
 ///
 /// Its text names the task, the message of a panic, and, unless the runtime was gone before anybody
 /// asked, where the task was spawned.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let task = runtime_executor::spawn(async { panic!("no answer") });
+/// let error = task.await.map(|()| ()).unwrap_err();
+/// assert!(error.is_panic());
+/// assert!(error.to_string().ends_with("panicked: no answer"));
+/// # });
+/// ```
 pub struct JoinError(Box<Reason>);
 
 struct Reason {

@@ -120,9 +120,11 @@ impl Executor {
         polled
     }
 
-    /// Whether there is anything to run: a task, or the root future.
+    /// Whether there is anything to do: a task or the root future to run, or something that other
+    /// threads have asked for. The owner was unparked for the latter, but may have used that up by
+    /// parking twice without [`run_ready`](Executor::run_ready) in between.
     pub fn has_work(&self) -> bool {
-        self.core.has_root_wake() || self.core.ready() != 0
+        self.core.has_root_wake() || self.core.ready() != 0 || self.core.has_mail()
     }
 
     /// A waker for the one future that the owner polls itself.

@@ -19,6 +19,18 @@ use crate::task::Sink;
 ///
 /// It keeps nothing alive. When the executor is gone, what it spawns is dropped at once, and the
 /// join handle says that it was cancelled.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let handle = runtime_executor::Handle::current();
+/// // On another thread; what comes back is awaited here.
+/// let there = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
+/// let task = there.join().unwrap();
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     mailbox: Arc<Mailbox>,

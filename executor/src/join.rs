@@ -28,6 +28,19 @@ use crate::task::{Sink, drop_quietly, take_output, wake_quietly};
 ///
 /// # Cancel safety
 /// Awaiting `&mut handle` and dropping that future loses nothing.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let answer = runtime_executor::spawn(async { 6 * 7 });
+/// assert_eq!(answer.await.unwrap(), 42);
+///
+/// let endless = runtime_executor::spawn(std::future::pending::<()>());
+/// endless.abort();
+/// assert!(endless.await.unwrap_err().is_cancelled());
+/// # });
+/// ```
 pub struct JoinHandle<T> {
     id: Id,
     place: Place,

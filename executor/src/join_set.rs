@@ -18,25 +18,18 @@ use crate::task::drop_quietly;
 ///
 /// # Examples
 /// ```
-/// # use runtime_executor::{Executor, Options, Park, ThreadPark};
-/// # let park = ThreadPark::new();
-/// # let executor = Executor::new(park.unparker(), Options::default()).unwrap();
-/// # let _entered = executor.enter();
-/// # let test =
-/// async {
-///     let mut set = runtime_executor::JoinSet::new();
-///     for n in 1..=3 {
-///         set.spawn(async move { n * n });
-///     }
-///     let mut sum = 0;
-///     while let Some(square) = set.join_next().await {
-///         sum += square.unwrap();
-///     }
-///     assert_eq!(sum, 14);
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let mut set = runtime_executor::JoinSet::new();
+/// for n in 1..=3 {
+///     set.spawn(async move { n * n });
 /// }
-/// # ;
-/// # let handle = executor.spawn(test);
-/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work(), 1); }
+/// let mut sum = 0;
+/// while let Some(square) = set.join_next().await {
+///     sum += square.unwrap();
+/// }
+/// assert_eq!(sum, 14);
+/// # });
 /// ```
 pub struct JoinSet<T> {
     members: Slab<Member<T>>,
@@ -197,7 +190,10 @@ impl<T: 'static> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](JoinSet::join_next), for those who poll.
+    /// As [`join_next`](JoinSet::join_next), for those who poll. Only the last waker is woken.
+    ///
+    /// # Errors
+    /// Those of the task: see [`JoinHandle`].
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         loop {
             if self.members.is_empty() {
@@ -245,7 +241,21 @@ impl<T: 'static> JoinSet<T> {
     /// Waits for all tasks, and gives their outputs in the order in which they finished.
     ///
     /// # Panics
-    /// If a task panicked, with its payload, or was aborted.
+    /// If a task panicked, with its payload, or was aborted. The tasks that are left are aborted.
+    ///
+    /// # Cancel safety
+    /// Not: dropping the future drops the set, which aborts the tasks, and the outputs there are.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod support { include!("../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let mut set = runtime_executor::JoinSet::new();
+    /// set.spawn(async { 1 });
+    /// set.spawn(async { 2 });
+    /// assert_eq!(set.join_all().await, [1, 2]);
+    /// # });
+    /// ```
     pub async fn join_all(mut self) -> Vec<T> {
         let mut outputs = Vec::with_capacity(self.len());
         while let Some(output) = self.join_next().await {
@@ -258,7 +268,11 @@ impl<T: 'static> JoinSet<T> {
         outputs
     }
 
-    /// Aborts every task and waits until they are gone.
+    /// Aborts every task and waits until they are gone. A blocking job that has begun is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the tasks aborted, and those that have not been waited for in the
+    /// set; another call waits for them.
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}

@@ -60,6 +60,21 @@ pub use task_local::{OutsideScope, TaskLocal};
 ///
 /// # Complexity
 /// One allocation, which holds the future and later its output.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// use std::rc::Rc;
+///
+/// let shared = Rc::new(42); // need not be `Send`
+/// let task = runtime_executor::spawn({
+///     let shared = shared.clone();
+///     async move { *shared }
+/// });
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -73,6 +88,15 @@ where
 ///
 /// # Panics
 /// If this thread belongs to no runtime, neither as its own nor as one of its pool.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let sum = runtime_executor::spawn_blocking(|| (1..=1_000_u64).sum::<u64>());
+/// assert_eq!(sum.await.unwrap(), 500_500);
+/// # });
+/// ```
 #[track_caller]
 pub fn spawn_blocking<F, T>(job: F) -> JoinHandle<T>
 where
@@ -89,6 +113,16 @@ where
 ///
 /// # Cancel safety
 /// There is nothing to lose.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let other = runtime_executor::spawn(async {});
+/// runtime_executor::yield_now().await;
+/// assert!(other.is_finished());
+/// # });
+/// ```
 pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
@@ -105,13 +139,34 @@ pub async fn yield_now() {
 /// The task that is being polled.
 ///
 /// # Panics
-/// Outside a task; the future of `block_on` is none.
+/// Outside a task; the future of `block_on` is none. [`try_id`] says so without a panic.
+///
+/// # Examples
+/// ```
+/// # mod support { include!("../tests/support/block_on.rs"); }
+/// # support::block_on(async {
+/// let task = runtime_executor::spawn(async { runtime_executor::id() });
+/// let id = task.id();
+/// assert_eq!(task.await.unwrap(), id);
+/// # });
+/// ```
 #[track_caller]
 pub fn id() -> Id {
-    try_id().expect("task::id was called outside a task")
+    match try_id() {
+        Some(id) => id,
+        None => panic!(
+            "task::id was called outside a task (the future of block_on is none): spawn one, or \
+             ask try_id"
+        ),
+    }
 }
 
 /// The task that is being polled, if one is.
+///
+/// # Examples
+/// ```
+/// assert_eq!(runtime_executor::try_id(), None);
+/// ```
 pub fn try_id() -> Option<Id> {
     current::get().and_then(|core| core.running())
 }

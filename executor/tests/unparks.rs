@@ -96,6 +96,8 @@ fn what_comes_before_it_looks_unparks_it_once() {
             drop(remote.spawn(async {}));
         });
         assert_eq!(counts.take(), 1);
+        // Also for an owner that parked in between, and so used up the unpark.
+        assert!(executor.has_work());
         assert_eq!(executor.run_ready(), 1);
         assert!(executor.take_root_wake());
     }

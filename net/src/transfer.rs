@@ -151,31 +151,6 @@ pub(crate) fn try_write_vectored<T: Send>(
     source.try_io(Direction::Write, |io| io.send_vectored(bufs))
 }
 
-/// Tries `op` in the directions of `interest` until one finds something.
-pub(crate) fn try_io<T: AsFd, R>(
-    source: &Source<T>,
-    interest: runtime_reactor::Interest,
-    mut op: impl FnMut(&T) -> io::Result<R>,
-) -> io::Result<R> {
-    if interest.is_priority() {
-        match source.try_priority(&mut op) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-    }
-    let directions = [
-        (interest.is_readable(), Direction::Read),
-        (interest.is_writable(), Direction::Write),
-    ];
-    for (_, direction) in directions.into_iter().filter(|(asked, _)| *asked) {
-        match source.try_io(direction, &mut op) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-    }
-    Err(io::ErrorKind::WouldBlock.into())
-}
-
 /// Makes a type with a field `source`, and references to it, an `AsyncRead`.
 macro_rules! read_from_source {
     ($type:ty) => {

@@ -223,6 +223,35 @@ impl<T: AsFd> Source<T> {
         self.try_once(direction, op, |_| false)
     }
 
+    /// As [`try_io`](Source::try_io) for whatever is of interest, priority first, then reading, then
+    /// writing, until `op` does something else than fail with `WouldBlock`: it may be called for each.
+    ///
+    /// # Errors
+    /// As `try_io`. With no interest at all it is `WouldBlock`.
+    pub fn try_any<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let is_nothing = |result: &io::Result<R>| {
+            let error = result.as_ref().err();
+            error.is_some_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+        };
+        if interest.is_priority() {
+            let result = self.try_priority(&mut op);
+            if !is_nothing(&result) {
+                return result;
+            }
+        }
+        for direction in interest.directions() {
+            let result = self.try_io(direction, &mut op);
+            if !is_nothing(&result) {
+                return result;
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// As [`try_io`](Source::try_io) for an operation that moves up to `asked` bytes; to
     /// `poll_io` it is what [`poll_transfer`](Source::poll_transfer) is.
     ///

@@ -5,6 +5,7 @@ mod support;
 use std::io::Write;
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::{io, thread};
@@ -124,6 +125,8 @@ fn the_end_reaches_another_thread() {
     assert!(poll_read(&source, &Task::default(), &mut [0; 4]).is_pending());
     let (waiting, waits) = mpsc::channel();
     let notifier = reactor.notifier();
+    // Set before the notification, which would else be followed by a wait without an end.
+    let was_told = AtomicBool::new(false);
     thread::scope(|s| {
         let watcher = s.spawn(|| {
             // A reactor of its own, to wait in; the source belongs to the other one.
@@ -141,6 +144,7 @@ fn the_end_reaches_another_thread() {
                     Poll::Pending => thread::yield_now(),
                 }
             };
+            was_told.store(true, Ordering::SeqCst);
             notifier.notify();
             told
         });
@@ -148,7 +152,7 @@ fn the_end_reaches_another_thread() {
         peer.write_all(b"unread").unwrap();
         look(&reactor);
         peer.shutdown(Shutdown::Write).unwrap();
-        while !watcher.is_finished() {
+        while !was_told.load(Ordering::SeqCst) {
             reactor.turn(None).unwrap();
         }
         assert!(watcher.join().unwrap().unwrap().is_read_closed());

@@ -47,8 +47,9 @@ impl<T: AsFd> Async<T> {
     /// Wraps a descriptor and makes it non-blocking.
     ///
     /// # Errors
-    /// `Unsupported` for regular files and directories, which are read with `fs`; what fcntl(2) says.
-    /// Of a device that cannot be waited for, waiting says so.
+    /// As `descriptor 5 is a regular file: ...`: `Unsupported` for regular files and directories,
+    /// which are read with [`fs`](crate::fs). And what fcntl(2) says. Of a device that cannot be
+    /// waited for, waiting says so.
     pub fn new(io: T) -> io::Result<Async<T>> {
         let io = Async::new_nonblocking(io)?;
         runtime_reactor::set_nonblocking(io.as_fd())?;
@@ -192,7 +193,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As [`try_io`](Async::try_io).
     pub fn try_read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.try_io(Direction::Read, op)
+        self.source.try_io(Direction::Read, op)
     }
 
     /// Runs a writing operation once.
@@ -200,7 +201,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As [`try_io`](Async::try_io).
     pub fn try_write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.try_io(Direction::Write, op)
+        self.source.try_io(Direction::Write, op)
     }
 
     /// Runs an operation once for what [`Interest::PRIORITY`] waits for, which is then no longer told
@@ -212,17 +213,31 @@ impl<T: AsFd> Async<T> {
         self.source.try_priority(op)
     }
 
-    /// Runs an operation once, and notes it if that finds nothing. It must not block.
+    /// Tries an operation, and notes it if that finds nothing, so that the next wait is a real one.
+    /// It must not block. With an interest in both directions `op` is called up to twice.
     ///
     /// # Errors
-    /// `WouldBlock` if there is nothing to be done (if that is known, `op` is not called), and what
-    /// `op` returns.
+    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
+    /// returns. With no interest at all there is nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{ErrorKind, Read};
+    /// use std::os::unix::net::UnixStream;
+    /// use runtime::io::{Async, Interest};
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// let nothing = ours.try_io(Interest::READABLE, |mut stream| stream.read(&mut [0]));
+    /// assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn try_io<R>(
         &self,
-        direction: Direction,
+        interest: Interest,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.source.try_io(direction, op)
+        self.source.try_any(interest, op)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -31,6 +33,21 @@ pub(crate) fn run(name: &str, arguments: &[&str]) -> Output {
         .args(arguments)
         .stdin(Stdio::null())
         .output()
+        .unwrap()
+}
+
+/// Runs an example to its end, whose standard output nobody reads any more.
+pub(crate) fn run_unread(name: &str, arguments: &[&str]) -> Output {
+    let (unread, stdout) = UnixStream::pair().unwrap();
+    drop(unread);
+    example(name)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(OwnedFd::from(stdout))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
         .unwrap()
 }
 

@@ -1,4 +1,4 @@
-use crate::support::{run, text};
+use crate::support::{run, run_unread, text};
 
 #[test]
 fn it_reports_on_all_its_connections() {
@@ -39,4 +39,11 @@ fn it_has_one_thread_and_knows_its_memory() {
     let said = text(&output.stdout);
     assert!(said.contains("\n50 connections, 1 thread\n"), "{said}");
     assert!(said.contains(" bytes a connection ("), "{said}");
+}
+
+#[test]
+fn it_comes_to_its_end_though_nobody_reads_it() {
+    let arguments = ["--listen", "127.0.0.1:0", "--connections", "50"];
+    let output = run_unread("ten_thousand", &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }

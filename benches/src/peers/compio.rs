@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use ::compio::BufResult;
 use ::compio::driver::{DriverType, ProactorBuilder};
+use ::compio::io::compat::AsyncStream;
 use ::compio::io::{AsyncRead, AsyncWriteExt};
 use ::compio::net::{TcpListener, TcpStream};
 use ::compio::runtime::{JoinError, Runtime, RuntimeBuilder};
+use smol_hyper::rt::FuturesIo;
 
 use super::{BUFFER, Map, Peer, Service, Tasks};
+use crate::hello;
 
 pub(crate) struct Polling;
 pub(crate) struct Uring;
@@ -108,7 +111,11 @@ async fn serve(listener: net::TcpListener, service: Service) {
         match service {
             Service::Echo => ::compio::runtime::spawn(echo(stream)).detach(),
             Service::Once => ::compio::runtime::spawn(once(stream)).detach(),
-            Service::Hello => unreachable!("hyper is not run on compio here"),
+            Service::Hello => {
+                // Its own adapter to the traits of futures, and smol's from there to hyper's.
+                let stream = FuturesIo::new(Box::pin(AsyncStream::new(stream)));
+                ::compio::runtime::spawn(hello::serve(stream)).detach();
+            }
         }
     }
 }

@@ -8,8 +8,11 @@ use ::monoio::blocking::DefaultThreadPool;
 use ::monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use ::monoio::net::{TcpListener, TcpStream};
 use ::monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+use hyper_util::rt::TokioIo;
+use monoio_compat::StreamWrapper;
 
 use super::{BUFFER, Peer, Service, Tasks};
+use crate::hello;
 
 pub(crate) struct Epoll;
 pub(crate) struct Uring;
@@ -94,7 +97,12 @@ async fn serve(listener: net::TcpListener, service: Service) {
         match service {
             Service::Echo => drop(::monoio::spawn(echo(stream))),
             Service::Once => drop(::monoio::spawn(once(stream))),
-            Service::Hello => unreachable!("hyper is not run on monoio here"),
+            Service::Hello => {
+                // Its own adapter to tokio's traits, and hyper-util's from there to hyper's. The one
+                // that goes straight to hyper's needs monoio's `poll-io`, which changes its drivers.
+                let stream = TokioIo::new(StreamWrapper::new(stream));
+                drop(::monoio::spawn(hello::serve(stream)));
+            }
         }
     }
 }

@@ -466,7 +466,7 @@ impl TcpStream {
         interest: Interest,
         op: impl FnMut(&net::TcpStream) -> io::Result<R>,
     ) -> io::Result<R> {
-        transfer::try_io(&self.source, interest, op)
+        self.source.try_any(interest, op)
     }
 }
 

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{ToSocketAddrs, first_that_works, lookup_host, sealed::Internal};
 use crate::error::{during, invalid};
-use crate::{sys, transfer};
+use crate::sys;
 
 /// A socket for datagrams.
 ///
@@ -322,7 +322,7 @@ impl UdpSocket {
         interest: Interest,
         op: impl FnMut(&net::UdpSocket) -> io::Result<R>,
     ) -> io::Result<R> {
-        transfer::try_io(&self.source, interest, op)
+        self.source.try_any(interest, op)
     }
 }
 

@@ -15,7 +15,6 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 use crate::backoff::Backoff;
 use crate::error::during;
 use crate::sys::{SEND_FLAGS, unix};
-use crate::transfer;
 
 /// A socket for datagrams within one machine. None is lost, and they arrive in order.
 ///
@@ -344,7 +343,7 @@ impl UnixDatagram {
         interest: Interest,
         op: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
     ) -> io::Result<R> {
-        transfer::try_io(&self.source, interest, op)
+        self.source.try_any(interest, op)
     }
 }
 

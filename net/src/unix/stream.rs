@@ -309,7 +309,7 @@ impl UnixStream {
         interest: Interest,
         op: impl FnMut(&net::UnixStream) -> io::Result<R>,
     ) -> io::Result<R> {
-        transfer::try_io(&self.source, interest, op)
+        self.source.try_any(interest, op)
     }
 }
 

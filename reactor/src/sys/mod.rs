@@ -237,10 +237,13 @@ pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
     cvt(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat succeeded, so it has written the whole of it.
     let kind = unsafe { stat.assume_init() }.st_mode & libc::S_IFMT;
-    if kind == libc::S_IFREG || kind == libc::S_IFDIR {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, UNPOLLABLE));
-    }
-    Ok(())
+    let kind = match kind {
+        libc::S_IFREG => "regular file",
+        libc::S_IFDIR => "directory",
+        _ => return Ok(()),
+    };
+    let text = format!("descriptor {} is a {kind}: {UNPOLLABLE}", fd.as_raw_fd());
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
 /// What epoll_ctl(2) does by itself.
