@@ -130,6 +130,9 @@ fn median(mut run: impl FnMut() -> io::Result<Duration>) -> io::Result<f64> {
     Ok(runs[runs.len() / 2].as_secs_f64() * 1e6)
 }
 
+/// One of a row's.
+type Figure = fn(&Row) -> f64;
+
 fn find(rows: &[Row], backend: Backend, watched: usize) -> Option<&Row> {
     let mut rows = rows.iter();
     rows.find(|row| row.backend == backend && row.watched == watched)
@@ -141,7 +144,7 @@ fn table(rows: &[Row]) -> String {
          Microseconds, medians. Written by `cargo run -p bench --release --bin scaling`.\n\n\
          ![time against the number of watched descriptors](plots/scaling.svg)\n",
     );
-    let kinds: [(&str, fn(&Row) -> f64); 2] = [
+    let kinds: [(&str, Figure); 2] = [
         (
             "a turn with one ready, its read, and waiting again",
             |row| row.ready,

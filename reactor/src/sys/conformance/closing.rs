@@ -52,6 +52,19 @@ pub(super) fn what_was_removed_can_be_added_again(stage: &mut Stage) {
     }
 }
 
+pub(super) fn what_concerns_an_earlier_tenant_of_a_slot_leaves_the_next_alone(stage: &mut Stage) {
+    let (ours, mut theirs) = pair();
+    let (old, new) = (Key::new(1, 7), Key::new(1, 8));
+    stage.selector.add(ours.as_raw_fd(), new).unwrap();
+    stage.arm(old);
+    let heard = stage.now(new);
+    assert!(stage.selector.is_edge() || heard == NOTHING, "{heard:?}");
+    stage.arm(new);
+    stage.selector.forget(old);
+    theirs.write_all(b"x").unwrap();
+    stage.until(new, Readiness::READABLE);
+}
+
 pub(super) fn two_descriptors_of_one_file_are_two_registrations(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
     let duplicate = ours.try_clone().unwrap();
