@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::StreamExt;
 use runtime::io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::stdio::{dup2_stderr, dup2_stdin};
 
 /// Whether it is non-blocking, as others see it too.
@@ -37,6 +36,28 @@ fn threads() -> usize {
 fn pipe() -> (File, File) {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     (reader.into(), writer.into())
+}
+
+/// A terminal, and what its emulator would hold.
+fn pseudo_terminal() -> (File, File) {
+    let (mut controller, mut terminal) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: openpty writes two descriptors to places that hold one each; it is given no place
+    // for a name, and neither modes nor size to read.
+    let result = unsafe {
+        libc::openpty(
+            &mut controller,
+            &mut terminal,
+            none,
+            none.cast(),
+            none.cast(),
+        )
+    };
+    assert_eq!(result, 0);
+    // SAFETY: openpty has just given us these descriptors, and nobody else knows them.
+    [controller, terminal]
+        .map(|fd| unsafe { File::from_raw_fd(fd) })
+        .into()
 }
 
 /// Makes `fd` the standard input.
@@ -108,13 +129,8 @@ async fn read_from_everything() {
     drop(theirs);
     is_at_its_end().await;
 
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    input(rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap());
-    let mut controller = File::from(controller);
+    let (mut controller, terminal) = pseudo_terminal();
+    input(terminal);
     is_waited_for(&controller).await;
     controller.write_all(b"\x04").unwrap(); // Ctrl-D
     assert_eq!(io::stdin().read(&mut [0]).await.unwrap(), 0);
