@@ -1,9 +1,8 @@
 //! The standard streams. A binary of its own, with one test: they are the process's.
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -11,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::StreamExt;
 use runtime::io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
 use rustix::stdio::{dup2_stderr, dup2_stdin};
 
 /// Whether it is non-blocking, as others see it too.
@@ -38,6 +36,28 @@ fn threads() -> usize {
 fn pipe() -> (File, File) {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     (reader.into(), writer.into())
+}
+
+/// A terminal, and what its emulator would hold.
+fn pseudo_terminal() -> (File, File) {
+    let (mut controller, mut terminal) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: openpty writes two descriptors to places that hold one each; it is given no place
+    // for a name, and neither modes nor size to read.
+    let result = unsafe {
+        libc::openpty(
+            &mut controller,
+            &mut terminal,
+            none,
+            none.cast(),
+            none.cast(),
+        )
+    };
+    assert_eq!(result, 0);
+    // SAFETY: openpty has just given us these descriptors, and nobody else knows them.
+    [controller, terminal]
+        .map(|fd| unsafe { File::from_raw_fd(fd) })
+        .into()
 }
 
 /// Makes `fd` the standard input.
@@ -109,18 +129,8 @@ async fn read_from_everything() {
     drop(theirs);
     is_at_its_end().await;
 
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    // rustix has no ptsname on NetBSD and OpenBSD.
-    // SAFETY: ptsname takes an integer.
-    let name = unsafe { libc::ptsname(controller.as_raw_fd()) };
-    assert!(!name.is_null());
-    // SAFETY: it is a string that stays until the next call, and nobody else calls it here.
-    let name = unsafe { CStr::from_ptr(name) }.to_owned();
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    input(rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap());
-    let mut controller = File::from(controller);
+    let (mut controller, terminal) = pseudo_terminal();
+    input(terminal);
     is_waited_for(&controller).await;
     controller.write_all(b"\x04").unwrap(); // Ctrl-D
     assert_eq!(io::stdin().read(&mut [0]).await.unwrap(), 0);
