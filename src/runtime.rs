@@ -115,7 +115,7 @@ impl Runtime {
         self.executor.spawn(future)
     }
 
-    /// What other threads use to spawn tasks here.
+    /// What other threads use to spawn tasks here, and to run closures.
     pub fn handle(&self) -> &Handle {
         self.executor.handle()
     }

@@ -8,12 +8,18 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runtime::Runtime;
 use runtime::io::AsyncReadExt;
 use runtime::net::TcpStream;
+use runtime::{Backend, Runtime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const LOOK: Option<Duration> = Some(Duration::ZERO);
+
+/// On a backend with a descriptor to watch, whatever RUNTIME_BACKEND says.
+fn watchable() -> Runtime {
+    let best = Backend::available()[0];
+    Runtime::builder().backend(best).build().unwrap()
+}
 
 /// What a foreign loop does between two turns: waits for the descriptor, and no longer than until
 /// the deadline. Says whether it was readable.
@@ -50,7 +56,7 @@ fn pair() -> (TcpStream, std::net::TcpStream) {
 
 #[test]
 fn tasks_timers_and_sockets_live_in_a_foreign_loop() {
-    let runtime = Runtime::new().unwrap();
+    let runtime = watchable();
     let (mut stream, mut peer) = pair();
     let (got, slept) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
     let (told, awake) = (got.clone(), slept.clone());
@@ -75,7 +81,7 @@ fn tasks_timers_and_sockets_live_in_a_foreign_loop() {
 
 #[test]
 fn what_other_threads_do_shows_in_the_descriptor() {
-    let runtime = Runtime::new().unwrap();
+    let runtime = watchable();
     runtime.as_fd().unwrap();
     runtime.turn(LOOK).unwrap();
     let handle = runtime.handle().clone();
@@ -156,7 +162,7 @@ fn a_turn_waits_no_longer_than_its_limit_and_for_its_timers() {
 
 #[test]
 fn the_descriptor_is_made_once_and_closed_on_exec() {
-    let runtime = Runtime::new().unwrap();
+    let runtime = watchable();
     let first = runtime.as_fd().unwrap();
     let again = runtime.as_fd().unwrap();
     use std::os::fd::AsRawFd;
@@ -176,4 +182,26 @@ fn turning_inside_a_runtime_is_refused() {
         said.contains("Runtime::turn was called at") && said.contains("embedding.rs"),
         "{said}"
     );
+}
+
+#[test]
+fn a_backend_without_a_descriptor_to_watch_says_so_and_can_be_turned() {
+    for &backend in Backend::available() {
+        let runtime = Runtime::builder().backend(backend).build().unwrap();
+        if let Err(e) = runtime.as_fd() {
+            assert_eq!(e.kind(), std::io::ErrorKind::Unsupported);
+        }
+        let (mut stream, mut peer) = pair();
+        let done = Rc::new(Cell::new(false));
+        let told = done.clone();
+        runtime.spawn(async move {
+            stream.read_exact(&mut [0]).await.unwrap();
+            told.set(true);
+        });
+        runtime.turn(LOOK).unwrap();
+        peer.write_all(b"x").unwrap();
+        while !done.get() {
+            runtime.turn(None).unwrap();
+        }
+    }
 }

@@ -179,7 +179,8 @@ fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
             return Ok(()); // and with it goes this reactor
         }
         let serving = loop {
-            match handed.lock().unwrap().take() {
+            let taken = handed.lock().unwrap().take();
+            match taken {
                 Some(serving) => break serving,
                 None => runtime::task::yield_now().await,
             }

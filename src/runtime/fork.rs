@@ -18,6 +18,8 @@ impl Runtime {
     /// not, so let each close those it has no use for. A task that the child must not run is to be
     /// aborted first.
     ///
+    /// Signal listeners of the parent hear nothing in the child: make new ones there.
+    ///
     /// # The fork
     /// is up to you: `libc::fork`, or daemon(3). It must not happen inside a task; and POSIX allows
     /// the child of a process with several threads nothing that takes a lock, such as this. So fork
