@@ -94,10 +94,8 @@ fn running_out_in_the_middle_of_a_message() {
                 rlim_max: 0,
             };
             // SAFETY: getrlimit writes one rlimit, which outlives the call.
-            assert_eq!(
-                unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) },
-                0
-            );
+            let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) };
+            assert_eq!(got, 0);
             let before = std::mem::replace(&mut limits.rlim_cur, to);
             // SAFETY: setrlimit reads one rlimit, which outlives the call.
             assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) }, 0);

@@ -81,16 +81,22 @@ impl Interest {
     /// still lie there unread.
     ///
     /// # Platform notes
-    /// EPOLLRDHUP (Linux), EV_EOF for reading (kqueue). It is said for as long as it is so.
+    /// EPOLLRDHUP (Linux), EV_EOF for reading (kqueue), POLLRDHUP (poll, where there is one). It is
+    /// said for as long as it is so. Waiting for it fails with `Unsupported` with select, which knows
+    /// no end that is no data, and with poll on a system without POLLRDHUP.
     pub const CLOSED: Interest = Interest(4);
     /// Urgent data, or whatever else the system calls exceptional: a change of /proc/mounts, an
     /// edge at a GPIO pin.
     ///
     /// # Platform notes
-    /// EPOLLPRI (Linux). On kqueue, waiting for it fails with `Unsupported`.
+    /// EPOLLPRI (Linux), POLLPRI (poll). With kqueue and with select waiting for it fails with
+    /// `Unsupported`.
     pub const PRIORITY: Interest = Interest(8);
     /// An error that the next operation returns, or that nothing can be written any more: the
     /// reader of a pipe is gone.
+    ///
+    /// # Platform notes
+    /// With select waiting for it fails with `Unsupported`.
     pub const ERROR: Interest = Interest(16);
 
     /// Whether reading is part of it.
@@ -120,7 +126,31 @@ impl Interest {
 
     /// The part of it that is no direction: no operation finds it, and so none can be tried for it.
     pub(crate) const fn rare(self) -> Interest {
-        Interest(self.0 & (Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0))
+        Interest(self.0 & Self::RARE.0)
+    }
+
+    /// The readiness that answers the part of it that is no direction. Writing that is closed is no
+    /// sign of the peer's end: on kqueue it may be ours.
+    #[cold]
+    pub(crate) fn claims(self) -> Readiness {
+        let mut claims = Readiness::EMPTY;
+        if self.is_closed() {
+            claims |= Readiness::READ_CLOSED;
+        }
+        if self.is_priority() {
+            claims |= Readiness::PRIORITY;
+        }
+        if self.is_error() {
+            claims |= Readiness::ERROR | Readiness::WRITE_CLOSED;
+        }
+        claims
+    }
+
+    /// All that is no direction.
+    pub(crate) const RARE: Interest = Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
+
+    pub(crate) const fn without(self, other: Interest) -> Interest {
+        Interest(self.0 & !other.0)
     }
 
     pub(crate) const fn is_empty(self) -> bool {
@@ -247,7 +277,7 @@ impl Readiness {
     pub(crate) fn answering(self, interest: Interest) -> Readiness {
         let mut asked = interest.directions().fold(0, |mask, d| mask | d.claims().0);
         if !interest.rare().is_empty() {
-            asked |= rare_claims(interest);
+            asked |= interest.rare().claims().0;
         }
         Readiness(self.0 & asked)
     }
@@ -258,23 +288,6 @@ impl Readiness {
         let end = Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0;
         self.intersects(Readiness(end | Self::URGENT.0))
     }
-}
-
-/// What answers the interests that are no directions. Writing that is closed is no sign of the peer's
-/// end: on kqueue it may be ours.
-#[cold]
-fn rare_claims(interest: Interest) -> u8 {
-    let mut claims = 0;
-    if interest.is_closed() {
-        claims |= Readiness::READ_CLOSED.0;
-    }
-    if interest.is_priority() {
-        claims |= Readiness::PRIORITY.0;
-    }
-    if interest.is_error() {
-        claims |= Readiness::ERROR.0 | Readiness::WRITE_CLOSED.0;
-    }
-    claims
 }
 
 impl ops::BitOr for Readiness {

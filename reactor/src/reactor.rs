@@ -420,7 +420,8 @@ impl Reactor {
             return Err(cannot_wait(fd, &fork::forked()));
         }
         let mut slots = self.slots.borrow_mut();
-        let home = slots.insert(self.number(), fd, blocked, self.is_edge)?;
+        let tells = self.selector.borrow().tells();
+        let home = slots.insert(self.number(), fd, blocked, self.is_edge, tells)?;
         drop(slots);
         let key = home.key;
         let added = self.selector.borrow_mut().add(fd, key);
@@ -473,8 +474,9 @@ impl Reactor {
     /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
     pub(crate) fn watch(&self, key: Key, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
-        if self.slots.borrow_mut().get(key).is_none() {
-            return Err(current::gone("this source"));
+        match self.slots.borrow_mut().get(key) {
+            Some(slot) => slot.home.check_told(interest)?,
+            None => return Err(current::gone("this source")),
         }
         // Cloning a waker is other people's code, so nothing is borrowed.
         let waker = cx.waker().clone();

@@ -60,6 +60,8 @@ pub(crate) struct Home {
     /// Whether the selector tells each change once, without being asked again; unless an event of
     /// this source says that it does not.
     is_edge: bool,
+    /// What else than directions its selector can tell of.
+    pub(crate) tells: Interest,
     /// Set by events (and at first by hope), cleared by the operation that finds nothing. Written on
     /// the reactor's thread only (but for `take_priority`), so plain loads and stores do.
     readiness: AtomicU8,
@@ -109,6 +111,7 @@ impl Slots {
         fd: RawFd,
         blocked: Readiness,
         is_edge: bool,
+        tells: Interest,
     ) -> io::Result<Arc<Home>> {
         // The kernel gives out fewer descriptors than this, so nobody will see the error.
         let index = u32::try_from(self.slab.vacant_key())
@@ -122,6 +125,7 @@ impl Slots {
             key: Key::new(index, self.generation),
             fd,
             is_edge,
+            tells,
             readiness: AtomicU8::new(optimistic.without(blocked).to_bits()),
         });
         self.slab.insert(Slot {
@@ -195,6 +199,18 @@ impl Home {
     #[inline]
     pub(crate) fn clear(&self, direction: Direction) {
         self.set_readiness(self.readiness().without(direction.claims()));
+    }
+
+    /// # Errors
+    /// `Unsupported` if the selector cannot tell of some of `interest`.
+    #[cold]
+    pub(crate) fn check_told(&self, interest: Interest) -> io::Result<()> {
+        let untold = interest.rare().without(self.tells);
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let text = format!("this backend cannot tell of {untold:?}");
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 
     /// Notes that somebody goes to see what the urgent data is. On any thread: a store of the
@@ -434,9 +450,15 @@ mod tests {
     #[test]
     fn a_recycled_slot_does_not_answer_to_its_old_key() {
         let mut slots = Slots::default();
-        let old = slots.insert(0, 3, Readiness::EMPTY, true).unwrap().key;
+        let old = slots
+            .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
+            .unwrap()
+            .key;
         assert!(slots.remove(old).is_some());
-        let new = slots.insert(0, 3, Readiness::EMPTY, true).unwrap().key;
+        let new = slots
+            .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
+            .unwrap()
+            .key;
         assert_eq!(old.index, new.index, "the slab reuses the slot");
         assert!(slots.get(old).is_none() && slots.remove(old).is_none());
         assert!(slots.get(new).is_some());
@@ -445,7 +467,10 @@ mod tests {
     #[test]
     fn two_tasks_that_wait_in_one_direction_are_both_woken() {
         let mut slots = Slots::default();
-        let key = slots.insert(0, 3, Readiness::READABLE, true).unwrap().key;
+        let key = slots
+            .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
+            .unwrap()
+            .key;
         let slot = slots.get(key).unwrap();
         let (first, second, writer) = (
             CountingWaker::new(),
@@ -466,7 +491,10 @@ mod tests {
     #[test]
     fn a_queue_of_wakers_nobody_needs_stays_short() {
         let mut slots = Slots::default();
-        let key = slots.insert(0, 3, Readiness::READABLE, true).unwrap().key;
+        let key = slots
+            .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
+            .unwrap()
+            .key;
         let slot = slots.get(key).unwrap();
         let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
         let mut woken = WakeList::default();

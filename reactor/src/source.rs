@@ -322,8 +322,8 @@ impl<T: AsFd> Source<T> {
     /// from those who read, and is not kept by data that nobody reads.
     ///
     /// # Errors
-    /// Those of waiting, as for [`poll_io`](Source::poll_io); `Unsupported` where the platform does
-    /// not report [`Interest::PRIORITY`].
+    /// Those of waiting, as for [`poll_io`](Source::poll_io); `Unsupported` for an interest of which
+    /// the [backend](crate::Backend) cannot tell.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -432,6 +432,7 @@ impl Registration {
             Some(home) => home,
             None => self.settle(io.as_fd().as_raw_fd(), None)?,
         };
+        home.check_told(interest)?;
         if let Some(reactor) = current::if_numbered(home.reactor) {
             return reactor.watch(home.key, interest, cx);
         }
@@ -548,12 +549,6 @@ impl<T: AsFd> Future for Ready<'_, T> {
 impl<T: AsFd> Ready<'_, T> {
     fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let Source { registration, io } = self.source;
-        if self.interest.is_priority() && !sys::TELLS_PRIORITY {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this platform does not report urgent data",
-            )));
-        }
         if let Some((reactor, home)) = registration.reactor() {
             return reactor.poll_ready(home.key, self.interest, cx);
         }

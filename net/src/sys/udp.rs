@@ -127,7 +127,7 @@ fn decode(control: &UdpControl, received: &mut Received) {
                 if let Some(info) = value::<libc::in6_pktinfo>(data) {
                     let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
                     received.destination = Some(IpAddr::from(address).to_canonical());
-                    received.interface = u32::try_from(info.ipi6_ifindex).ok();
+                    received.interface = Some(info.ipi6_ifindex as _);
                 }
             }
             #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

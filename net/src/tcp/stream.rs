@@ -375,7 +375,8 @@ impl TcpStream {
     /// Dropping the future loses nothing. Once it has completed it would complete again.
     ///
     /// # Platform notes
-    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists.
+    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists. With select it fails
+    /// with `Unsupported`.
     ///
     /// # Examples
     /// A request that nobody waits for any more need not be answered:

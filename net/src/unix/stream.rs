@@ -259,7 +259,8 @@ impl UnixStream {
     /// Dropping the future loses nothing. Once it has completed it would complete again.
     ///
     /// # Platform notes
-    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists.
+    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists. With select it fails
+    /// with `Unsupported`.
     pub async fn closed(&self) -> io::Result<()> {
         self.ready(Interest::CLOSED).await.map(drop)
     }

@@ -7,7 +7,7 @@ use std::{fmt, io, ptr};
 
 use super::notify::EventFd;
 use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
 /// Both directions, the peer's half-close and urgent data, told once for each change.
@@ -100,6 +100,10 @@ impl Selector for Epoll {
 
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
         Some(self.bell.epoll.as_fd())
+    }
+
+    fn tells(&self) -> Interest {
+        Interest::RARE
     }
 
     fn is_edge(&self) -> bool {

@@ -18,7 +18,7 @@ use self::abi::{EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ERROR, EV_RECEIPT, NOTE_
 use self::abi::{EVFILT_READ, EVFILT_USER, EVFILT_WRITE, Filter, Flags, Kevent, Queue, change};
 use super::notify::Pipe;
 use super::{Backend, Doorbell, Event, Selector, refuse_files};
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -211,6 +211,11 @@ impl Selector for Kqueue {
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
         let is_all = self.devices.as_ref().is_none_or(Devices::is_empty);
         is_all.then(|| self.bell.queue.as_fd())
+    }
+
+    fn tells(&self) -> Interest {
+        // EVFILT_EXCEPT, which some of its systems have for urgent data, is not used.
+        Interest::RARE.without(Interest::PRIORITY)
     }
 
     fn is_edge(&self) -> bool {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use super::{Event, refuse_files};
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
 /// The registrations of a backend with levels.
@@ -18,7 +18,7 @@ pub(super) struct Levels {
 pub(super) struct Watched {
     pub(super) fd: RawFd,
     pub(super) key: Key,
-    /// The directions somebody waits for, as the readiness that ends it.
+    /// What somebody waits for, as the readiness that ends it.
     pub(super) armed: Readiness,
 }
 
@@ -39,6 +39,12 @@ impl Levels {
     pub(super) fn arm(&mut self, key: Key, direction: Direction) {
         if let Some(watched) = self.get(key) {
             watched.armed |= direction.readiness();
+        }
+    }
+
+    pub(super) fn watch(&mut self, key: Key, interest: Interest) {
+        if let Some(watched) = self.get(key) {
+            watched.armed |= interest.claims();
         }
     }
 
@@ -91,6 +97,10 @@ impl Levels {
 impl Watched {
     fn report(&mut self, readiness: Readiness) -> Option<Event> {
         self.armed = self.armed.without(readiness);
+        if readiness.is_irregular() {
+            // Whoever waits for one of these is woken by all of them, and asks again.
+            self.armed = self.armed.without(Interest::RARE.claims());
+        }
         (!readiness.is_empty()).then_some(Event {
             key: self.key,
             readiness,

@@ -27,6 +27,7 @@
 //! `watch(key, interest)` is called before somebody waits for the peer's end, an error or urgent
 //! data and for no direction; `interest` has no directions. On a backend with levels it asks for just
 //! that (POLLRDHUP, POLLPRI), to be reported once as in `arm`; others have asked in `add` already.
+//! `tells()` is as much of that as it can report at all; nobody waits for the rest.
 //!
 //! `remove(fd, key)` makes the kernel forget a descriptor that stays open. `forget(key)` is what
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by
@@ -86,6 +87,7 @@ pub(crate) trait Selector: fmt::Debug {
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn arm(&mut self, key: Key, direction: Direction);
+    fn tells(&self) -> Interest;
     fn watch(&mut self, _key: Key, _interest: Interest) {}
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn forget(&mut self, key: Key);
@@ -212,10 +214,6 @@ pub(crate) fn open(backend: Backend) -> io::Result<Box<dyn Selector>> {
         )),
     }
 }
-
-/// Whether the backends of this platform report urgent data. kqueue has a filter for it on some of
-/// its systems (EVFILT_EXCEPT), which is not used.
-pub(crate) const TELLS_PRIORITY: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The result of a system call that says -1 for "look at errno".
 fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -2,7 +2,8 @@
 //!
 //! Only those that somebody waits for are in it. A descriptor that is merely registered is left
 //! out, because POLLHUP and POLLERR are told whether asked for or not, and would end every wait.
-//! Urgent data is not asked for either: it stays until somebody takes it, and nobody has to.
+//! Urgent data is asked for only while somebody waits for it: it stays until it is taken, and nobody
+//! has to.
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::{fmt, io, ptr};
 use super::levels::{Levels, Watched};
 use super::notify::Bell;
 use super::{Backend, Doorbell, Event, POLLRDHUP, Selector, cvt, ppoll, timespec};
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
 /// Room for so many at first, so that small programs allocate once.
@@ -50,6 +51,12 @@ impl Poll {
             if armed.is_writable() {
                 events |= libc::POLLOUT;
             }
+            if armed.is_read_closed() {
+                events |= POLLRDHUP;
+            }
+            if armed.is_priority() {
+                events |= libc::POLLPRI;
+            }
             self.asked.push(ask(fd, events));
             self.keys.push(key);
         }
@@ -76,6 +83,13 @@ impl Selector for Poll {
         None
     }
 
+    fn tells(&self) -> Interest {
+        match POLLRDHUP {
+            0 => Interest::RARE.without(Interest::CLOSED),
+            _ => Interest::RARE,
+        }
+    }
+
     fn is_edge(&self) -> bool {
         false
     }
@@ -90,6 +104,10 @@ impl Selector for Poll {
 
     fn arm(&mut self, key: Key, direction: Direction) {
         self.levels.arm(key, direction);
+    }
+
+    fn watch(&mut self, key: Key, interest: Interest) {
+        self.levels.watch(key, interest);
     }
 
     fn remove(&mut self, _: RawFd, key: Key) -> io::Result<()> {
@@ -164,6 +182,9 @@ fn translate(answer: libc::c_short) -> Readiness {
     }
     if has(libc::POLLERR) {
         readiness |= Readiness::ERROR;
+    }
+    if has(libc::POLLPRI) {
+        readiness |= Readiness::URGENT | Readiness::PRIORITY;
     }
     readiness
 }

@@ -110,6 +110,10 @@ impl Selector for Scripted {
         Some(self.fd.as_fd())
     }
 
+    fn tells(&self) -> Interest {
+        Interest::RARE
+    }
+
     fn is_edge(&self) -> bool {
         !self.script.level
     }

@@ -13,7 +13,7 @@ use std::{fmt, io, ptr};
 use super::levels::Levels;
 use super::notify::Bell;
 use super::{Backend, Doorbell, Event, Selector, Word, cvt, pselect, timespec};
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
 /// Room for 1024 descriptors at first, so that small programs allocate once.
@@ -94,6 +94,11 @@ impl Selector for Select {
 
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    fn tells(&self) -> Interest {
+        // Readable and writable are all it knows.
+        Interest::RARE.without(Interest::RARE)
     }
 
     fn is_edge(&self) -> bool {
