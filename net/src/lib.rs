@@ -24,7 +24,7 @@ mod descriptor;
 mod error;
 pub mod pipe;
 mod resolve;
-mod split;
+pub mod split;
 #[allow(
     unsafe_code,
     reason = "system calls; every block says what it owes to whom"

@@ -1,4 +1,6 @@
 //! The two directions of a connection, one for each task: the same for TCP and Unix sockets.
+//!
+//! [`tcp`](crate::tcp) and [`unix`](crate::unix) have names for those of their streams.
 
 use std::error::Error;
 use std::pin::Pin;

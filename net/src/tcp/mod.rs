@@ -49,5 +49,5 @@ pub type WriteHalf<'a> = split::WriteHalf<'a, TcpStream>;
 pub type OwnedReadHalf = split::OwnedReadHalf<TcpStream>;
 /// The writing half of a connection: see [`TcpStream::into_split`].
 pub type OwnedWriteHalf = split::OwnedWriteHalf<TcpStream>;
-/// Halves that do not belong together: see [`OwnedReadHalf::reunite`].
+/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
 pub type ReuniteError = split::ReuniteError<TcpStream>;

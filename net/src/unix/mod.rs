@@ -57,7 +57,7 @@ pub type WriteHalf<'a> = split::WriteHalf<'a, UnixStream>;
 pub type OwnedReadHalf = split::OwnedReadHalf<UnixStream>;
 /// The writing half of a connection: see [`UnixStream::into_split`].
 pub type OwnedWriteHalf = split::OwnedWriteHalf<UnixStream>;
-/// Halves that do not belong together: see [`OwnedReadHalf::reunite`].
+/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
 pub type ReuniteError = split::ReuniteError<UnixStream>;
 
 /// An address for messages.
