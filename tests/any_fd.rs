@@ -98,7 +98,9 @@ async fn the_end_is_told_with_data_unread() {
     let mut ours = Async::new(ours).unwrap();
     theirs.write_all(b"unread").unwrap();
     drop(theirs);
-    ours.closed().await.unwrap();
+    // select knows of no end.
+    let knows_ends = std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select");
+    assert_eq!(ours.closed().await.is_ok(), knows_ends);
     let mut text = String::new();
     ours.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "unread");

@@ -26,9 +26,11 @@ fn leaves_nothing<F: Future<Output = ()>>(what: &str, future: F) {
 fn everything_is_closed_with_its_owner() {
     leaves_nothing("tcp", async {
         let (one, two) = connected().await;
-        assert!(future::poll_once(Box::pin(one.closed())).await.is_none());
+        if support::tells_ends() {
+            assert!(future::poll_once(Box::pin(one.closed())).await.is_none());
+        }
         drop(two);
-        one.closed().await.unwrap();
+        assert_eq!(one.closed().await.is_ok(), support::tells_ends());
         let _halves = one.into_split();
     });
     leaves_nothing("udp", async {
@@ -57,7 +59,7 @@ fn everything_is_closed_with_its_owner() {
     leaves_nothing("pipes", async {
         let (sender, receiver) = pipe::pipe().unwrap();
         drop(sender);
-        receiver.closed().await.unwrap();
+        assert_eq!(receiver.closed().await.is_ok(), support::tells_ends());
         assert!(pipe::OpenOptions::new().open_sender("/dev/null").is_err());
     });
     leaves_nothing("descriptors that travel", async {

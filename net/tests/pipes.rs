@@ -57,6 +57,9 @@ fn bytes_go_from_one_end_to_the_other_until_the_sender_is_gone() {
 
 #[test]
 fn each_end_is_told_when_the_other_is_gone() {
+    if !support::tells_ends() {
+        return;
+    }
     block_on(async {
         let (mut sender, mut receiver) = pipe::pipe().unwrap();
         let mut closed = Box::pin(receiver.closed());
@@ -80,6 +83,9 @@ fn each_end_is_told_when_the_other_is_gone() {
 
 #[test]
 fn a_full_pipe_whose_reader_goes_is_told_too() {
+    if !support::tells_ends() {
+        return;
+    }
     block_on(async {
         let (sender, receiver) = pipe::pipe().unwrap();
         while sender.try_write(&[0; 4096]).is_ok() {}
@@ -225,7 +231,9 @@ fn the_pipes_of_a_child_are_taken_over() {
         stdout.read_exact(&mut buf).await.unwrap();
         assert_eq!(&buf, b"meow");
         drop(stdin);
-        stdout.closed().await.unwrap();
+        if support::tells_ends() {
+            stdout.closed().await.unwrap();
+        }
         assert_eq!(stdout.read(&mut buf).await.unwrap(), 0);
         assert!(child.wait().unwrap().success());
     });

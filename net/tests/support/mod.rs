@@ -78,3 +78,8 @@ impl FullQueue {
         }
     }
 }
+
+/// Whether the peer's end can be waited for: select knows of none.
+pub fn tells_ends() -> bool {
+    std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select")
+}
