@@ -127,8 +127,10 @@ impl Mailbox {
 
     /// Goes to sleep without blocking, for an owner whose descriptor is watched by somebody else's
     /// loop: a notification rings, and so shows in it. One that came already is rung here.
+    ///
+    /// So is a letter that nobody has read: the wait which it ended has used up its ring.
     pub(crate) fn doze(&self) {
-        if !self.try_sleep() {
+        if !self.try_sleep() || self.has_letters() {
             self.ring();
         }
     }

@@ -89,3 +89,22 @@ fn mail_from_other_threads_shows_in_the_descriptor() {
     });
     assert!(read.is_ready());
 }
+
+#[test]
+fn mail_that_ended_a_blocking_turn_shows_in_the_descriptor() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    let Some(fd) = descriptor(&reactor) else {
+        return;
+    };
+    let (source, _peer) = tcp_pair();
+    assert!(poll_read(&source, &Task::default(), &mut [0; 8]).is_pending());
+    look(&reactor);
+    thread::scope(|s| {
+        s.spawn(|| assert!(poll_read(&source, &Task::default(), &mut [0; 8]).is_pending()));
+        reactor.turn(None).unwrap();
+    });
+    // It came before that turn read its mail, or ended its wait and lies there.
+    let was_read = reactor.stats().renewals == 1;
+    assert!(was_read || is_readable(&fd, false));
+}
