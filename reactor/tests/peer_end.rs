@@ -274,3 +274,28 @@ fn what_a_backend_cannot_tell_of_is_refused_on_every_thread() {
             .unwrap()));
     }
 }
+
+/// poll(2) says so at every wait, asked or not.
+#[test]
+fn an_end_of_another_kind_does_not_wake_a_watcher_again_and_again() {
+    let _watchdog = watchdog();
+    let (reactor, _entered) = reactor();
+    if !tells(&reactor) {
+        return;
+    }
+    let (reader, writer) = pipe();
+    let writer = runtime_reactor::Source::new(writer);
+    drop(reader);
+    let task = Task::default();
+    // The reader's end is an error to the writer.
+    let mut closed = writer.ready(Interest::CLOSED);
+    for _ in 0..10 {
+        if poll(&mut closed, &task).is_ready() {
+            return; // to kqueue it is a hang-up
+        }
+        look(&reactor);
+    }
+    assert!(task.count() <= 2, "woken {} times", task.count());
+    let told = block_on(&reactor, writer.ready(Interest::ERROR)).unwrap();
+    assert!(told.is_error() || told.is_write_closed());
+}

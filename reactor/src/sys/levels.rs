@@ -1,9 +1,9 @@
 //! What poll and select are to ask: their kernels remember nothing between two waits.
 
-use std::io;
 use std::os::fd::RawFd;
+use std::{io, mem};
 
-use super::{Event, refuse_files};
+use super::{Event, POLLRDHUP, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 
@@ -20,6 +20,12 @@ pub(super) struct Watched {
     pub(super) key: Key,
     /// What somebody waits for, as the readiness that ends it.
     pub(super) armed: Readiness,
+    /// The last report, if it held what the kernel says whether asked or not, and will say at once
+    /// again: a hang-up or an error.
+    told: Readiness,
+    /// What is watched for and is not in that. Not asked for until an operation has found that it is
+    /// not so any more: each wait would end with what is known.
+    shelved: Readiness,
 }
 
 impl Levels {
@@ -32,19 +38,27 @@ impl Levels {
             fd,
             key,
             armed: Readiness::EMPTY,
+            told: Readiness::EMPTY,
+            shelved: Readiness::EMPTY,
         });
         Ok(())
     }
 
     pub(super) fn arm(&mut self, key: Key, direction: Direction) {
         if let Some(watched) = self.get(key) {
-            watched.armed |= direction.readiness();
+            watched.told = Readiness::EMPTY;
+            watched.armed |= direction.readiness() | mem::take(&mut watched.shelved);
         }
     }
 
     pub(super) fn watch(&mut self, key: Key, interest: Interest) {
         if let Some(watched) = self.get(key) {
-            watched.armed |= interest.claims();
+            let claims = interest.claims();
+            if watched.told.is_empty() || watched.told.intersects(claims) {
+                watched.armed |= claims;
+            } else {
+                watched.shelved |= claims;
+            }
         }
     }
 
@@ -101,10 +115,23 @@ impl Watched {
             // Whoever waits for one of these is woken by all of them, and asks again.
             self.armed = self.armed.without(Interest::RARE.claims());
         }
+        if readiness.intersects(unasked()) {
+            self.told = readiness;
+        }
         (!readiness.is_empty()).then_some(Event {
             key: self.key,
             readiness,
             errno: 0,
         })
+    }
+}
+
+/// What poll(2) tells whether asked or not: POLLHUP, which is the peer's end alone where there is no
+/// POLLRDHUP, and POLLERR.
+fn unasked() -> Readiness {
+    let ends = Readiness::WRITE_CLOSED | Readiness::ERROR;
+    match POLLRDHUP {
+        0 => ends | Readiness::READ_CLOSED,
+        _ => ends,
     }
 }

@@ -43,7 +43,7 @@ impl Poll {
         self.asked.clear();
         self.asked.push(ask(self.bell.raw(), libc::POLLIN));
         self.keys.clear();
-        for &Watched { fd, key, armed } in self.levels.armed() {
+        for &Watched { fd, key, armed, .. } in self.levels.armed() {
             let mut events = 0;
             if armed.is_readable() {
                 events |= libc::POLLIN | POLLRDHUP;
