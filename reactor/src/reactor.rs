@@ -351,7 +351,8 @@ impl Reactor {
                         selector.arm(key, direction);
                     }
                     if let Err(e) = selector.renew(slot.home.fd, key) {
-                        slot.deliver(direction.readiness(), e.raw_os_error().unwrap_or(0), woken);
+                        let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                        slot.deliver(direction.readiness(), errno, woken);
                     }
                 }
                 Letter::Watch {

@@ -312,6 +312,12 @@ impl Slot {
         self.wakers.into_iter().flatten().chain(others)
     }
 
+    /// Whether anybody waits for what is no direction.
+    pub(crate) fn is_watched(&self) -> bool {
+        let rest = self.rest.as_ref();
+        rest.is_some_and(|rest| !rest.watchers.is_empty())
+    }
+
     /// Whether anybody waits in `direction`.
     pub(crate) fn is_awaited(&self, direction: Direction) -> bool {
         self.wakers[direction.index()].is_some()

@@ -3,17 +3,22 @@
 
 mod support;
 
+use std::future::Future;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use runtime_reactor::{Backend, Direction, Reactor, Source, Timer};
+use runtime_reactor::{Backend, Direction, Interest, Reactor, Source, Timer};
 use support::{Task, block_on, look, pipe, poll_read, reactor, read_fd, tcp_pair, turn_until};
 
 fn main() {
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
+        (
+            "a_child_waits_for_an_end_that_its_parent_waited_for",
+            a_child_waits_for_an_end_that_its_parent_waited_for,
+        ),
         (
             "a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent",
             a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent,
@@ -234,4 +239,24 @@ fn where_nothing_was_forked_nothing_is_done() {
     );
     reactor.after_fork_child().unwrap();
     assert_eq!(reactor.stats().registrations, 1);
+}
+
+fn a_child_waits_for_an_end_that_its_parent_waited_for() {
+    let (reactor, _entered) = reactor();
+    if reactor.backend() == Backend::Select {
+        return; // it knows of no end
+    }
+    let (source, mut peer) = tcp_pair();
+    let task = Task::default();
+    let waker = task.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut closed = Box::pin(source.ready(Interest::CLOSED));
+    assert!(closed.as_mut().poll(&mut cx).is_pending());
+    in_child(|| {
+        reactor.after_fork_child().unwrap();
+        peer.write_all(b"unread").unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        turn_until(&reactor, || task.count() > 0);
+        block_on(&reactor, closed).unwrap();
+    });
 }

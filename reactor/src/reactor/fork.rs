@@ -51,7 +51,8 @@ impl Reactor {
         for slot in self.slots.borrow_mut().iter_mut() {
             let (fd, key) = (slot.home.fd, slot.home.key);
             if let Err(e) = selector.add(fd, key) {
-                slot.deliver(Readiness::EMPTY, e.raw_os_error().unwrap_or(0), &mut woken);
+                let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                slot.deliver(Readiness::EMPTY, errno, &mut woken);
                 continue;
             }
             self.mailbox.counters.registrations.add(1);
@@ -59,6 +60,11 @@ impl Reactor {
                 if !self.is_edge && slot.is_awaited(direction) {
                     selector.arm(key, direction);
                 }
+            }
+            if slot.is_watched() {
+                // For what each of them waits is not known here: for all it can be, and who hears of
+                // something else asks again.
+                selector.watch(key, slot.home.tells);
             }
         }
         drop(selector);
