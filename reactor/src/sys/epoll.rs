@@ -123,6 +123,8 @@ impl Selector for Epoll {
 
     fn arm(&mut self, _: Key, _: Direction) {}
 
+    fn watch(&mut self, _: Key, _: Interest) {}
+
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
         self.bell.control(libc::EPOLL_CTL_DEL, fd, 0, key)
     }

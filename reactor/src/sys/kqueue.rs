@@ -254,6 +254,12 @@ impl Selector for Kqueue {
         }
     }
 
+    fn watch(&mut self, key: Key, interest: Interest) {
+        if let Some(devices) = &mut self.devices {
+            devices.watch(key, interest);
+        }
+    }
+
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
         let is_device = self
             .devices
@@ -484,7 +490,8 @@ fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut 
     let Some(devices) = devices else {
         return;
     };
-    if devices.add(fd, event.key).is_ok() {
+    // Added and renewed in one list, it is refused twice.
+    if devices.rearm(event.key) || devices.add(fd, event.key).is_ok() {
         // Its source has to arm it from now on.
         event.readiness = Readiness::LEVEL;
         event.errno = 0;

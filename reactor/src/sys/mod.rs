@@ -88,7 +88,7 @@ pub(crate) trait Selector: fmt::Debug {
     fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn arm(&mut self, key: Key, direction: Direction);
     fn tells(&self) -> Interest;
-    fn watch(&mut self, _key: Key, _interest: Interest) {}
+    fn watch(&mut self, key: Key, interest: Interest);
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn forget(&mut self, key: Key);
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;

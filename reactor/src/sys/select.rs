@@ -117,6 +117,9 @@ impl Selector for Select {
         self.levels.arm(key, direction);
     }
 
+    /// It tells of none of it.
+    fn watch(&mut self, _: Key, _: Interest) {}
+
     fn remove(&mut self, _: RawFd, key: Key) -> io::Result<()> {
         self.levels.forget(key);
         Ok(())
@@ -137,7 +140,9 @@ impl Selector for Select {
         }
         match waited.as_ref().map_err(io::Error::raw_os_error) {
             Err(Some(libc::EINTR)) => return Ok(()),
-            Err(Some(libc::EBADF)) if !events.is_empty() => return Ok(()),
+            // Yet another one was closed in between, or the first by now is open again: a wait that
+            // found nothing, and the next one finds out.
+            Err(Some(libc::EBADF)) => return Ok(()),
             Err(_) => return waited,
             Ok(()) => {}
         }

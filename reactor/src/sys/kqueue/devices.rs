@@ -11,7 +11,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::Queue;
-use crate::interest::{Direction, Readiness};
+use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::Key;
 use crate::sys::{self, Backend, Event, Selector};
 
@@ -45,6 +45,8 @@ impl Devices {
             return Err(e);
         }
         self.rearm(key);
+        // Who came before it was known to be a device has asked the kqueue.
+        self.watch(key, Interest::CLOSED | Interest::ERROR);
         Ok(())
     }
 
@@ -59,6 +61,13 @@ impl Devices {
             self.selector.arm(inner(place), direction);
         }
         place.is_some()
+    }
+
+    pub(super) fn watch(&mut self, key: Key, interest: Interest) {
+        if let Some(place) = self.place(key) {
+            let told = interest.without(interest.without(self.selector.tells()));
+            self.selector.watch(inner(place), told);
+        }
     }
 
     /// Says whether `key` was one of these.
