@@ -35,7 +35,8 @@ impl Driver {
 
 impl Park for Driver {
     fn park(&self, idle: bool, polled: usize) {
-        let polled = self.polled.get() + polled;
+        // A batch in which nothing was polled has read mail.
+        let polled = self.polled.get() + polled.max(1);
         if !idle && polled < POLLS_A_TURN && !self.reactor.wants_turn() {
             self.polled.set(polled);
             return;

@@ -97,6 +97,7 @@ impl Runtime {
             let root_woken = self.executor.take_root_wake();
             if root_woken {
                 if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
+                    self.show_changes();
                     return output;
                 }
             }

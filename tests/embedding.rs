@@ -205,3 +205,14 @@ fn a_backend_without_a_descriptor_to_watch_says_so_and_can_be_turned() {
         }
     }
 }
+
+#[test]
+fn asking_for_the_deadline_takes_nobodys_wake() {
+    let runtime = Rc::new(Runtime::new().unwrap());
+    let asks = runtime.clone();
+    runtime.block_on(async {
+        let deadline = async { asks.next_deadline() };
+        // The root has been woken by then; if that were forgotten, nobody would wake it again.
+        runtime::join!(runtime::task::yield_now(), deadline);
+    });
+}

@@ -124,7 +124,12 @@ impl Executor {
     /// threads have asked for. The owner was unparked for the latter, but may have used that up by
     /// parking twice without [`run_ready`](Executor::run_ready) in between.
     pub fn has_work(&self) -> bool {
-        self.core.has_root_wake() || self.core.ready() != 0 || self.core.has_mail()
+        self.core.has_root_wake() || self.has_ready_tasks()
+    }
+
+    /// As [`has_work`](Executor::has_work), for an owner without a root future.
+    pub fn has_ready_tasks(&self) -> bool {
+        self.core.ready() != 0 || self.core.has_mail()
     }
 
     /// A waker for the one future that the owner polls itself.

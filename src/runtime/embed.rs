@@ -59,7 +59,8 @@ impl Runtime {
         self.driver.reactor.turn(limit)?;
         let mut polled = self.executor.run_ready();
         while polled < POLLS_A_TURN && self.has_ready_tasks() {
-            polled += self.executor.run_ready();
+            // A batch in which nothing was polled has read mail, and that must have an end too.
+            polled += self.executor.run_ready().max(1);
         }
         if polled > 0 && self.backend() == Backend::Kqueue {
             // What the tasks registered rides in the next wait, and that is not ours.
@@ -102,12 +103,21 @@ impl Runtime {
             return Ok(fd.as_fd());
         }
         let fd = self.driver.reactor.try_clone_fd()?;
-        Ok(self.fd.get_or_init(|| fd).as_fd())
+        let fd = self.fd.get_or_init(|| fd);
+        self.show_changes();
+        Ok(fd.as_fd())
     }
 
     /// The future of an earlier `block_on` is no task: that it was woken means nothing here.
     fn has_ready_tasks(&self) -> bool {
-        self.executor.take_root_wake();
-        self.executor.has_work()
+        self.executor.has_ready_tasks()
+    }
+
+    /// On kqueue a change rides in the next wait; when that is not ours, it is made here. An error is
+    /// for the next turn to tell.
+    pub(super) fn show_changes(&self) {
+        if self.fd.get().is_some() && self.backend() == Backend::Kqueue {
+            let _ = self.driver.reactor.turn(Some(Duration::ZERO));
+        }
     }
 }
