@@ -27,9 +27,9 @@
 //! It packs which executor, which slot and which serial number. Cloning and dropping it touch no
 //! memory. Waking one on its own thread is a look at the slot and a push to the queue; on another
 //! thread it is a letter in the executor's mailbox. The number is too short to tell every task that
-//! ever was from every other, so a waker that outlived its task may, once in millions, wake a
-//! stranger: a spurious wake, which every future must allow for. It can never do worse, because it
-//! is not a pointer.
+//! ever was from every other, so a waker that outlived its task may, once in millions of tenants of
+//! its slot (on 32 bits: in 128), wake a stranger: a spurious wake, which every future must allow
+//! for. It can never do worse, because it is not a pointer.
 
 use std::any::Any;
 use std::future::Future;
@@ -252,7 +252,7 @@ mod width {
 
 #[cfg(not(target_pointer_width = "64"))]
 mod width {
-    /// 32 executors at a time, a million tasks each: more than such an address space holds.
+    /// 32 executors at a time, a million tasks each, 128 serial numbers.
     pub(super) const EXECUTOR: u32 = 5;
     pub(super) const SERIAL: u32 = 7;
     pub(super) const SLOT: u32 = 20;

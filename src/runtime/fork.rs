@@ -10,8 +10,10 @@ impl Runtime {
     /// Makes the runtime usable in a child of fork(2), where it is a copy of the parent's: tasks,
     /// timers and sockets live on in both processes. Until this was called,
     /// [`block_on`](Runtime::block_on) panics in the child, [`turn`](Runtime::turn) and whatever
-    /// would have to wait return an error, and dropping the runtime is harmless; the parent notices
-    /// nothing. In a process that was not forked it does nothing.
+    /// would have to wait return an error, and dropping the runtime is harmless (unless other
+    /// threads used it when the process was forked: then a lock of theirs may be held for ever, and
+    /// it is to be [forgotten](std::mem::forget) instead); the parent notices nothing. In a process
+    /// that was not forked it does nothing.
     ///
     /// The selector is made anew, and every socket that waited is registered in it. Sockets are
     /// shared with the parent, as all descriptors are: what one process reads the other one does
