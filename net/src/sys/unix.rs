@@ -1,7 +1,9 @@
 //! What differs from platform to platform in sockets of one machine.
 
+use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 use std::{mem, vec};
@@ -37,11 +39,16 @@ fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
         use std::os::linux::net::SocketAddrExt;
         return SocketAddr::from_abstract_name(name);
     }
-    match addr.as_unix() {
-        Some(addr) => Ok(addr),
+    // Not `as_unix`, which panics at what a peer can be called and std cannot hold: 108 bytes without
+    // a zero on Linux, more than one zero at the end elsewhere. Its connection is good all the same.
+    let path = addr
+        .as_pathname()
+        .map_or(&b""[..], |path| path.as_os_str().as_bytes());
+    let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
+    SocketAddr::from_pathname(OsStr::from_bytes(path)).or_else(|_| {
         // No path is no name.
-        None => SocketAddr::from_pathname(""),
-    }
+        SocketAddr::from_pathname("")
+    })
 }
 
 /// The address of socket2 for a path. std refuses one with a zero in it, where socket2 would take the
@@ -214,4 +221,42 @@ fn close_on_exec(fds: &[OwnedFd]) -> io::Result<()> {
 #[cfg(not(target_vendor = "apple"))]
 fn close_on_exec(_: &[OwnedFd]) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The address of a peer that bound itself by hand.
+    fn bound(path: &[u8]) -> SockAddr {
+        let init = |storage: *mut socket2::SockAddrStorage, len: *mut libc::socklen_t| {
+            let unix = storage.cast::<libc::sockaddr_un>();
+            // SAFETY: the storage is zeroed, aligned for and larger than any address, and the path is
+            // no longer than the place for it.
+            unsafe {
+                (*unix).sun_family = libc::AF_UNIX as libc::sa_family_t;
+                let place = (&raw mut (*unix).sun_path).cast::<u8>();
+                assert!(path.len() <= size_of_val(&(*unix).sun_path));
+                place.copy_from_nonoverlapping(path.as_ptr(), path.len());
+                let begin = mem::offset_of!(libc::sockaddr_un, sun_path);
+                *len = (begin + path.len()) as libc::socklen_t;
+            }
+            Ok(())
+        };
+        // SAFETY: the closure has filled in an address, and says how long it is.
+        let ((), addr) = unsafe { SockAddr::try_init(init) }.unwrap();
+        addr
+    }
+
+    #[test]
+    fn no_name_of_a_peer_is_too_much() {
+        let full =
+            [b'x'; size_of::<libc::sockaddr_un>() - mem::offset_of!(libc::sockaddr_un, sun_path)];
+        let mut zeros = full;
+        zeros[3..].fill(0);
+        assert!(to_std(&bound(&full)).is_ok());
+        let short = to_std(&bound(&zeros)).unwrap();
+        assert_eq!(short.as_pathname(), Some(Path::new("xxx")));
+        assert!(to_std(&bound(b"")).unwrap().is_unnamed());
+    }
 }

@@ -117,10 +117,12 @@ impl UnixListener {
         &self,
         accepted: io::Result<(net::UnixStream, SocketAddr)>,
     ) -> io::Result<(UnixStream, SocketAddr)> {
-        match (accepted, self.local_addr()) {
-            (Ok((stream, peer)), _) => Ok((UnixStream::new(stream), peer)),
-            (Err(e), Ok(addr)) => Err(during(format!("accept on {}", super::name(&addr)), e)),
-            (Err(e), Err(_)) => Err(during("accept", e)),
+        match accepted {
+            Ok((stream, peer)) => Ok((UnixStream::new(stream), peer)),
+            Err(e) => Err(match self.local_addr() {
+                Ok(addr) => during(format!("accept on {}", super::name(&addr)), e),
+                Err(_) => during("accept", e),
+            }),
         }
     }
 
