@@ -352,13 +352,19 @@ fn segments_are_cut_and_joined_where_the_kernel_does_it() {
     block_on(async {
         let (one, two) = pair().await;
         let mut transmit = Transmit::new(&[5; 250]);
+        let mut buf = [0; 65535];
+        // What is one segment is sent everywhere.
+        for size in [250, 100_000] {
+            transmit.segment_size = Some(size);
+            assert_eq!(one.send_msg(&transmit).await.unwrap(), 250);
+            assert_eq!(two.recv(&mut buf).await.unwrap(), 250);
+        }
         transmit.segment_size = Some(100);
         if one.max_segments() == 1 {
             assert_eq!(kind(one.send_msg(&transmit).await), ErrorKind::Unsupported);
             return;
         }
         assert_eq!(one.send_msg(&transmit).await.unwrap(), 250);
-        let mut buf = [0; 65535];
         for expected in [100, 100, 50] {
             assert_eq!(two.recv(&mut buf).await.unwrap(), expected);
         }
@@ -371,7 +377,8 @@ fn segments_are_cut_and_joined_where_the_kernel_does_it() {
             lengths.extend(segments.map(<[u8]>::len));
         }
         assert_eq!(lengths, [100, 100, 50]);
-        transmit.segment_size = Some(100_000);
+        let mut transmit = Transmit::new(&[5; 70_000]);
+        transmit.segment_size = Some(66_000);
         assert_eq!(kind(one.try_send_msg(&transmit)), ErrorKind::InvalidInput);
     });
 }

@@ -42,7 +42,11 @@ fn encode(transmit: &Transmit<'_>, is_v4: bool) -> io::Result<UdpControl> {
     }
     match transmit.source {
         None => {}
-        Some(IpAddr::V4(source)) if is_v4 => push_source_v4(&mut control, source)?,
+        Some(source) if is_v4 => match source.to_canonical() {
+            IpAddr::V4(source) => push_source_v4(&mut control, source)?,
+            // The system would ignore it.
+            IpAddr::V6(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        },
         Some(source) => {
             let source = match source {
                 IpAddr::V4(source) => source.to_ipv6_mapped(),
@@ -57,7 +61,9 @@ fn encode(transmit: &Transmit<'_>, is_v4: bool) -> io::Result<UdpControl> {
             control.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &[info]);
         }
     }
-    if let Some(size) = transmit.segment_size {
+    // What is one segment anyway needs no cutting, which works everywhere.
+    let size = transmit.segment_size;
+    if let Some(size) = size.filter(|&size| size < transmit.contents.len()) {
         push_segment_size(&mut control, size)?;
     }
     Ok(control)

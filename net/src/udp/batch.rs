@@ -53,7 +53,7 @@ pub struct Transmit<'a> {
     pub contents: &'a [u8],
     /// Where to; `None` on a connected socket.
     pub destination: Option<SocketAddr>,
-    /// The ECN bits of it; `None` leaves what [`set_tos`](UdpSocket::set_tos) says.
+    /// The ECN bits of it, with a DSCP of 0; `None` leaves what [`set_tos`](UdpSocket::set_tos) says.
     pub ecn: Option<Ecn>,
     /// Cuts `contents` into datagrams of so many bytes, and a last one that may be shorter, of which
     /// there may be [so many](UdpSocket::max_segments).
