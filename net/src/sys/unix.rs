@@ -229,23 +229,16 @@ mod tests {
 
     /// The address of a peer that bound itself by hand.
     fn bound(path: &[u8]) -> SockAddr {
-        let init = |storage: *mut socket2::SockAddrStorage, len: *mut libc::socklen_t| {
-            let unix = storage.cast::<libc::sockaddr_un>();
-            // SAFETY: the storage is zeroed, aligned for and larger than any address, and the path is
-            // no longer than the place for it.
-            unsafe {
-                (*unix).sun_family = libc::AF_UNIX as libc::sa_family_t;
-                let place = (&raw mut (*unix).sun_path).cast::<u8>();
-                assert!(path.len() <= size_of_val(&(*unix).sun_path));
-                place.copy_from_nonoverlapping(path.as_ptr(), path.len());
-                let begin = mem::offset_of!(libc::sockaddr_un, sun_path);
-                *len = (begin + path.len()) as libc::socklen_t;
-            }
-            Ok(())
-        };
-        // SAFETY: the closure has filled in an address, and says how long it is.
-        let ((), addr) = unsafe { SockAddr::try_init(init) }.unwrap();
-        addr
+        let mut storage = socket2::SockAddrStorage::zeroed();
+        // SAFETY: it is large enough for every kind of address, and a sockaddr_un is one.
+        let unix = unsafe { storage.view_as::<libc::sockaddr_un>() };
+        unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (place, &byte) in unix.sun_path.iter_mut().zip(path) {
+            *place = byte as libc::c_char;
+        }
+        let len = mem::offset_of!(libc::sockaddr_un, sun_path) + path.len();
+        // SAFETY: the storage holds an address of this length.
+        unsafe { SockAddr::new(storage, len as libc::socklen_t) }
     }
 
     #[test]
