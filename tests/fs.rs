@@ -251,6 +251,24 @@ async fn a_write_error_is_told_by_whatever_comes_next() {
 }
 
 #[runtime::test]
+async fn what_cannot_seek_loses_nothing_by_a_write() {
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let ours = std_fs::File::from(std::os::fd::OwnedFd::from(ours));
+    let mut file = File::from_std(ours, "socket");
+    io::Write::write_all(&mut theirs, b"0123456789").unwrap();
+    let mut some = [0; 4];
+    file.read_exact(&mut some).await.unwrap();
+    file.write_all(b"abc").await.unwrap();
+    file.flush().await.unwrap();
+    let mut sent = [0; 3];
+    theirs.read_exact(&mut sent).unwrap();
+    assert_eq!(&sent, b"abc");
+    let mut rest = [0; 6];
+    file.read_exact(&mut rest).await.unwrap();
+    assert_eq!(&rest, b"456789");
+}
+
+#[runtime::test]
 async fn a_read_that_is_dropped_loses_nothing() {
     let place = Place::new();
     let path = place.path("dropped");

@@ -105,11 +105,20 @@ impl Buffer {
 
     /// Moves the file back to where its user thinks it is.
     fn give_back(&mut self, mut file: &std::fs::File) -> io::Result<()> {
-        let unread = mem::take(self).unread().len();
+        let unread = self.unread().len();
         if unread > 0 {
             file.seek(SeekFrom::Current(-(unread as i64)))?;
+            (self.start, self.end) = (0, 0);
         }
         Ok(())
+    }
+
+    /// As `give_back`; but what cannot seek has no position to correct, and the bytes stay here.
+    fn give_back_or_keep(&mut self, file: &std::fs::File) -> io::Result<()> {
+        match self.give_back(file) {
+            Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => Ok(()),
+            result => result,
+        }
     }
 }
 
@@ -197,6 +206,10 @@ impl File {
     /// Dropping the future is dropping the file.
     pub async fn into_std(mut self) -> io::Result<std::fs::File> {
         self.after_writing("flush", |_| Ok(())).await?;
+        if !self.take_buffer().unread().is_empty() {
+            let e = io::Error::from_raw_os_error(libc::ESPIPE);
+            return Err(self.failed("give back", e));
+        }
         // A `metadata` that nobody waited for may still have a share of it.
         Arc::try_unwrap(self.file).or_else(|shared| shared.try_clone())
     }
@@ -285,7 +298,7 @@ impl File {
         let (mut buffer, file) = (self.take_buffer(), self.file.clone());
         // As if it wrote: if this future is dropped, the next operation waits for it.
         self.state = State::Writing(pool.spawn_blocking(move || {
-            let result = buffer.give_back(&file).and_then(|()| op(&file));
+            let result = buffer.give_back_or_keep(&file).and_then(|()| op(&file));
             (buffer, result)
         }));
         poll_fn(|cx| self.poll_settled(cx)).await;
@@ -406,15 +419,15 @@ impl AsyncWrite for File {
         bytes.clear();
         bytes.extend_from_slice(&buf[..n]);
         self.state = State::Writing(pool.spawn_blocking(move || {
-            let written = buffer.give_back(&file);
+            let written = buffer.give_back_or_keep(&file);
             let written = written.and_then(|()| (&*file).write_all(&bytes));
-            (
-                Buffer {
+            if buffer.unread().is_empty() {
+                buffer = Buffer {
                     bytes,
                     ..Buffer::default()
-                },
-                written,
-            )
+                };
+            }
+            (buffer, written)
         }));
         Poll::Ready(Ok(n))
     }

@@ -144,10 +144,15 @@ impl Child {
     /// Asks the system to kill it (SIGKILL), and waits for nothing. Does nothing if its end was noticed.
     ///
     /// # Errors
-    /// What kill(2) says: that it belongs to another user by now.
+    /// What kill(2) says: that it belongs to another user by now. And if somebody else has taken the
+    /// status (ECHILD): its number may be another process's by now, so nobody is hit.
     pub fn start_kill(&mut self) -> io::Result<()> {
         let id = self.id();
-        let killed = self.running().std.kill();
+        let std = &mut self.running().std;
+        let killed = match std.try_wait() {
+            Ok(None) => std.kill(),
+            looked => looked.map(drop),
+        };
         killed.map_err(|e| during(format!("kill process {id}"), e))
     }
 

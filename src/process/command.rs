@@ -187,7 +187,8 @@ impl Command {
         child.map_err(|e| during(format!("run {}", self.get_program().to_string_lossy()), e))
     }
 
-    /// Starts the program and waits for its end. As [`std::process::Command::status`].
+    /// Starts the program and waits for its end. As [`std::process::Command::status`]. Nobody reads
+    /// its output here: a pipe that was chosen for it is closed, so that the child does not wait for room.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait`].
@@ -196,7 +197,11 @@ impl Command {
     /// The program is started when this is called; dropping the future is dropping the [`Child`].
     pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         let child = self.spawn();
-        async { child?.wait().await }
+        async {
+            let mut child = child?;
+            (child.stdout, child.stderr) = (None, None);
+            child.wait().await
+        }
     }
 
     /// Starts the program, waits for its end and collects what it writes. As
