@@ -1,6 +1,6 @@
 //! Any descriptor that can be waited for.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -298,9 +298,15 @@ where
             .poll_io(Direction::Write, cx, |mut io| io.write_vectored(bufs))
     }
 
+    /// Tried before anything is waited for: most descriptors have nothing to flush.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.source
-            .poll_io(Direction::Write, cx, |mut io| io.flush())
+        let mut io = self.source.get_ref();
+        match io.flush() {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => self
+                .source
+                .poll_io(Direction::Write, cx, |mut io| io.flush()),
+            flushed => Poll::Ready(flushed),
+        }
     }
 
     /// Flushes; a descriptor of unknown kind is closed by dropping it.

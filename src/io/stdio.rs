@@ -43,13 +43,14 @@ use crate::fs;
 /// #[runtime::main]
 /// async fn main() -> io::Result<()> {
 ///     let mut lines = BufReader::new(io::stdin()).lines();
+///     let mut interrupted = runtime::signal::ctrl_c();
 ///     loop {
 ///         runtime::select! {
 ///             line = lines.next() => match line {
 ///                 Some(line) => println!("{}", line?.to_uppercase()),
 ///                 None => return Ok(()),
 ///             },
-///             _ = runtime::signal::ctrl_c() => return Ok(()),
+///             _ = &mut interrupted => return Ok(()),
 ///         }
 ///     }
 /// }

@@ -17,7 +17,8 @@ struct Pipe(Source<File>);
 impl Pipe {
     fn new(end: OwnedFd) -> io::Result<Pipe> {
         set_nonblocking(end.as_fd())?;
-        Ok(Pipe(Source::new(File::from(end)).streaming().sole_owner()))
+        // No `streaming`: `from_std` may bring a socket, or a pipe that somebody writes to in packets.
+        Ok(Pipe(Source::new(File::from(end)).sole_owner()))
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -31,7 +31,7 @@ pub mod unix;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use crate::error::during;
 use unix::{Signal, SignalKind};
@@ -82,12 +82,17 @@ impl Future for CtrlC {
     /// # Panics
     /// If it is polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let signal = self.signal.as_mut();
+        let signal = self.signal.take();
         let result = match signal.expect("ctrl_c was polled after it was ready") {
-            Ok(signal) => ready!(signal.poll_recv(cx)),
-            Err(e) => Err(io::Error::new(e.kind(), e.to_string())),
+            Ok(mut signal) => match signal.poll_recv(cx) {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    self.signal = Some(Ok(signal));
+                    return Poll::Pending;
+                }
+            },
+            Err(e) => Err(e),
         };
-        self.signal = None;
         Poll::Ready(result.map_err(|e| during("wait for Ctrl-C", e)))
     }
 }
