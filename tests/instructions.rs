@@ -11,8 +11,8 @@ use std::{env, fs};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::TcpListener;
 
-/// What it takes on a busy machine (1,230; 970 on an idle one: requests that come late find the
-/// reactor asleep) and a tenth. One connection, so that a whole turn of the reactor is in each.
+/// What it takes on a busy machine (1,230; 970 on an idle one), and a tenth. One connection, so that
+/// a whole turn of the reactor is in each.
 /// When it gets better, lower it.
 const MOST: u64 = 1_350;
 
