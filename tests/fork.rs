@@ -95,6 +95,8 @@ fn waiting() -> (Runtime, JoinHandle<u8>, std::net::TcpStream) {
         (task, peer)
     });
     assert_eq!(runtime.stats().sources, 1, "it waits");
+    runtime.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(runtime.stats().registrations, 1);
     (runtime, task, peer)
 }
 

@@ -51,6 +51,7 @@ fn into_std_takes_the_socket_out_of_the_reactor_and_leaves_it_usable() {
         let mut byte = [0];
         let mut read = stream.read(&mut byte);
         assert!(future::poll_once(&mut read).await.is_none());
+        reactor.turn(Some(Duration::ZERO)).unwrap();
         assert_eq!(reactor.stats().registrations, 1);
         let stream = stream.into_std();
         assert_eq!(reactor.stats().removals, 1);
@@ -62,6 +63,7 @@ fn into_std_takes_the_socket_out_of_the_reactor_and_leaves_it_usable() {
         let listener = listen().await;
         let mut accept = Box::pin(listener.accept());
         assert!(future::poll_once(&mut accept).await.is_none());
+        reactor.turn(Some(Duration::ZERO)).unwrap();
         drop(accept);
         let listener = listener.into_std();
         assert_eq!(reactor.stats().removals, 2);

@@ -162,12 +162,31 @@ impl Mailbox {
         );
     }
 
-    /// Makes the kernel forget a descriptor that may stay open, while it is open.
-    pub(crate) fn remove(&self, fd: RawFd) {
-        if !self.is_forked() {
-            self.count_removal();
-            unpoisoned(self.bell.read()).remove(fd);
+    /// Says that a source is gone, before its descriptor is closed, so that the reactor never takes
+    /// another one of the same number for it. One that may stay open (`fd`) is taken back from the
+    /// kernel here, while it certainly is; no registration of it comes after, since the letter comes
+    /// with it.
+    pub(crate) fn remove(&self, key: Key, open: Option<RawFd>) {
+        let take_back = || {
+            if let Some(fd) = open.filter(|_| !self.is_forked()) {
+                self.count_removal();
+                unpoisoned(self.bell.read()).remove(fd);
+            }
+        };
+        // If the reactor is gone, so is the slot.
+        if self
+            .letters
+            .push_after(take_back, Letter::Remove { key })
+            .is_ok()
+        {
+            self.notify();
         }
+    }
+
+    /// Makes `change`, and lets no letter come meanwhile, unless one is there already. Says whether
+    /// it was made.
+    pub(crate) fn unless_letters(&self, change: impl FnOnce()) -> bool {
+        self.letters.unless_any(change)
     }
 
     pub(crate) fn count_removal(&self) {
@@ -218,12 +237,28 @@ impl<L> Letters<L> {
     }
 
     fn push(&self, letter: L) -> Result<(), L> {
-        match &mut *self.list.lock() {
+        self.push_after(|| (), letter)
+    }
+
+    /// Does something first that must not be seen without the letter.
+    fn push_after(&self, first: impl FnOnce(), letter: L) -> Result<(), L> {
+        let mut list = self.list.lock();
+        first();
+        match &mut *list {
             Some(list) => list.push(letter),
             None => return Err(letter),
         }
         self.any.store(true, Ordering::Release);
         Ok(())
+    }
+
+    fn unless_any(&self, change: impl FnOnce()) -> bool {
+        let list = self.list.lock();
+        let is_empty = list.as_ref().is_none_or(Vec::is_empty);
+        if is_empty {
+            change();
+        }
+        is_empty
     }
 
     fn take(&self) -> Vec<L> {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::env::{self, VarError};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -12,7 +12,7 @@ use std::{fmt, io};
 use crate::current::{self, Entered};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::{Home, Key, Slot, Slots};
+use crate::slot::{Key, Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timer::Armed;
@@ -20,6 +20,8 @@ use crate::timers::{Nanos, TimerKey, Timers};
 use crate::wake_list::{WakeList, wake_all};
 
 mod fork;
+mod mail;
+mod register;
 
 /// No wait is longer, whatever the deadlines say: some kernels take no longer ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -48,6 +50,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 pub struct Reactor {
     selector: RefCell<Box<dyn Selector>>,
     slots: RefCell<Slots>,
+    /// Whom the next wait registers.
+    pending: RefCell<Vec<Key>>,
     timers: RefCell<Timers>,
     events: RefCell<Vec<Event>>,
     /// Filled while things are borrowed, emptied as soon as they are not.
@@ -110,6 +114,7 @@ impl Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),
             slots: RefCell::default(),
+            pending: RefCell::default(),
             timers: RefCell::default(),
             events: RefCell::default(),
             woken: RefCell::default(),
@@ -180,6 +185,7 @@ impl Reactor {
         let fd = fd.try_clone_to_owned()?;
         drop(selector);
         self.watched.set(true);
+        self.show_pending();
         self.mailbox.doze();
         Ok(fd)
     }
@@ -213,6 +219,7 @@ impl Reactor {
         }
         let mut woken = self.woken.borrow_mut();
         self.read_mail(&mut woken);
+        self.add_pending(&mut woken);
         let limit = if woken.has_nothing() {
             limit
         } else {
@@ -304,74 +311,6 @@ impl Reactor {
         counters.timers.set(self.timers.borrow().len() as u64);
     }
 
-    /// Does what other threads asked for. Removals come first: a descriptor whose source is gone
-    /// may be another one's by now, and must not be renewed.
-    fn read_mail(&self, woken: &mut WakeList) {
-        if !self.mailbox.has_letters() {
-            return;
-        }
-        let letters = self.mailbox.take();
-        let (removals, waits): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| {
-            use Letter::{Remove, TimerMove, TimerRemove};
-            matches!(
-                letter,
-                Remove { .. } | TimerRemove { .. } | TimerMove { .. }
-            )
-        });
-        for letter in removals.into_iter().chain(waits) {
-            match letter {
-                Letter::Remove { key } => {
-                    woken.discard(self.take_slot(key).into_iter().flat_map(Slot::into_wakers));
-                }
-                Letter::TimerRemove { key } => {
-                    woken.discard(self.timers.borrow_mut().remove(key));
-                }
-                Letter::TimerMove { key } => {
-                    woken.extend(self.timers.borrow_mut().remove(key));
-                }
-                Letter::Wait {
-                    key,
-                    direction,
-                    waker,
-                } => {
-                    let mut slots = self.slots.borrow_mut();
-                    let Some(slot) = slots.get(key) else {
-                        woken.push(waker);
-                        continue;
-                    };
-                    slot.home.clear(direction);
-                    if slot.has_waiter(direction, &waker) {
-                        woken.discard([waker]);
-                    } else {
-                        slot.push_waiter(direction, waker, self.turn.get(), woken);
-                    }
-                    self.mailbox.counters.renewals.add(1);
-                    let mut selector = self.selector.borrow_mut();
-                    if !slot.home.is_edge() {
-                        selector.arm(key, direction);
-                    }
-                    if let Err(e) = selector.renew(slot.home.fd, key) {
-                        let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                        slot.deliver(direction.readiness(), errno, woken);
-                    }
-                }
-                Letter::Watch {
-                    key,
-                    interest,
-                    waker,
-                } => self.add_watcher(key, interest, waker, woken),
-                Letter::TimerWait { key, waker } => {
-                    let mut timers = self.timers.borrow_mut();
-                    match timers.waker(key) {
-                        // The one before is woken instead of dropped: it may be another task's.
-                        Some(place) => woken.push(std::mem::replace(place, waker)),
-                        None => woken.push(waker),
-                    }
-                }
-            }
-        }
-    }
-
     /// Wakes everybody and refuses whatever comes later, from any thread: sources and timers that
     /// waited here return an error from now on. Called by the runtime that is dropped.
     ///
@@ -412,40 +351,6 @@ impl Reactor {
         self.turn_wanted.set(true);
     }
 
-    /// Registers a descriptor on which an operation of `direction` has just found nothing.
-    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<Home>> {
-        if self.closed.get() {
-            return Err(current::gone("this source"));
-        }
-        if self.is_forked() {
-            return Err(cannot_wait(fd, &fork::forked()));
-        }
-        let mut slots = self.slots.borrow_mut();
-        let tells = self.selector.borrow().tells();
-        let home = slots.insert(self.number(), fd, blocked, self.is_edge, tells)?;
-        drop(slots);
-        let key = home.key;
-        let added = self.selector.borrow_mut().add(fd, key);
-        let added = added.or_else(|e| self.take_over(fd, key, e));
-        if let Err(e) = added {
-            self.slots.borrow_mut().remove(key);
-            return Err(cannot_wait(fd, &e));
-        }
-        self.mailbox.counters.registrations.add(1);
-        Ok(home)
-    }
-
-    /// The kernel knows the descriptor already. Either another source waits for it, whose
-    /// registration must not be taken away. Or somebody duplicated one of ours, we closed ours, and
-    /// the duplicate has come back to the same number (epoll(7), question 6): then it is ours.
-    #[cold]
-    fn take_over(&self, fd: RawFd, key: Key, e: io::Error) -> io::Result<()> {
-        if e.raw_os_error() != Some(libc::EEXIST) || self.slots.borrow().has_another(fd, key) {
-            return Err(e);
-        }
-        self.selector.borrow_mut().renew(fd, key)
-    }
-
     /// Whether any of `interest` is ready; if not, the task of `cx` is woken once it is.
     pub(crate) fn poll_ready(
         &self,
@@ -456,10 +361,10 @@ impl Reactor {
         let readiness = {
             let mut slots = self.slots.borrow_mut();
             let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
-            slot.error(interest)
-                .map_err(|e| cannot_wait(slot.home.fd, &e))?;
-            slot.home.readiness().answering(interest)
+            let answer = slot.home.readiness().answering(interest);
+            slot.home.error(interest).map(|()| answer)
         };
+        let readiness = readiness.map_err(|e| self.failed(key, interest, e))?;
         if !readiness.is_empty() {
             return Poll::Ready(Ok(readiness));
         }
@@ -492,8 +397,11 @@ impl Reactor {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get(key);
         let interest = interest.rare();
-        let is_new = |slot: &&mut Slot| slot.home.readiness().answering(interest).is_empty();
-        let Some(slot) = slot.filter(is_new) else {
+        let is_news = |slot: &&mut Slot| {
+            let known = slot.home.readiness().answering(interest);
+            known.is_empty() && slot.home.error(interest).is_ok()
+        };
+        let Some(slot) = slot.filter(is_news) else {
             return woken.push(waker);
         };
         let known = slot.push_watcher(waker, self.turn.get(), woken);
@@ -514,8 +422,10 @@ impl Reactor {
         let waker = cx.waker().clone();
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
-        slot.error(direction.interest())
-            .map_err(|e| cannot_wait(slot.home.fd, &e))?;
+        if let Err(e) = slot.home.error(direction.interest()) {
+            drop(slots);
+            return Err(self.failed(key, direction.interest(), e));
+        }
         if slot.home.is_ready(direction) {
             // That other people's code turned the reactor.
             drop(slots);
@@ -548,31 +458,6 @@ impl Reactor {
         }
         drop(woken);
         wake_all(&self.woken);
-    }
-
-    /// Forgets a source whose descriptor is about to be closed by its only holder, or was removed
-    /// from the kernel by other means.
-    pub(crate) fn remove(&self, key: Key) {
-        // The wakers in it are dropped here, where nothing is borrowed.
-        drop(self.take_slot(key));
-    }
-
-    fn take_slot(&self, key: Key) -> Option<Slot> {
-        let slot = self.slots.borrow_mut().remove(key)?;
-        self.selector.borrow_mut().forget(key);
-        Some(slot)
-    }
-
-    /// Forgets a source whose descriptor stays open.
-    pub(crate) fn remove_open(&self, key: Key, fd: RawFd) {
-        let slot = self.slots.borrow_mut().remove(key);
-        // In a forked child it is the parent's selector, which has to keep it.
-        if slot.is_some() && !self.is_forked() {
-            self.mailbox.count_removal();
-            // The only error is that the kernel does not know the descriptor, which is what we want.
-            let _ = self.selector.borrow_mut().remove(fd, key);
-        }
-        drop(slot);
     }
 
     /// Arms a timer, which takes `waker`, unless its deadline is known to be past.
@@ -632,25 +517,6 @@ impl Reactor {
     pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
         self.timers.borrow_mut().remove(key)
     }
-}
-
-/// Says why a descriptor cannot be waited for, in words where the system's are none.
-fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
-    let (kind, why) = match e.raw_os_error() {
-        Some(libc::EPERM) => (io::ErrorKind::Unsupported, sys::UNPOLLABLE.to_owned()),
-        Some(libc::EEXIST) => (
-            io::ErrorKind::AlreadyExists,
-            "another source of this runtime waits for the same descriptor; share that one"
-                .to_owned(),
-        ),
-        Some(libc::ENOSPC) => (
-            e.kind(),
-            "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"
-                .to_owned(),
-        ),
-        _ => (e.kind(), e.to_string()),
-    };
-    io::Error::new(kind, format!("cannot wait for descriptor {fd}: {why}"))
 }
 
 impl Drop for Reactor {

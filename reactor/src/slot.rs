@@ -2,13 +2,14 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::Waker;
 use std::{io, mem};
 
 use slab::Slab;
 
 use crate::interest::{Direction, Interest, Readiness};
+use crate::sys;
 use crate::wake_list::WakeList;
 
 /// A registration's name in the kernel's 64 bits: where its slot lies, and which of the slot's
@@ -62,6 +63,9 @@ pub(crate) struct Home {
     is_edge: bool,
     /// What else than directions its selector can tell of.
     pub(crate) tells: Interest,
+    /// The errno of a registration that failed, told with the next wait: of reading in the lower half
+    /// and of writing in the upper one, since kqueue registers them one by one.
+    errno: AtomicU32,
     /// Set by events (and at first by hope), cleared by the operation that finds nothing. Written on
     /// the reactor's thread only (but for `take_priority`), so plain loads and stores do.
     readiness: AtomicU8,
@@ -72,6 +76,8 @@ pub(crate) struct Home {
 pub(crate) struct Slot {
     /// The generation half of the key; written once.
     generation: u32,
+    /// Whether the selector knows of it.
+    pub(crate) is_added: bool,
     pub(crate) home: Arc<Home>,
     /// The last one to wait in each direction.
     wakers: [Option<Waker>; 2],
@@ -82,9 +88,6 @@ pub(crate) struct Slot {
 /// What few slots have.
 #[derive(Debug)]
 struct Rest {
-    /// The errno of a registration that failed after the fact, in each direction: kqueue registers
-    /// them one by one.
-    errno: [i32; 2],
     /// Those who waited before the last one and have another waker: two tasks that share a source,
     /// in one direction. So nobody is here in whose direction `wakers` is empty.
     others: Vec<(Direction, Waker)>,
@@ -126,10 +129,12 @@ impl Slots {
             fd,
             is_edge,
             tells,
+            errno: AtomicU32::new(0),
             readiness: AtomicU8::new(optimistic.without(blocked).to_bits()),
         });
         self.slab.insert(Slot {
             generation: self.generation,
+            is_added: false,
             home: home.clone(),
             wakers: [None, None],
             rest: None,
@@ -201,6 +206,61 @@ impl Home {
         self.set_readiness(self.readiness().without(direction.claims()));
     }
 
+    /// The error of its registration, if there is nothing else to wait for in `interest`. On any
+    /// thread.
+    #[inline]
+    pub(crate) fn error(&self, interest: Interest) -> io::Result<()> {
+        match self.errno.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            errno => self.tell_error(errno, interest),
+        }
+    }
+
+    #[cold]
+    fn tell_error(&self, errno: u32, interest: Interest) -> io::Result<()> {
+        let errno = |d: Direction| (errno >> (16 * d.index()) & 0xffff) as i32;
+        // Who waits for no direction hears of it from either.
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let interest = match interest.rare().is_empty() {
+            true => interest,
+            false => both,
+        };
+        if interest.directions().any(|direction| errno(direction) == 0) {
+            return Ok(());
+        }
+        let first = interest.directions().map(errno).next();
+        match first.map(io::Error::from_raw_os_error) {
+            Some(e) => Err(cannot_wait(self.fd, &e)),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that its registration failed, and says whom it concerns.
+    #[cold]
+    fn fail(&self, readiness: Readiness, errno: i32) -> Readiness {
+        let both = Readiness::READABLE | Readiness::WRITABLE;
+        let readiness = match readiness.intersects(both) {
+            true => readiness,
+            false => readiness | both,
+        };
+        let told = [Direction::Read, Direction::Write].into_iter();
+        let told = told.filter(|d| readiness.intersects(d.readiness()));
+        let bits = |d: Direction, bits: u32| bits << (16 * d.index());
+        let errnos = told.fold(self.errno.load(Ordering::Relaxed), |errnos, d| {
+            errnos & !bits(d, 0xffff) | bits(d, errno as u32 & 0xffff)
+        });
+        self.errno.store(errnos, Ordering::Relaxed);
+        readiness
+    }
+
+    /// Forgets that, for who waits for `interest`: it was told, or it is not so any more.
+    pub(crate) fn forgive(&self, interest: Interest) {
+        let rare = !interest.rare().is_empty();
+        let bits = interest.directions().map(|d| 0xffff << (16 * d.index()));
+        let forgiven = if rare { u32::MAX } else { bits.sum() };
+        self.errno.fetch_and(!forgiven, Ordering::Relaxed);
+    }
+
     /// # Errors
     /// `Unsupported` if the selector cannot tell of some of `interest`.
     #[cold]
@@ -233,16 +293,6 @@ impl Home {
 }
 
 impl Slot {
-    /// The error of a registration that failed after the fact, if there is nothing else to wait for
-    /// in `interest`. It stays, so that everybody hears of it.
-    #[inline]
-    pub(crate) fn error(&self, interest: Interest) -> io::Result<()> {
-        match &self.rest {
-            None => Ok(()),
-            Some(rest) => rest.error(interest),
-        }
-    }
-
     /// What an event says, and who waited for it. An error concerns the directions that `readiness`
     /// names, or both if it names none: there will be no event any more, and whoever tries hears of
     /// it when there is nothing.
@@ -250,7 +300,7 @@ impl Slot {
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         let readiness = match errno {
             0 => readiness,
-            errno => self.fail(readiness, errno),
+            errno => self.home.fail(readiness, errno),
         };
         self.home.set_readiness(self.home.readiness() | readiness);
         for direction in [Direction::Read, Direction::Write] {
@@ -261,21 +311,6 @@ impl Slot {
         if readiness.is_irregular() || errno != 0 {
             self.wake_watchers(woken);
         }
-    }
-
-    #[cold]
-    fn fail(&mut self, readiness: Readiness, errno: i32) -> Readiness {
-        let both = Readiness::READABLE | Readiness::WRITABLE;
-        let readiness = match readiness.intersects(both) {
-            true => readiness,
-            false => readiness | both,
-        };
-        for direction in [Direction::Read, Direction::Write] {
-            if readiness.intersects(direction.readiness()) {
-                self.rest().errno[direction.index()] = errno;
-            }
-        }
-        readiness
     }
 
     /// Hands over all that waits, whatever for.
@@ -391,7 +426,6 @@ impl Slot {
     fn rest(&mut self) -> &mut Rest {
         self.rest.get_or_insert_with(|| {
             Box::new(Rest {
-                errno: [0, 0],
                 others: Vec::new(),
                 watchers: Vec::new(),
                 room: FIRST_ROOM,
@@ -402,22 +436,6 @@ impl Slot {
 }
 
 impl Rest {
-    #[cold]
-    fn error(&self, interest: Interest) -> io::Result<()> {
-        let errno = |direction: Direction| self.errno[direction.index()];
-        // Who waits for no direction hears of it from either.
-        let both = Interest::READABLE | Interest::WRITABLE;
-        let interest = match interest.rare().is_empty() {
-            true => interest,
-            false => both,
-        };
-        if interest.directions().any(|direction| errno(direction) == 0) {
-            return Ok(());
-        }
-        let first = interest.directions().map(errno).next();
-        first.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
-    }
-
     #[cold]
     fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
         let (ours, rest) = mem::take(&mut self.others)
@@ -439,6 +457,25 @@ impl Rest {
         self.overflowed = turn;
         true
     }
+}
+
+/// Says why a descriptor cannot be waited for, in words where the system's are none.
+pub(crate) fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
+    let (kind, why) = match e.raw_os_error() {
+        Some(libc::EPERM) => (io::ErrorKind::Unsupported, sys::UNPOLLABLE.to_owned()),
+        Some(libc::EEXIST) => (
+            io::ErrorKind::AlreadyExists,
+            "another source of this runtime waits for the same descriptor; share that one"
+                .to_owned(),
+        ),
+        Some(libc::ENOSPC) => (
+            e.kind(),
+            "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"
+                .to_owned(),
+        ),
+        _ => (e.kind(), e.to_string()),
+    };
+    io::Error::new(kind, format!("cannot wait for descriptor {fd}: {why}"))
 }
 
 #[cfg(test)]

@@ -24,7 +24,9 @@ const QUOTA: u32 = 128;
 ///
 /// An operation is simply tried. Only when it first finds nothing is the descriptor registered, in
 /// the reactor of the polling thread, once and for both directions; from then on it belongs to that
-/// reactor. A source that never had to wait belongs to none, and costs no system call but its own
+/// reactor. The kernel hears of it when the reactor next waits, and not at all if it is dropped
+/// before. A registration that the kernel refuses is the error of whoever waits, and is tried again
+/// by who waits then. A source that never had to wait belongs to none, and costs no system call but its own
 /// operations.
 ///
 /// It may be used from any thread. Elsewhere than on its reactor's thread it waits by mail. Share one
@@ -415,6 +417,7 @@ impl Registration {
                 reactor.wait_for(home.key, direction, cx)
             }
             None => {
+                home.error(direction.interest())?;
                 let letter = Letter::Wait {
                     key: home.key,
                     direction,
@@ -436,6 +439,7 @@ impl Registration {
         if let Some(reactor) = current::if_numbered(home.reactor) {
             return reactor.watch(home.key, interest, cx);
         }
+        home.error(interest)?;
         let letter = Letter::Watch {
             key: home.key,
             interest,
@@ -509,15 +513,9 @@ impl Drop for Registration {
             (Some(reactor), true) => reactor.remove(key),
             (Some(reactor), false) => reactor.remove_open(key, fd),
             (None, sole_owner) => {
-                let Some(mailbox) = Mailbox::find(reactor) else {
-                    return;
-                };
-                if !sole_owner {
-                    mailbox.remove(fd);
+                if let Some(mailbox) = Mailbox::find(reactor) {
+                    mailbox.remove(key, (!sole_owner).then_some(fd));
                 }
-                // Posted before the descriptor is closed, so that the reactor never takes another
-                // one of the same number for it. If the reactor is gone, so is the slot.
-                let _ = mailbox.post(Letter::Remove { key });
             }
         }
     }

@@ -60,8 +60,14 @@ impl Stage {
     fn waiting_source(&self, waker: &Waker) -> (Source<File>, Key) {
         let source = Source::new(null());
         assert!(poll(&source, Direction::Read, waker, blocked).is_pending());
-        let key = self.script.last_added();
+        let key = self.added();
         (source, key)
+    }
+
+    /// The key of the last source to be registered, without the turn that does it.
+    fn added(&self) -> Key {
+        self.reactor.show_pending();
+        self.script.last_added()
     }
 
     /// One turn that blocks as far as the reactor lets it, in which the kernel says `events`.

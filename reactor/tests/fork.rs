@@ -237,7 +237,9 @@ fn where_nothing_was_forked_nothing_is_done() {
             .poll_io(Direction::Read, &mut cx, nothing)
             .is_pending()
     );
+    look(&reactor);
     reactor.after_fork_child().unwrap();
+    look(&reactor);
     assert_eq!(reactor.stats().registrations, 1);
 }
 

@@ -4,12 +4,14 @@ mod support;
 
 use std::env;
 use std::fs::File;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use runtime_reactor::{Direction, Source};
-use support::reactor;
+use support::{block_on, reactor};
 
 #[test]
 fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
@@ -17,15 +19,13 @@ fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
     // A file that is there wherever this runs.
     for path in [env::current_exe().unwrap(), "/".into()] {
         let source = Source::new(File::open(path).unwrap());
-        let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(Err(e)) = source.poll_begun(Direction::Read, &mut cx) else {
-            panic!("the kernel refuses it");
-        };
+        let mut begun = pin!(poll_fn(|cx| source.poll_begun(Direction::Read, cx)));
+        let e = block_on(&reactor, &mut begun).expect_err("the kernel refuses it");
         assert_eq!(e.kind(), io::ErrorKind::Unsupported);
         let name = format!("descriptor {}", source.get_ref().as_raw_fd());
         assert!(e.to_string().contains(&name), "{e}");
     }
-    assert_eq!(reactor.stats().sources, 0);
+    assert_eq!(reactor.stats().registrations, 0);
 }
 
 #[test]

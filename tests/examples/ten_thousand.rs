@@ -15,7 +15,6 @@ fn it_reports_on_all_its_connections() {
     let (before, rest) = number_after(said, "calls of the reactor: ");
     let (during, _) = number_after(rest, "before the traffic; ");
     assert!((200..=202).contains(&(before + during)), "{said}");
-    assert!(before >= 200, "{said}");
     // Not on a terminal: lines, not a bar.
     let progress = text(&output.stderr);
     assert!(progress.contains("connecting: 200 of 200\n"), "{progress}");

@@ -3,7 +3,6 @@
 use std::io;
 
 use super::Reactor;
-use crate::interest::{Direction, Readiness};
 use crate::sys;
 use crate::wake_list::wake_all;
 
@@ -45,29 +44,14 @@ impl Reactor {
         // The child's copies are closed; the parent keeps its own.
         drop(self.selector.replace(fresh));
         let mut woken = self.woken.borrow_mut();
-        // First, so that what was dropped elsewhere is not registered again.
-        self.read_mail(&mut woken);
-        let mut selector = self.selector.borrow_mut();
+        let mut pending = self.pending.borrow_mut();
+        pending.clear();
         for slot in self.slots.borrow_mut().iter_mut() {
-            let (fd, key) = (slot.home.fd, slot.home.key);
-            if let Err(e) = selector.add(fd, key) {
-                let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                slot.deliver(Readiness::EMPTY, errno, &mut woken);
-                continue;
-            }
-            self.mailbox.counters.registrations.add(1);
-            for direction in [Direction::Read, Direction::Write] {
-                if !self.is_edge && slot.is_awaited(direction) {
-                    selector.arm(key, direction);
-                }
-            }
-            if slot.is_watched() {
-                // For what each of them waits is not known here: for all it can be, and who hears of
-                // something else asks again.
-                selector.watch(key, slot.home.tells);
-            }
+            slot.is_added = false;
+            pending.push(slot.home.key);
         }
-        drop(selector);
+        drop(pending);
+        self.add_pending(&mut woken);
         drop(woken);
         // Nothing is borrowed from here on: wakers are other people's code.
         wake_all(&self.woken);

@@ -111,6 +111,10 @@ impl Selector for Epoll {
     }
 
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+        if fd == self.bell.event.raw() {
+            // Its source's was closed before ours was opened, as may happen in a forked child.
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
         self.bell.control(libc::EPOLL_CTL_ADD, fd, BOTH, key)
     }
 

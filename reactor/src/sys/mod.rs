@@ -5,8 +5,8 @@
 //! A selector watches descriptors for the reactor and reports what became ready. It *translates*
 //! and decides nothing: the order of the loop, timers, fairness and waking live above it.
 //!
-//! `add(fd, key)` is called once in the life of a registration, for both directions. `key` comes
-//! back in every event. A backend may put the registration off until its next `wait` (kqueue hands
+//! `add(fd, key)` is called once in the life of a registration, for both directions, just before a
+//! `wait`: so whatever is gone by then costs nothing. `key` comes back in every event. A backend may put the registration off until its next `wait` (kqueue hands
 //! its whole changelist to the waiting call); an error found only then is reported as an event with
 //! that key and an error, is never lost, and never stops the other changes.
 //!

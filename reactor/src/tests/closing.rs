@@ -119,6 +119,7 @@ fn a_source_that_never_waited_survives_the_close_of_another_reactor() {
     drop(first);
     let second = Stage::new();
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    second.reactor.turn(None).unwrap();
     assert_eq!(second.reactor.stats().registrations, 1);
 }
 

@@ -12,10 +12,12 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::{Stage, blocked, event, null, one, poll, untried};
+use super::{Stage, blocked, error, event, null, one, poll, untried};
 use crate::interest::{Direction, Interest, Readiness};
+use crate::mailbox::{Letter, Mailbox};
 use crate::slot::Key;
 use crate::source::Source;
+use crate::sys::Event;
 use crate::sys::scripted::Call;
 use crate::wake_list::tests::CountingWaker;
 
@@ -240,7 +242,7 @@ fn what_was_begun_and_moved_away_ends_when_the_kernel_says_so() {
     let source = Source::new(ours);
     let begun = |waker: &Waker| source.poll_begun(Read, &mut Context::from_waker(waker));
     assert!(begun(Waker::noop()).is_pending());
-    let key = stage.script.last_added();
+    let key = stage.added();
     let waker = CountingWaker::new();
     for _ in 0..2 {
         elsewhere(|| assert!(begun(&waker.waker()).is_pending()));
@@ -261,12 +263,14 @@ fn a_source_that_another_reactor_took_meanwhile_is_not_registered_again() {
         elsewhere(|| {
             let other = Stage::new();
             assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+            other.reactor.turn(None).unwrap();
             assert_eq!(other.reactor.stats().registrations, 1);
         });
         Err(io::ErrorKind::WouldBlock.into())
     });
     // The other reactor is gone with its thread, and ours was never asked.
     assert!(matches!(polled, Poll::Ready(Err(_))));
+    stage.reactor.turn(None).unwrap();
     assert_eq!(stage.reactor.stats().registrations, 0);
 }
 
@@ -326,4 +330,64 @@ fn a_notifier_keeps_nothing_of_its_reactor() {
     assert_eq!(bell.strong_count(), 0);
     notifier.notify();
     assert_eq!(notifier.stats().waits, 0);
+}
+
+#[test]
+fn a_wait_by_mail_hears_of_a_registration_that_failed() {
+    let stage = Stage::new();
+    let (source, key) = stage.waiting_source(Waker::noop());
+    let refused = Event {
+        key,
+        readiness: Readiness::READABLE,
+        errno: libc::ENOMEM,
+    };
+    let waker = CountingWaker::new();
+    // Whether the letter is sent before the failure is known or after, there is an answer.
+    elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
+    stage.turn_with(&[refused]);
+    assert_eq!(waker.count(), 1);
+    elsewhere(|| {
+        let e = error(poll(&source, Read, &waker.waker(), blocked));
+        assert!(e.to_string().contains("cannot wait for descriptor"), "{e}");
+    });
+}
+
+#[test]
+fn a_letter_that_crosses_the_failure_of_the_registration_is_answered() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::ENOMEM));
+    stage.added();
+    let waker = CountingWaker::new();
+    let wait = Letter::Wait {
+        key: stage.script.last_added(),
+        direction: Read,
+        waker: waker.waker(),
+    };
+    let watch = Letter::Watch {
+        key: stage.script.last_added(),
+        interest: Interest::CLOSED,
+        waker: waker.waker(),
+    };
+    let mailbox = Mailbox::find(stage.reactor.number()).unwrap();
+    mailbox.post(wait).unwrap();
+    mailbox.post(watch).unwrap();
+    stage.turn_with(&[]);
+    assert_eq!(waker.count(), 2);
+}
+
+#[test]
+fn a_descriptor_that_was_taken_back_elsewhere_is_not_registered_after_that() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    elsewhere(|| drop(source));
+    stage.turn_with(&[]);
+    let calls = stage.script.take_calls();
+    assert!(
+        !calls.iter().any(|call| matches!(call, Call::Add(..))),
+        "{calls:?}"
+    );
+    assert_eq!(stage.reactor.stats().sources, 0);
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::{Stage, blocked, error, event, null, one, poll, untried};
 use crate::interest::{Direction, Interest, Readiness};
@@ -40,8 +41,14 @@ fn the_first_would_block_registers_once_for_both_directions() {
     for direction in [Read, Write, Read, Write] {
         assert!(poll(&source, direction, &waker, blocked).is_pending());
     }
-    let adds = stage.script.take_calls();
-    assert!(matches!(adds[..], [Call::Add(..)]), "{adds:?}");
+    assert_eq!(stage.script.take_calls(), [], "it is for the next turn");
+    stage.turn_with(&[]);
+    stage.turn_with(&[]);
+    let calls = stage.script.take_calls();
+    assert!(
+        matches!(calls[..], [Call::Add(..), Call::Wait(_), Call::Wait(_)]),
+        "{calls:?}"
+    );
     assert_eq!(stage.reactor.stats().registrations, 1);
 }
 
@@ -109,7 +116,7 @@ fn tried_after(stage: &Stage, streaming: bool, readiness: Readiness, moved: usiz
         source
     };
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
-    let key = stage.script.last_added();
+    let key = stage.added();
     stage.turn_with(&[event(key, readiness)]);
     let mut cx = Context::from_waker(Waker::noop());
     let transferred = source.poll_transfer(Read, &mut cx, 10, |_| Ok(moved));
@@ -225,25 +232,54 @@ fn a_crowd_that_waits_in_one_direction_comes_to_rest() {
 }
 
 #[test]
-fn a_refused_registration_is_an_error_and_leaves_nothing_behind() {
+fn a_refused_registration_is_told_by_the_next_turn_and_then_tried_again() {
     let stage = Stage::new();
     let source = Source::new(null());
     let waker = CountingWaker::new();
-    *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::EPERM));
-    let refused = error(poll(&source, Read, &waker.waker(), blocked));
-    assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
-    *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::ENOSPC));
-    let refused = error(poll(&source, Read, &waker.waker(), blocked));
-    assert!(
-        refused.to_string().contains("max_user_watches"),
-        "{refused}"
-    );
+    let refusals = [
+        (libc::EPERM, "regular files"),
+        (libc::ENOSPC, "max_user_watches"),
+    ];
+    for (turn, (errno, text)) in refusals.into_iter().enumerate() {
+        assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
+        *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(errno));
+        stage.turn_with(&[]);
+        assert_eq!(waker.count(), turn + 1);
+        assert_eq!(stage.limits(), [Some(Duration::ZERO)], "there is news");
+        let refused = error(poll(&source, Read, &waker.waker(), blocked));
+        assert!(refused.to_string().contains(text), "{refused}");
+    }
     assert_eq!(stage.reactor.stats().registrations, 0);
-    stage.reactor.turn(None).unwrap();
-    assert_eq!(stage.reactor.stats().sources, 0);
-    assert!(
-        poll(&source, Read, &waker.waker(), blocked).is_pending(),
-        "a third attempt is made"
+    assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
+    let key = stage.added();
+    assert_eq!(stage.reactor.stats().registrations, 1);
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 3);
+    assert!(poll(&source, Read, &waker.waker(), one).is_ready());
+}
+
+#[test]
+fn a_source_that_is_dropped_before_the_next_turn_costs_no_call() {
+    let stage = Stage::new();
+    let waker = CountingWaker::new().waker();
+    for sole_owner in [false, true] {
+        let source = Source::new(null());
+        let source = if sole_owner {
+            source.sole_owner()
+        } else {
+            source
+        };
+        assert!(poll(&source, Read, &waker, blocked).is_pending());
+        drop(source);
+    }
+    stage.turn_with(&[]);
+    let calls = stage.script.take_calls();
+    let is_harmless = |call: &Call| matches!(call, Call::Forget(_) | Call::Wait(_));
+    assert!(calls.iter().all(is_harmless), "{calls:?}");
+    let stats = stage.reactor.stats();
+    assert_eq!(
+        (stats.registrations, stats.removals, stats.sources),
+        (0, 0, 0)
     );
 }
 
@@ -255,17 +291,27 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
         let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
         let (source, key) = stage.waiting_source(&reader.waker());
         assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
+        for times in 1..3 {
+            let refused = Event {
+                key,
+                readiness,
+                errno: libc::EPERM,
+            };
+            stage.turn_with(&[refused]);
+            let woken = (reader.count(), writer.count());
+            assert_eq!(woken, (times, times), "{readiness:?}");
+            for (direction, waker) in [(Read, &reader), (Write, &writer)] {
+                assert!(poll(&source, direction, Waker::noop(), one).is_ready());
+                let e = error(poll(&source, direction, Waker::noop(), blocked));
+                assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+                assert!(poll(&source, direction, &waker.waker(), blocked).is_pending());
+            }
+        }
         stage.turn_with(&[Event {
             key,
             readiness,
             errno: libc::EPERM,
         }]);
-        assert_eq!((reader.count(), writer.count()), (1, 1), "{readiness:?}");
-        for direction in [Read, Write, Read] {
-            assert!(poll(&source, direction, Waker::noop(), one).is_ready());
-            let e = error(poll(&source, direction, Waker::noop(), blocked));
-            assert_eq!(e.kind(), io::ErrorKind::Unsupported);
-        }
         let e = error(pin!(source.ready(Interest::READABLE)).poll(&mut context()));
         assert_eq!(e.kind(), io::ErrorKind::Unsupported);
     }
@@ -306,7 +352,7 @@ fn ready_is_what_no_try_has_disproved() {
     assert!(matches!(now(both), Poll::Ready(Ok(r)) if !r.is_readable() && r.is_writable()));
     assert_eq!(stage.script.take_calls(), [], "so far nobody had to wait");
     assert!(now(Interest::READABLE).is_pending());
-    let key = stage.script.last_added();
+    let key = stage.added();
     stage.turn_with(&[event(key, Readiness::READABLE | Readiness::READ_CLOSED)]);
     assert!(matches!(now(both), Poll::Ready(Ok(r)) if r.is_readable() && r.is_read_closed()));
     assert!(source.try_io(Read, blocked).is_err());
@@ -325,7 +371,7 @@ fn ready_waits_in_every_direction_it_is_asked_for() {
         let clone = waker.waker();
         let mut cx = Context::from_waker(&clone);
         assert!(ready.as_mut().poll(&mut cx).is_pending());
-        stage.turn_with(&[event(stage.script.last_added(), readiness)]);
+        stage.turn_with(&[event(stage.added(), readiness)]);
         assert_eq!(waker.count(), 1);
         assert!(matches!(ready.poll(&mut cx), Poll::Ready(Ok(r)) if r == readiness));
     }
@@ -338,7 +384,7 @@ fn what_was_begun_ends_with_its_event_and_not_before() {
     for _ in 0..3 {
         assert!(source.poll_begun(Write, &mut context()).is_pending());
     }
-    let key = stage.script.last_added();
+    let key = stage.added();
     stage.turn_with(&[event(key, Readiness::READABLE)]);
     assert!(source.poll_begun(Write, &mut context()).is_pending());
     stage.turn_with(&[event(key, Readiness::WRITABLE)]);
@@ -350,7 +396,7 @@ fn a_closing_descriptor_is_forgotten_and_an_open_one_removed() {
     let stage = Stage::new();
     let source = Source::new(null()).sole_owner();
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
-    let key = stage.script.last_added();
+    let key = stage.added();
     stage.script.take_calls();
     drop(source);
     assert_eq!(stage.script.take_calls(), [Call::Forget(key)]);
@@ -358,6 +404,7 @@ fn a_closing_descriptor_is_forgotten_and_an_open_one_removed() {
 
     let source = Source::new(null()).sole_owner();
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    stage.added();
     let added = stage.script.take_calls()[0];
     let _open = source.into_inner();
     let removed = stage.script.take_calls()[0];
@@ -404,7 +451,7 @@ fn a_short_try_of_a_streaming_source_disproves_readiness() {
     assert!(source.try_io(Read, blocked).is_err());
     let mut ready = pin!(source.ready(Interest::READABLE));
     assert!(ready.as_mut().poll(&mut context()).is_pending());
-    let key = stage.script.last_added();
+    let key = stage.added();
     for moved in [8, 3] {
         stage.turn_with(&[event(key, Readiness::READABLE)]);
         assert_eq!(source.try_transfer(Read, 8, |_| Ok(moved)).unwrap(), moved);
@@ -449,7 +496,7 @@ fn a_watcher_hears_of_a_registration_that_failed_later() {
     let mut cx = Context::from_waker(&waker);
     let mut closed = pin!(source.ready(Interest::CLOSED));
     assert!(closed.as_mut().poll(&mut cx).is_pending());
-    let key = stage.script.last_added();
+    let key = stage.added();
     stage.script.tell(vec![Event {
         key,
         readiness: Readiness::EMPTY,
