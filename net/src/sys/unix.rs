@@ -197,19 +197,39 @@ pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<WithFds
     unsafe { control.set_len(message.msg_controllen as usize) };
     let mut fds = Vec::new();
     for (level, kind, data) in control.iter() {
-        if (level, kind) != (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-            continue;
-        }
-        for raw in data.chunks_exact(size_of::<RawFd>()) {
-            let raw = raw.try_into().map_or(-1, RawFd::from_ne_bytes);
-            // SAFETY: the kernel has just opened it for us, and nobody else knows it.
-            fds.push(unsafe { OwnedFd::from_raw_fd(raw) });
+        match (level, kind) {
+            // SAFETY: the kernel has just written these messages for us, and each is taken once.
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => fds.extend(unsafe { take_fds(data) }),
+            // Comes with every message once somebody has set SO_PASSPIDFD. Nobody here asks for it.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            // SAFETY: as above.
+            (libc::SOL_SOCKET, SCM_PIDFD) => drop(unsafe { take_fds(data) }),
+            _ => {}
         }
     }
     close_on_exec(&fds)?;
     // Bytes of a datagram, or descriptors: Linux opens as many as the process may still have.
     let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
     Ok((len, fds.into_iter(), cut))
+}
+
+/// A descriptor of the sender's process (include/linux/socket.h, Linux 6.5), which libc has not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SCM_PIDFD: libc::c_int = 4;
+
+/// The descriptors in a control message. Where the kernel could not open one there may be a negative
+/// number: of a pidfd its error (`scm_pidfd_recv` in include/net/scm.h).
+///
+/// # Safety
+/// They were opened for us, and nobody else knows them or takes them again.
+unsafe fn take_fds(data: &[u8]) -> Vec<OwnedFd> {
+    let numbers = data.chunks_exact(size_of::<RawFd>());
+    let numbers = numbers.filter_map(super::control::value::<RawFd>);
+    let opened = numbers.filter(|&number| number >= 0);
+    // SAFETY: the caller's promise.
+    opened
+        .map(|number| unsafe { OwnedFd::from_raw_fd(number) })
+        .collect()
 }
 
 #[cfg(target_vendor = "apple")]
