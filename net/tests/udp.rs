@@ -170,6 +170,155 @@ fn a_refused_datagram_is_told_to_a_connected_sender() {
     });
 }
 
+/// Sockets on a port that refuses what they send, and the one that holds it.
+async fn refused() -> (UdpSocket, UdpSocket) {
+    let (aloof, sender, elsewhere) = (socket().await, socket().await, socket().await);
+    let (here, there) = (aloof.local_addr().unwrap(), elsewhere.local_addr().unwrap());
+    aloof.connect(there).await.unwrap();
+    sender.connect(here).await.unwrap();
+    (sender, aloof)
+}
+
+#[test]
+fn a_refusal_in_the_middle_of_a_batch_keeps_no_datagram_from_being_sent() {
+    block_on(async {
+        let (sender, _aloof) = refused().await;
+        let all = [Transmit::new(b"x"); 5];
+        let (mut sent, mut calls) = (0, 0);
+        while sent < all.len() {
+            // The answer to one may come before the next is sent, or after: then this call fails.
+            match sender.send_batch(&all[sent..]).await {
+                Ok(n) => sent += n,
+                Err(e) => assert_eq!(e.kind(), ErrorKind::ConnectionRefused),
+            }
+            calls += 1;
+            assert!(
+                calls <= 2 * all.len(),
+                "each call sends one or takes an error"
+            );
+        }
+        // That of the last one is told for certain.
+        let refused = sender.recv(&mut [0; 8]).await;
+        assert_eq!(kind(refused), ErrorKind::ConnectionRefused);
+    });
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_refusal_beside_datagrams_is_told_and_loses_none() {
+    block_on(async {
+        let (receiver, aloof) = refused().await;
+        let sender = UdpSocket::from_std(aloof.into_std()).unwrap();
+        receiver.send(b"anybody?").await.unwrap();
+        sender
+            .connect(receiver.local_addr().unwrap())
+            .await
+            .unwrap();
+        sender.send_batch(&[Transmit::new(b"y"); 3]).await.unwrap();
+        let mut memory = [[0; 4]; 8];
+        let mut received = [Received::default(); 8];
+        let (mut got, mut told) = (0, 0);
+        while got < 3 || told < 1 {
+            let mut bufs = memory.each_mut().map(|buf| IoSliceMut::new(buf));
+            match receiver.recv_batch(&mut bufs, &mut received).await {
+                Ok(n) => got += n,
+                Err(e) => {
+                    assert_eq!(e.kind(), ErrorKind::ConnectionRefused);
+                    told += 1;
+                }
+            }
+        }
+        assert_eq!((got, told), (3, 1));
+    });
+}
+
+/// Receives one by itself and one in a batch, which both are whole.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn receive_two(socket: &UdpSocket, is_control_truncated: bool) {
+    let mut buf = [0; 4];
+    let first = socket.recv_msg(&mut buf).await.unwrap();
+    let (mut bufs, mut second) = ([IoSliceMut::new(&mut buf)], [Received::default()]);
+    assert_eq!(socket.recv_batch(&mut bufs, &mut second).await.unwrap(), 1);
+    for received in [first, second[0]] {
+        assert_eq!((received.len, received.is_truncated), (4, false));
+        assert_eq!(received.is_control_truncated, is_control_truncated);
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn what_travels_beside_a_datagram_and_has_no_room_is_told() {
+    use std::os::fd::AsRawFd;
+    block_on(async {
+        let (one, two) = pair().await;
+        two.set_recv_destination(true).unwrap();
+        for contents in [b"good"; 4] {
+            one.send(contents).await.unwrap();
+        }
+        receive_two(&two, false).await;
+        // Somebody asks for what this crate has no room for: times, the hops left, options.
+        let times = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+        for (level, option, value) in [
+            (
+                libc::SOL_SOCKET,
+                libc::SO_TIMESTAMPING,
+                times as libc::c_int,
+            ),
+            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1),
+            (libc::IPPROTO_IP, libc::IP_RECVTTL, 1),
+            (libc::IPPROTO_IP, libc::IP_RECVTOS, 1),
+            (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR, 1),
+        ] {
+            let (value, size): (*const libc::c_int, _) = (&value, size_of::<libc::c_int>());
+            // SAFETY: setsockopt reads one int, which outlives the call.
+            let set = unsafe {
+                libc::setsockopt(two.as_raw_fd(), level, option, value.cast(), size as _)
+            };
+            assert_eq!(set, 0, "{option}");
+        }
+        receive_two(&two, true).await;
+    });
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn mtu_discovery(socket: &UdpSocket) -> libc::c_int {
+    use std::os::fd::AsRawFd;
+    let (mut how, mut size) = (-1, size_of::<libc::c_int>() as libc::socklen_t);
+    let (fd, to): (_, *mut libc::c_int) = (socket.as_raw_fd(), &mut how);
+    let (level, option) = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+    // SAFETY: getsockopt writes one int, which outlives the call.
+    let got = unsafe { libc::getsockopt(fd, level, option, to.cast(), &mut size) };
+    assert_eq!(got, 0);
+    how
+}
+
+#[test]
+fn what_may_not_be_cut_into_fragments_fails_if_it_is_too_long() {
+    block_on(async {
+        let (one, two) = pair().await;
+        match one.set_dont_fragment(true) {
+            Err(e) => return assert_eq!(e.kind(), ErrorKind::Unsupported),
+            Ok(()) => one.send(b"short").await.unwrap(),
+        };
+        let refused = one.send(&[0; 65_507]).await;
+        // What loopback takes in one piece depends on the machine.
+        if let Err(e) = refused {
+            assert_eq!(e.raw_os_error(), Some(libc::EMSGSIZE));
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        assert_eq!(mtu_discovery(&one), libc::IP_PMTUDISC_PROBE);
+        one.set_dont_fragment(false).unwrap();
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        assert_eq!(mtu_discovery(&one), libc::IP_PMTUDISC_WANT);
+        assert_eq!(two.recv(&mut [0; 8]).await.unwrap(), 5);
+        if let Ok(six) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await {
+            six.set_dont_fragment(true).unwrap();
+            let to = six.local_addr().unwrap();
+            six.send_to(b"short", to).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn errors_name_the_address() {
     block_on(async {
@@ -231,6 +380,7 @@ fn options_are_set_and_read() {
         assert_eq!(socket.ttl().unwrap(), 7);
         socket.set_tos(0x10).unwrap();
         assert_eq!(socket.tos().unwrap(), 0x10);
+        assert_eq!(kind(socket.set_tos(256)), ErrorKind::InvalidInput);
         socket.set_multicast_ttl_v4(3).unwrap();
         assert_eq!(socket.multicast_ttl_v4().unwrap(), 3);
         socket.set_multicast_loop_v4(false).unwrap();
@@ -379,6 +529,8 @@ fn segments_are_cut_and_joined_where_the_kernel_does_it() {
         assert_eq!(lengths, [100, 100, 50]);
         let mut transmit = Transmit::new(&[5; 70_000]);
         transmit.segment_size = Some(66_000);
+        assert_eq!(kind(one.try_send_msg(&transmit)), ErrorKind::InvalidInput);
+        transmit.segment_size = Some(0);
         assert_eq!(kind(one.try_send_msg(&transmit)), ErrorKind::InvalidInput);
     });
 }

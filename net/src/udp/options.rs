@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use socket2::SockRef;
 
 use super::socket::UdpSocket;
+use crate::error::invalid;
+use crate::sys::udp;
 
 macro_rules! options {
     ($(
@@ -114,11 +116,45 @@ impl UdpSocket {
     /// Sets [`tos`](UdpSocket::tos).
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// `InvalidInput` if it is more than 255; what setsockopt(2) says.
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        if tos > 255 {
+            // Linux would cut it.
+            return Err(invalid(format!("a type of service is 0 to 255, not {tos}")));
+        }
         match self.local_addr()?.is_ipv4() {
             true => SockRef::from(self).set_tos_v4(tos),
             false => SockRef::from(self).set_tclass_v6(tos),
         }
+    }
+
+    /// Whether datagrams that are too long for the way fail instead of being cut into fragments (IPv4's
+    /// "don't fragment"; IPv6 knows cutting by the sender only). Who finds out by himself how much the
+    /// way takes, as QUIC does (RFC 8899), needs this. At first it is the system's choice.
+    ///
+    /// What is too long for the interface then fails with EMSGSIZE; what is too long for the rest of the
+    /// way is lost without a word.
+    ///
+    /// # Errors
+    /// `Unsupported` for IPv4 on NetBSD, OpenBSD and DragonFly; what setsockopt(2) says.
+    ///
+    /// # Platform notes
+    /// Linux and Android: `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER` become `PMTUDISC_PROBE` (ip(7)), and
+    /// `false` is `PMTUDISC_WANT`, with which the system finds out itself. Elsewhere `IP_DONTFRAG` and
+    /// `IPV6_DONTFRAG`.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::UdpSocket;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let may_fragment = socket.set_dont_fragment(true).is_err();
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn set_dont_fragment(&self, whole: bool) -> io::Result<()> {
+        udp::set_dont_fragment(self.source.get_ref(), whole)
     }
 }
