@@ -151,6 +151,9 @@ impl OpenOptions {
             true => Ok(file),
             false => check(file),
         });
+        // A path such as /dev/fd/0 is on the BSDs but a duplicate, for which flags of `open` do not
+        // count: fd(4).
+        let checked = checked.and_then(|file| set_nonblocking(file.as_fd()).map(|()| file));
         let file = checked.map_err(|e| during(format!("open {}", path.display()), e))?;
         Ok(Source::new(file).sole_owner())
     }

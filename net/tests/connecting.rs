@@ -5,6 +5,7 @@ mod support;
 use futures_lite::future;
 use runtime_net::{TcpSocket, TcpStream};
 use runtime_reactor::Reactor;
+use socket2::{Domain, Type};
 use support::{FullQueue, block_on, listen, run};
 
 #[test]
@@ -19,6 +20,20 @@ fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() 
         assert_eq!(reactor.stats().registrations, 1);
         drop(connect);
         assert_eq!(reactor.stats().removals, 0, "closing removes it");
+    });
+}
+
+#[test]
+fn a_connect_that_somebody_else_began_is_waited_for() {
+    block_on(async {
+        let full = FullQueue::new();
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let begun = socket.connect(&full.addr.into()).unwrap_err();
+        assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS));
+        let socket = TcpSocket::from_std_stream(socket.into()).unwrap();
+        let mut connect = Box::pin(socket.connect(full.addr));
+        assert!(future::poll_once(&mut connect).await.is_none());
     });
 }
 

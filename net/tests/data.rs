@@ -78,6 +78,10 @@ fn empty_buffers_are_done_at_once() {
         assert_eq!((&stream).write(&[]).await.unwrap(), 0);
         let nothing = [IoSlice::new(&[])];
         assert_eq!((&stream).write_vectored(&nothing).await.unwrap(), 0);
+        assert_eq!(stream.try_read(&mut []).unwrap(), 0);
+        assert_eq!(stream.try_read_vectored(&mut []).unwrap(), 0);
+        assert_eq!(stream.try_write(&[]).unwrap(), 0);
+        assert_eq!(stream.try_write_vectored(&nothing).unwrap(), 0);
     });
 }
 

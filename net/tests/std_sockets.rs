@@ -78,6 +78,13 @@ fn options_are_kept() {
         stream.set_ttl(17).unwrap();
         assert_eq!(stream.ttl().unwrap(), 17);
         assert_eq!(stream.linger().unwrap(), None);
+        // Less than a second is not none: that would throw away what was written.
+        stream.set_linger(Some(Duration::from_millis(1))).unwrap();
+        assert_eq!(stream.linger().unwrap(), Some(Duration::from_secs(1)));
+        stream
+            .set_linger(Some(Duration::from_millis(2500)))
+            .unwrap();
+        assert_eq!(stream.linger().unwrap(), Some(Duration::from_secs(3)));
         stream.set_linger(Some(Duration::ZERO)).unwrap();
         assert_eq!(stream.linger().unwrap(), Some(Duration::ZERO));
         assert!(!stream.keepalive().unwrap());

@@ -4,8 +4,11 @@ mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
+use std::mem::offset_of;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
 use std::path::PathBuf;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
@@ -111,8 +114,6 @@ fn errors_name_the_path() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn abstract_names_are_addresses_too() {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::SocketAddr;
     block_on(async {
         let name = format!("runtime-test-{}", std::process::id());
         let addr = SocketAddr::from_abstract_name(&name).unwrap();
@@ -135,6 +136,62 @@ fn abstract_names_are_addresses_too() {
         there.send(b"x").await.unwrap();
         let (n, from) = here.recv_from(&mut [0; 4]).await.unwrap();
         assert!(n == 1 && from.is_unnamed());
+    });
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_datagram_is_answered_whatever_its_sender_is_called() {
+    block_on(async {
+        let place = Place::new("answers");
+        let server = UnixDatagram::bind(&place).unwrap();
+        let name = "runtime-answered-".to_owned() + &std::process::id().to_string();
+        // A path, a name, a name with zeros that is as long as can be, and one of the system's choice.
+        let long = [name.as_bytes(), &[0; 107][name.len()..]].concat();
+        let named = |name: &[u8]| SocketAddr::from_abstract_name(name).unwrap();
+        let here = Place::new("asks");
+        let clients = [
+            UnixDatagram::bind(&here),
+            UnixDatagram::bind_addr(&named(name.as_bytes())),
+            UnixDatagram::bind_addr(&named(&long)),
+            UnixDatagram::bind(""),
+        ];
+        for client in clients {
+            let client = client.unwrap();
+            client.send_to(b"question", &place).await.unwrap();
+            let (n, from) = server.recv_from(&mut [0; 16]).await.unwrap();
+            assert_eq!(n, 8);
+            let ours = client.local_addr().unwrap();
+            assert_eq!(format!("{from:?}"), format!("{ours:?}"));
+            assert_eq!(server.send_to_addr(b"answer", &from).await.unwrap(), 6);
+            assert_eq!(server.try_send_to_addr(b"again", &from).unwrap(), 5);
+            assert_eq!(client.recv(&mut [0; 16]).await.unwrap(), 6);
+            assert_eq!(client.recv(&mut [0; 16]).await.unwrap(), 5);
+        }
+        let nobody = SocketAddr::from_pathname("").unwrap();
+        assert!(server.send_to_addr(b"x", &nobody).await.is_err());
+    });
+}
+
+#[test]
+fn paths_are_as_long_as_the_system_takes() {
+    block_on(async {
+        let dir = Place::new("long");
+        std::fs::create_dir(&dir).unwrap();
+        let most = size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
+        let name_len = most - dir.0.as_os_str().len() - 1;
+        let longest = Place(dir.0.join("x".repeat(name_len)));
+        let listener = UnixListener::bind(&longest).unwrap();
+        let connect = UnixStream::connect(&longest);
+        let (stream, _) = future::try_zip(connect, listener.accept()).await.unwrap();
+        let peer = stream.peer_addr().unwrap();
+        assert_eq!(peer.as_pathname(), Some(longest.as_ref()));
+        let longer = dir.0.join("x".repeat(name_len + 1));
+        assert_eq!(kind(UnixListener::bind(&longer)), ErrorKind::InvalidInput);
+        let connected = UnixStream::connect(&longer).await;
+        assert_eq!(kind(connected), ErrorKind::InvalidInput);
+        drop(longest);
+        std::fs::remove_dir(&dir).unwrap();
     });
 }
 
@@ -210,6 +267,7 @@ fn bytes_are_tried_and_waited_for() {
         assert_eq!((&parts, &buf[..2]), (b"hel", &b"lo"[..]));
         let bufs = [std::io::IoSlice::new(b"a"), std::io::IoSlice::new(b"b")];
         assert_eq!(two.try_write_vectored(&bufs).unwrap(), 2);
+        assert_eq!(two.try_write_vectored(&[]).unwrap(), 0);
         let read = one.try_io(Interest::READABLE, |mut stream| stream.read(&mut buf));
         assert_eq!(read.unwrap(), 2);
         drop(one);

@@ -68,8 +68,9 @@ impl TcpSocket {
         Ok(TcpSocket { socket })
     }
 
-    /// Takes over a socket that std made and that is not connected, or is only being so, and makes
-    /// it non-blocking.
+    /// Takes over a socket that others made and that is not connected, or is only being so, and makes
+    /// it non-blocking. If an attempt to connect is under way, [`connect`](TcpSocket::connect) waits
+    /// for its end, wherever it leads.
     ///
     /// # Errors
     /// What fcntl(2) says.
@@ -134,9 +135,10 @@ impl TcpSocket {
     pub(super) async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let begun = match self.socket.connect(&addr.into()) {
             Ok(()) => false,
-            // Interrupted, it goes on as if it had not been: connect(2).
+            // Interrupted, it goes on as if it had not been, and EALREADY is that it was begun before
+            // it came to us: connect(2).
             Err(e) => match e.raw_os_error() {
-                Some(libc::EINPROGRESS | libc::EINTR) => true,
+                Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => true,
                 _ => return Err(e),
             },
         };
@@ -289,7 +291,7 @@ impl TcpSocket {
     /// # Errors
     /// What setsockopt(2) says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(linger)
+        self.socket.set_linger(sys::whole_seconds(linger))
     }
 
     /// Its local address.

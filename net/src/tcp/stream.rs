@@ -15,7 +15,7 @@ use super::race;
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::split::{self, sealed::Connection};
-use crate::transfer;
+use crate::{sys, transfer};
 
 /// A connection.
 ///
@@ -515,7 +515,7 @@ impl TcpStream {
         SockRef::from(self).linger()
     }
 
-    /// Sets [`linger`](TcpStream::linger), in whole seconds.
+    /// Sets [`linger`](TcpStream::linger), in whole seconds; a part of one counts as one.
     ///
     /// * `None`, as it is at first: dropping returns at once, and the system goes on sending what
     ///   was written.
@@ -533,7 +533,7 @@ impl TcpStream {
     /// `inet_release` does not look at the flag; tokio-rs/tokio#7751). `shutdown` does not block,
     /// other than socket(7) says. The BSDs do not wait when the socket is non-blocking.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self).set_linger(linger)
+        SockRef::from(self).set_linger(sys::whole_seconds(linger))
     }
 
     /// Whether the system asks an idle peer whether it is still there (`SO_KEEPALIVE`).

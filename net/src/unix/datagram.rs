@@ -207,11 +207,55 @@ impl UnixDatagram {
     /// [`connect`](UnixDatagram::connect).
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
+        self.send_resting(|socket| socket.send_to(buf, path)).await
+    }
+
+    /// [`send_to`](UnixDatagram::send_to) an address that may be an abstract name, such as that of
+    /// whom [`recv_from`](UnixDatagram::recv_from) told.
+    ///
+    /// # Errors
+    /// As `send_to`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    ///
+    /// # Platform notes
+    /// As `send_to`.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::UnixDatagram;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let name = |end| std::env::temp_dir().join(format!("runtime-doc-{end}-{}", std::process::id()));
+    /// # let (here, there) = (name("here"), name("there"));
+    /// let server = UnixDatagram::bind(&here)?;
+    /// let client = UnixDatagram::bind(&there)?;
+    /// client.send_to(b"ping", &here).await?;
+    /// let (_, sender) = server.recv_from(&mut [0; 8]).await?;
+    /// server.send_to_addr(b"pong", &sender).await?;
+    /// assert_eq!(client.recv(&mut [0; 8]).await?, 4);
+    /// # std::fs::remove_file(here)?;
+    /// # std::fs::remove_file(there)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+        self.send_resting(|socket| socket.send_to_addr(buf, addr))
+            .await
+    }
+
+    /// Tries until there is room, with rests.
+    async fn send_resting(
+        &self,
+        mut send: impl FnMut(&net::UnixDatagram) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let mut backoff = Backoff::default();
         poll_fn(|cx| {
             loop {
                 ready!(backoff.poll_rested(cx))?;
-                match self.source.get_ref().send_to(buf, path) {
+                match send(self.source.get_ref()) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => backoff.begin(),
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                     result => return Poll::Ready(result),
@@ -228,6 +272,14 @@ impl UnixDatagram {
     pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         // Past the reactor: whether another receiver has room says nothing of this one.
         self.source.get_ref().send_to(buf, path)
+    }
+
+    /// [`try_send_to`](UnixDatagram::try_send_to) an address that may be an abstract name.
+    ///
+    /// # Errors
+    /// As `try_send_to`.
+    pub fn try_send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+        self.source.get_ref().send_to_addr(buf, addr)
     }
 
     /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
