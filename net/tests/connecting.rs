@@ -10,6 +10,7 @@ use support::{FullQueue, block_on, listen, run};
 
 #[test]
 fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let full = FullQueue::new();
@@ -25,6 +26,7 @@ fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() 
 
 #[test]
 fn a_connect_that_somebody_else_began_is_waited_for() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let full = FullQueue::new();
         let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -39,6 +41,7 @@ fn a_connect_that_somebody_else_began_is_waited_for() {
 
 #[test]
 fn a_connect_registers_its_socket_once() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let listener = listen().await;
@@ -54,6 +57,7 @@ fn a_connect_registers_its_socket_once() {
 
 #[test]
 fn a_hundred_connections_are_made_at_once() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();

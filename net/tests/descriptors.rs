@@ -9,14 +9,7 @@ use std::os::fd::AsRawFd;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::{UdpSocket, UnixDatagram, UnixListener, UnixStream, pipe};
-use support::{block_on, connected};
-
-/// How many descriptors below 512 are open.
-fn open() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says of a number that is no descriptor that it is none.
-    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
-    (0..512).filter(is_open).count()
-}
+use support::{block_on, connected, open};
 
 fn leaves_nothing<F: Future<Output = ()>>(what: &str, future: F) {
     let before = open();

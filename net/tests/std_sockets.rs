@@ -19,6 +19,7 @@ fn is_nonblocking(socket: &impl AsFd) -> bool {
 
 #[test]
 fn from_std_makes_sockets_nonblocking_itself() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -37,6 +38,7 @@ fn from_std_makes_sockets_nonblocking_itself() {
 
 #[test]
 fn accepted_and_connected_sockets_are_nonblocking() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (connected, accepted) = support::connected().await;
         assert!(is_nonblocking(&connected) && is_nonblocking(&accepted));
@@ -45,6 +47,7 @@ fn accepted_and_connected_sockets_are_nonblocking() {
 
 #[test]
 fn into_std_takes_the_socket_out_of_the_reactor_and_leaves_it_usable() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (mut stream, mut peer) = pair().await;
@@ -71,6 +74,7 @@ fn into_std_takes_the_socket_out_of_the_reactor_and_leaves_it_usable() {
 
 #[test]
 fn options_are_kept() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         stream.set_nodelay(true).unwrap();
@@ -99,6 +103,7 @@ fn options_are_kept() {
 
 #[test]
 fn a_socket_with_options_becomes_a_listener_and_a_connection() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();

@@ -43,6 +43,7 @@ fn futures_are_send(listener: &TcpListener, stream: &TcpStream, socket: TcpSocke
 
 #[test]
 fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
+    let _open = support::LeavesNothingOpen::new();
     let (mut stream, mut peer) = block_on(pair());
     let there = thread::spawn(move || {
         block_on(async {
@@ -60,6 +61,7 @@ fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
 
 #[test]
 fn a_connection_that_waited_here_is_used_there() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
         let mut byte = [0];
@@ -102,6 +104,7 @@ fn a_connection_that_waited_here_is_used_there() {
 
 #[test]
 fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (stream, mut peer) = pair().await;
@@ -129,6 +132,7 @@ fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
 
 #[test]
 fn a_connect_begun_here_is_finished_there() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = support::listen().await;
         let addr = listener.local_addr().unwrap();

@@ -29,6 +29,7 @@ fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> ErrorKind {
 
 #[test]
 fn datagrams_keep_their_bounds_and_their_senders() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = (socket().await, socket().await);
         let to = two.local_addr().unwrap();
@@ -48,6 +49,7 @@ fn datagrams_keep_their_bounds_and_their_senders() {
 
 #[test]
 fn a_receiver_waits_and_every_datagram_of_a_burst_is_received() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (one, two) = pair().await;
@@ -69,6 +71,7 @@ fn a_receiver_waits_and_every_datagram_of_a_burst_is_received() {
 
 #[test]
 fn what_is_cut_off_is_told() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = pair().await;
         one.send(b"much too long").await.unwrap();
@@ -88,6 +91,7 @@ fn what_is_cut_off_is_told() {
 
 #[test]
 fn batches_arrive_in_order_and_whole() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = (socket().await, socket().await);
         let to = two.local_addr().unwrap();
@@ -121,6 +125,7 @@ fn batches_arrive_in_order_and_whole() {
 
 #[test]
 fn an_empty_batch_is_done_at_once() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let socket = socket().await;
         assert_eq!(socket.send_batch(&[]).await.unwrap(), 0);
@@ -132,6 +137,7 @@ fn an_empty_batch_is_done_at_once() {
 
 #[test]
 fn a_batch_tells_of_what_was_cut_off_and_fails_at_its_first_failure() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = pair().await;
         one.send(b"much too long").await.unwrap();
@@ -152,6 +158,7 @@ fn a_batch_tells_of_what_was_cut_off_and_fails_at_its_first_failure() {
 
 #[test]
 fn a_refused_datagram_is_told_to_a_connected_sender() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         // It holds its port, and takes datagrams from its peer alone.
         let aloof = socket().await;
@@ -181,6 +188,7 @@ async fn refused() -> (UdpSocket, UdpSocket) {
 
 #[test]
 fn a_refusal_in_the_middle_of_a_batch_keeps_no_datagram_from_being_sent() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (sender, _aloof) = refused().await;
         let all = [Transmit::new(b"x"); 5];
@@ -206,6 +214,7 @@ fn a_refusal_in_the_middle_of_a_batch_keeps_no_datagram_from_being_sent() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn a_refusal_beside_datagrams_is_told_and_loses_none() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (receiver, aloof) = refused().await;
         let sender = UdpSocket::from_std(aloof.into_std()).unwrap();
@@ -248,6 +257,7 @@ async fn receive_two(socket: &UdpSocket, is_control_truncated: bool) {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn what_travels_beside_a_datagram_and_has_no_room_is_told() {
+    let _open = support::LeavesNothingOpen::new();
     use std::os::fd::AsRawFd;
     block_on(async {
         let (one, two) = pair().await;
@@ -294,6 +304,7 @@ fn mtu_discovery(socket: &UdpSocket) -> libc::c_int {
 
 #[test]
 fn what_may_not_be_cut_into_fragments_fails_if_it_is_too_long() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = pair().await;
         match one.set_dont_fragment(true) {
@@ -321,6 +332,7 @@ fn what_may_not_be_cut_into_fragments_fails_if_it_is_too_long() {
 
 #[test]
 fn errors_name_the_address() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let held = socket().await;
         let taken = held.local_addr().unwrap();
@@ -349,6 +361,7 @@ fn errors_name_the_address() {
 
 #[test]
 fn readiness_is_told_until_a_try_finds_nothing() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = pair().await;
         let mut buf = [0; 8];
@@ -372,6 +385,7 @@ fn readiness_is_told_until_a_try_finds_nothing() {
 
 #[test]
 fn options_are_set_and_read() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let socket = socket().await;
         socket.set_broadcast(true).unwrap();
@@ -399,6 +413,7 @@ fn options_are_set_and_read() {
 
 #[test]
 fn a_multicast_reaches_a_member_of_the_group() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let group = Ipv4Addr::new(239, 255, 77, 1);
         let member = UdpSocket::bind("0.0.0.0:0").await.unwrap();
@@ -422,6 +437,7 @@ fn a_multicast_reaches_a_member_of_the_group() {
 
 #[test]
 fn sockets_of_ipv6_do_the_same() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         // There may be no IPv6 here.
         let Ok(socket) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await else {
@@ -453,6 +469,7 @@ fn sockets_of_ipv6_do_the_same() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn ecn_and_addresses_travel_beside_a_datagram() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let receiver = UdpSocket::bind("0.0.0.0:0").await.unwrap();
         receiver.set_recv_ecn(true).unwrap();
@@ -479,6 +496,7 @@ fn ecn_and_addresses_travel_beside_a_datagram() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn ipv4_in_the_clothes_of_ipv6_has_its_ecn_bits() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let Ok(receiver) = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).await else {
             return;
@@ -499,6 +517,7 @@ fn ipv4_in_the_clothes_of_ipv6_has_its_ecn_bits() {
 
 #[test]
 fn segments_are_cut_and_joined_where_the_kernel_does_it() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = pair().await;
         let mut transmit = Transmit::new(&[5; 250]);
@@ -537,6 +556,7 @@ fn segments_are_cut_and_joined_where_the_kernel_does_it() {
 
 #[test]
 fn a_socket_goes_to_std_and_back() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = pair().await;
         let mut buf = [0; 8];
@@ -557,6 +577,7 @@ fn a_socket_goes_to_std_and_back() {
 
 #[test]
 fn waiting_outside_a_runtime_is_an_error() {
+    let _open = support::LeavesNothingOpen::new();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let socket = UdpSocket::from_std(socket).unwrap();
     let mut buf = [0; 8];

@@ -44,6 +44,7 @@ fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> ErrorKind {
 
 #[test]
 fn a_client_and_a_server_talk_over_a_path() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let place = Place::new("talk");
         let listener = UnixListener::bind(&place).unwrap();
@@ -72,6 +73,7 @@ fn a_client_and_a_server_talk_over_a_path() {
 
 #[test]
 fn errors_name_the_path() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let place = Place::new("errors");
         let path = place.0.display().to_string();
@@ -114,6 +116,7 @@ fn errors_name_the_path() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn abstract_names_are_addresses_too() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let name = format!("runtime-test-{}", std::process::id());
         let addr = SocketAddr::from_abstract_name(&name).unwrap();
@@ -142,6 +145,7 @@ fn abstract_names_are_addresses_too() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn a_datagram_is_answered_whatever_its_sender_is_called() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let place = Place::new("answers");
         let server = UnixDatagram::bind(&place).unwrap();
@@ -175,6 +179,7 @@ fn a_datagram_is_answered_whatever_its_sender_is_called() {
 
 #[test]
 fn paths_are_as_long_as_the_system_takes() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let dir = Place::new("long");
         std::fs::create_dir(&dir).unwrap();
@@ -199,6 +204,7 @@ fn paths_are_as_long_as_the_system_takes() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn connecting_to_a_full_queue_waits_for_a_place() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let place = Place::new("full");
         let socket =
@@ -218,6 +224,7 @@ fn connecting_to_a_full_queue_waits_for_a_place() {
 
 #[test]
 fn the_peer_is_known_to_the_system() {
+    let _open = support::LeavesNothingOpen::new();
     let (one, _two) = UnixStream::pair().unwrap();
     let cred = one.peer_cred().unwrap();
     let file = std::fs::metadata("/proc/self").ok();
@@ -230,6 +237,7 @@ fn the_peer_is_known_to_the_system() {
 
 #[test]
 fn halves_of_a_stream_are_reunited_or_end_it() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = UnixStream::pair().unwrap();
         let (reader, writer) = one.into_split();
@@ -248,6 +256,7 @@ fn halves_of_a_stream_are_reunited_or_end_it() {
 
 #[test]
 fn bytes_are_tried_and_waited_for() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (one, two) = UnixStream::pair().unwrap();
@@ -278,6 +287,7 @@ fn bytes_are_tried_and_waited_for() {
 
 #[test]
 fn the_end_of_a_stream_is_told_with_data_unread() {
+    let _open = support::LeavesNothingOpen::new();
     if !support::tells_ends() {
         return;
     }
@@ -300,6 +310,7 @@ fn the_end_of_a_stream_is_told_with_data_unread() {
 
 #[test]
 fn datagrams_travel_between_names_and_in_pairs() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (here, there) = (Place::new("here"), Place::new("there"));
         let one = UnixDatagram::bind(&here).unwrap();
@@ -333,6 +344,7 @@ fn datagrams_travel_between_names_and_in_pairs() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn sending_to_a_full_receiver_waits_whether_connected_or_not() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let place = Place::new("slow");
         let receiver = UnixDatagram::bind(&place).unwrap();
@@ -364,6 +376,7 @@ fn sending_to_a_full_receiver_waits_whether_connected_or_not() {
 
 #[test]
 fn descriptors_travel_and_are_closed_on_exec() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = UnixStream::pair().unwrap();
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -394,6 +407,7 @@ fn descriptors_travel_and_are_closed_on_exec() {
 
 #[test]
 fn a_read_that_stops_at_a_descriptor_is_not_the_last() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (mut one, two) = UnixStream::pair().unwrap();
@@ -420,6 +434,7 @@ fn a_read_that_stops_at_a_descriptor_is_not_the_last() {
 
 #[test]
 fn descriptors_without_a_place_are_closed_and_told_of() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = UnixDatagram::pair().unwrap();
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -446,6 +461,7 @@ fn descriptors_without_a_place_are_closed_and_told_of() {
 
 #[test]
 fn descriptors_that_cannot_travel_are_refused() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, _two) = UnixStream::pair().unwrap();
         let null = File::open("/dev/null").unwrap();
@@ -461,6 +477,7 @@ fn descriptors_that_cannot_travel_are_refused() {
 
 #[test]
 fn sockets_go_to_std_and_back() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (one, two) = UnixStream::pair().unwrap();
         assert!(

@@ -6,10 +6,44 @@
 )]
 
 use std::net;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runtime_net::{TcpListener, TcpStream};
 
 include!("block_on.rs");
+
+/// How many descriptors below 512 are open.
+pub fn open() -> usize {
+    // SAFETY: F_GETFD takes no pointer, and says of a number that is no descriptor that it is none.
+    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
+    (0..512).filter(is_open).count()
+}
+
+/// Sees to it that a test leaves as many descriptors open as it found. They are the whole process's, so
+/// such tests run one by one.
+pub struct LeavesNothingOpen {
+    before: usize,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl LeavesNothingOpen {
+    pub fn new() -> LeavesNothingOpen {
+        static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+        let alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        LeavesNothingOpen {
+            before: open(),
+            _alone: alone,
+        }
+    }
+}
+
+impl Drop for LeavesNothingOpen {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(open(), self.before, "descriptors before and after");
+        }
+    }
+}
 
 /// Polls once, with a waker that does nothing.
 pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
