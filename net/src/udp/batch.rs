@@ -136,10 +136,36 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As [`send`](UdpSocket::send) and [`send_to`](UdpSocket::send_to); `Unsupported` for what the
-    /// [platform](crate::udp#what-differs-between-platforms) has not.
+    /// [platform](crate::udp#what-differs-between-platforms) has not; `InvalidInput` for a segment size
+    /// out of its range, a source of another family than the destination, more segments than the system
+    /// takes, or, by system, a source that is not ours (others say `AddrNotAvailable`). A network card
+    /// that cannot do its part of the cutting makes Linux answer EIO: then send segments one by one.
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Examples
+    /// With a mark that the receiver asks for, and cut into segments where the system does that:
+    /// ```
+    /// use runtime_net::UdpSocket;
+    /// use runtime_net::udp::{Ecn, Transmit};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()); }
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_recv_ecn(true)?;
+    /// let mut transmit = Transmit::to(b"onetwo", socket.local_addr()?);
+    /// transmit.ecn = Some(Ecn::Ect0);
+    /// if socket.max_segments() > 1 {
+    ///     transmit.segment_size = Some(3);
+    /// }
+    /// assert_eq!(socket.send_msg(&transmit).await?, 6);
+    /// let received = socket.recv_msg(&mut [0; 16]).await?;
+    /// assert_eq!(received.ecn, Some(Ecn::Ect0));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn send_msg(&self, transmit: &Transmit<'_>) -> io::Result<usize> {
         poll_fn(|cx| self.poll_send_msg(cx, transmit)).await
     }
@@ -350,7 +376,8 @@ impl UdpSocket {
         self.source.try_io(Direction::Read, recv)
     }
 
-    /// How many segments one [`Transmit`] may be cut into: 1 where the kernel cuts nothing.
+    /// How many segments one [`Transmit`] may be cut into: 1 where the kernel cuts nothing, else 64,
+    /// which every Linux that cuts takes (since 4.18; udp(7)). It costs a system call.
     pub fn max_segments(&self) -> usize {
         udp::most_segments(self.source.get_ref())
     }

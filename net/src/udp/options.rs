@@ -27,7 +27,7 @@ macro_rules! options {
             #[doc = concat!("Sets [`", stringify!($get), "`](UdpSocket::", stringify!($get), ").")]
             ///
             /// # Errors
-            /// What setsockopt(2) says.
+            /// `InvalidInput` for a number out of its range; what setsockopt(2) says.
             pub fn $set(&self, value: $type) -> io::Result<()> {
                 SockRef::from(self).$socket_set(value)
             }
@@ -40,19 +40,20 @@ options! {
     /// fails with `PermissionDenied`.
     broadcast, set_broadcast: bool = broadcast, set_broadcast;
 
-    /// How many routers an IPv4 datagram may pass (`IP_TTL`).
+    /// How many routers an IPv4 datagram may pass (`IP_TTL`), 1 to 255; 64 at first on most systems.
     ttl, set_ttl: u32 = ttl_v4, set_ttl_v4;
 
     /// Whether IPv4 multicasts that we send come to this machine too. At first they do.
     multicast_loop_v4, set_multicast_loop_v4: bool = multicast_loop_v4, set_multicast_loop_v4;
 
-    /// How many routers an IPv4 multicast may pass; at first it may pass none, which is 1.
+    /// How many routers an IPv4 multicast may pass, 0 to 255: 0 keeps it on this machine, 1, as at
+    /// first, in this network.
     multicast_ttl_v4, set_multicast_ttl_v4: u32 = multicast_ttl_v4, set_multicast_ttl_v4;
 
     /// Whether IPv6 multicasts that we send come to this machine too. At first they do.
     multicast_loop_v6, set_multicast_loop_v6: bool = multicast_loop_v6, set_multicast_loop_v6;
 
-    /// How many routers an IPv6 multicast may pass.
+    /// How many routers an IPv6 multicast may pass, 0 to 255, as with IPv4.
     multicast_hops_v6, set_multicast_hops_v6: u32 = multicast_hops_v6, set_multicast_hops_v6;
 
     /// How much the system keeps of what was not received yet, in bytes; what comes beyond that is
@@ -70,8 +71,23 @@ impl UdpSocket {
     /// one that the system chooses if it is `0.0.0.0`.
     ///
     /// # Errors
-    /// `InvalidInput` if `group` is no multicast address, `AddrInUse` if it is joined already; what
-    /// setsockopt(2) says.
+    /// `InvalidInput` if `group` is no multicast address, `AddrInUse` if it is joined already, ENODEV if
+    /// no interface has that address or the system has none to choose; what setsockopt(2) says.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::net::Ipv4Addr;
+    /// use runtime_net::UdpSocket;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    /// let group = Ipv4Addr::new(239, 255, 0, 1);
+    /// socket.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+    /// socket.leave_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.source.get_ref().join_multicast_v4(&group, &interface)
     }

@@ -16,7 +16,9 @@ use crate::backoff::Backoff;
 use crate::error::during;
 use crate::sys::{SEND_FLAGS, unix};
 
-/// A socket for datagrams within one machine. None is lost, and they arrive in order.
+/// A socket for datagrams within one machine. None is lost, and they arrive in order. On macOS and the
+/// BSDs a receiver that is full [is an error](crate::unix#what-differs-between-platforms), and the sender's
+/// part to try again.
 ///
 /// Datagrams keep their bounds: one that does not fit the buffer is cut, and the rest of it is gone
 /// ([`recv_fds`](UnixDatagram::recv_fds) tells).
@@ -43,6 +45,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`UnixListener::bind`](crate::UnixListener::bind).
+    ///
+    /// # Examples
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let path = path.as_ref();
         let bound = unix::of_path(path).and_then(|addr| UnixDatagram::bind_to(&addr));
@@ -112,6 +117,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What fcntl(2) says.
+    ///
+    /// # Platform notes
+    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
+    /// once it was waited for.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
         unix::silence(&socket)?;
@@ -124,7 +133,8 @@ impl UnixDatagram {
         self.source.into_inner()
     }
 
-    /// Ends receiving, sending, or both, at once for all who use it.
+    /// Ends receiving, sending, or both, at once for all who use it. Sending fails with `BrokenPipe` from
+    /// then on, receiving says 0 bytes.
     ///
     /// # Errors
     /// `NotConnected`, on some systems.
@@ -164,10 +174,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `NotConnected` (on some systems another one), `ConnectionRefused` or `ConnectionReset` if the
-    /// peer is gone, `BrokenPipe` after a shutdown, EMSGSIZE if it is too long, and others of send(2).
+    /// peer is gone, `BrokenPipe` after a shutdown, EMSGSIZE if it is too long for our
+    /// buffer, and others of send(2); those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Platform notes
+    /// macOS and the BSDs do not wait for the receiver: ENOBUFS.
+    ///
+    /// # Examples
+    /// See [`UnixDatagram`].
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_send(cx, buf)).await
     }
@@ -204,7 +221,10 @@ impl UnixDatagram {
     /// # Platform notes
     /// The system has no event for a place in the queue of a socket one is not connected to, so it is
     /// tried again after 5 ms and then more, up to 160 ms. To a receiver that is often busy,
-    /// [`connect`](UnixDatagram::connect).
+    /// [`connect`](UnixDatagram::connect). macOS and the BSDs do not wait for the receiver: ENOBUFS.
+    ///
+    /// # Examples
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
         self.send_resting(|socket| socket.send_to(buf, path)).await
@@ -285,11 +305,14 @@ impl UnixDatagram {
     /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
     ///
     /// # Errors
-    /// What recv(2) says. If it must wait: outside a runtime, and if the one in which it waited is
-    /// gone.
+    /// What recv(2) says, such as `ConnectionReset` if the peer of a connected socket went with
+    /// datagrams of ours unread (Linux); those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
+    ///
+    /// # Examples
+    /// See [`UnixDatagram`].
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_recv(cx, buf)).await
     }
@@ -320,6 +343,9 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
+    ///
+    /// # Examples
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         poll_fn(|cx| self.poll_recv_from(cx, buf)).await
     }
@@ -354,7 +380,7 @@ impl UnixDatagram {
     /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the socket waited is gone.
+    /// Those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
