@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::Interest;
 use runtime_net::pipe::{self, OpenOptions, Receiver, Sender};
-use support::block_on;
+use support::{block_on, kind};
 
 /// A named pipe of a test's own, which goes with it.
 struct Fifo(PathBuf);
@@ -31,10 +31,6 @@ impl Drop for Fifo {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
-}
-
-fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> ErrorKind {
-    result.unwrap_err().kind()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
@@ -38,6 +39,9 @@ use crate::sys::{SEND_FLAGS, unix};
 /// ```
 pub struct UnixDatagram {
     pub(super) source: Source<net::UnixDatagram>,
+    /// Whether receiving was ended. Linux lets a non-blocking socket say WouldBlock from then on, for
+    /// ever, and is always readable.
+    is_ended: AtomicBool,
 }
 
 impl UnixDatagram {
@@ -109,8 +113,15 @@ impl UnixDatagram {
 
     /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
     fn new(socket: Socket) -> UnixDatagram {
-        let source = Source::new(net::UnixDatagram::from(OwnedFd::from(socket))).sole_owner();
-        UnixDatagram { source }
+        let socket = net::UnixDatagram::from(OwnedFd::from(socket));
+        UnixDatagram::over(Source::new(socket).sole_owner())
+    }
+
+    fn over(source: Source<net::UnixDatagram>) -> UnixDatagram {
+        UnixDatagram {
+            source,
+            is_ended: AtomicBool::new(false),
+        }
     }
 
     /// Takes over a socket of std's, and makes it non-blocking.
@@ -124,8 +135,7 @@ impl UnixDatagram {
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
         unix::silence(&socket)?;
-        let source = Source::new(socket);
-        Ok(UnixDatagram { source })
+        Ok(UnixDatagram::over(Source::new(socket)))
     }
 
     /// Gives back std's socket, **still non-blocking**.
@@ -133,13 +143,35 @@ impl UnixDatagram {
         self.source.into_inner()
     }
 
-    /// Ends receiving, sending, or both, at once for all who use it. Sending fails with `BrokenPipe` from
-    /// then on, receiving says 0 bytes.
+    /// Ends receiving, sending, or both, at once for all who use it: whoever waits is woken. Sending
+    /// fails with `BrokenPipe` from then on; receiving gives what is there already, and then 0 bytes.
     ///
     /// # Errors
     /// `NotConnected`, on some systems.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.source.get_ref().shutdown(how)
+        // First, so that whoever is woken by it knows; on other threads, too.
+        let ends = how != Shutdown::Write && !self.is_ended.swap(true, Ordering::SeqCst);
+        let ended = self.source.get_ref().shutdown(how);
+        if ends && ended.is_err() {
+            self.is_ended.store(false, Ordering::SeqCst);
+        }
+        ended
+    }
+
+    /// `recv`, but where it found nothing after receiving was ended: then `end`.
+    pub(super) fn ending<R>(
+        &self,
+        mut recv: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
+        end: impl Fn() -> io::Result<R>,
+    ) -> impl FnMut(&net::UnixDatagram) -> io::Result<R> {
+        move |socket| match recv(socket) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.is_ended() => end(),
+            result => result,
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::SeqCst)
     }
 
     /// Our address.
@@ -165,6 +197,11 @@ impl UnixDatagram {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.source.get_ref().take_error()
     }
+}
+
+/// The end of receiving.
+fn from_nobody() -> io::Result<(usize, SocketAddr)> {
+    Ok((0, SocketAddr::from_pathname("")?))
 }
 
 /// Sending and receiving.
@@ -305,8 +342,8 @@ impl UnixDatagram {
     /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
     ///
     /// # Errors
-    /// What recv(2) says, such as `ConnectionReset` if the peer of a connected socket went with
-    /// datagrams of ours unread (Linux); those of [waiting](crate#errors).
+    /// What recv(2) says, such as `ConnectionReset` if the peer of a connected socket has connected to
+    /// another one (Linux); those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
@@ -323,7 +360,7 @@ impl UnixDatagram {
     /// As `recv`.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.source
-            .poll_io(Direction::Read, cx, |socket| socket.recv(buf))
+            .poll_io(Direction::Read, cx, self.ending(|s| s.recv(buf), || Ok(0)))
     }
 
     /// Receives a datagram, if there is one.
@@ -332,7 +369,7 @@ impl UnixDatagram {
     /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.source
-            .try_io(Direction::Read, |socket| socket.recv(buf))
+            .try_io(Direction::Read, self.ending(|s| s.recv(buf), || Ok(0)))
     }
 
     /// Receives a datagram, and says how many bytes of `buf` it fills and who sent it, which seldom
@@ -359,8 +396,8 @@ impl UnixDatagram {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.source
-            .poll_io(Direction::Read, cx, |socket| socket.recv_from(buf))
+        let recv = self.ending(|socket| socket.recv_from(buf), from_nobody);
+        self.source.poll_io(Direction::Read, cx, recv)
     }
 
     /// Receives a datagram and its sender, if there is one.
@@ -368,8 +405,8 @@ impl UnixDatagram {
     /// # Errors
     /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.source
-            .try_io(Direction::Read, |socket| socket.recv_from(buf))
+        let recv = self.ending(|socket| socket.recv_from(buf), from_nobody);
+        self.source.try_io(Direction::Read, recv)
     }
 }
 

@@ -70,10 +70,9 @@ fn poll_send<T: AsFd>(
 fn poll_recv<T: AsFd>(
     source: &Source<T>,
     cx: &mut Context<'_>,
-    buf: &mut [u8],
+    recv: impl FnMut(&T) -> io::Result<WithFds>,
     fds: &mut [Option<OwnedFd>],
 ) -> Poll<io::Result<ReceivedFds>> {
-    let recv = |socket: &T| unix::recv_fds(socket, buf);
     let came = ready!(source.poll_io(Direction::Read, cx, recv))?;
     Poll::Ready(Ok(place(came, fds)))
 }
@@ -144,7 +143,7 @@ impl UnixStream {
         buf: &mut [u8],
         fds: &mut [Option<OwnedFd>],
     ) -> io::Result<ReceivedFds> {
-        poll_fn(|cx| poll_recv(&self.source, cx, buf, fds)).await
+        poll_fn(|cx| poll_recv(&self.source, cx, |socket| unix::recv_fds(socket, buf), fds)).await
     }
 }
 
@@ -202,6 +201,11 @@ impl UnixDatagram {
         buf: &mut [u8],
         fds: &mut [Option<OwnedFd>],
     ) -> io::Result<ReceivedFds> {
-        poll_fn(|cx| poll_recv(&self.source, cx, buf, fds)).await
+        let nothing = || Ok((0, Vec::new().into_iter(), false));
+        poll_fn(|cx| {
+            let recv = self.ending(|socket| unix::recv_fds(socket, buf), nothing);
+            poll_recv(&self.source, cx, recv, fds)
+        })
+        .await
     }
 }
