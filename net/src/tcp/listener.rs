@@ -333,36 +333,4 @@ async fn bind(target: Target, shared: bool) -> io::Result<TcpListener> {
     first_that_works("bind", target, bind).await
 }
 
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.acceptor.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.acceptor.source.get_ref().as_raw_fd()
-    }
-}
-
-/// As [`TcpListener::from_std`]; whether the descriptor is a listening socket shows when it is
-/// used.
-impl TryFrom<OwnedFd> for TcpListener {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
-        TcpListener::from_std(fd.into())
-    }
-}
-
-impl From<TcpListener> for OwnedFd {
-    fn from(listener: TcpListener) -> OwnedFd {
-        listener.into_std().into()
-    }
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.acceptor.source.get_ref().fmt(f)
-    }
-}
+crate::descriptor::descriptor!(TcpListener, net::TcpListener, acceptor.source);

@@ -639,35 +639,4 @@ impl Connection for TcpStream {
     }
 }
 
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
-    }
-}
-
-/// As [`TcpStream::from_std`]; whether the descriptor is a connection shows when it is used.
-impl TryFrom<OwnedFd> for TcpStream {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<TcpStream> {
-        TcpStream::from_std(fd.into())
-    }
-}
-
-impl From<TcpStream> for OwnedFd {
-    fn from(stream: TcpStream) -> OwnedFd {
-        stream.into_std().into()
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
-    }
-}
+crate::descriptor::descriptor!(TcpStream, net::TcpStream, source);

@@ -366,35 +366,4 @@ impl UdpSocket {
     }
 }
 
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for UdpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
-    }
-}
-
-/// As [`UdpSocket::from_std`]; whether the descriptor is such a socket shows when it is used.
-impl TryFrom<OwnedFd> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<UdpSocket> {
-        UdpSocket::from_std(fd.into())
-    }
-}
-
-impl From<UdpSocket> for OwnedFd {
-    fn from(socket: UdpSocket) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
-
-impl fmt::Debug for UdpSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
-    }
-}
+crate::descriptor::descriptor!(UdpSocket, net::UdpSocket, source);
