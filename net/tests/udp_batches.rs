@@ -3,10 +3,13 @@
 mod support;
 
 use std::io::{ErrorKind, IoSliceMut};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use runtime_net::UdpSocket;
-use runtime_net::udp::{Ecn, Received, Transmit};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use runtime_net::udp::Ecn;
+use runtime_net::udp::{Received, Transmit};
 use support::{block_on, kind, udp_pair, udp_socket};
 
 #[test]
