@@ -9,6 +9,9 @@ use crate::resolve;
 
 /// What can be connected or bound to: an address, several, or a name that leads to some.
 ///
+/// A port is 0 to 65535; what 0 means is up to the operation. An IPv6 address in a string stands in
+/// brackets, `"[::1]:80"`, where it may have a scope as a number, `"[fe80::1%2]:80"`.
+///
 /// Whatever can be read as an IP address is, at once and on this thread. A name is looked up by
 /// the runtime, without blocking. This trait is sealed; it is implemented for
 ///
@@ -45,6 +48,10 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// Dropping the future abandons the lookup: nobody waits for it any more, also not the end of the
 /// runtime. One that has not begun is not made; getaddrinfo(3) cannot be stopped, so one that has
 /// goes on in its thread, unheard, for as long as the system's resolver is patient.
+///
+/// # Platform notes
+/// What is asked (`/etc/hosts`, DNS, and more), in which order the addresses come and how long that may
+/// take is up to the system's getaddrinfo(3).
 ///
 /// # Examples
 /// See [`ToSocketAddrs`].

@@ -12,6 +12,22 @@
 //! Every socket is `Send + Sync`. An operation is simply tried; only one that finds nothing waits,
 //! in the reactor of the polling thread.
 //!
+//! # Errors
+//! What waiting says is the same everywhere: kind `Other` if no runtime drives this thread, or the one
+//! in which the socket first waited is gone; `AlreadyExists` if another socket waits for the same open
+//! file (on epoll); `Unsupported` for an [`Interest`] of which the platform cannot tell. Where a method
+//! names the system call alone ("what getsockopt(2) says"), that fails only on a descriptor that is no
+//! such socket, which `TryFrom<OwnedFd>` does not find out, and on macOS for options of a connection
+//! that the peer has reset (`InvalidInput`).
+//!
+//! # What differs between platforms
+//! Each module has its list. For all of them:
+//! * A descriptor is closed on exec and non-blocking from the moment it is made, but on macOS, which
+//!   has no calls for that: a program that another thread starts in between inherits it.
+//! * The end of the peer (`closed`) is told by epoll and kqueue, by poll where there is POLLRDHUP
+//!   (Linux, Android, FreeBSD), and not by select, with which `closed` is `Unsupported`.
+//! * Urgent data ([`Interest::PRIORITY`]) is told by epoll and poll, and not by kqueue and select.
+//!
 //! This crate waits for descriptors and deadlines and knows no tasks. Looking up a name blocks a
 //! thread, and threads are not its business either: the runtime lends it a [`Resolve`].
 

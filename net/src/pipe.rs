@@ -16,6 +16,8 @@
 //!   [`OpenOptions::read_write`] does.
 //! * macOS tells nobody when the last writer of a named pipe goes; a read that waits then waits on.
 //! * A write of up to 512 bytes (4096 on Linux, PIPE_BUF) is not torn by those of others.
+//! * A pipe holds 64 kB on Linux (pipe(7)), and at first 16 kB on macOS and FreeBSD.
+//! * What holds for [all sockets](crate#what-differs-between-platforms) holds for pipes.
 //!
 //! # Examples
 //! ```
@@ -115,7 +117,8 @@ impl OpenOptions {
         self
     }
 
-    /// Takes the path for a named pipe without asking.
+    /// Takes the path for a named pipe without asking, which saves a system call. What is none, a regular
+    /// file say, fails where it first has to wait.
     pub fn unchecked(&mut self, unchecked: bool) -> &mut OpenOptions {
         self.unchecked = unchecked;
         self
@@ -125,7 +128,7 @@ impl OpenOptions {
     ///
     /// # Errors
     /// As `open /run/fifo: ...`: `InvalidInput` if it is no pipe; ENXIO if nobody has it open for
-    /// reading; `NotFound` and others of open(2).
+    /// reading; `NotFound`, `PermissionDenied` and others of open(2).
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let source = self.open(path.as_ref(), fs::OpenOptions::new().write(true))?;
         Ok(Sender { source })
@@ -135,7 +138,32 @@ impl OpenOptions {
     /// end of the stream.
     ///
     /// # Errors
-    /// As `open /run/fifo: ...`: `InvalidInput` if it is no pipe; `NotFound` and others of open(2).
+    /// As `open /run/fifo: ...`: `InvalidInput` if it is no pipe; `NotFound`, `PermissionDenied` and others
+    /// of open(2).
+    ///
+    /// # Examples
+    /// One that outlives its senders:
+    /// ```
+    /// use runtime_net::pipe::OpenOptions;
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # mod support { include!("../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("runtime-doc-fifo-{}", std::process::id()));
+    /// # assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
+    /// let mut receiver = OpenOptions::new().read_write(true).open_receiver(&path)?;
+    /// for line in ["one", "two"] {
+    ///     let mut sender = OpenOptions::new().open_sender(&path)?;
+    ///     sender.write_all(line.as_bytes()).await?;
+    ///     drop(sender);
+    ///     let mut got = [0; 3];
+    ///     receiver.read_exact(&mut got).await?;
+    ///     assert_eq!(got, line.as_bytes());
+    /// }
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn open_receiver(&self, path: impl AsRef<Path>) -> io::Result<Receiver> {
         let source = self.open(path.as_ref(), fs::OpenOptions::new().read(true))?;
         Ok(Receiver { source })
@@ -151,6 +179,9 @@ impl OpenOptions {
             true => Ok(file),
             false => check(file),
         });
+        // A path such as /dev/fd/0 is on the BSDs but a duplicate, for which flags of `open` do not
+        // count: fd(4).
+        let checked = checked.and_then(|file| set_nonblocking(file.as_fd()).map(|()| file));
         let file = checked.map_err(|e| during(format!("open {}", path.display()), e))?;
         Ok(Source::new(file).sole_owner())
     }
@@ -176,7 +207,7 @@ impl Sender {
     /// Waits until there is nobody any more who could read: the last receiver was dropped.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the pipe waited is gone.
+    /// Those of [waiting](crate#errors): `Unsupported` with select, which knows no ends.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing. Once it has completed it would complete again, unless
@@ -202,7 +233,7 @@ impl Sender {
     /// Waits until writing may be worth a [try](Sender::try_write).
     ///
     /// # Errors
-    /// As [`closed`](Sender::closed).
+    /// As [`ready`](Sender::ready).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -210,10 +241,11 @@ impl Sender {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
-    /// Writes as much as there is room for, and says how much that was.
+    /// Writes as much as there is room for, and says how many bytes that was: all, if it is no more than
+    /// PIPE_BUF.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room, `BrokenPipe` if nobody reads.
+    /// `WouldBlock` if there is no room, `BrokenPipe` if nobody reads; others of write(2).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         transfer::try_write(&self.source, buf)
     }
@@ -224,7 +256,7 @@ impl Receiver {
     /// written stays where it is.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the pipe waited is gone.
+    /// Those of [waiting](crate#errors): `Unsupported` with select, which knows no ends.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing. Once it has completed it would complete again, unless
@@ -256,7 +288,7 @@ impl Receiver {
     /// Waits until reading may be worth a [try](Receiver::try_read).
     ///
     /// # Errors
-    /// As [`closed`](Receiver::closed).
+    /// As [`ready`](Receiver::ready).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -264,10 +296,11 @@ impl Receiver {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// Reads what is there. 0 bytes are the end of the stream, unless `buf` is empty.
+    /// Reads what is there, and says how many bytes that was. 0 bytes are the end of the stream, unless
+    /// `buf` is empty.
     ///
     /// # Errors
-    /// `WouldBlock` if there is nothing.
+    /// `WouldBlock` if there is nothing; others of read(2).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         transfer::try_read(&self.source, buf)
     }
@@ -289,7 +322,7 @@ macro_rules! end_of_pipe {
             /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
             ///
             /// # Errors
-            /// If no runtime drives this thread, or the one in which the pipe waited is gone.
+            /// Those of [waiting](crate#errors).
             ///
             /// # Cancel safety
             /// Dropping the future loses nothing.

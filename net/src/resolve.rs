@@ -84,7 +84,11 @@ pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
     }
 }
 
-/// Makes `resolver` the one of the calling thread until the guard is dropped.
+/// Makes `resolver` the one of the calling thread until the guard is dropped. Entered again, the inner
+/// one answers; guards are dropped in the reverse order.
+///
+/// # Examples
+/// See [`Resolve`].
 pub fn enter_resolver(resolver: Rc<dyn Resolve>) -> ResolverEntered {
     // Nothing to enter, and nothing to come back to, while the thread is being torn down.
     let before = CURRENT.try_with(|current| current.replace(Some(resolver)));
@@ -124,6 +128,9 @@ impl fmt::Debug for ResolverEntered {
 /// # Errors
 /// What getaddrinfo(3) says, which has no kind of its own; `InvalidInput` for a name without a
 /// port.
+///
+/// # Platform notes
+/// As [`lookup_host`](crate::lookup_host).
 ///
 /// # Examples
 /// ```

@@ -97,7 +97,7 @@ impl<S: Connection> OwnedWriteHalf<S> {
         reader.reunite(self)
     }
 
-    /// Drops it without ending our half of the connection.
+    /// Drops it without ending our half of the connection, which then ends with the reading half.
     pub fn forget(mut self) {
         self.shut_on_drop = false;
     }

@@ -123,6 +123,9 @@ pub(crate) fn try_read<T: AsFd>(source: &Source<T>, buf: &mut [u8]) -> io::Resul
 where
     for<'a> &'a T: Read,
 {
+    if buf.is_empty() {
+        return Ok(0);
+    }
     let asked = buf.len();
     source.try_transfer(Direction::Read, asked, |mut io| io.read(buf))
 }
@@ -136,10 +139,17 @@ where
 {
     let part = worth_passing(bufs);
     let bufs = &mut bufs[part];
+    if bufs.is_empty() {
+        // Some systems refuse a call without buffers: readv(2) of the BSDs.
+        return Ok(0);
+    }
     source.try_io(Direction::Read, |mut io| io.read_vectored(bufs))
 }
 
 pub(crate) fn try_write<T: Send>(source: &Source<T>, buf: &[u8]) -> io::Result<usize> {
+    if buf.is_empty() {
+        return Ok(0);
+    }
     source.try_transfer(Direction::Write, buf.len(), |io| io.send(buf))
 }
 
@@ -148,6 +158,9 @@ pub(crate) fn try_write_vectored<T: Send>(
     bufs: &[IoSlice<'_>],
 ) -> io::Result<usize> {
     let bufs = &bufs[worth_passing(bufs)];
+    if bufs.is_empty() {
+        return Ok(0);
+    }
     source.try_io(Direction::Write, |io| io.send_vectored(bufs))
 }
 

@@ -11,6 +11,7 @@ use support::{block_on, listen};
 
 #[test]
 fn two_tasks_accept_on_one_listener() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -30,6 +31,7 @@ fn two_tasks_accept_on_one_listener() {
 
 #[test]
 fn a_dropped_accept_loses_no_connection() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -44,6 +46,7 @@ fn a_dropped_accept_loses_no_connection() {
 
 #[test]
 fn incoming_yields_what_comes() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -62,6 +65,7 @@ fn incoming_yields_what_comes() {
 
 #[test]
 fn poll_accept_wakes_its_task() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -75,6 +79,7 @@ fn poll_accept_wakes_its_task() {
 
 #[test]
 fn a_connection_over_ipv6_has_its_address() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         // Some machines have no IPv6; there is nothing to see there.
         let Ok(listener) = runtime_net::TcpListener::bind("[::1]:0").await else {

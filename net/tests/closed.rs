@@ -12,6 +12,7 @@ use support::{pair, run};
 
 #[test]
 fn a_half_close_is_told_and_unread_data_stays() {
+    let _open = support::LeavesNothingOpen::new();
     if !support::tells_ends() {
         return;
     }
@@ -36,6 +37,7 @@ fn a_half_close_is_told_and_unread_data_stays() {
 
 #[test]
 fn a_reset_is_an_end_too() {
+    let _open = support::LeavesNothingOpen::new();
     if !support::tells_ends() {
         return;
     }
@@ -56,6 +58,7 @@ fn a_reset_is_an_end_too() {
 
 #[test]
 fn a_server_gives_up_when_its_client_does() {
+    let _open = support::LeavesNothingOpen::new();
     if !support::tells_ends() {
         return;
     }

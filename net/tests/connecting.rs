@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_lite::future;
 use runtime_net::{TcpSocket, TcpStream};
 use runtime_reactor::Reactor;
+use socket2::{Domain, Type};
 use support::{FullQueue, block_on, listen, run};
 
 #[test]
 fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let full = FullQueue::new();
@@ -26,7 +28,23 @@ fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() 
 }
 
 #[test]
+fn a_connect_that_somebody_else_began_is_waited_for() {
+    let _open = support::LeavesNothingOpen::new();
+    block_on(async {
+        let full = FullQueue::new();
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let begun = socket.connect(&full.addr.into()).unwrap_err();
+        assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS));
+        let socket = TcpSocket::from_std_stream(socket.into()).unwrap();
+        let mut connect = Box::pin(socket.connect(full.addr));
+        assert!(future::poll_once(&mut connect).await.is_none());
+    });
+}
+
+#[test]
 fn a_connect_registers_its_socket_once() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let listener = listen().await;
@@ -42,6 +60,7 @@ fn a_connect_registers_its_socket_once() {
 
 #[test]
 fn a_hundred_connections_are_made_at_once() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();

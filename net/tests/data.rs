@@ -13,6 +13,7 @@ use support::{block_on, connected, pair};
 
 #[test]
 fn what_is_written_comes_back_from_an_echo() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (client, server) = connected().await;
         let message: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
@@ -36,6 +37,7 @@ fn what_is_written_comes_back_from_an_echo() {
 
 #[test]
 fn vectored_writes_and_reads_keep_the_order_of_their_buffers() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut client, mut server) = connected().await;
         let parts = [b"".as_slice(), b"one", b"", b"two", b"three"].map(IoSlice::new);
@@ -53,6 +55,7 @@ fn vectored_writes_and_reads_keep_the_order_of_their_buffers() {
 
 #[test]
 fn more_buffers_than_the_system_takes_are_written_in_part() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut client, mut server) = connected().await;
         let byte = [b'x'];
@@ -69,6 +72,7 @@ fn more_buffers_than_the_system_takes_are_written_in_part() {
 
 #[test]
 fn empty_buffers_are_done_at_once() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         // Nothing comes, so whoever waited would wait for ever.
@@ -78,11 +82,16 @@ fn empty_buffers_are_done_at_once() {
         assert_eq!((&stream).write(&[]).await.unwrap(), 0);
         let nothing = [IoSlice::new(&[])];
         assert_eq!((&stream).write_vectored(&nothing).await.unwrap(), 0);
+        assert_eq!(stream.try_read(&mut []).unwrap(), 0);
+        assert_eq!(stream.try_read_vectored(&mut []).unwrap(), 0);
+        assert_eq!(stream.try_write(&[]).unwrap(), 0);
+        assert_eq!(stream.try_write_vectored(&nothing).unwrap(), 0);
     });
 }
 
 #[test]
 fn peeked_bytes_are_read_again() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         let mut buf = [0; 8];
@@ -100,6 +109,7 @@ fn peeked_bytes_are_read_again() {
 
 #[test]
 fn after_closing_our_half_the_peer_still_speaks() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
         let peer = thread::spawn(move || {
@@ -123,6 +133,7 @@ fn after_closing_our_half_the_peer_still_speaks() {
 
 #[test]
 fn shutting_down_reading_ends_a_read_that_waits() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         let mut byte = [0];
@@ -136,6 +147,7 @@ fn shutting_down_reading_ends_a_read_that_waits() {
 
 #[test]
 fn a_peer_that_never_reads_makes_a_write_wait_and_not_block() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         let chunk = vec![7; 64 * 1024];
@@ -166,6 +178,7 @@ fn a_peer_that_never_reads_makes_a_write_wait_and_not_block() {
 
 #[test]
 fn reading_and_writing_wait_at_the_same_time() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (client, server) = connected().await;
         // Both send more than the buffers hold before they read: each has to do both at once.
@@ -188,6 +201,7 @@ fn reading_and_writing_wait_at_the_same_time() {
 
 #[test]
 fn streams_and_halves_have_the_traits_of_futures_io() {
+    let _open = support::LeavesNothingOpen::new();
     fn assert_io<T: AsyncRead + AsyncWrite>() {}
     assert_io::<runtime_net::TcpStream>();
     assert_io::<&runtime_net::TcpStream>();

@@ -4,17 +4,12 @@ mod support;
 
 use std::fs::File;
 use std::os::fd::AsFd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::{UdpSocket, UnixDatagram, UnixListener, UnixStream, pipe};
-use support::{block_on, connected};
-
-/// How many descriptors below 512 are open.
-fn open() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says of a number that is no descriptor that it is none.
-    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
-    (0..512).filter(is_open).count()
-}
+use support::{block_on, connected, open};
 
 fn leaves_nothing<F: Future<Output = ()>>(what: &str, future: F) {
     let before = open();
@@ -80,7 +75,38 @@ fn everything_is_closed_with_its_owner() {
         let cut = two.recv_fds(&mut [0], &mut fds).await.unwrap();
         assert!(cut.is_truncated && cut.fds == 1);
     });
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    descriptors_that_nobody_asked_for();
     running_out_in_the_middle_of_a_message();
+}
+
+/// SO_PASSPIDFD adds one to every message, of the process that sent it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn descriptors_that_nobody_asked_for() {
+    let ask = |socket: &dyn AsRawFd| {
+        let (fd, on, size) = (socket.as_raw_fd(), 1, size_of::<libc::c_int>());
+        let on: *const libc::c_int = &on;
+        let option = libc::SO_PASSPIDFD;
+        // SAFETY: setsockopt reads one int, which outlives the call.
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, on.cast(), size as _) == 0 }
+    };
+    leaves_nothing("pidfds", async {
+        let null = File::open("/dev/null").unwrap();
+        let (one, two) = UnixStream::pair().unwrap();
+        let mut fds = [None, None];
+        if !ask(&two) {
+            eprintln!("skipped: this kernel has no SO_PASSPIDFD");
+            return;
+        }
+        one.send_fds(b"1", &[null.as_fd()]).await.unwrap();
+        let with_one = two.recv_fds(&mut [0; 4], &mut fds).await.unwrap();
+        assert_eq!((with_one.fds, with_one.is_truncated), (1, false));
+        let (one, two) = UnixDatagram::pair().unwrap();
+        assert!(ask(&two));
+        one.send(b"3").await.unwrap();
+        let bare = two.recv_fds(&mut [0; 4], &mut fds[1..]).await.unwrap();
+        assert_eq!((bare.fds, bare.is_truncated), (0, false));
+    });
 }
 
 /// The process may open a few of the descriptors of a message and no more.

@@ -41,6 +41,7 @@ impl Resolve for Blocking {
 
 #[test]
 fn connecting_to_a_name_tries_all_its_addresses() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (closed, listener) = (ClosedPort::new(), listen().await);
         let open = listener.local_addr().unwrap();
@@ -52,6 +53,7 @@ fn connecting_to_a_name_tries_all_its_addresses() {
 
 #[test]
 fn a_name_without_addresses_is_named() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let _entered = enter_resolver(Rc::new(Fixed(Vec::new())));
         let error = TcpStream::connect("service.test:1").await.unwrap_err();
@@ -62,6 +64,7 @@ fn a_name_without_addresses_is_named() {
 
 #[test]
 fn the_inner_resolver_answers_until_it_is_left() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let [one, two] = [1, 2].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
         let _outer = enter_resolver(Rc::new(Fixed(vec![one])));
@@ -75,6 +78,7 @@ fn the_inner_resolver_answers_until_it_is_left() {
 
 #[test]
 fn addresses_are_not_asked_for() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         // No resolver: a name would fail.
         for text in ["127.0.0.1:7", "[::1]:7"] {
@@ -94,6 +98,7 @@ fn addresses_are_not_asked_for() {
 
 #[test]
 fn the_blocking_lookup_is_one_a_resolver_can_be_made_of() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let _entered = enter_resolver(Rc::new(Blocking));
         // From /etc/hosts; which of the two loopbacks it is, if any, is the machine's choice.
@@ -116,6 +121,7 @@ impl Resolve for Ignorant {
 
 #[test]
 fn what_the_resolver_says_is_told_with_the_name() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let _entered = enter_resolver(Rc::new(Ignorant));
         let error = TcpStream::connect(("db.test", 5432)).await.unwrap_err();

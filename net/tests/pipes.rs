@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::Interest;
 use runtime_net::pipe::{self, OpenOptions, Receiver, Sender};
-use support::block_on;
+use support::{block_on, kind};
 
 /// A named pipe of a test's own, which goes with it.
 struct Fifo(PathBuf);
@@ -33,12 +33,9 @@ impl Drop for Fifo {
     }
 }
 
-fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> ErrorKind {
-    result.unwrap_err().kind()
-}
-
 #[test]
 fn bytes_go_from_one_end_to_the_other_until_the_sender_is_gone() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut sender, mut receiver) = pipe::pipe().unwrap();
         // More than a pipe holds.
@@ -57,6 +54,7 @@ fn bytes_go_from_one_end_to_the_other_until_the_sender_is_gone() {
 
 #[test]
 fn each_end_is_told_when_the_other_is_gone() {
+    let _open = support::LeavesNothingOpen::new();
     if !support::tells_ends() {
         return;
     }
@@ -83,6 +81,7 @@ fn each_end_is_told_when_the_other_is_gone() {
 
 #[test]
 fn a_full_pipe_whose_reader_goes_is_told_too() {
+    let _open = support::LeavesNothingOpen::new();
     if !support::tells_ends() {
         return;
     }
@@ -101,6 +100,7 @@ fn a_full_pipe_whose_reader_goes_is_told_too() {
 
 #[test]
 fn bytes_are_tried_and_waited_for() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (sender, receiver) = pipe::pipe().unwrap();
         let mut buf = [0; 8];
@@ -123,6 +123,7 @@ fn bytes_are_tried_and_waited_for() {
 
 #[test]
 fn a_named_pipe_is_opened_at_both_ends() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let fifo = Fifo::new("named");
         let options = OpenOptions::new();
@@ -154,6 +155,7 @@ fn a_named_pipe_is_opened_at_both_ends() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn a_pipe_opened_both_ways_has_no_end() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let fifo = Fifo::new("both");
         let both = OpenOptions::new().read_write(true).clone();
@@ -173,6 +175,7 @@ fn a_pipe_opened_both_ways_has_no_end() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn packets_of_others_are_all_read() {
+    let _open = support::LeavesNothingOpen::new();
     use std::os::fd::FromRawFd;
     block_on(async {
         let mut ends = [-1; 2];
@@ -194,6 +197,7 @@ fn packets_of_others_are_all_read() {
 
 #[test]
 fn what_is_no_pipe_is_refused() {
+    let _open = support::LeavesNothingOpen::new();
     let options = OpenOptions::new();
     assert_eq!(
         kind(options.open_receiver("/dev/null")),
@@ -218,6 +222,7 @@ fn what_is_no_pipe_is_refused() {
 
 #[test]
 fn the_pipes_of_a_child_are_taken_over() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
@@ -241,6 +246,7 @@ fn the_pipes_of_a_child_are_taken_over() {
 
 #[test]
 fn an_end_for_a_child_blocks_again() {
+    let _open = support::LeavesNothingOpen::new();
     let (sender, receiver) = pipe::pipe().unwrap();
     let is_blocking = |fd: &OwnedFd| {
         use std::os::fd::AsRawFd;

@@ -46,6 +46,7 @@ impl Resolve for Silent {
 
 #[test]
 fn an_address_that_hangs_is_overtaken_and_its_socket_closed() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (full, listener) = (FullQueue::new(), listen().await);
@@ -65,6 +66,7 @@ fn an_address_that_hangs_is_overtaken_and_its_socket_closed() {
 
 #[test]
 fn a_connection_in_time_is_made_by_name_and_by_address() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (closed, listener) = (ClosedPort::new(), listen().await);
         let open = listener.local_addr().unwrap();
@@ -79,6 +81,7 @@ fn a_connection_in_time_is_made_by_name_and_by_address() {
 
 #[test]
 fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (closed, full) = (ClosedPort::new(), FullQueue::new());
@@ -105,6 +108,7 @@ fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
 
 #[test]
 fn errors_within_the_limit_are_those_of_connect() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let closed = ClosedPort::new();
         let error = TcpStream::connect_timeout(closed.addr(), LONG)
@@ -121,6 +125,7 @@ fn errors_within_the_limit_are_those_of_connect() {
 
 #[test]
 fn a_limit_is_for_the_lookup_too() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let _entered = enter_resolver(Rc::new(Silent));
         let error = TcpStream::connect_timeout("service.test:1", SHORT)
@@ -134,6 +139,7 @@ fn a_limit_is_for_the_lookup_too() {
 
 #[test]
 fn a_lookup_without_an_answer_can_be_given_up() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let _entered = enter_resolver(Rc::new(Silent));
         let mut lookup = Box::pin(lookup_host("service.test:1"));

@@ -12,6 +12,7 @@ use support::{block_on, listen, pair, run};
 
 #[test]
 fn a_loop_of_readable_and_try_read_does_not_spin() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (stream, mut peer) = pair().await;
@@ -41,6 +42,7 @@ fn a_loop_of_readable_and_try_read_does_not_spin() {
 
 #[test]
 fn writable_waits_while_there_is_no_room() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         stream.writable().await.unwrap();
@@ -68,6 +70,7 @@ fn writable_waits_while_there_is_no_room() {
 
 #[test]
 fn an_operation_of_ones_own_is_tried_in_the_directions_asked_for() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         let nothing = |_: &_| -> std::io::Result<()> { Err(ErrorKind::WouldBlock.into()) };
@@ -84,6 +87,7 @@ fn an_operation_of_ones_own_is_tried_in_the_directions_asked_for() {
 
 #[test]
 fn a_connection_that_never_waits_is_never_registered() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let listener = listen().await;
@@ -109,6 +113,7 @@ fn a_connection_that_never_waits_is_never_registered() {
 
 #[test]
 fn a_connection_that_waits_is_registered_once_and_removed_by_its_close() {
+    let _open = support::LeavesNothingOpen::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (mut stream, mut peer) = pair().await;

@@ -10,6 +10,7 @@ use support::{block_on, pair};
 
 #[test]
 fn broken_pipes_are_told_as_errors_where_sigpipe_kills() {
+    let _open = support::LeavesNothingOpen::new();
     // SAFETY: SIG_DFL is a disposition, and no other thread of this binary changes any.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     block_on(async {

@@ -48,6 +48,7 @@ fn rests(listener: &TcpListener, times: u64) -> impl Future<Output = ()> {
 
 #[test]
 fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
+    let _open = support::LeavesNothingOpen::new();
     limit_descriptors(64);
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {

@@ -5,11 +5,13 @@ mod support;
 use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::tcp::{Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use runtime_net::{SocketAddrs, TcpListener, TcpSocket, TcpStream, lookup_host};
-use support::{block_on, pair};
+use runtime_reactor::Reactor;
+use support::{block_on, pair, run};
 
 const _: () = {
     const fn send_and_sync<T: Send + Sync + Unpin>() {}
@@ -41,6 +43,7 @@ fn futures_are_send(listener: &TcpListener, stream: &TcpStream, socket: TcpSocke
 
 #[test]
 fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
+    let _open = support::LeavesNothingOpen::new();
     let (mut stream, mut peer) = block_on(pair());
     let there = thread::spawn(move || {
         block_on(async {
@@ -58,6 +61,7 @@ fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
 
 #[test]
 fn a_connection_that_waited_here_is_used_there() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
         let mut byte = [0];
@@ -99,7 +103,36 @@ fn a_connection_that_waited_here_is_used_there() {
 }
 
 #[test]
+fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
+    let _open = support::LeavesNothingOpen::new();
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (stream, mut peer) = pair().await;
+        let (mut reader, writer) = stream.into_split();
+        let mut byte = [0];
+        let mut read = reader.read(&mut byte);
+        assert!(future::poll_once(&mut read).await.is_none());
+        // The writing half ends there, and the peer answers here.
+        thread::spawn(move || drop(writer)).join().unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        peer.write_all(b"x").unwrap();
+        assert_eq!(read.await.unwrap(), 1);
+        // The last half ends there: the socket is closed, and forgotten here.
+        thread::spawn(move || drop(reader)).join().unwrap();
+        let error = loop {
+            if let Err(e) = peer.write_all(b"y") {
+                break e;
+            }
+        };
+        assert!(error.raw_os_error().is_some());
+    });
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(reactor.stats().sources, 0);
+}
+
+#[test]
 fn a_connect_begun_here_is_finished_there() {
+    let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let listener = support::listen().await;
         let addr = listener.local_addr().unwrap();

@@ -1,7 +1,11 @@
 //! Control messages (cmsg(3)): what travels beside the bytes of a message.
 
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
 use std::{mem, ptr, slice};
+
+use socket2::SockAddrStorage;
 
 /// Room for control messages, aligned as the kernel wants them.
 #[repr(C, align(8))]
@@ -73,6 +77,38 @@ impl<const SIZE: usize> Control<SIZE> {
     /// It has, into what [`room`](Control::room) returned.
     pub(crate) unsafe fn set_len(&mut self, len: usize) {
         self.len = len.min(SIZE);
+    }
+
+    /// Receives a message into `buf`, its sender's address into `name` and what travels beside it here:
+    /// how long the message and the address are, and the flags. It waits for nothing.
+    pub(crate) fn recv(
+        &mut self,
+        socket: &impl AsFd,
+        name: Option<&mut SockAddrStorage>,
+        buf: &mut [u8],
+        flags: libc::c_int,
+    ) -> io::Result<(usize, libc::socklen_t, libc::c_int)> {
+        let mut contents = IoSliceMut::new(buf);
+        // SAFETY: a msghdr holds integers and pointers, for which zero is a value.
+        let mut message: libc::msghdr = unsafe { mem::zeroed() };
+        if let Some(name) = name {
+            message.msg_namelen = name.size_of();
+            message.msg_name = (&raw mut *name).cast();
+        }
+        message.msg_iov = (&raw mut contents).cast();
+        message.msg_iovlen = 1;
+        let room = self.room();
+        message.msg_control = room.as_mut_ptr().cast();
+        message.msg_controllen = room.len() as _;
+        let (fd, flags) = (socket.as_fd().as_raw_fd(), flags | libc::MSG_DONTWAIT);
+        // SAFETY: the header points to a buffer (an IoSliceMut is an iovec), to room for control
+        // messages and perhaps for an address, each with its length, which outlive the call and are
+        // borrowed for writing.
+        let len = unsafe { libc::recvmsg(fd, &mut message, flags) };
+        let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
+        // SAFETY: recvmsg has just written so many bytes to the room.
+        unsafe { self.set_len(message.msg_controllen as usize) };
+        Ok((len, message.msg_namelen, message.msg_flags))
     }
 
     /// The messages in it: level, type and data.

@@ -11,6 +11,7 @@ pub(crate) use pipe::{pipe, set_blocking};
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
@@ -117,6 +118,14 @@ pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
 #[cfg(not(target_os = "freebsd"))]
 pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
     socket.set_reuse_port(reuse)
+}
+
+/// What SO_LINGER can say. A part of a second must not become none, which means something else; nor
+/// may more than a C `int` holds become less than none.
+pub(crate) fn whole_seconds(linger: Option<Duration>) -> Option<Duration> {
+    let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let most = libc::c_int::MAX as u64;
+    linger.map(|time| Duration::from_secs(seconds(time.min(Duration::from_secs(most)))))
 }
 
 /// Whose trouble an error of `accept` is.

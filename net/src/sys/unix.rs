@@ -1,12 +1,12 @@
 //! What differs from platform to platform in sockets of one machine.
 
 use std::ffi::OsStr;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
-use std::{mem, vec};
+use std::vec;
 
 use socket2::{Domain, MsgHdr, SockAddr, SockRef, Socket, Type};
 
@@ -178,38 +178,43 @@ pub(crate) fn send_fds(
 pub(crate) type WithFds = (usize, vec::IntoIter<OwnedFd>, bool);
 
 pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<WithFds> {
-    use std::os::fd::AsRawFd;
     let mut control = Control::<ROOM>::new();
-    let mut contents = IoSliceMut::new(buf);
-    // SAFETY: a msghdr holds integers and pointers, for which zero is a value.
-    let mut message: libc::msghdr = unsafe { mem::zeroed() };
-    message.msg_iov = (&raw mut contents).cast();
-    message.msg_iovlen = 1;
-    let room = control.room();
-    message.msg_control = room.as_mut_ptr().cast();
-    message.msg_controllen = room.len() as _;
-    let fd = socket.as_fd().as_raw_fd();
-    // SAFETY: the header points to a buffer (an IoSliceMut is an iovec) and to room for control
-    // messages, each with its length, which outlive the call and are borrowed for writing.
-    let len = unsafe { libc::recvmsg(fd, &mut message, RECV_FLAGS) };
-    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
-    // SAFETY: recvmsg has just written so many bytes to the room.
-    unsafe { control.set_len(message.msg_controllen as usize) };
+    let (len, _, flags) = control.recv(socket, None, buf, RECV_FLAGS)?;
     let mut fds = Vec::new();
     for (level, kind, data) in control.iter() {
-        if (level, kind) != (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-            continue;
-        }
-        for raw in data.chunks_exact(size_of::<RawFd>()) {
-            let raw = raw.try_into().map_or(-1, RawFd::from_ne_bytes);
-            // SAFETY: the kernel has just opened it for us, and nobody else knows it.
-            fds.push(unsafe { OwnedFd::from_raw_fd(raw) });
+        match (level, kind) {
+            // SAFETY: the kernel has just written these messages for us, and each is taken once.
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => fds.extend(unsafe { take_fds(data) }),
+            // Comes with every message once somebody has set SO_PASSPIDFD. Nobody here asks for it.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            // SAFETY: as above.
+            (libc::SOL_SOCKET, SCM_PIDFD) => drop(unsafe { take_fds(data) }),
+            _ => {}
         }
     }
     close_on_exec(&fds)?;
     // Bytes of a datagram, or descriptors: Linux opens as many as the process may still have.
-    let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    let cut = flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
     Ok((len, fds.into_iter(), cut))
+}
+
+/// A descriptor of the sender's process (include/linux/socket.h, Linux 6.5), which libc has not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SCM_PIDFD: libc::c_int = 4;
+
+/// The descriptors in a control message. Where the kernel could not open one there may be a negative
+/// number: of a pidfd its error (`scm_pidfd_recv` in include/net/scm.h).
+///
+/// # Safety
+/// They were opened for us, and nobody else knows them or takes them again.
+unsafe fn take_fds(data: &[u8]) -> Vec<OwnedFd> {
+    let numbers = data.chunks_exact(size_of::<RawFd>());
+    let numbers = numbers.filter_map(super::control::value::<RawFd>);
+    let opened = numbers.filter(|&number| number >= 0);
+    // SAFETY: the caller's promise.
+    opened
+        .map(|number| unsafe { OwnedFd::from_raw_fd(number) })
+        .collect()
 }
 
 #[cfg(target_vendor = "apple")]
@@ -225,6 +230,8 @@ fn close_on_exec(_: &[OwnedFd]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use super::*;
 
     /// The address of a peer that bound itself by hand.

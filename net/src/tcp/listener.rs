@@ -127,6 +127,12 @@ impl TcpListener {
     ///
     /// # Cancel safety
     /// Dropping the future loses no connection.
+    ///
+    /// # Platform notes
+    /// macOS needs up to four system calls, having no accept4(2).
+    ///
+    /// # Examples
+    /// See [`TcpListener`].
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut backoff = Backoff::default();
         poll_fn(|cx| self.poll_accept_resting(cx, &mut backoff)).await
@@ -245,7 +251,8 @@ impl TcpListener {
         }
     }
 
-    /// Gives back std's socket, **still non-blocking**.
+    /// Gives back std's socket, **still non-blocking**, and no longer known to the reactor. Clients that
+    /// wait in the queue stay there.
     pub fn into_std(self) -> net::TcpListener {
         self.acceptor.source.into_inner()
     }
@@ -258,7 +265,8 @@ impl TcpListener {
         self.acceptor.source.get_ref().local_addr()
     }
 
-    /// How many routers a packet of an accepted connection may pass.
+    /// How many routers an IPv4 packet of an accepted connection may pass (`IP_TTL`), 1 to 255; 64 at
+    /// first on most systems.
     ///
     /// # Errors
     /// What getsockopt(2) says.
@@ -266,10 +274,10 @@ impl TcpListener {
         self.acceptor.source.get_ref().ttl()
     }
 
-    /// Sets [`ttl`](TcpListener::ttl).
+    /// Sets [`ttl`](TcpListener::ttl), for connections that are accepted afterwards.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// `InvalidInput` if it is not 1 to 255; what setsockopt(2) says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.acceptor.source.get_ref().set_ttl(ttl)
     }
@@ -325,36 +333,4 @@ async fn bind(target: Target, shared: bool) -> io::Result<TcpListener> {
     first_that_works("bind", target, bind).await
 }
 
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.acceptor.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.acceptor.source.get_ref().as_raw_fd()
-    }
-}
-
-/// As [`TcpListener::from_std`]; whether the descriptor is a listening socket shows when it is
-/// used.
-impl TryFrom<OwnedFd> for TcpListener {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
-        TcpListener::from_std(fd.into())
-    }
-}
-
-impl From<TcpListener> for OwnedFd {
-    fn from(listener: TcpListener) -> OwnedFd {
-        listener.into_std().into()
-    }
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.acceptor.source.get_ref().fmt(f)
-    }
-}
+crate::descriptor::descriptor!(TcpListener, net::TcpListener, acceptor.source);

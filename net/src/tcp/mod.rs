@@ -1,5 +1,19 @@
 //! TCP.
 //!
+//! # What differs between platforms
+//! * Listeners that [share an address](TcpListener::bind_shared) are dealt the clients by Linux,
+//!   DragonFly and FreeBSD; elsewhere one of them gets all.
+//! * Linux tells `accept` of errors that belong to a single connection (accept(2)), the others of
+//!   ECONNABORTED alone. Neither is seen here: the next connection is accepted.
+//! * An attempt to connect without an answer is given up after some two minutes on Linux
+//!   (`net.ipv4.tcp_syn_retries`) and after 75 seconds on the BSDs and macOS (tcp(4)).
+//! * [Lingering](TcpStream::set_linger) blocks the thread on Linux, though the socket is non-blocking.
+//! * Linux doubles the buffer sizes that are set, and tells the double.
+//! * [Binding to an interface](TcpSocket::bind_device) exists on Linux and Android only.
+//! * SIGPIPE is kept away by each call, but on macOS by the socket (`SO_NOSIGPIPE`): one that comes
+//!   from elsewhere keeps what it has.
+//! * What holds for [all sockets](crate#what-differs-between-platforms).
+//!
 //! # Examples
 //! A server that gives back what it gets, and a client of it, in one thread:
 //! ```

@@ -68,11 +68,15 @@ impl TcpSocket {
         Ok(TcpSocket { socket })
     }
 
-    /// Takes over a socket that std made and that is not connected, or is only being so, and makes
-    /// it non-blocking.
+    /// Takes over a socket that others made and that is not connected, or is only being so, and makes
+    /// it non-blocking. If an attempt to connect is under way, [`connect`](TcpSocket::connect) waits
+    /// for its end, wherever it leads.
     ///
     /// # Errors
     /// What fcntl(2) says.
+    ///
+    /// # Platform notes
+    /// macOS: SIGPIPE stays as the one who made the socket has set it.
     pub fn from_std_stream(stream: net::TcpStream) -> io::Result<TcpSocket> {
         runtime_reactor::set_nonblocking(stream.as_fd())?;
         Ok(TcpSocket {
@@ -96,11 +100,16 @@ impl TcpSocket {
     }
 
     /// Makes it a listener. `backlog` is how many clients may wait to be accepted; the system may
-    /// silently take fewer (`net.core.somaxconn`), and what does not fit a C `int` is cut.
+    /// silently take fewer (`net.core.somaxconn`), and what does not fit a C `int` is cut. With 0 there
+    /// is still room for one on Linux.
     ///
     /// # Errors
     /// As `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens there already, which
-    /// two sockets that are bound with `SO_REUSEADDR` find out only now.
+    /// two sockets that are bound with `SO_REUSEADDR` find out only now; `InvalidInput` if it is
+    /// connected.
+    ///
+    /// # Examples
+    /// See [`TcpSocket`].
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let addr = self.local_addr();
         self.listen_quietly(backlog).map_err(|e| match addr {
@@ -121,10 +130,27 @@ impl TcpSocket {
     /// # Errors
     /// As `connect to 127.0.0.1:80: ...`: `ConnectionRefused` if nobody listens there, `TimedOut`,
     /// `HostUnreachable`, `NetworkUnreachable` and others of connect(2); `ConnectionAborted` if the
-    /// attempt ended without saying why; an error if no runtime drives this thread.
+    /// attempt ended without saying why; `Other` if no runtime drives this thread.
     ///
     /// # Cancel safety
     /// Dropping the future gives up the attempt and closes the socket.
+    ///
+    /// # Examples
+    /// From an address of our own choice:
+    /// ```
+    /// use runtime_net::{TcpListener, TcpSocket};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.bind(([127, 0, 0, 1], 0).into())?;
+    /// let ours = socket.local_addr()?;
+    /// let stream = socket.connect(listener.local_addr()?).await?;
+    /// assert_eq!(stream.local_addr()?, ours);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let connected = self.connect_quietly(addr).await;
         connected.map_err(|e| during(format!("connect to {addr}"), e))
@@ -134,9 +160,10 @@ impl TcpSocket {
     pub(super) async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let begun = match self.socket.connect(&addr.into()) {
             Ok(()) => false,
-            // Interrupted, it goes on as if it had not been: connect(2).
+            // Interrupted, it goes on as if it had not been, and EALREADY is that it was begun before
+            // it came to us: connect(2).
             Err(e) => match e.raw_os_error() {
-                Some(libc::EINPROGRESS | libc::EINTR) => true,
+                Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => true,
                 _ => return Err(e),
             },
         };
@@ -149,7 +176,7 @@ impl TcpSocket {
     }
 
     /// Whether the local address may be one that an earlier connection still occupies
-    /// (`SO_REUSEADDR`).
+    /// (`SO_REUSEADDR`). At first it may not; [`TcpListener::bind`] sets it.
     ///
     /// # Errors
     /// What getsockopt(2) says.
@@ -165,7 +192,7 @@ impl TcpSocket {
         self.socket.set_reuse_address(reuse)
     }
 
-    /// Whether several sockets may have the same local address (`SO_REUSEPORT`).
+    /// Whether several sockets may have the same local address (`SO_REUSEPORT`). At first they may not.
     ///
     /// # Errors
     /// What getsockopt(2) says.
@@ -289,7 +316,7 @@ impl TcpSocket {
     /// # Errors
     /// What setsockopt(2) says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(linger)
+        self.socket.set_linger(sys::whole_seconds(linger))
     }
 
     /// Its local address.

@@ -15,7 +15,7 @@ use super::race;
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::split::{self, sealed::Connection};
-use crate::transfer;
+use crate::{sys, transfer};
 
 /// A connection.
 ///
@@ -209,9 +209,34 @@ impl TcpStream {
         split::split(self)
     }
 
-    /// Turns it into a reader and a writer, for two tasks. It costs one allocation.
+    /// Turns it into a reader and a writer, for two tasks, of which each may be on a thread of its own.
+    /// It costs one allocation.
     ///
-    /// Dropping the writer ends our half of the connection.
+    /// Dropping the writer ends our half of the connection; dropping both closes it.
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime_net::TcpStream;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let address = listener.local_addr().unwrap();
+    /// # let server = std::thread::spawn(move || {
+    /// #     let (stream, _) = listener.accept().unwrap();
+    /// #     std::io::copy(&mut &stream, &mut &stream).unwrap();
+    /// # });
+    /// # support::block_on(async {
+    /// let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
+    /// let write = async move { writer.write_all(b"hello").await }; // and drop it
+    /// let mut echo = String::new();
+    /// let read = reader.read_to_string(&mut echo);
+    /// futures_lite::future::try_zip(write, read).await?;
+    /// assert_eq!(echo, "hello");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # server.join().unwrap();
+    /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::into_split(self)
     }
@@ -220,7 +245,8 @@ impl TcpStream {
     /// end of the stream, unless `buf` is empty.
     ///
     /// # Errors
-    /// As reading.
+    /// As reading: `ConnectionReset` if the peer broke the connection, `TimedOut` if it was not heard of
+    /// any more, and others of recv(2); those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -263,11 +289,15 @@ impl TcpStream {
             .poll_io(Direction::Read, cx, |stream| stream.peek(buf))
     }
 
-    /// Ends the connection in one direction or in both, at once for all who use it. Reading what
-    /// the peer sent before is still possible after `Shutdown::Write`.
+    /// Ends the connection in one direction or in both, at once for all who use it: whoever waits is
+    /// woken. Reading what the peer sent before is still possible after `Shutdown::Write`.
     ///
     /// # Errors
     /// `NotConnected` if it is not connected any more.
+    ///
+    /// # Platform notes
+    /// After `Shutdown::Read` Linux still takes what the peer sends, and reading finds it. The BSDs and
+    /// macOS throw it away.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.source.get_ref().shutdown(how)
     }
@@ -304,10 +334,30 @@ impl TcpStream {
     /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the connection waited is gone.
+    /// Those of [waiting](crate#errors): `Other` outside a runtime and after the end of the one in which
+    /// the connection waited, `Unsupported` for an interest of which the platform cannot tell.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// # Platform notes
+    /// Of the peer's end and of urgent data [not every platform](crate#what-differs-between-platforms)
+    /// tells.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::{Interest, TcpStream};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let address = listener.local_addr().unwrap();
+    /// # support::block_on(async {
+    /// let stream = TcpStream::connect(address).await?;
+    /// let readiness = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
+    /// assert!(readiness.is_writable());
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
         self.source.ready(interest).await
     }
@@ -405,10 +455,11 @@ impl TcpStream {
         self.ready(Interest::CLOSED).await.map(drop)
     }
 
-    /// Reads what is there. 0 bytes are the end of the stream, unless `buf` is empty.
+    /// Reads what is there, and says how many bytes that was. 0 bytes are the end of the stream, unless
+    /// `buf` is empty.
     ///
     /// # Errors
-    /// `WouldBlock` if there is nothing; else as reading.
+    /// `WouldBlock` if there is nothing; else as [reading](TcpStream::peek).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         transfer::try_read(&self.source, buf)
     }
@@ -421,10 +472,11 @@ impl TcpStream {
         transfer::try_read_vectored(&self.source, bufs)
     }
 
-    /// Writes as much as there is room for, and says how much that was.
+    /// Writes as much as there is room for, and says how many bytes that was.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room; else as writing.
+    /// `WouldBlock` if there is no room; `BrokenPipe` if our half has ended or the connection is gone,
+    /// `ConnectionReset` if the peer broke it, and others of send(2).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         transfer::try_write(&self.source, buf)
     }
@@ -490,7 +542,7 @@ impl TcpStream {
         self.source.get_ref().set_nodelay(nodelay)
     }
 
-    /// How many routers a packet may pass.
+    /// How many routers an IPv4 packet may pass (`IP_TTL`), 1 to 255; 64 at first on most systems.
     ///
     /// # Errors
     /// What getsockopt(2) says.
@@ -501,7 +553,7 @@ impl TcpStream {
     /// Sets [`ttl`](TcpStream::ttl).
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// `InvalidInput` if it is not 1 to 255; what setsockopt(2) says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.source.get_ref().set_ttl(ttl)
     }
@@ -515,7 +567,7 @@ impl TcpStream {
         SockRef::from(self).linger()
     }
 
-    /// Sets [`linger`](TcpStream::linger), in whole seconds.
+    /// Sets [`linger`](TcpStream::linger), in whole seconds; a part of one counts as one.
     ///
     /// * `None`, as it is at first: dropping returns at once, and the system goes on sending what
     ///   was written.
@@ -533,7 +585,7 @@ impl TcpStream {
     /// `inet_release` does not look at the flag; tokio-rs/tokio#7751). `shutdown` does not block,
     /// other than socket(7) says. The BSDs do not wait when the socket is non-blocking.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self).set_linger(linger)
+        SockRef::from(self).set_linger(sys::whole_seconds(linger))
     }
 
     /// Whether the system asks an idle peer whether it is still there (`SO_KEEPALIVE`).
@@ -553,10 +605,11 @@ impl TcpStream {
         SockRef::from(self).set_keepalive(keepalive)
     }
 
-    /// Turns [`keepalive`](TcpStream::keepalive) on, with times of your own.
+    /// Turns [`keepalive`](TcpStream::keepalive) on, with times of your own, in whole seconds.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// `InvalidInput` for times of less than a second or, on Linux, more than 32767; what setsockopt(2)
+    /// says.
     ///
     /// # Examples
     /// ```
@@ -586,35 +639,4 @@ impl Connection for TcpStream {
     }
 }
 
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
-    }
-}
-
-/// As [`TcpStream::from_std`]; whether the descriptor is a connection shows when it is used.
-impl TryFrom<OwnedFd> for TcpStream {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<TcpStream> {
-        TcpStream::from_std(fd.into())
-    }
-}
-
-impl From<TcpStream> for OwnedFd {
-    fn from(stream: TcpStream) -> OwnedFd {
-        stream.into_std().into()
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
-    }
-}
+crate::descriptor::descriptor!(TcpStream, net::TcpStream, source);

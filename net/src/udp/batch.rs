@@ -55,10 +55,13 @@ pub struct Transmit<'a> {
     pub destination: Option<SocketAddr>,
     /// The ECN bits of it, with a DSCP of 0; `None` leaves what [`set_tos`](UdpSocket::set_tos) says.
     pub ecn: Option<Ecn>,
-    /// Cuts `contents` into datagrams of so many bytes, and a last one that may be shorter, of which
-    /// there may be [so many](UdpSocket::max_segments).
+    /// Cuts `contents` into datagrams of so many bytes, 1 to 65535, and a last one that may be shorter,
+    /// of which there may be [so many](UdpSocket::max_segments).
     pub segment_size: Option<usize>,
-    /// The address of ours that it comes from.
+    /// The address of ours that it comes from; `None` leaves the choice to the system.
+    ///
+    /// # Platform notes
+    /// FreeBSD takes one for IPv4 only on a socket that is bound to `0.0.0.0`, with a port (ip(4)).
     pub source: Option<IpAddr>,
 }
 
@@ -90,6 +93,12 @@ pub struct Received {
     pub addr: SocketAddr,
     /// Whether the datagram was longer than the buffer; the rest of it is gone.
     pub is_truncated: bool,
+    /// Whether something that travels beside the datagram was cut off: then `ecn`, `destination`,
+    /// `interface` and `segment_size` may say less than is true. There is room for all that can be
+    /// asked for here, so this happens only if others have set options on the socket that bring more,
+    /// such as `SO_TIMESTAMPING`. With [`set_gro`](UdpSocket::set_gro) the buffer may then hold several
+    /// datagrams whose bounds are not known, and is best thrown away.
+    pub is_control_truncated: bool,
     /// Its ECN bits, if [asked for](UdpSocket::set_recv_ecn) and set.
     pub ecn: Option<Ecn>,
     /// The address of ours it was sent to, if [asked for](UdpSocket::set_recv_destination).
@@ -111,6 +120,7 @@ impl Default for Received {
             len: 0,
             addr: (Ipv4Addr::UNSPECIFIED, 0).into(),
             is_truncated: false,
+            is_control_truncated: false,
             ecn: None,
             destination: None,
             interface: None,
@@ -126,10 +136,36 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As [`send`](UdpSocket::send) and [`send_to`](UdpSocket::send_to); `Unsupported` for what the
-    /// [platform](crate::udp#what-differs-between-platforms) has not.
+    /// [platform](crate::udp#what-differs-between-platforms) has not; `InvalidInput` for a segment size
+    /// out of its range, a source of another family than the destination, more segments than the system
+    /// takes, or, by system, a source that is not ours (others say `AddrNotAvailable`). A network card
+    /// that cannot do its part of the cutting makes Linux answer EIO: then send segments one by one.
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Examples
+    /// With a mark that the receiver asks for, and cut into segments where the system does that:
+    /// ```
+    /// use runtime_net::UdpSocket;
+    /// use runtime_net::udp::{Ecn, Transmit};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()); }
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_recv_ecn(true)?;
+    /// let mut transmit = Transmit::to(b"onetwo", socket.local_addr()?);
+    /// transmit.ecn = Some(Ecn::Ect0);
+    /// if socket.max_segments() > 1 {
+    ///     transmit.segment_size = Some(3);
+    /// }
+    /// assert_eq!(socket.send_msg(&transmit).await?, 6);
+    /// let received = socket.recv_msg(&mut [0; 16]).await?;
+    /// assert_eq!(received.ecn, Some(Ecn::Ect0));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn send_msg(&self, transmit: &Transmit<'_>) -> io::Result<usize> {
         poll_fn(|cx| self.poll_send_msg(cx, transmit)).await
     }
@@ -213,8 +249,11 @@ impl UdpSocket {
     /// least one, and at most 32 on Linux, unless there are none to send. Go on with the rest.
     ///
     /// # Errors
-    /// As [`send_msg`](UdpSocket::send_msg), if the first one fails; another one that fails is not
-    /// counted and fails when it is the first of the next call.
+    /// As [`send_msg`](UdpSocket::send_msg), if the first one fails. If another one does, the call
+    /// succeeds with those before it, and the one that failed is the first of the next call. What is
+    /// wrong with that datagram (it is too long, say) is told then. What the system tells but once
+    /// (`ConnectionRefused` for an earlier datagram of a connected socket) is not told at all if it came
+    /// in the middle of a batch: sendmmsg(2), BUGS. Nothing is lost by that but the hint.
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
@@ -284,10 +323,15 @@ impl UdpSocket {
     /// are no buffers.
     ///
     /// # Errors
-    /// As [`recv_msg`](UdpSocket::recv_msg).
+    /// As [`recv_msg`](UdpSocket::recv_msg), if nothing was received before it.
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
+    ///
+    /// # Platform notes
+    /// An error that comes after a datagram was received is told by the next call on Linux (recvmmsg(2)).
+    /// Elsewhere it is not told: what the system tells but once is then lost, as with the recvmmsg of
+    /// FreeBSD's libc.
     ///
     /// # Examples
     /// See [`send_batch`](UdpSocket::send_batch).
@@ -332,7 +376,8 @@ impl UdpSocket {
         self.source.try_io(Direction::Read, recv)
     }
 
-    /// How many segments one [`Transmit`] may be cut into: 1 where the kernel cuts nothing.
+    /// How many segments one [`Transmit`] may be cut into: 1 where the kernel cuts nothing, else 64,
+    /// which every Linux that cuts takes (since 4.18; udp(7)). It costs a system call.
     pub fn max_segments(&self) -> usize {
         udp::most_segments(self.source.get_ref())
     }

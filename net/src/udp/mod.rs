@@ -4,13 +4,21 @@
 //! with what travels beside them: [`Transmit`] and [`Received`].
 //!
 //! # What differs between platforms
+//! * What holds for [all sockets](crate#what-differs-between-platforms).
 //! * Many datagrams are one system call on Linux and Android (sendmmsg, recvmmsg), and one each
 //!   elsewhere. FreeBSD's calls of that name are such a loop themselves.
 //! * Segmentation by the kernel (GSO, GRO) exists on Linux and Android only:
 //!   [`max_segments`](UdpSocket::max_segments) is 1 elsewhere, [`set_gro`](UdpSocket::set_gro) is
 //!   `Unsupported`.
 //! * The ECN bits of received datagrams are told for IPv4 on Linux, Android, FreeBSD and Apple's
-//!   systems, for IPv6 everywhere. The source address cannot be chosen for IPv4 on DragonFly.
+//!   systems, for IPv6 everywhere; they can be set for IPv4 but on NetBSD, OpenBSD and DragonFly. The
+//!   source address cannot be chosen for IPv4 on DragonFly.
+//! * Fragments cannot be [forbidden](UdpSocket::set_dont_fragment) for IPv4 on NetBSD, OpenBSD and
+//!   DragonFly.
+//! * An error that comes in the middle of a [batch](UdpSocket::recv_batch) is told by the next call when
+//!   receiving on Linux, and lost otherwise.
+//! * Sending waits while the socket's buffer is full. That the queue of the interface is full is an
+//!   error (ENOBUFS) on macOS and the BSDs; Linux drops the datagram and says nothing (send(2)).
 //! * Sending to a port where nobody listens makes a later operation of a *connected* socket fail with
 //!   `ConnectionRefused`; a socket that is not connected hears of it on Linux only if it asks
 //!   (IP_RECVERR).

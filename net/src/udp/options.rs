@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use socket2::SockRef;
 
 use super::socket::UdpSocket;
+use crate::error::invalid;
+use crate::sys::udp;
 
 macro_rules! options {
     ($(
@@ -25,7 +27,7 @@ macro_rules! options {
             #[doc = concat!("Sets [`", stringify!($get), "`](UdpSocket::", stringify!($get), ").")]
             ///
             /// # Errors
-            /// What setsockopt(2) says.
+            /// `InvalidInput` for a number out of its range; what setsockopt(2) says.
             pub fn $set(&self, value: $type) -> io::Result<()> {
                 SockRef::from(self).$socket_set(value)
             }
@@ -38,19 +40,20 @@ options! {
     /// fails with `PermissionDenied`.
     broadcast, set_broadcast: bool = broadcast, set_broadcast;
 
-    /// How many routers an IPv4 datagram may pass (`IP_TTL`).
+    /// How many routers an IPv4 datagram may pass (`IP_TTL`), 1 to 255; 64 at first on most systems.
     ttl, set_ttl: u32 = ttl_v4, set_ttl_v4;
 
     /// Whether IPv4 multicasts that we send come to this machine too. At first they do.
     multicast_loop_v4, set_multicast_loop_v4: bool = multicast_loop_v4, set_multicast_loop_v4;
 
-    /// How many routers an IPv4 multicast may pass; at first it may pass none, which is 1.
+    /// How many routers an IPv4 multicast may pass, 0 to 255: 0 keeps it on this machine, 1, as at
+    /// first, in this network.
     multicast_ttl_v4, set_multicast_ttl_v4: u32 = multicast_ttl_v4, set_multicast_ttl_v4;
 
     /// Whether IPv6 multicasts that we send come to this machine too. At first they do.
     multicast_loop_v6, set_multicast_loop_v6: bool = multicast_loop_v6, set_multicast_loop_v6;
 
-    /// How many routers an IPv6 multicast may pass.
+    /// How many routers an IPv6 multicast may pass, 0 to 255, as with IPv4.
     multicast_hops_v6, set_multicast_hops_v6: u32 = multicast_hops_v6, set_multicast_hops_v6;
 
     /// How much the system keeps of what was not received yet, in bytes; what comes beyond that is
@@ -68,8 +71,23 @@ impl UdpSocket {
     /// one that the system chooses if it is `0.0.0.0`.
     ///
     /// # Errors
-    /// `InvalidInput` if `group` is no multicast address, `AddrInUse` if it is joined already; what
-    /// setsockopt(2) says.
+    /// `InvalidInput` if `group` is no multicast address, `AddrInUse` if it is joined already, ENODEV if
+    /// no interface has that address or the system has none to choose; what setsockopt(2) says.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::net::Ipv4Addr;
+    /// use runtime_net::UdpSocket;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    /// let group = Ipv4Addr::new(239, 255, 0, 1);
+    /// socket.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+    /// socket.leave_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.source.get_ref().join_multicast_v4(&group, &interface)
     }
@@ -114,11 +132,45 @@ impl UdpSocket {
     /// Sets [`tos`](UdpSocket::tos).
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// `InvalidInput` if it is more than 255; what setsockopt(2) says.
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        if tos > 255 {
+            // Linux would cut it.
+            return Err(invalid(format!("a type of service is 0 to 255, not {tos}")));
+        }
         match self.local_addr()?.is_ipv4() {
             true => SockRef::from(self).set_tos_v4(tos),
             false => SockRef::from(self).set_tclass_v6(tos),
         }
+    }
+
+    /// Whether datagrams that are too long for the way fail instead of being cut into fragments (IPv4's
+    /// "don't fragment"; IPv6 knows cutting by the sender only). Who finds out by himself how much the
+    /// way takes, as QUIC does (RFC 8899), needs this. At first it is the system's choice.
+    ///
+    /// What is too long for the interface then fails with EMSGSIZE; what is too long for the rest of the
+    /// way is lost without a word.
+    ///
+    /// # Errors
+    /// `Unsupported` for IPv4 on NetBSD, OpenBSD and DragonFly; what setsockopt(2) says.
+    ///
+    /// # Platform notes
+    /// Linux and Android: `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER` become `PMTUDISC_PROBE` (ip(7)), and
+    /// `false` is `PMTUDISC_WANT`, with which the system finds out itself. Elsewhere `IP_DONTFRAG` and
+    /// `IPV6_DONTFRAG`.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::UdpSocket;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let may_fragment = socket.set_dont_fragment(true).is_err();
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn set_dont_fragment(&self, whole: bool) -> io::Result<()> {
+        udp::set_dont_fragment(self.source.get_ref(), whole)
     }
 }

@@ -72,14 +72,18 @@ impl UdpSocket {
     }
 
     /// Makes the first of `addr`'s addresses that can be had the only one that is sent to and
-    /// received from. Nothing is sent by that. What came from others before may still be received.
+    /// received from. Nothing is sent by that. What came from others before may still be received. It
+    /// may be called again, with another address.
     ///
     /// # Errors
     /// The last address's, as `connect to 192.0.2.7:53: ...`: `NetworkUnreachable` and others of
-    /// connect(2); those of [`lookup_host`](crate::lookup_host).
+    /// connect(2); `InvalidInput` if there is no address; those of [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is connected unless the future completes.
+    ///
+    /// # Examples
+    /// See [the module](crate::udp).
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         let connect = |addr: SocketAddr| async move {
             let connected = self.source.get_ref().connect(addr);
@@ -127,7 +131,7 @@ impl UdpSocket {
     /// The address it is [connected](UdpSocket::connect) to.
     ///
     /// # Errors
-    /// `NotConnected`.
+    /// `NotConnected` if it is not connected; what getpeername(2) says.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
     }
@@ -147,12 +151,16 @@ impl UdpSocket {
     /// bytes that was, which is all of them.
     ///
     /// # Errors
-    /// `NotConnected` (on some systems another one) if it is not connected, `ConnectionRefused` if
-    /// nobody received an earlier one, EMSGSIZE if it is too long (65507 bytes over IPv4), and others
-    /// of send(2).
+    /// EDESTADDRREQ or, by system, `NotConnected` if it is not connected,
+    /// `ConnectionRefused` if nobody received an earlier one, EMSGSIZE if it is too long (more than
+    /// 65507 bytes over IPv4), `PermissionDenied` if a firewall forbids it, and others of send(2). If it
+    /// must wait, those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Examples
+    /// See [the module](crate::udp).
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_send(cx, buf)).await
     }
@@ -179,10 +187,18 @@ impl UdpSocket {
     /// all of them.
     ///
     /// # Errors
-    /// As [`send`](UdpSocket::send), and those of [`lookup_host`](crate::lookup_host).
+    /// As [`send`](UdpSocket::send), `NetworkUnreachable`, `PermissionDenied` for a broadcast that is
+    /// not [allowed](UdpSocket::set_broadcast); those of [`lookup_host`](crate::lookup_host), and
+    /// `InvalidInput` if there is no address.
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Platform notes
+    /// On a connected socket Linux sends to `addr` all the same; macOS and the BSDs refuse (EISCONN).
+    ///
+    /// # Examples
+    /// See [the module](crate::udp).
     pub async fn send_to(&self, buf: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
         let Some(addr) = lookup_host(addr).await?.next() else {
             return Err(invalid("send to an address: there is none".to_owned()));
@@ -225,11 +241,13 @@ macro_rules! receiving {
             ///
             /// # Errors
             /// `ConnectionRefused` on a connected socket if nobody received what was sent before;
-            /// others of recv(2). If it must wait: outside a runtime, and if the one in which it
-            /// waited is gone.
+            /// others of recv(2). If it must wait, those of [waiting](crate#errors).
             ///
             /// # Cancel safety
             /// Dropping the future loses no datagram.
+            ///
+            /// # Examples
+            /// See [the module](crate::udp).
             pub async fn $name(&self, buf: &mut [u8]) -> io::Result<$output> {
                 poll_fn(|cx| self.$poll(cx, buf)).await
             }
@@ -279,7 +297,7 @@ impl UdpSocket {
     /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the socket waited is gone.
+    /// Those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -294,6 +312,28 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use runtime_net::UdpSocket;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.try_send_to(b"to myself", socket.local_addr()?)?;
+    /// let mut buffer = [0; 1500]; // not held while nothing comes
+    /// let (n, from) = loop {
+    ///     socket.readable().await?;
+    ///     match socket.try_recv_from(&mut buffer) {
+    ///         Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
+    ///         result => break result?,
+    ///     }
+    /// };
+    /// assert_eq!((&buffer[..n], from), (&b"to myself"[..], socket.local_addr()?));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.ready(Interest::READABLE).await.map(drop)
     }
@@ -326,35 +366,4 @@ impl UdpSocket {
     }
 }
 
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for UdpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
-    }
-}
-
-/// As [`UdpSocket::from_std`]; whether the descriptor is such a socket shows when it is used.
-impl TryFrom<OwnedFd> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(fd: OwnedFd) -> io::Result<UdpSocket> {
-        UdpSocket::from_std(fd.into())
-    }
-}
-
-impl From<UdpSocket> for OwnedFd {
-    fn from(socket: UdpSocket) -> OwnedFd {
-        socket.into_std().into()
-    }
-}
-
-impl fmt::Debug for UdpSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
-    }
-}
+crate::descriptor::descriptor!(UdpSocket, net::UdpSocket, source);

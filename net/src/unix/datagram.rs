@@ -7,6 +7,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
@@ -16,7 +17,9 @@ use crate::backoff::Backoff;
 use crate::error::during;
 use crate::sys::{SEND_FLAGS, unix};
 
-/// A socket for datagrams within one machine. None is lost, and they arrive in order.
+/// A socket for datagrams within one machine. None is lost, and they arrive in order. On macOS and the
+/// BSDs a receiver that is full [is an error](crate::unix#what-differs-between-platforms), and the sender's
+/// part to try again.
 ///
 /// Datagrams keep their bounds: one that does not fit the buffer is cut, and the rest of it is gone
 /// ([`recv_fds`](UnixDatagram::recv_fds) tells).
@@ -36,6 +39,9 @@ use crate::sys::{SEND_FLAGS, unix};
 /// ```
 pub struct UnixDatagram {
     pub(super) source: Source<net::UnixDatagram>,
+    /// Whether receiving was ended. Linux lets a non-blocking socket say WouldBlock from then on, for
+    /// ever, and is always readable.
+    is_ended: AtomicBool,
 }
 
 impl UnixDatagram {
@@ -43,6 +49,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`UnixListener::bind`](crate::UnixListener::bind).
+    ///
+    /// # Examples
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let path = path.as_ref();
         let bound = unix::of_path(path).and_then(|addr| UnixDatagram::bind_to(&addr));
@@ -104,19 +113,29 @@ impl UnixDatagram {
 
     /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
     fn new(socket: Socket) -> UnixDatagram {
-        let source = Source::new(net::UnixDatagram::from(OwnedFd::from(socket))).sole_owner();
-        UnixDatagram { source }
+        let socket = net::UnixDatagram::from(OwnedFd::from(socket));
+        UnixDatagram::over(Source::new(socket).sole_owner())
+    }
+
+    fn over(source: Source<net::UnixDatagram>) -> UnixDatagram {
+        UnixDatagram {
+            source,
+            is_ended: AtomicBool::new(false),
+        }
     }
 
     /// Takes over a socket of std's, and makes it non-blocking.
     ///
     /// # Errors
     /// What fcntl(2) says.
+    ///
+    /// # Platform notes
+    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
+    /// once it was waited for.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
         unix::silence(&socket)?;
-        let source = Source::new(socket);
-        Ok(UnixDatagram { source })
+        Ok(UnixDatagram::over(Source::new(socket)))
     }
 
     /// Gives back std's socket, **still non-blocking**.
@@ -124,12 +143,35 @@ impl UnixDatagram {
         self.source.into_inner()
     }
 
-    /// Ends receiving, sending, or both, at once for all who use it.
+    /// Ends receiving, sending, or both, at once for all who use it: whoever waits is woken. Sending
+    /// fails with `BrokenPipe` from then on; receiving gives what is there already, and then 0 bytes.
     ///
     /// # Errors
     /// `NotConnected`, on some systems.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.source.get_ref().shutdown(how)
+        // First, so that whoever is woken by it knows; on other threads, too.
+        let ends = how != Shutdown::Write && !self.is_ended.swap(true, Ordering::SeqCst);
+        let ended = self.source.get_ref().shutdown(how);
+        if ends && ended.is_err() {
+            self.is_ended.store(false, Ordering::SeqCst);
+        }
+        ended
+    }
+
+    /// `recv`, but where it found nothing after receiving was ended: then `end`.
+    pub(super) fn ending<R>(
+        &self,
+        mut recv: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
+        end: impl Fn() -> io::Result<R>,
+    ) -> impl FnMut(&net::UnixDatagram) -> io::Result<R> {
+        move |socket| match recv(socket) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.is_ended() => end(),
+            result => result,
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::SeqCst)
     }
 
     /// Our address.
@@ -157,6 +199,11 @@ impl UnixDatagram {
     }
 }
 
+/// The end of receiving.
+fn from_nobody() -> io::Result<(usize, SocketAddr)> {
+    Ok((0, SocketAddr::from_pathname("")?))
+}
+
 /// Sending and receiving.
 impl UnixDatagram {
     /// Sends a datagram to the socket it is [connected](UnixDatagram::connect) to, and says how many
@@ -164,10 +211,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `NotConnected` (on some systems another one), `ConnectionRefused` or `ConnectionReset` if the
-    /// peer is gone, `BrokenPipe` after a shutdown, EMSGSIZE if it is too long, and others of send(2).
+    /// peer is gone, `BrokenPipe` after a shutdown, EMSGSIZE if it is too long for our
+    /// buffer, and others of send(2); those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Platform notes
+    /// macOS and the BSDs do not wait for the receiver: ENOBUFS.
+    ///
+    /// # Examples
+    /// See [`UnixDatagram`].
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_send(cx, buf)).await
     }
@@ -204,14 +258,61 @@ impl UnixDatagram {
     /// # Platform notes
     /// The system has no event for a place in the queue of a socket one is not connected to, so it is
     /// tried again after 5 ms and then more, up to 160 ms. To a receiver that is often busy,
-    /// [`connect`](UnixDatagram::connect).
+    /// [`connect`](UnixDatagram::connect). macOS and the BSDs do not wait for the receiver: ENOBUFS.
+    ///
+    /// # Examples
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
+        self.send_resting(|socket| socket.send_to(buf, path)).await
+    }
+
+    /// [`send_to`](UnixDatagram::send_to) an address that may be an abstract name, such as that of
+    /// whom [`recv_from`](UnixDatagram::recv_from) told.
+    ///
+    /// # Errors
+    /// As `send_to`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    ///
+    /// # Platform notes
+    /// As `send_to`.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime_net::UnixDatagram;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let name = |end| std::env::temp_dir().join(format!("runtime-doc-{end}-{}", std::process::id()));
+    /// # let (here, there) = (name("here"), name("there"));
+    /// let server = UnixDatagram::bind(&here)?;
+    /// let client = UnixDatagram::bind(&there)?;
+    /// client.send_to(b"ping", &here).await?;
+    /// let (_, sender) = server.recv_from(&mut [0; 8]).await?;
+    /// server.send_to_addr(b"pong", &sender).await?;
+    /// assert_eq!(client.recv(&mut [0; 8]).await?, 4);
+    /// # std::fs::remove_file(here)?;
+    /// # std::fs::remove_file(there)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+        self.send_resting(|socket| socket.send_to_addr(buf, addr))
+            .await
+    }
+
+    /// Tries until there is room, with rests.
+    async fn send_resting(
+        &self,
+        mut send: impl FnMut(&net::UnixDatagram) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let mut backoff = Backoff::default();
         poll_fn(|cx| {
             loop {
                 ready!(backoff.poll_rested(cx))?;
-                match self.source.get_ref().send_to(buf, path) {
+                match send(self.source.get_ref()) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => backoff.begin(),
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                     result => return Poll::Ready(result),
@@ -230,14 +331,25 @@ impl UnixDatagram {
         self.source.get_ref().send_to(buf, path)
     }
 
+    /// [`try_send_to`](UnixDatagram::try_send_to) an address that may be an abstract name.
+    ///
+    /// # Errors
+    /// As `try_send_to`.
+    pub fn try_send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+        self.source.get_ref().send_to_addr(buf, addr)
+    }
+
     /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
     ///
     /// # Errors
-    /// What recv(2) says. If it must wait: outside a runtime, and if the one in which it waited is
-    /// gone.
+    /// What recv(2) says, such as `ConnectionReset` if the peer of a connected socket has connected to
+    /// another one (Linux); those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
+    ///
+    /// # Examples
+    /// See [`UnixDatagram`].
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_recv(cx, buf)).await
     }
@@ -248,7 +360,7 @@ impl UnixDatagram {
     /// As `recv`.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.source
-            .poll_io(Direction::Read, cx, |socket| socket.recv(buf))
+            .poll_io(Direction::Read, cx, self.ending(|s| s.recv(buf), || Ok(0)))
     }
 
     /// Receives a datagram, if there is one.
@@ -257,7 +369,7 @@ impl UnixDatagram {
     /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.source
-            .try_io(Direction::Read, |socket| socket.recv(buf))
+            .try_io(Direction::Read, self.ending(|s| s.recv(buf), || Ok(0)))
     }
 
     /// Receives a datagram, and says how many bytes of `buf` it fills and who sent it, which seldom
@@ -268,6 +380,9 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
+    ///
+    /// # Examples
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         poll_fn(|cx| self.poll_recv_from(cx, buf)).await
     }
@@ -281,8 +396,8 @@ impl UnixDatagram {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.source
-            .poll_io(Direction::Read, cx, |socket| socket.recv_from(buf))
+        let recv = self.ending(|socket| socket.recv_from(buf), from_nobody);
+        self.source.poll_io(Direction::Read, cx, recv)
     }
 
     /// Receives a datagram and its sender, if there is one.
@@ -290,8 +405,8 @@ impl UnixDatagram {
     /// # Errors
     /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.source
-            .try_io(Direction::Read, |socket| socket.recv_from(buf))
+        let recv = self.ending(|socket| socket.recv_from(buf), from_nobody);
+        self.source.try_io(Direction::Read, recv)
     }
 }
 
@@ -302,7 +417,7 @@ impl UnixDatagram {
     /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the socket waited is gone.
+    /// Those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

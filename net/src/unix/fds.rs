@@ -19,8 +19,9 @@ pub struct ReceivedFds {
     pub len: usize,
     /// So many places of the list were filled.
     pub fds: usize,
-    /// Whether something was cut off: descriptors for which there was no place, or which this process
-    /// may not have any more (EMFILE), or bytes of a datagram. It is gone, and closed.
+    /// Whether something was cut off: descriptors for which there was no place, or (on Linux alone, see
+    /// [`recv_fds`](UnixStream::recv_fds)) which this process may not have any more, or bytes of a
+    /// datagram. It is gone, and closed.
     pub is_truncated: bool,
 }
 
@@ -69,10 +70,9 @@ fn poll_send<T: AsFd>(
 fn poll_recv<T: AsFd>(
     source: &Source<T>,
     cx: &mut Context<'_>,
-    buf: &mut [u8],
+    recv: impl FnMut(&T) -> io::Result<WithFds>,
     fds: &mut [Option<OwnedFd>],
 ) -> Poll<io::Result<ReceivedFds>> {
-    let recv = |socket: &T| unix::recv_fds(socket, buf);
     let came = ready!(source.poll_io(Direction::Read, cx, recv))?;
     Poll::Ready(Ok(place(came, fds)))
 }
@@ -87,8 +87,9 @@ impl UnixStream {
     /// descriptors without knowing.
     ///
     /// # Errors
-    /// `InvalidInput` if `buf` is empty or there are too many descriptors; as writing; what unix(7)
-    /// says, ETOOMANYREFS among it if too many descriptors are under way.
+    /// `InvalidInput` if `buf` is empty or there are too many descriptors; as
+    /// [writing](UnixStream::try_write); what unix(7) says, ETOOMANYREFS among it if too many
+    /// descriptors are under way; those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future writes nothing and passes nothing.
@@ -122,12 +123,18 @@ impl UnixStream {
     ///
     /// Descriptors for which there is no place are closed, and
     /// [told of](ReceivedFds::is_truncated). What lay in a place before is dropped if it is filled.
+    /// Descriptors that come uninvited (`SO_PASSPIDFD`) are closed without a word.
     ///
     /// # Errors
-    /// As reading.
+    /// As [reading](UnixStream::try_read); those of [waiting](crate#errors). On macOS and the BSDs
+    /// EMSGSIZE (newer FreeBSDs: `EMFILE`) if the process may not open them all: then they are closed.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// # Platform notes
+    /// Linux opens as many descriptors as the process may still have (`RLIMIT_NOFILE`), closes the
+    /// others, and tells (MSG_CTRUNC).
     ///
     /// # Examples
     /// See [`send_fds`](UnixStream::send_fds).
@@ -136,7 +143,7 @@ impl UnixStream {
         buf: &mut [u8],
         fds: &mut [Option<OwnedFd>],
     ) -> io::Result<ReceivedFds> {
-        poll_fn(|cx| poll_recv(&self.source, cx, buf, fds)).await
+        poll_fn(|cx| poll_recv(&self.source, cx, |socket| unix::recv_fds(socket, buf), fds)).await
     }
 }
 
@@ -146,10 +153,29 @@ impl UnixDatagram {
     /// 253.
     ///
     /// # Errors
-    /// `InvalidInput` if there are too many descriptors; as [`send`](UnixDatagram::send).
+    /// `InvalidInput` if there are too many descriptors; ETOOMANYREFS if too many are under way; as
+    /// [`send`](UnixDatagram::send).
     ///
     /// # Cancel safety
     /// Dropping the future sends nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use runtime_net::UnixDatagram;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let (here, there) = UnixDatagram::pair()?;
+    /// let file = std::fs::File::open("/dev/null")?;
+    /// here.send_fds(b"a file", &[file.as_fd()]).await?;
+    /// let mut fds = [None, None];
+    /// let received = there.recv_fds(&mut [0; 16], &mut fds).await?;
+    /// assert_eq!((received.len, received.fds), (6, 1));
+    /// assert!(fds[0].is_some() && fds[1].is_none());
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn send_fds(&self, buf: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
         check(buf, fds, false)?;
         poll_fn(|cx| poll_send(&self.source, cx, buf, fds)).await
@@ -160,15 +186,26 @@ impl UnixDatagram {
     /// [told of](ReceivedFds::is_truncated), and so are bytes that do not fit.
     ///
     /// # Errors
-    /// As [`recv`](UnixDatagram::recv).
+    /// As [`recv`](UnixDatagram::recv), and as [`UnixStream::recv_fds`].
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
+    ///
+    /// # Platform notes
+    /// As [`UnixStream::recv_fds`].
+    ///
+    /// # Examples
+    /// See [`send_fds`](UnixDatagram::send_fds).
     pub async fn recv_fds(
         &self,
         buf: &mut [u8],
         fds: &mut [Option<OwnedFd>],
     ) -> io::Result<ReceivedFds> {
-        poll_fn(|cx| poll_recv(&self.source, cx, buf, fds)).await
+        let nothing = || Ok((0, Vec::new().into_iter(), false));
+        poll_fn(|cx| {
+            let recv = self.ending(|socket| unix::recv_fds(socket, buf), nothing);
+            poll_recv(&self.source, cx, recv, fds)
+        })
+        .await
     }
 }

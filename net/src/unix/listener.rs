@@ -53,7 +53,33 @@ impl UnixListener {
     /// # Errors
     /// As `bind /run/it: ...`: `AddrInUse` if there is something at `path` already, a socket that
     /// nobody listens on any more included; `PermissionDenied`, `NotFound` and others of bind(2);
-    /// `InvalidInput` if the path is too long or has a zero in it.
+    /// `InvalidInput` if the path is [too long](crate::unix#what-differs-between-platforms) or has a zero
+    /// in it.
+    ///
+    /// # Examples
+    /// Where an earlier run of the program may have left its file:
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use runtime_net::{UnixListener, UnixStream};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("runtime-doc-bind-{}", std::process::id()));
+    /// # drop(UnixListener::bind(&path)?);
+    /// let listener = match UnixListener::bind(&path) {
+    ///     Err(e) if e.kind() == ErrorKind::AddrInUse => {
+    ///         // Nobody listens there any more?
+    ///         let refused = UnixStream::connect(&path).await.unwrap_err();
+    ///         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    ///         std::fs::remove_file(&path)?;
+    ///         UnixListener::bind(&path)?
+    ///     }
+    ///     bound => bound?,
+    /// };
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         let path = path.as_ref();
         let addr = unix::of_path(path);
@@ -89,6 +115,9 @@ impl UnixListener {
     ///
     /// # Cancel safety
     /// Dropping the future loses no connection.
+    ///
+    /// # Examples
+    /// See [`UnixListener`].
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let mut backoff = Backoff::default();
         poll_fn(|cx| self.poll_accept_resting(cx, &mut backoff)).await
@@ -127,6 +156,9 @@ impl UnixListener {
     }
 
     /// The connections that come, one after the other, without end and without their addresses.
+    ///
+    /// # Examples
+    /// As with [`TcpListener::incoming`](crate::TcpListener::incoming).
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
@@ -144,6 +176,10 @@ impl UnixListener {
     ///
     /// # Errors
     /// What fcntl(2) says.
+    ///
+    /// # Platform notes
+    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
+    /// once it was waited for.
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         set_nonblocking(listener.as_fd())?;
         Ok(UnixListener {

@@ -9,11 +9,20 @@
 //! with std, binding to a path that exists fails, and nobody removes the file afterwards.
 //!
 //! # What differs between platforms
+//! * What holds for [all sockets](crate#what-differs-between-platforms).
 //! * Abstract names exist on Linux and Android only. A path may have 107 bytes there, 103 elsewhere.
+//!   Binding to an empty path makes the system choose an abstract name there (unix(7), "autobind"), and
+//!   fails elsewhere.
 //! * A listener whose queue is full makes connecting wait on Linux (it is tried again after 5 ms and
 //!   then more, since the system has no event for it) and fail with `ConnectionRefused` elsewhere.
-//! * A receiver whose queue is full makes sending to it wait on Linux and macOS; the BSDs return
-//!   ENOBUFS.
+//! * A receiver of datagrams whose queue is full makes sending to it wait on Linux. macOS and the BSDs
+//!   have no event for it, and return ENOBUFS (`uipc_send` and `sbappendaddr` of their kernels): try
+//!   again after a while.
+//! * A process that may not open all [descriptors of a message](UnixStream::recv_fds) gets as many as it
+//!   may on Linux, and is told; macOS and the BSDs close them all and fail, with EMSGSIZE or, on newer
+//!   FreeBSDs, `EMFILE` (`unp_externalize` of their kernels).
+//! * macOS has no MSG_CMSG_CLOEXEC: a program that another thread starts while descriptors arrive may
+//!   inherit them.
 //! * [`UCred::pid`] is told on Linux, Android and Apple's systems.
 //! * Linux passes at most 253 descriptors in a message; so do we, everywhere.
 //!

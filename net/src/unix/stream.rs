@@ -52,6 +52,9 @@ impl UnixStream {
     /// A listener whose queue is full is waited for on Linux, by trying again after 5 ms and then
     /// more, up to 160 ms: the system says EAGAIN, and has no event for the place that becomes free.
     /// Elsewhere it refuses.
+    ///
+    /// # Examples
+    /// See [`UnixListener`](crate::UnixListener).
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         let path = path.as_ref();
         let connected = match unix::of_path(path) {
@@ -68,6 +71,27 @@ impl UnixStream {
     ///
     /// # Cancel safety
     /// Dropping the future gives up the attempt.
+    ///
+    /// # Platform notes
+    /// As `connect`.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[cfg(any(target_os = "linux", target_os = "android"))] {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use runtime_net::unix::SocketAddr;
+    /// use runtime_net::{UnixListener, UnixStream};
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let name = format!("runtime-doc-{}", std::process::id());
+    /// let addr = SocketAddr::from_abstract_name(name)?;
+    /// let listener = UnixListener::bind_addr(&addr)?;
+    /// let stream = UnixStream::connect_addr(&addr).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # }
+    /// ```
     pub async fn connect_addr(addr: &SocketAddr) -> io::Result<UnixStream> {
         let connected = match unix::from_std(addr) {
             Ok(addr) => UnixStream::connect_to(&addr).await,
@@ -147,23 +171,43 @@ impl UnixStream {
         self.source.into_inner()
     }
 
-    /// Borrows it as a reader and a writer, for two futures of one task.
+    /// Borrows it as a reader and a writer, for two futures of one task, as
+    /// [`TcpStream::split`](crate::TcpStream::split).
     pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::split(self)
     }
 
-    /// Turns it into a reader and a writer, for two tasks. It costs one allocation.
+    /// Turns it into a reader and a writer, for two tasks, of which each may be on a thread of its own.
+    /// It costs one allocation.
     ///
-    /// Dropping the writer ends our half of the connection.
+    /// Dropping the writer ends our half of the connection; dropping both closes it.
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime_net::UnixStream;
+    ///
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// let (one, mut two) = UnixStream::pair()?;
+    /// let (reader, mut writer) = one.into_split();
+    /// writer.write_all(b"all").await?;
+    /// drop(writer);
+    /// let mut all = String::new();
+    /// two.read_to_string(&mut all).await?;
+    /// assert_eq!(all, "all");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::into_split(self)
     }
 
-    /// Ends the connection in one direction or in both, at once for all who use it. Reading what
-    /// the peer sent before is still possible after `Shutdown::Write`.
+    /// Ends the connection in one direction or in both, at once for all who use it: whoever waits is
+    /// woken. Reading what the peer sent before is still possible after `Shutdown::Write`.
     ///
     /// # Errors
-    /// What shutdown(2) says.
+    /// `NotConnected` on some systems if the peer is gone; what shutdown(2) says.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.source.get_ref().shutdown(how)
     }
@@ -218,7 +262,7 @@ impl UnixStream {
     /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
     ///
     /// # Errors
-    /// If no runtime drives this thread, or the one in which the connection waited is gone.
+    /// Those of [waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -265,10 +309,12 @@ impl UnixStream {
         self.ready(Interest::CLOSED).await.map(drop)
     }
 
-    /// Reads what is there. 0 bytes are the end of the stream, unless `buf` is empty.
+    /// Reads what is there, and says how many bytes that was. 0 bytes are the end of the stream, unless
+    /// `buf` is empty.
     ///
     /// # Errors
-    /// `WouldBlock` if there is nothing; else as reading.
+    /// `WouldBlock` if there is nothing; `ConnectionReset` if the peer went without reading what we
+    /// wrote (Linux); others of recv(2).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         transfer::try_read(&self.source, buf)
     }
@@ -281,10 +327,11 @@ impl UnixStream {
         transfer::try_read_vectored(&self.source, bufs)
     }
 
-    /// Writes as much as there is room for, and says how much that was.
+    /// Writes as much as there is room for, and says how many bytes that was.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room; else as writing.
+    /// `WouldBlock` if there is no room; `BrokenPipe` if our half has ended or the peer is gone; others of
+    /// send(2).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         transfer::try_write(&self.source, buf)
     }

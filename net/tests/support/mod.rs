@@ -6,10 +6,45 @@
 )]
 
 use std::net;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use runtime_net::{TcpListener, TcpStream};
+use runtime_net::{TcpListener, TcpStream, UdpSocket};
 
 include!("block_on.rs");
+
+/// How many descriptors below 512 are open.
+pub fn open() -> usize {
+    // SAFETY: F_GETFD takes no pointer, and says of a number that is no descriptor that it is none.
+    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
+    (0..512).filter(is_open).count()
+}
+
+/// Sees to it that a test leaves as many descriptors open as it found. They are the whole process's, so
+/// such tests run one by one.
+pub struct LeavesNothingOpen {
+    before: usize,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl LeavesNothingOpen {
+    pub fn new() -> LeavesNothingOpen {
+        static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+        let alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        LeavesNothingOpen {
+            before: open(),
+            _alone: alone,
+        }
+    }
+}
+
+impl Drop for LeavesNothingOpen {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(open(), self.before, "descriptors before and after");
+        }
+    }
+}
 
 /// Polls once, with a waker that does nothing.
 pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
@@ -82,4 +117,44 @@ impl FullQueue {
 /// Whether the peer's end can be waited for: select knows of none.
 pub fn tells_ends() -> bool {
     std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select")
+}
+
+/// What kind of error it is.
+pub fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> std::io::ErrorKind {
+    result.unwrap_err().kind()
+}
+
+/// A socket for datagrams on a port of its own.
+pub async fn udp_socket() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// Two of them that are connected to each other.
+pub async fn udp_pair() -> (UdpSocket, UdpSocket) {
+    let (one, two) = (udp_socket().await, udp_socket().await);
+    one.connect(two.local_addr().unwrap()).await.unwrap();
+    two.connect(one.local_addr().unwrap()).await.unwrap();
+    (one, two)
+}
+
+/// A path of a test's own, whose file goes with it.
+pub struct Place(pub PathBuf);
+
+impl Place {
+    pub fn new(name: &str) -> Place {
+        let name = format!("runtime-{}-{name}", std::process::id());
+        Place(std::env::temp_dir().join(name))
+    }
+}
+
+impl AsRef<std::path::Path> for Place {
+    fn as_ref(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

@@ -1,0 +1,66 @@
+//! Many datagrams where the system takes them one by one.
+//!
+//! Tests compile it everywhere.
+
+use std::io::{self, IoSliceMut};
+use std::net;
+
+use super::{recv, send};
+use crate::udp::{Received, Transmit};
+
+pub(crate) fn send_batch(socket: &net::UdpSocket, transmits: &[Transmit<'_>]) -> io::Result<usize> {
+    for (sent, transmit) in transmits.iter().enumerate() {
+        match send(socket, transmit) {
+            Ok(_) => {}
+            Err(e) if sent == 0 => return Err(e),
+            // What is wrong with the datagram itself comes again, first of the next batch.
+            Err(_) => return Ok(sent),
+        }
+    }
+    Ok(transmits.len())
+}
+
+pub(crate) fn recv_batch(
+    socket: &net::UdpSocket,
+    bufs: &mut [IoSliceMut<'_>],
+    all: &mut [Received],
+) -> io::Result<usize> {
+    for (got, (buf, place)) in bufs.iter_mut().zip(&mut *all).enumerate() {
+        match recv(socket, buf) {
+            Ok(received) => *place = received,
+            Err(e) if got == 0 => return Err(e),
+            // Mostly that there is no more.
+            Err(_) => return Ok(got),
+        }
+    }
+    Ok(bufs.len().min(all.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_as_much_as_goes_and_fails_at_its_first_failure() {
+        let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.connect(socket.local_addr().unwrap()).unwrap();
+        let too_long = [0; 70_000];
+        let batch = [&b"one"[..], b"three", &too_long].map(Transmit::new);
+        assert_eq!(send_batch(&socket, &batch).unwrap(), 2);
+        let error = send_batch(&socket, &batch[2..]).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
+
+        let mut memory = [[0; 4]; 3];
+        let mut bufs = memory.each_mut().map(|buf| IoSliceMut::new(buf));
+        let mut all = [Received::default(); 3];
+        assert_eq!(recv_batch(&socket, &mut bufs, &mut all).unwrap(), 2);
+        assert_eq!(all.map(|one| one.len), [3, 4, 0]);
+        assert_eq!(all.map(|one| one.is_truncated), [false, true, false]);
+        let error = recv_batch(&socket, &mut bufs, &mut all).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(send_batch(&socket, &batch[..2]).unwrap(), 2);
+        assert_eq!(recv_batch(&socket, &mut bufs[..1], &mut all).unwrap(), 1);
+        assert_eq!(recv_batch(&socket, &mut bufs, &mut all[..1]).unwrap(), 1);
+    }
+}
