@@ -103,6 +103,16 @@ pub fn stdout() -> Stdout {
 }
 
 /// The standard error: as [`stdout`], with descriptor 2. It is not buffered either.
+///
+/// # Examples
+/// ```
+/// use runtime::io::{self, AsyncWriteExt};
+///
+/// # runtime::block_on(async {
+/// io::stderr().write_all(b"something is wrong\n").await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub fn stderr() -> Stderr {
     Stderr(Stream::new("the standard error"))
 }
