@@ -16,14 +16,13 @@
 
 mod common;
 
-use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use common::Arguments;
 use futures_lite::StreamExt;
 use futures_lite::io::Lines;
-use runtime::io::{self, Async, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use runtime::io::{self, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use runtime::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 #[runtime::main]
 async fn main() -> ExitCode {
@@ -58,9 +57,9 @@ async fn converse() -> io::Result<()> {
 struct Speaker {
     child: Child,
     /// Our end of its standard input.
-    word: Async<ChildStdin>,
+    word: ChildStdin,
     /// What comes out of its standard output.
-    lines: Lines<BufReader<Async<File>>>,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Speaker {
@@ -78,12 +77,10 @@ impl Speaker {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both were asked for");
         };
-        // As a `File` it can be read through a shared reference, and so can `Async` of it.
-        let stdout = File::from(OwnedFd::from(stdout));
         Ok(Speaker {
             child,
-            word: Async::new(stdin)?,
-            lines: BufReader::new(Async::new(stdout)?).lines(),
+            word: stdin,
+            lines: BufReader::new(stdout).lines(),
         })
     }
 
@@ -95,9 +92,9 @@ impl Speaker {
         }
     }
 
-    /// Waits for the end of the child. That blocks, and so it happens on another thread.
+    /// Waits for the end of the child, as for its pipes: in the one thread there is.
     async fn reap(mut self) -> io::Result<()> {
-        let status = runtime::spawn_blocking(move || self.child.wait()).await??;
+        let status = self.child.wait().await?;
         if status.success() {
             Ok(())
         } else {

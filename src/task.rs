@@ -1,4 +1,7 @@
 //! Tasks: what is spawned, awaited, aborted and named.
+//!
+//! # Platform notes
+//! None: nothing here asks the system for anything, but for the threads of [`spawn_blocking`].
 
 pub use runtime_executor::{
     AbortHandle, Builder, Id, JoinError, JoinHandle, JoinSet, OutsideScope, TaskLocal, id, spawn,

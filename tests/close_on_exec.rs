@@ -4,9 +4,14 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use runtime::Runtime;
+use runtime::fs::File;
+use runtime::io::AsyncWriteExt;
 use runtime::net::{TcpListener, TcpSocket, TcpStream};
+use runtime::process::{Command, Stdio};
+use runtime::time::timeout;
 
 /// The open descriptors, and whether each is closed on exec.
 fn descriptors() -> Vec<(i32, bool)> {
@@ -33,13 +38,23 @@ fn every_descriptor_is_closed_on_exec() {
             let _ = ctrl_c
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
+            let mut child = Command::new("cat");
+            child.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = child.kill_on_drop(true).spawn().unwrap();
+            let input = child.stdin.take();
+            let waited = timeout(Duration::from_millis(1), child.wait()).await;
+            assert!(waited.is_err(), "it watches the child");
+            let file = File::open("/").await.unwrap();
+            let mut stderr = runtime::io::stderr();
+            stderr.write_all(b"\n").await.unwrap();
             let watched = runtime.as_fd().is_ok();
             let during = descriptors();
             let new: Vec<_> = during.iter().filter(|fd| !before.contains(fd)).collect();
-            // The reactor's two, five sockets, the signal's, and what a foreign loop watches.
-            assert!(new.len() >= 8 + usize::from(watched), "{new:?}");
+            // The reactor's two, five sockets, the signal's two, two pipes and what tells of their
+            // end, a file, the standard error, and what a foreign loop watches.
+            assert!(new.len() >= 13 + usize::from(watched), "{new:?}");
             assert!(new.iter().all(|(_, closed)| *closed), "{new:?}");
-            drop((shared, connected, accepted, socket));
+            drop((shared, connected, accepted, socket, input, file, stderr));
         });
         drop(runtime);
     }

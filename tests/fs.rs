@@ -7,11 +7,14 @@ use std::io::{self, ErrorKind, Read, SeekFrom};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use futures_lite::StreamExt;
 use runtime::fs::{self, File, OpenOptions};
-use runtime::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use runtime::io::{
+    AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufWriter,
+};
 
 /// A directory of its own, removed with this.
 struct Place(PathBuf);
@@ -373,15 +376,21 @@ fn outside_a_runtime_everything_is_an_error_that_says_so() {
     outside(block_on(file.read(&mut [0])).map(drop));
 }
 
+/// A runtime whose only thread for blocking jobs is busy until the sender is dropped.
+fn busy() -> (runtime::Runtime, mpsc::Sender<()>) {
+    let runtime = runtime::Runtime::builder().max_blocking_threads(1).build();
+    let runtime = runtime.unwrap();
+    let (end, ended) = mpsc::channel();
+    drop(runtime.handle().spawn_blocking(move || ended.recv()));
+    (runtime, end)
+}
+
 #[test]
 fn a_job_that_dies_with_its_runtime_is_an_error_and_no_wait_without_end() {
     let place = Place::new();
     let path = place.path("dies");
-    let runtime = runtime::Runtime::builder().max_blocking_threads(1).build();
-    let runtime = runtime.unwrap();
-    let mut file = runtime.block_on(File::create(&path)).unwrap();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
-    drop(runtime.handle().spawn_blocking(move || ended.recv()));
+    let mut file = runtime::block_on(File::create(&path)).unwrap();
+    let (runtime, end) = busy();
     runtime.block_on(async {
         let written = poll_fn(|cx| Pin::new(&mut file).poll_write(cx, b"never")).await;
         assert_eq!(written.unwrap(), 5);
@@ -389,5 +398,70 @@ fn a_job_that_dies_with_its_runtime_is_an_error_and_no_wait_without_end() {
     drop(runtime); // the job has not begun
     let error = runtime::block_on(file.flush()).unwrap_err();
     assert!(error.to_string().starts_with("write "), "{error}");
+    drop(end);
+}
+
+#[test]
+fn a_job_that_dies_with_its_runtime_leaves_the_position_where_it_was() {
+    let place = Place::new();
+    let path = place.path("position");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    let mut byte = [0];
+    let mut file = runtime::block_on(async {
+        let mut file = options.open(&path).await.unwrap();
+        file.read_exact(&mut byte).await.unwrap(); // and all the rest is read ahead
+        file
+    });
+
+    let (runtime, end) = busy();
+    let written = runtime.block_on(file.write(b"x"));
+    assert_eq!(written.unwrap(), 1);
+    drop(runtime);
+    runtime::block_on(async {
+        file.flush().await.expect_err("the write is lost");
+        file.read_exact(&mut byte).await.unwrap();
+        assert_eq!(byte, *b"1");
+    });
+    drop(end);
+
+    let (runtime, end) = busy();
+    let mut cx = Context::from_waker(Waker::noop());
+    runtime.block_on(async {
+        let seek = Pin::new(&mut file).poll_seek(&mut cx, SeekFrom::Current(2));
+        assert!(seek.is_pending());
+    });
+    drop(runtime);
+    runtime::block_on(async {
+        let lost = file.seek(SeekFrom::Current(2)).await;
+        lost.expect_err("the seek is lost");
+        assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 4);
+        let mut file = file.into_std().await.unwrap();
+        file.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"4");
+    });
+    drop(end);
+    assert_eq!(std_fs::read(&path).unwrap(), b"0123456789");
+}
+
+#[test]
+fn a_job_that_dies_with_its_runtime_loses_no_entry_of_a_directory() {
+    let place = Place::new();
+    for name in ["a", "b"] {
+        std_fs::write(place.path(name), "").unwrap();
+    }
+    let mut entries = runtime::block_on(fs::read_dir(&place.0)).unwrap();
+    let (runtime, end) = busy();
+    let mut cx = Context::from_waker(Waker::noop());
+    runtime.block_on(async { assert!(entries.poll_next(&mut cx).is_pending()) });
+    drop(runtime);
+    runtime::block_on(async {
+        let error = entries.next_entry().await.expect_err("the job is lost");
+        let expected = format!("read directory {}: ", place.0.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        let rest: Vec<_> = entries.try_collect().await.unwrap();
+        assert_eq!(rest.len(), 2);
+    });
     drop(end);
 }

@@ -1,14 +1,18 @@
 //! What is left open or running afterwards: nothing. A binary of its own, with one test, since
 //! descriptors and threads are the process's.
 
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use runtime::fs;
-use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::io::{self, Async, AsyncReadExt, AsyncWriteExt};
+use runtime::net::{TcpListener, TcpStream};
 use runtime::process::{Command, Stdio};
 use runtime::signal::ctrl_c;
 use runtime::signal::unix::{SignalKind, signal};
 use runtime::time::timeout;
+use runtime::{Backend, Core, Runtime, per_core};
 
 fn descriptors() -> usize {
     std::fs::read_dir("/dev/fd").unwrap().count()
@@ -78,6 +82,38 @@ async fn files() {
     assert!(entries.next_entry().await.unwrap().is_some());
 }
 
+/// Runtimes that end while somebody waits in them, on every backend and on threads of their own.
+fn runtimes() {
+    async fn wait_in_vain() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let ours = Async::new(ours).unwrap();
+        // It is registered by now, and stays with the task until the runtime drops it.
+        let mut read = Box::pin(async move { ours.read_with(|mut s| s.read(&mut [0])).await });
+        assert!(timeout(Duration::from_millis(1), &mut read).await.is_err());
+        drop(runtime::spawn(async move { (read.await, theirs) }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        drop(runtime::spawn(
+            async move { (listener.accept().await, stream) },
+        ));
+        runtime::task::yield_now().await;
+    }
+    for &backend in Backend::available() {
+        let runtime = Runtime::builder().backend(backend).build().unwrap();
+        let _ = runtime.as_fd(); // a duplicate, where there is one
+        runtime.block_on(wait_in_vain());
+        runtime.turn(Some(Duration::ZERO)).unwrap();
+    }
+    let failed = per_core(2, async |core: Core| {
+        wait_in_vain().await;
+        match core.index() {
+            0 => Err(io::Error::other("ends the other one")),
+            _ => std::future::pending::<io::Result<()>>().await,
+        }
+    });
+    assert!(failed.is_err());
+}
+
 #[test]
 fn nothing_is_left_open_or_running() {
     let (descriptors_before, threads_before) = (descriptors(), threads());
@@ -87,6 +123,8 @@ fn nothing_is_left_open_or_running() {
     });
     assert_eq!(descriptors(), descriptors_before);
     assert_eq!(threads(), threads_before, "neither takes a thread");
+    runtimes();
+    assert_eq!(descriptors(), descriptors_before);
     runtime::block_on(files());
     // The thread that did the last job may still be about to leave the runtime. Would hang if it
     // left anything open.

@@ -1,5 +1,6 @@
 //! `process`: what is a child's use and how it ends.
 
+use std::error::Error;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -8,7 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use runtime::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use runtime::process::{Child, Command, Stdio};
+use runtime::net::pipe::{Receiver, Sender};
+use runtime::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// A child that runs until the end of its input, and then ends with code 7.
@@ -38,6 +40,16 @@ async fn output_collects_more_than_pipes_hold_of_both_streams() {
         (output.stdout.len(), output.stderr.len()),
         (300_000, 300_000)
     );
+}
+
+#[runtime::test]
+async fn status_does_not_wait_for_output_that_nobody_reads() {
+    // More than a pipe holds.
+    let script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    assert_eq!(command.status().await.unwrap().code(), Some(3));
 }
 
 #[runtime::test]
@@ -178,6 +190,47 @@ async fn streams_go_both_ways_and_one_child_can_feed_the_next() {
 }
 
 #[runtime::test]
+async fn the_ends_of_the_pipes_can_do_what_pipes_can() {
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = Sender::try_from(child.stdin.take().unwrap()).unwrap();
+    let stdout = Receiver::from(child.stdout.take().unwrap());
+    let mut buffer = [0; 16];
+    let nothing = stdout.try_read(&mut buffer).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    stdin.write_all(b"hello").await.unwrap();
+    stdout.readable().await.unwrap();
+    assert_eq!(stdout.try_read(&mut buffer).unwrap(), 5);
+    child.start_kill().unwrap();
+    // select knows of no end.
+    if std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select") {
+        stdin.closed().await.unwrap();
+    }
+    child.wait().await.unwrap();
+}
+
+#[runtime::test]
+async fn an_input_that_was_closed_is_no_pipe_any_more() {
+    let mut child = waiter().spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.close().await.unwrap();
+    stdin.close().await.unwrap();
+    let error = Stdio::try_from(stdin).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+    assert_eq!(child.wait().await.unwrap().code(), Some(7));
+}
+
+#[test]
+fn only_pipes_are_taken_over() {
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let socket = std::process::ChildStdout::from(OwnedFd::from(socket));
+    let error = ChildStdout::from_std(socket).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "it is no pipe");
+}
+
+#[runtime::test]
 async fn writing_to_a_child_that_is_gone_is_a_broken_pipe() {
     let mut child = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -263,14 +316,26 @@ fn a_child_that_outlives_its_runtime_is_taken_note_of_by_the_next_one() {
 }
 
 #[runtime::test]
-async fn a_status_that_somebody_else_took_is_an_error() {
-    let mut child = waiter().spawn().unwrap();
+async fn a_status_that_somebody_else_took_is_an_error_and_its_number_is_not_killed() {
+    let mut child = waiter().kill_on_drop(true).spawn().unwrap();
     let pid = pid(&child);
     kill_process(pid, Signal::KILL).unwrap();
     rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap();
-    let error = child.wait().await.unwrap_err();
-    let expected = format!("wait for process {}: ", child.id());
-    assert!(error.to_string().starts_with(&expected), "{error}");
+    let is_told = |error: std::io::Error, what: &str| {
+        let expected = format!("{what} process {pid}: ");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        let cause = error
+            .source()
+            .and_then(|e| e.downcast_ref::<std::io::Error>());
+        // Of kill(2) it would be ESRCH, or nothing at all if there is such a process again.
+        assert_eq!(cause.unwrap().raw_os_error(), Some(libc::ECHILD), "{error}");
+    };
+    is_told(child.wait().await.unwrap_err(), "wait for");
+    is_told(child.try_wait().unwrap_err(), "wait for");
+    for _ in 0..2 {
+        is_told(child.start_kill().unwrap_err(), "kill");
+        is_told(child.kill().await.unwrap_err(), "kill");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::env;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -67,6 +68,21 @@ fn in_a_child() {
                 }
                 Number::TERM
             }
+            "runtimes" => {
+                let mut ours = signal(SignalKind::terminate()).unwrap();
+                let theirs = thread::spawn(|| {
+                    runtime::block_on(async {
+                        let mut theirs = signal(SignalKind::terminate()).unwrap();
+                        raise(Number::TERM);
+                        theirs.recv().await.unwrap();
+                    });
+                });
+                theirs.join().unwrap(); // and their runtime is gone
+                ours.recv().await.unwrap();
+                raise(Number::TERM);
+                ours.recv().await.unwrap();
+                Number::TERM
+            }
             "ctrl_c" => {
                 let interrupted = ctrl_c();
                 raise(Number::INT);
@@ -97,6 +113,7 @@ fn in_a_child() {
 fn dispositions_are_back_when_the_last_listener_is_gone() {
     assert_eq!(child("several", "").signal(), Some(15));
     assert_eq!(child("again", "").signal(), Some(15));
+    assert_eq!(child("runtimes", "").signal(), Some(15));
     assert_eq!(child("ctrl_c", "").signal(), Some(2));
     // As nohup(1) does it: what was ignored is ignored again.
     assert_eq!(child("ignored", "trap '' HUP;").code(), Some(42));
@@ -241,4 +258,65 @@ fn raise_in_child(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: getpid and kill are async-signal-safe, and nothing is allocated.
     unsafe { command.pre_exec(|| Ok(kill_process(getpid(), Number::ALARM)?)) };
+}
+
+/// How often somebody else's handler was called, by the number of the signal.
+static CALLS: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
+
+extern "C" fn count_call(number: libc::c_int) {
+    CALLS[number as usize].fetch_add(1, Ordering::SeqCst);
+}
+
+/// Puts a handler where the program can do so without us.
+fn install_handler(kind: SignalKind) {
+    let handler = count_call as extern "C" fn(libc::c_int);
+    // SAFETY: the handler does nothing but add to an atomic, and is there as long as the program.
+    let before = unsafe { libc::signal(kind.as_raw_value(), handler as libc::sighandler_t) };
+    assert_ne!(before, libc::SIG_ERR);
+}
+
+/// Has this thread take the signal before it goes on, and says how often the handler was called.
+fn calls_of_handler(kind: SignalKind) -> usize {
+    let calls = &CALLS[kind.as_raw_value() as usize];
+    let before = calls.load(Ordering::SeqCst);
+    // SAFETY: raise takes an integer.
+    assert_eq!(unsafe { libc::raise(kind.as_raw_value()) }, 0);
+    calls.load(Ordering::SeqCst) - before
+}
+
+#[runtime::test]
+async fn a_handler_that_was_there_first_is_called_too_and_back_at_the_end() {
+    let kind = SignalKind::from_raw(libc::SIGPROF);
+    install_handler(kind);
+    for _ in 0..2 {
+        let mut listener = signal(kind).unwrap();
+        assert_eq!(calls_of_handler(kind), 1);
+        listener.recv().await.unwrap();
+        drop(listener);
+        assert_eq!(calls_of_handler(kind), 1);
+    }
+}
+
+#[runtime::test]
+async fn a_handler_that_is_put_over_ours_stays() {
+    let kind = SignalKind::from_raw(libc::SIGVTALRM);
+    let mut first = signal(kind).unwrap();
+    install_handler(kind);
+    assert_eq!(calls_of_handler(kind), 1);
+    assert!(is_quiet(&mut first), "it takes the signal away");
+    drop(first);
+    assert_eq!(calls_of_handler(kind), 1);
+}
+
+#[runtime::test]
+async fn a_handler_of_a_pause_is_back_after_the_next_listener_and_not_called_meanwhile() {
+    let kind = SignalKind::from_raw(libc::SIGXCPU);
+    drop(signal(kind).unwrap());
+    install_handler(kind);
+    assert_eq!(calls_of_handler(kind), 1);
+    let mut listener = signal(kind).unwrap();
+    assert_eq!(calls_of_handler(kind), 0);
+    listener.recv().await.unwrap();
+    drop(listener);
+    assert_eq!(calls_of_handler(kind), 1);
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_lite::StreamExt;
 use runtime::io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::stdio::{dup2_stderr, dup2_stdin};
 
 /// Whether it is non-blocking, as others see it too.
@@ -172,6 +172,57 @@ async fn write_to_pipes() {
     assert!(text.starts_with("write to the standard error: "), "{text}");
 }
 
+/// One that nobody reads calls itself writable when it has room for one byte. Linux alone can do
+/// better than to believe it.
+#[cfg(target_os = "linux")]
+async fn write_to_terminals() {
+    for _ in 0..20 {
+        let (mut controller, terminal) = pseudo_terminal();
+        output(terminal.try_clone().unwrap());
+        let mut stderr = io::stderr();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut written = 0;
+        while let Poll::Ready(n) = Pin::new(&mut stderr).poll_write(&mut cx, &[b'x'; 10_000]) {
+            written += n.unwrap();
+        }
+        assert!(written > 0 && !is_nonblocking(&terminal));
+        let mut came = vec![0; written];
+        controller.read_exact(&mut came).unwrap();
+        assert!(came.iter().all(|&b| b == b'x'));
+    }
+    // The controlling side is a terminal as well, and stays itself.
+    let (controller, mut terminal) = pseudo_terminal();
+    output(controller);
+    io::stderr().write_all(b"typed\n").await.unwrap();
+    let mut line = [0; 6];
+    terminal.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"typed\n");
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn write_to_terminals() {}
+
+/// The wrong end of a pipe is an error, and non-blocking ones are no trouble.
+async fn pipes_as_they_are() {
+    let (reader, writer) = pipe();
+    output(reader.try_clone().unwrap());
+    let error = io::stderr().write_all(b"x").await.unwrap_err();
+    assert!(error.to_string().contains("the standard error"), "{error}");
+    input(writer);
+    let error = io::stdin().read(&mut [0]).await.unwrap_err();
+    assert!(error.to_string().contains("the standard input"), "{error}");
+
+    let (reader, mut writer) = pipe();
+    fcntl_setfl(&reader, OFlags::NONBLOCK).unwrap();
+    input(reader);
+    let mut stdin = io::stdin();
+    let mut cx = Context::from_waker(Waker::noop());
+    let read = Pin::new(&mut stdin).poll_read(&mut cx, &mut [0]);
+    assert!(read.is_pending() && is_nonblocking(std::io::stdin()));
+    writer.write_all(b"x").unwrap();
+    assert_eq!(stdin.read(&mut [0; 2]).await.unwrap(), 1);
+}
+
 /// On the pool: what cannot be waited for.
 async fn files() {
     let (mut file, _) = temporary("stdin");
@@ -214,6 +265,8 @@ fn the_standard_streams_can_be_anything_and_keep_their_modes() {
     let (before, threads_before) = (descriptors(), threads());
     runtime::block_on(read_from_everything());
     runtime::block_on(write_to_pipes());
+    runtime::block_on(write_to_terminals());
+    runtime::block_on(pipes_as_they_are());
     output(kept.try_clone().unwrap());
     assert_eq!(threads(), threads_before, "no thread waited");
     assert_eq!(descriptors(), before);

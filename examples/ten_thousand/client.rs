@@ -59,9 +59,9 @@ pub(crate) async fn run(server: &str, count: usize) -> io::Result<()> {
     wait_for_input().await
 }
 
+/// For a word from the server, which is short and comes whole, or its end.
 async fn wait_for_input() -> io::Result<()> {
-    runtime::spawn_blocking(|| io::stdin().read_line(&mut String::new())).await??;
-    Ok(())
+    runtime::io::stdin().read(&mut [0; 16]).await.map(drop)
 }
 
 async fn connect(server: &str, count: usize) -> io::Result<Connections> {

@@ -15,16 +15,15 @@ mod client;
 mod common;
 mod progress;
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::fs;
+use std::process::ExitCode;
 
 use common::Arguments;
 use futures_lite::StreamExt;
 use progress::Progress;
-use runtime::io::{Async, AsyncBufReadExt, BufReader};
+use runtime::io::{self, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use runtime::net::TcpListener;
+use runtime::process::{Child, ChildStdout, Command, Stdio};
 use runtime::{Runtime, Stats};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -93,12 +92,12 @@ async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> i
         let (stream, _) = runtime::select! {
             accepted = listener.accept() => accepted?,
             // If they have ended, nobody comes any more.
-            line = clients.reports.next() => return Err(clients.failed(line)),
+            line = clients.reports.next() => return Err(failed(line)),
         };
         runtime::spawn(async move {
             let (reader, writer) = stream.split();
             // An error would be a client that is gone, and it is for the clients to complain.
-            let _ = runtime::io::copy(reader, writer).await;
+            let _ = io::copy(reader, writer).await;
         });
         progress.show(done);
     }
@@ -146,7 +145,7 @@ fn print_calls(before: &Stats, after: &Stats, pings: usize) {
 struct Clients {
     child: Child,
     /// What it says, line by line; see `client::run`.
-    reports: futures_lite::io::Lines<BufReader<Async<File>>>,
+    reports: futures_lite::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Clients {
@@ -156,21 +155,21 @@ impl Clients {
             .args(["--connections", &connections.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .kill_on_drop(true) // if we fail
             .spawn()?;
         let Some(stdout) = child.stdout.take() else {
             unreachable!("it was asked for");
         };
-        let stdout = File::from(OwnedFd::from(stdout));
         Ok(Clients {
             child,
-            reports: BufReader::new(Async::new(stdout)?).lines(),
+            reports: BufReader::new(stdout).lines(),
         })
     }
 
     /// Lets them talk, and passes on what they report.
     async fn drive(&mut self) -> io::Result<()> {
         if let Some(stdin) = &mut self.child.stdin {
-            stdin.write_all(b"go\n")?; // so little always fits into a pipe
+            stdin.write_all(b"go\n").await?;
         }
         let mut progress = Progress::new("talking", client::ROUNDS);
         while let Some(line) = self.reports.next().await {
@@ -184,28 +183,25 @@ impl Clients {
                 }
             }
         }
-        Err(self.failed(None))
+        Err(failed(None))
     }
 
-    /// Closes their standard input, which ends them.
+    /// Waits for their end, which closing their standard input brings about.
     async fn end(mut self) -> io::Result<()> {
-        drop(self.child.stdin.take());
-        let status = runtime::spawn_blocking(move || self.child.wait()).await??;
+        let status = self.child.wait().await?;
         if status.success() {
             Ok(())
         } else {
             Err(io::Error::other(format!("the clients ended with {status}")))
         }
     }
+}
 
-    fn failed(&mut self, line: Option<io::Result<String>>) -> io::Error {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        match line {
-            Some(Ok(line)) => io::Error::other(format!("the clients say {line:?} out of turn")),
-            Some(Err(e)) => e,
-            None => io::Error::other("the clients have failed"),
-        }
+fn failed(line: Option<io::Result<String>>) -> io::Error {
+    match line {
+        Some(Ok(line)) => io::Error::other(format!("the clients say {line:?} out of turn")),
+        Some(Err(e)) => e,
+        None => io::Error::other("the clients have failed"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
@@ -25,7 +25,8 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// An open file, for reading, writing and seeking on the blocking pool.
 ///
 /// A file does one thing at a time. Reading reads ahead, 64 KiB to 2 MiB at once, as the buffers
-/// it is given are large; what was read ahead is forgotten when the file is written to or moved.
+/// it is given are large; what was read ahead is forgotten when the file is written to or moved, and
+/// read anew if it is needed. Of what cannot seek (a named pipe, a socket) it is kept, and read next.
 /// Writing copies up to 2 MiB and **is done in the background**: the next operation waits for it.
 /// Each write is a job, so wrap the file in a [`BufWriter`](crate::io::BufWriter) for small ones.
 ///
@@ -42,7 +43,16 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 ///
 /// # Cancel safety
 /// A read that is dropped loses nothing: the next one gets what it read. A write that returned
-/// `Pending` has done nothing. A seek that is dropped may have happened.
+/// `Pending` has done nothing. A seek that is dropped may have happened; if the next operation is the
+/// same seek again, it is not done twice, and gets the answer of the first.
+///
+/// # When the runtime ends
+/// What had not begun by then does not happen, and is an error (`Other`) for whoever waits for it. The
+/// position stays where it was, and in another runtime the file can be used further.
+///
+/// # Platform notes
+/// What claims that it can seek but cannot, such as terminals on some systems (lseek(2)), loses what
+/// was read ahead when it is written to: use [`io::Async`](crate::io::Async) for those.
 ///
 /// # Examples
 /// ```
@@ -63,23 +73,38 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// # }).unwrap();
 /// ```
 pub struct File {
-    file: Arc<std::fs::File>,
+    shared: Arc<Shared>,
     path: Arc<Path>,
     state: State,
     /// Of a write that was finished in the background, and not told yet.
     write_error: Option<io::Error>,
 }
 
-/// What the file is doing.
-enum State {
-    Rest(Buffer),
-    Reading(JoinHandle<(Buffer, io::Result<()>)>),
-    Writing(JoinHandle<(Buffer, io::Result<()>)>),
-    /// To where, so that the one who asked finds the answer.
-    Seeking(SeekFrom, JoinHandle<(Buffer, io::Result<u64>)>),
+/// What a job needs.
+struct Shared {
+    file: std::fs::File,
+    /// Nobody waits for this lock: it is the job's while there is one, and else the file's. It does not
+    /// move with the job, since one that dies with its runtime would take along what was read
+    /// ahead, and how far that is.
+    buffer: Mutex<Buffer>,
 }
 
-/// What was read ahead, or is to be written.
+/// What the file is doing.
+enum State {
+    Rest,
+    Reading(JoinHandle<io::Result<()>>),
+    Writing(JoinHandle<io::Result<()>>),
+    /// To where, so that the one who asked finds the answer.
+    Seeking(SeekFrom, JoinHandle<io::Result<u64>>),
+}
+
+impl Shared {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was read ahead.
 #[derive(Default)]
 struct Buffer {
     bytes: Vec<u8>,
@@ -91,6 +116,23 @@ struct Buffer {
 impl Buffer {
     fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
+    }
+
+    /// Gives out what there is room for.
+    fn read(&mut self, buf: &mut [u8]) -> usize {
+        let n = self.unread().len().min(buf.len());
+        buf[..n].copy_from_slice(&self.unread()[..n]);
+        self.start += n;
+        n
+    }
+
+    /// Its memory, for what is to be written, unless it still holds what was read ahead.
+    fn spare_memory(&mut self) -> Vec<u8> {
+        if !self.unread().is_empty() {
+            return Vec::new();
+        }
+        (self.start, self.end) = (0, 0);
+        mem::take(&mut self.bytes)
     }
 
     /// One read of up to so many bytes.
@@ -142,9 +184,12 @@ enum Done {
 impl File {
     pub(super) fn new(file: std::fs::File, path: &Path) -> File {
         File {
-            file: Arc::new(file),
+            shared: Arc::new(Shared {
+                file,
+                buffer: Mutex::default(),
+            }),
             path: path.into(),
-            state: State::Rest(Buffer::default()),
+            state: State::Rest,
             write_error: None,
         }
     }
@@ -199,19 +244,23 @@ impl File {
     /// Gives back std's file, at the position where its user thinks it is.
     ///
     /// # Errors
-    /// That of a write that was not told yet; then the file is closed. And as the [module](super)
-    /// says.
+    /// That of a write that was not told yet. ESPIPE if something was read ahead and cannot be given
+    /// back, because the file cannot seek: then read it first. And as the [module](super) says. The file
+    /// is closed then.
     ///
     /// # Cancel safety
     /// Dropping the future is dropping the file.
     pub async fn into_std(mut self) -> io::Result<std::fs::File> {
         self.after_writing("flush", |_| Ok(())).await?;
-        if !self.take_buffer().unread().is_empty() {
+        if !self.shared.buffer().unread().is_empty() {
             let e = io::Error::from_raw_os_error(libc::ESPIPE);
             return Err(self.failed("give back", e));
         }
-        // A `metadata` that nobody waited for may still have a share of it.
-        Arc::try_unwrap(self.file).or_else(|shared| shared.try_clone())
+        match Arc::try_unwrap(self.shared) {
+            Ok(shared) => Ok(shared.file),
+            // A `metadata` that nobody waited for still has a share of it.
+            Err(shared) => shared.file.try_clone(),
+        }
     }
 
     /// Waits until what was written is on the disk, with all that is known of the file. As
@@ -278,9 +327,9 @@ impl File {
         what: &str,
         op: impl FnOnce(&std::fs::File) -> io::Result<R> + Send + 'static,
     ) -> io::Result<R> {
-        let file = self.file.clone();
+        let shared = self.shared.clone();
         let result = match pool() {
-            Ok(pool) => pool.spawn_blocking(move || op(&file)).await,
+            Ok(pool) => pool.spawn_blocking(move || op(&shared.file)).await,
             Err(e) => Ok(Err(e)),
         };
         let result = result.unwrap_or_else(|e| Err(e.into()));
@@ -295,11 +344,11 @@ impl File {
     ) -> io::Result<()> {
         poll_fn(|cx| self.poll_written(cx)).await?;
         let pool = pool().map_err(|e| self.failed(what, e))?;
-        let (mut buffer, file) = (self.take_buffer(), self.file.clone());
+        let shared = self.shared.clone();
         // As if it wrote: if this future is dropped, the next operation waits for it.
         self.state = State::Writing(pool.spawn_blocking(move || {
-            let result = buffer.give_back_or_keep(&file).and_then(|()| op(&file));
-            (buffer, result)
+            shared.buffer().give_back_or_keep(&shared.file)?;
+            op(&shared.file)
         }));
         poll_fn(|cx| self.poll_settled(cx)).await;
         self.take_write_error().map_err(|e| self.failed(what, e))
@@ -311,23 +360,16 @@ impl File {
 
     /// Waits until the file rests.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
-        let (buffer, done) = match &mut self.state {
-            State::Rest(_) => return Poll::Ready(Done::Nothing),
-            State::Reading(job) => {
-                let (buffer, result) = ended(ready!(Pin::new(job).poll(cx)));
-                (buffer, Done::Read(result))
-            }
+        let done = match &mut self.state {
+            State::Rest => Done::Nothing,
+            State::Reading(job) => Done::Read(ready!(poll_ended(job, cx))),
             State::Writing(job) => {
-                let (buffer, result) = ended(ready!(Pin::new(job).poll(cx)));
-                self.write_error = result.err();
-                (buffer, Done::Nothing)
+                self.write_error = ready!(poll_ended(job, cx)).err();
+                Done::Nothing
             }
-            State::Seeking(to, job) => {
-                let (buffer, result) = ended(ready!(Pin::new(job).poll(cx)));
-                (buffer, Done::Sought(*to, result))
-            }
+            State::Seeking(to, job) => Done::Sought(*to, ready!(poll_ended(job, cx))),
         };
-        self.state = State::Rest(buffer);
+        self.state = State::Rest;
         Poll::Ready(done)
     }
 
@@ -342,30 +384,21 @@ impl File {
         self.write_error.take().map_or(Ok(()), Err)
     }
 
-    /// The buffer of a file that rests. Whoever takes it brings it back with the next state.
-    fn take_buffer(&mut self) -> Buffer {
-        match &mut self.state {
-            State::Rest(buffer) => mem::take(buffer),
-            _ => unreachable!("the file was waited for"),
-        }
-    }
-
     fn start_reading(&mut self, asked: usize) -> io::Result<()> {
         let pool = pool()?;
-        let (mut buffer, file) = (self.take_buffer(), self.file.clone());
-        self.state = State::Reading(pool.spawn_blocking(move || {
-            let result = buffer.fill(&file, asked.clamp(LEAST_BYTES, MOST_BYTES));
-            (buffer, result)
-        }));
+        let (shared, most) = (self.shared.clone(), asked.clamp(LEAST_BYTES, MOST_BYTES));
+        self.state =
+            State::Reading(pool.spawn_blocking(move || shared.buffer().fill(&shared.file, most)));
         Ok(())
     }
 }
 
-/// What a job gave back. If it was lost with its runtime, so is the buffer.
-fn ended<R>(
-    job: Result<(Buffer, io::Result<R>), runtime_executor::JoinError>,
-) -> (Buffer, io::Result<R>) {
-    job.unwrap_or_else(|e| (Buffer::default(), Err(e.into())))
+/// What became of a job; one that was lost with its runtime, or found no thread, has done nothing.
+fn poll_ended<R: 'static>(
+    job: &mut JoinHandle<io::Result<R>>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<R>> {
+    Poll::Ready(ready!(Pin::new(job).poll(cx)).unwrap_or_else(|e| Err(e.into())))
 }
 
 impl AsyncRead for File {
@@ -375,12 +408,8 @@ impl AsyncRead for File {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            if let State::Rest(buffer) = &mut self.state {
-                let n = buffer.unread().len().min(buf.len());
-                if n > 0 {
-                    buf[..n].copy_from_slice(&buffer.unread()[..n]);
-                    buffer.start += n;
-                }
+            if let State::Rest = self.state {
+                let n = self.shared.buffer().read(buf);
                 if n > 0 || buf.is_empty() {
                     return Poll::Ready(Ok(n));
                 }
@@ -389,7 +418,7 @@ impl AsyncRead for File {
             }
             if let Done::Read(result) = ready!(self.poll_settled(cx)) {
                 result.map_err(|e| self.failed("read", e))?;
-                if matches!(&self.state, State::Rest(buffer) if buffer.unread().is_empty()) {
+                if self.shared.buffer().unread().is_empty() {
                     return Poll::Ready(Ok(0));
                 }
             }
@@ -409,25 +438,18 @@ impl AsyncWrite for File {
         }
         let n = buf.len().min(MOST_BYTES);
         let pool = pool().map_err(|e| self.failed("write", e))?;
-        let (mut buffer, file) = (self.take_buffer(), self.file.clone());
-        // The memory is used again, unless it still holds what was read ahead.
-        let mut bytes = if buffer.unread().is_empty() {
-            mem::take(&mut buffer).bytes
-        } else {
-            Vec::new()
-        };
+        let shared = self.shared.clone();
+        let mut bytes = shared.buffer().spare_memory();
         bytes.clear();
         bytes.extend_from_slice(&buf[..n]);
         self.state = State::Writing(pool.spawn_blocking(move || {
-            let written = buffer.give_back_or_keep(&file);
-            let written = written.and_then(|()| (&*file).write_all(&bytes));
+            let mut buffer = shared.buffer();
+            buffer.give_back_or_keep(&shared.file)?;
+            let written = (&shared.file).write_all(&bytes);
             if buffer.unread().is_empty() {
-                buffer = Buffer {
-                    bytes,
-                    ..Buffer::default()
-                };
+                buffer.bytes = bytes;
             }
-            (buffer, written)
+            written
         }));
         Poll::Ready(Ok(n))
     }
@@ -460,11 +482,10 @@ impl AsyncSeek for File {
             self.take_write_error()
                 .map_err(|e| self.failed("write", e))?;
             let pool = pool().map_err(|e| self.failed("seek in", e))?;
-            let (mut buffer, file) = (self.take_buffer(), self.file.clone());
+            let shared = self.shared.clone();
             let job = pool.spawn_blocking(move || {
-                let sought = buffer.give_back(&file);
-                let sought = sought.and_then(|()| (&*file).seek(to));
-                (buffer, sought)
+                shared.buffer().give_back(&shared.file)?;
+                (&shared.file).seek(to)
             });
             self.state = State::Seeking(to, job);
         }
@@ -473,20 +494,20 @@ impl AsyncSeek for File {
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.shared.file.as_fd()
     }
 }
 
 impl AsRawFd for File {
     fn as_raw_fd(&self) -> RawFd {
-        self.file.as_raw_fd()
+        self.shared.file.as_raw_fd()
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File")
-            .field("file", &self.file)
+            .field("file", &self.shared.file)
             .field("path", &self.path)
             .finish_non_exhaustive()
     }

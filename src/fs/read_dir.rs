@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -43,10 +42,11 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let entries = on_path("read directory", path, |path| std::fs::read_dir(path)).await?;
     Ok(ReadDir {
         path: path.into(),
-        state: State::Rest(Chunk {
+        chunk: Arc::new(Mutex::new(Chunk {
             entries: Some(entries),
             read: VecDeque::new(),
-        }),
+        })),
+        reading: None,
     })
 }
 
@@ -54,28 +54,25 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
 /// blocking pool.
 pub struct ReadDir {
     path: Arc<Path>,
-    state: State,
-}
-
-enum State {
-    Rest(Chunk),
-    Reading(JoinHandle<Chunk>),
+    /// The job's while there is one, and else ours, so that nobody waits for the lock. A job that
+    /// dies with its runtime does not take it along.
+    chunk: Arc<Mutex<Chunk>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 /// What was read and not given out yet, and where more comes from.
 struct Chunk {
-    /// `None` after the end, or after the job was lost.
+    /// `None` after the end.
     entries: Option<std::fs::ReadDir>,
     read: VecDeque<io::Result<DirEntry>>,
 }
 
-impl Chunk {
-    const END: Chunk = Chunk {
-        entries: None,
-        read: VecDeque::new(),
-    };
+fn lock(chunk: &Mutex<Chunk>) -> MutexGuard<'_, Chunk> {
+    chunk.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    fn fill(mut self) -> Chunk {
+impl Chunk {
+    fn fill(&mut self) {
         while self.read.len() < CHUNK_ENTRIES {
             match self.entries.as_mut().and_then(Iterator::next) {
                 Some(entry) => self.read.push_back(entry.map(DirEntry::new)),
@@ -85,7 +82,6 @@ impl Chunk {
                 }
             }
         }
-        self
     }
 }
 
@@ -93,7 +89,8 @@ impl ReadDir {
     /// The next entry, or `None` at the end.
     ///
     /// # Errors
-    /// What readdir(3) says, and as the [module](super) says. The next call goes on after it.
+    /// What readdir(3) says; then there are no more entries, as in std. And as the [module](super)
+    /// says: an error of the runtime loses no entry, and the next call goes on.
     ///
     /// # Cancel safety
     /// Dropping the future loses no entry.
@@ -103,29 +100,27 @@ impl ReadDir {
 
     fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<DirEntry>>> {
         loop {
-            match &mut self.state {
-                State::Rest(chunk) => {
-                    if let Some(entry) = chunk.read.pop_front() {
-                        return Poll::Ready(Some(entry.map_err(|e| self.failed(e))));
-                    }
-                    if chunk.entries.is_none() {
-                        return Poll::Ready(None);
-                    }
-                    let pool = match pool() {
-                        Ok(pool) => pool,
-                        Err(e) => return Poll::Ready(Some(Err(self.failed(e)))),
-                    };
-                    let chunk = mem::replace(chunk, Chunk::END);
-                    self.state = State::Reading(pool.spawn_blocking(move || chunk.fill()));
+            if let Some(job) = &mut self.reading {
+                let ended = ready!(Pin::new(job).poll(cx));
+                self.reading = None;
+                if let Err(e) = ended {
+                    return Poll::Ready(Some(Err(self.failed(e.into()))));
                 }
-                State::Reading(job) => match ready!(Pin::new(job).poll(cx)) {
-                    Ok(chunk) => self.state = State::Rest(chunk),
-                    Err(e) => {
-                        self.state = State::Rest(Chunk::END);
-                        return Poll::Ready(Some(Err(self.failed(e.into()))));
-                    }
-                },
             }
+            let mut chunk = lock(&self.chunk);
+            if let Some(entry) = chunk.read.pop_front() {
+                return Poll::Ready(Some(entry.map_err(|e| self.failed(e))));
+            }
+            if chunk.entries.is_none() {
+                return Poll::Ready(None);
+            }
+            drop(chunk);
+            let pool = match pool() {
+                Ok(pool) => pool,
+                Err(e) => return Poll::Ready(Some(Err(self.failed(e)))),
+            };
+            let chunk = self.chunk.clone();
+            self.reading = Some(pool.spawn_blocking(move || lock(&chunk).fill()));
         }
     }
 

@@ -50,6 +50,16 @@ impl<T: AsFd> Async<T> {
     /// As `descriptor 5 is a regular file: ...`: `Unsupported` for regular files and directories,
     /// which are read with [`fs`](crate::fs). And what fcntl(2) says. Of a device that cannot be
     /// waited for, waiting says so.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use runtime::io::Async;
+    ///
+    /// let directory = std::fs::File::open("/")?;
+    /// assert_eq!(Async::new(directory).unwrap_err().kind(), ErrorKind::Unsupported);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new(io: T) -> io::Result<Async<T>> {
         let io = Async::new_nonblocking(io)?;
         runtime_reactor::set_nonblocking(io.as_fd())?;
@@ -76,29 +86,62 @@ impl<T: AsFd> Async<T> {
         self.source.get_ref()
     }
 
-    /// Gives back what was wrapped, still non-blocking.
+    /// Gives back what was wrapped, still non-blocking, and unknown to the reactor again.
     pub fn into_inner(self) -> T {
         self.source.into_inner()
     }
 
-    /// Waits until it is readable, or at its end.
+    /// Waits until it is readable, or at its end. It may be wrong, as [`ready`](Async::ready) says.
     ///
     /// # Errors
     /// Outside a runtime, and if the descriptor cannot be waited for.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use runtime::io::Async;
+    ///
+    /// # runtime::block_on(async {
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// theirs.write_all(b"x")?;
+    /// ours.readable().await?;
+    /// let read = ours.try_read_with(|mut stream| stream.read(&mut [0; 16]));
+    /// assert_eq!(read?, 1);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// Waits until it is writable.
+    /// Waits until it is writable. It may be wrong, as [`ready`](Async::ready) says.
     ///
     /// # Errors
     /// Outside a runtime, and if the descriptor cannot be waited for.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use runtime::io::Async;
+    ///
+    /// # runtime::block_on(async {
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// ours.writable().await?;
+    /// assert_eq!(ours.try_write_with(|mut stream| stream.write(b"x"))?, 1);
+    /// # theirs.read_exact(&mut [0])?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
@@ -107,7 +150,8 @@ impl<T: AsFd> Async<T> {
     /// nobody reads does not keep the end from being seen.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for.
+    /// Outside a runtime, and if the descriptor cannot be waited for; `Unsupported` on the backend
+    /// select, which knows of no ends.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -124,10 +168,28 @@ impl<T: AsFd> Async<T> {
     /// [`try_io`](Async::try_io) has found nothing.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for.
+    /// Outside a runtime, and if the descriptor cannot be waited for; `Unsupported` for an interest of
+    /// which the [backend](crate::Backend) cannot tell.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use runtime::io::{Async, Interest};
+    ///
+    /// # runtime::block_on(async {
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// // Nobody has waited or found nothing yet: so both may be worth a try.
+    /// let ready = ours.ready(Interest::READABLE | Interest::WRITABLE).await?;
+    /// assert!(ready.is_writable());
+    /// # theirs.write_all(b"x")?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
         self.source.ready(interest).await
     }
@@ -140,6 +202,9 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: `op` has then not been successful.
+    ///
+    /// # Examples
+    /// See [above](Async).
     pub async fn read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.run(Direction::Read, op).await
     }
@@ -152,6 +217,21 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: `op` has then not been successful.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use runtime::io::Async;
+    ///
+    /// # runtime::block_on(async {
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// ours.write_with(|mut stream| stream.write(b"x")).await?;
+    /// theirs.read_exact(&mut [0])?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.run(Direction::Write, op).await
     }

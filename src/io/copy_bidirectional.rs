@@ -22,7 +22,26 @@ use super::copy::Transfer;
 /// Not: what was read and not yet written is lost.
 ///
 /// # Examples
-/// See the example `proxy`.
+/// The example `proxy` is such a program. In short:
+/// ```
+/// use runtime::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+/// use runtime::net::UnixStream;
+///
+/// # runtime::block_on(async {
+/// let (mut client, mut front) = UnixStream::pair()?;
+/// let (mut back, mut server) = UnixStream::pair()?;
+/// let relay = runtime::spawn(async move { copy_bidirectional(&mut front, &mut back).await });
+/// client.write_all(b"question").await?;
+/// client.close().await?;
+/// let mut question = String::new();
+/// server.read_to_string(&mut question).await?;
+/// assert_eq!(question, "question");
+/// server.write_all(b"answer").await?; // the other direction is open still
+/// drop(server);
+/// assert_eq!(relay.await??, (8, 6));
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn copy_bidirectional<A, B>(a: &mut A, b: &mut B) -> io::Result<(u64, u64)>
 where
     A: AsyncRead + AsyncWrite + Unpin + ?Sized,

@@ -5,6 +5,16 @@
 //! the wider ecosystem fit. Ours are [`copy`] and [`copy_bidirectional`], which hold no buffer while
 //! they wait, [`Async`], which waits for any descriptor, and the standard streams ([`stdin`], [`stdout`],
 //! [`stderr`]).
+//!
+//! # Platform notes
+//! What differs from one system to another, and shows:
+//! * Which descriptors can be waited for: see [`Async`]. Regular files and directories nowhere.
+//! * Whether the end of a peer can be told: on all backends but select, which knows of none
+//!   ([`Interest::CLOSED`] is `Unsupported` there), and urgent data not on FreeBSD and NetBSD's kqueue
+//!   ([`Interest::PRIORITY`]).
+//! * The standard streams are opened anew on Linux, and shared elsewhere: see [`stdin`] and [`stdout`].
+//! * How much of what several tasks write to a pipe stays together: PIPE_BUF bytes, 4096 on Linux, 512
+//!   elsewhere.
 
 mod any_fd;
 mod copy;

@@ -6,9 +6,14 @@
 //! poll(2) is asked before every operation, and only what cannot block by its answer is done: one
 //! read, which returns what is there, or one write of up to PIPE_BUF bytes, for which a writable
 //! pipe has room (pipe(7)).
+//!
+//! That is not enough where somebody else comes in between, nor for a terminal, which calls itself
+//! writable with room for one byte. So terminals and pipes are opened anew where the system does
+//! that, and the new open file, which is ours alone, is non-blocking.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -29,11 +34,14 @@ use crate::fs;
 /// [`std::io::stdin`], which has another buffer.
 ///
 /// # Platform notes
-/// The mode of the terminal or pipe is not changed; there is nothing to put back at exit. The price:
-/// if another process reads the same input and is faster, by a hair, to take what was announced,
-/// this thread waits in the read for what comes next.
+/// The mode of the terminal or pipe is not changed; there is nothing to put back at exit, however
+/// that comes about. On Linux a terminal or a pipe is opened anew (by /proc, if that is there and permits it)
+/// and read without blocking. Elsewhere, and of a socket or another device, the price is: if another
+/// process reads the same input and is faster, by a hair, to take what was announced, this thread waits in
+/// the read for what comes next.
 ///
-/// It takes one descriptor while it is used, a duplicate of 0.
+/// A descriptor 0 that was closed before the program began is /dev/null by now (std sees to that), which is at
+/// its end. It takes one descriptor while it is used.
 ///
 /// # Examples
 /// ```no_run
@@ -72,11 +80,12 @@ pub fn stdin() -> Stdin {
 /// Linux, 512 elsewhere).
 ///
 /// # Platform notes
-/// The mode of the terminal or pipe is not changed. The price: a terminal that has room for
-/// less than a piece, or a pipe that another process fills at the same moment, holds up this thread until it has
-/// taken it.
+/// The mode of the terminal or pipe is not changed. On Linux a terminal or a pipe is opened anew (by /proc, if
+/// that is there and permits it) and written to without blocking. Elsewhere the price is: a terminal that
+/// has room for less than a piece, or a pipe that another process fills at the same moment, holds up this
+/// thread until it has taken it; so does a socket, everywhere.
 ///
-/// It takes one descriptor while it is used, a duplicate of 1.
+/// It takes one descriptor while it is used.
 ///
 /// # Examples
 /// ```
@@ -94,6 +103,16 @@ pub fn stdout() -> Stdout {
 }
 
 /// The standard error: as [`stdout`], with descriptor 2. It is not buffered either.
+///
+/// # Examples
+/// ```
+/// use runtime::io::{self, AsyncWriteExt};
+///
+/// # runtime::block_on(async {
+/// io::stderr().write_all(b"something is wrong\n").await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub fn stderr() -> Stderr {
     Stderr(Stream::new("the standard error"))
 }
@@ -151,17 +170,11 @@ impl Stream {
         Stream { name, opened: None }
     }
 
-    /// A duplicate, so that several handles can wait, each with its own registration.
-    fn open(&mut self, original: BorrowedFd<'_>) -> io::Result<&mut Opened> {
+    /// A descriptor of its own for each handle, so that several can wait, each with its registration.
+    fn open(&mut self, original: BorrowedFd<'_>, direction: Direction) -> io::Result<&mut Opened> {
         if self.opened.is_none() {
-            let file = duplicate(original).and_then(|file| Ok((file.metadata()?, file)));
-            let (metadata, file) = file.map_err(|e| during(format!("open {}", self.name), e))?;
-            let always_ready = metadata.is_file() || metadata.is_dir();
-            self.opened = Some(if always_ready {
-                Opened::Pool(fs::File::from_std(file, self.name))
-            } else {
-                Opened::Polled(Source::new(file))
-            });
+            let opened = open(original, direction, self.name);
+            self.opened = Some(opened.map_err(|e| during(format!("open {}", self.name), e))?);
         }
         Ok(self.opened.as_mut().expect("it was opened just now"))
     }
@@ -191,7 +204,7 @@ impl Stream {
         }
         let name = self.name;
         loop {
-            let source = match self.open(original)? {
+            let source = match self.open(original, Direction::Read)? {
                 Opened::Pool(file) => return Pin::new(file).poll_read(cx, buf),
                 Opened::Polled(source) => source,
             };
@@ -220,7 +233,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let name = self.name;
         loop {
-            let source = match self.open(original)? {
+            let source = match self.open(original, Direction::Write)? {
                 Opened::Pool(file) => return Pin::new(file).poll_write(cx, buf),
                 Opened::Polled(source) => source,
             };
@@ -250,9 +263,58 @@ impl Stream {
     }
 }
 
+fn open(original: BorrowedFd<'_>, direction: Direction, name: &str) -> io::Result<Opened> {
+    let file = duplicate(original)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(Opened::Pool(fs::File::from_std(file, name)));
+    }
+    if kind.is_fifo() {
+        // What is not open in this direction says so here; poll(2) would say for ever that it is
+        // not ready.
+        match direction {
+            Direction::Read => (&file).read(&mut [])?,
+            Direction::Write => (&file).write(&[])?,
+        };
+    }
+    let file = match kind.is_fifo() || file.is_terminal() {
+        true => open_anew(&file, direction).unwrap_or(file),
+        false => file,
+    };
+    Ok(Opened::Polled(Source::new(file)))
+}
+
 /// Close-on-exec, as all of ours.
 fn duplicate(original: BorrowedFd<'_>) -> io::Result<std::fs::File> {
     original.try_clone_to_owned().map(OwnedFd::into)
+}
+
+/// Another open file of the same terminal or pipe, non-blocking for us alone. `None` where the system
+/// makes no such thing: on Linux /dev/fd is a way to proc(5), and opening what stands there opens it
+/// anew; elsewhere it gives a duplicate, and is no symbolic link.
+fn open_anew(file: &std::fs::File, direction: Direction) -> Option<std::fs::File> {
+    let path = format!("/dev/fd/{}", file.as_raw_fd());
+    let link = std::fs::symlink_metadata(&path).ok()?;
+    let (reads, permission) = match direction {
+        Direction::Read => (true, 0o400),
+        Direction::Write => (false, 0o200),
+    };
+    // The link has the permissions that the descriptor has: the other end of a pipe is not for us.
+    let is_permitted = link.mode() & permission != 0;
+    // The controlling side of a terminal is one as well, but opening its device makes another
+    // terminal.
+    let is_ptmx = std::fs::read_link(&path).ok()?.ends_with("ptmx");
+    if !link.is_symlink() || !is_permitted || is_ptmx {
+        return None;
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let mut options = std::fs::File::options();
+    options
+        .read(reads)
+        .write(!reads)
+        .custom_flags(flags)
+        .open(path)
+        .ok()
 }
 
 impl AsyncRead for Stdin {

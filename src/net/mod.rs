@@ -2,6 +2,12 @@
 //!
 //! The types are those of `runtime-net`. Names of hosts are looked up by the system's resolver,
 //! which blocks, and so on the blocking pool; IP addresses never leave the thread.
+//!
+//! # Platform notes
+//! What differs between platforms is listed with those it concerns: [`udp`], [`unix`] and [`pipe`]; for
+//! TCP, with the method that it concerns.
+//! One port for several listeners ([`TcpListener::bind_shared`]) has its clients dealt out by Linux,
+//! DragonFly and FreeBSD; elsewhere one listener gets all.
 
 pub(crate) mod resolver;
 

@@ -20,9 +20,13 @@
 //! takes ours too: waiting is then an error (ECHILD, "No child processes").
 //!
 //! # Platform notes
-//! OpenBSD: under pledge(2) the watching of a process takes the promise "proc". Starting a
-//! program happens on this thread, as in std, and takes as long as fork(2) and execve(2), or
-//! posix_spawn(3), do.
+//! * What tells of a child's end, and how many descriptors that takes: see above. A system call
+//!   that a sandbox refuses is no error; then it is SIGCHLD.
+//! * OpenBSD: under pledge(2) the watching of a process takes the promise "proc".
+//! * Starting a program happens on this thread, as in std, and takes as long as fork(2) and execve(2),
+//!   or posix_spawn(3), do.
+//! * A pipe holds 64 KiB on Linux (pipe(7)), less elsewhere (16 KiB on macOS and FreeBSD, which may grow),
+//!   before a writer has to wait.
 //!
 //! # Examples
 //! ```

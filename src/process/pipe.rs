@@ -1,110 +1,31 @@
-//! Our ends of a child's standard streams.
+//! Our ends of a child's standard streams: pipes of [`net::pipe`](crate::net::pipe), under std's names.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::process::{self, Stdio};
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use runtime_reactor::{Direction, Source, set_nonblocking};
-
-/// One end of a pipe. Non-blocking, which the child does not notice: its end is another open file.
-struct Pipe(Source<File>);
-
-impl Pipe {
-    fn new(end: OwnedFd) -> io::Result<Pipe> {
-        set_nonblocking(end.as_fd())?;
-        // No `streaming`: `from_std` may bring a socket, or a pipe that somebody writes to in packets.
-        Ok(Pipe(Source::new(File::from(end)).sole_owner()))
-    }
-
-    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let asked = buf.len();
-        let read = |mut pipe: &File| pipe.read(buf);
-        self.0.poll_transfer(Direction::Read, cx, asked, read)
-    }
-
-    fn poll_read_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let asked = bufs.iter().map(|buf| buf.len()).sum();
-        let read = |mut pipe: &File| pipe.read_vectored(bufs);
-        self.0.poll_transfer(Direction::Read, cx, asked, read)
-    }
-
-    /// Not a transfer: a write of up to PIPE_BUF bytes that finds less room does nothing at all, so
-    /// that a short one says nothing of the next.
-    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let write = |mut pipe: &File| pipe.write(buf);
-        self.0.poll_io(Direction::Write, cx, write)
-    }
-
-    fn poll_write_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let write = |mut pipe: &File| pipe.write_vectored(bufs);
-        self.0.poll_io(Direction::Write, cx, write)
-    }
-
-    /// Blocking again, as it came.
-    fn into_owned_fd(self) -> io::Result<OwnedFd> {
-        let fd = OwnedFd::from(self.0.into_inner());
-        // SAFETY: F_GETFL takes no pointer; the descriptor is ours and open.
-        let flags = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
-        let flags = flags & !libc::O_NONBLOCK;
-        // SAFETY: F_SETFL takes an int and no pointer; the descriptor is ours and open.
-        cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) })?;
-        Ok(fd)
-    }
-}
-
-fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
-}
-
-impl fmt::Debug for Pipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.get_ref().fmt(f)
-    }
-}
+use runtime_net::pipe::{Receiver, Sender};
 
 /// The end of a child's standard input that we write to. Dropping or closing it ends the input.
 ///
+/// It is non-blocking, which the child does not notice: its end is another open file. As a
+/// [`pipe::Sender`](Sender), which it becomes by `try_into`, it can also tell that the child reads no
+/// more before anything is written.
+///
 /// # Errors
-/// `BrokenPipe` once the child reads no more; SIGPIPE is not raised, unless the program has changed that.
+/// `BrokenPipe` once the child reads no more, and after it was closed here; SIGPIPE is not raised, unless
+/// the program has changed that. And if it has to wait outside a runtime.
 ///
 /// # Cancel safety
 /// A write that returned `Pending` has done nothing.
 #[derive(Debug)]
 pub struct ChildStdin(
     /// `None` once it was closed.
-    Option<Pipe>,
+    Option<Sender>,
 );
-
-/// The end of a child's standard output that we read from.
-///
-/// # Cancel safety
-/// A read that returned `Pending` has done nothing.
-#[derive(Debug)]
-pub struct ChildStdout(Pipe);
-
-/// The end of a child's standard error that we read from.
-///
-/// # Cancel safety
-/// A read that returned `Pending` has done nothing.
-#[derive(Debug)]
-pub struct ChildStderr(Pipe);
 
 fn closed() -> io::Error {
     let text = "the child's standard input was closed before";
@@ -115,9 +36,9 @@ impl ChildStdin {
     /// Takes over a pipe of std's.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// `InvalidInput` if it is no pipe, since std makes one of any descriptor; and what fcntl(2) says.
     pub fn from_std(stdin: process::ChildStdin) -> io::Result<ChildStdin> {
-        Pipe::new(stdin.into()).map(|pipe| ChildStdin(Some(pipe)))
+        Sender::try_from(stdin).map(|pipe| ChildStdin(Some(pipe)))
     }
 
     /// Gives back the descriptor, blocking again: for another program's standard output, say.
@@ -125,26 +46,25 @@ impl ChildStdin {
     /// # Errors
     /// `BrokenPipe` if it was closed, and what fcntl(2) says.
     pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
-        self.0.ok_or_else(closed)?.into_owned_fd()
+        Sender::try_from(self)?.into_blocking_fd()
     }
 }
 
 impl AsyncWrite for ChildStdin {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.as_ref().ok_or_else(closed)?.poll_write(cx, buf)
+        Pin::new(self.0.as_mut().ok_or_else(closed)?).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let pipe = self.0.as_ref().ok_or_else(closed)?;
-        pipe.poll_write_vectored(cx, bufs)
+        Pin::new(self.0.as_mut().ok_or_else(closed)?).poll_write_vectored(cx, bufs)
     }
 
     /// Nothing is kept back here.
@@ -159,6 +79,16 @@ impl AsyncWrite for ChildStdin {
     }
 }
 
+impl TryFrom<ChildStdin> for Sender {
+    type Error = io::Error;
+
+    /// # Errors
+    /// `BrokenPipe` if it was closed.
+    fn try_from(stdin: ChildStdin) -> io::Result<Sender> {
+        stdin.0.ok_or_else(closed)
+    }
+}
+
 impl TryFrom<ChildStdin> for Stdio {
     type Error = io::Error;
 
@@ -168,116 +98,86 @@ impl TryFrom<ChildStdin> for Stdio {
     }
 }
 
-impl ChildStdout {
-    /// Takes over a pipe of std's.
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn from_std(stdout: process::ChildStdout) -> io::Result<ChildStdout> {
-        Pipe::new(stdout.into()).map(ChildStdout)
-    }
+macro_rules! reading_end {
+    ($end:ident, $stream:literal) => {
+        #[doc = concat!("The end of a child's standard ", $stream, " that we read from.")]
+        ///
+        /// It is non-blocking, which the child does not notice: its end is another open file. It can be
+        /// made a [`pipe::Receiver`](Receiver), which can do more.
+        ///
+        /// # Errors
+        /// If it has to wait outside a runtime.
+        ///
+        /// # Cancel safety
+        /// A read that returned `Pending` has done nothing.
+        #[derive(Debug)]
+        pub struct $end(Receiver);
 
-    /// Gives back the descriptor, blocking again: for another program's standard input, say.
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
-        self.0.into_owned_fd()
-    }
+        impl $end {
+            /// Takes over a pipe of std's.
+            ///
+            /// # Errors
+            /// `InvalidInput` if it is no pipe, since std makes one of any descriptor; and what fcntl(2)
+            /// says.
+            pub fn from_std(stream: process::$end) -> io::Result<$end> {
+                Receiver::try_from(stream).map($end)
+            }
+
+            /// Gives back the descriptor, blocking again: for another program's standard input, say.
+            ///
+            /// # Errors
+            /// What fcntl(2) says.
+            pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
+                self.0.into_blocking_fd()
+            }
+        }
+
+        impl AsyncRead for $end {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.0).poll_read(cx, buf)
+            }
+
+            fn poll_read_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.0).poll_read_vectored(cx, bufs)
+            }
+        }
+
+        impl AsFd for $end {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for $end {
+            fn as_raw_fd(&self) -> RawFd {
+                self.0.as_raw_fd()
+            }
+        }
+
+        impl From<$end> for Receiver {
+            fn from(stream: $end) -> Receiver {
+                stream.0
+            }
+        }
+
+        impl TryFrom<$end> for Stdio {
+            type Error = io::Error;
+
+            #[doc = concat!("As [`", stringify!($end), "::into_owned_fd`].")]
+            fn try_from(stream: $end) -> io::Result<Stdio> {
+                stream.into_owned_fd().map(Stdio::from)
+            }
+        }
+    };
 }
 
-impl AsyncRead for ChildStdout {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_read(cx, buf)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_read_vectored(cx, bufs)
-    }
-}
-
-impl AsFd for ChildStdout {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.0.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for ChildStdout {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl TryFrom<ChildStdout> for Stdio {
-    type Error = io::Error;
-
-    /// As [`ChildStdout::into_owned_fd`].
-    fn try_from(stdout: ChildStdout) -> io::Result<Stdio> {
-        stdout.into_owned_fd().map(Stdio::from)
-    }
-}
-
-impl ChildStderr {
-    /// Takes over a pipe of std's.
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn from_std(stderr: process::ChildStderr) -> io::Result<ChildStderr> {
-        Pipe::new(stderr.into()).map(ChildStderr)
-    }
-
-    /// Gives back the descriptor, blocking again: for another program's standard input, say.
-    ///
-    /// # Errors
-    /// What fcntl(2) says.
-    pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
-        self.0.into_owned_fd()
-    }
-}
-
-impl AsyncRead for ChildStderr {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_read(cx, buf)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_read_vectored(cx, bufs)
-    }
-}
-
-impl AsFd for ChildStderr {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.0.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for ChildStderr {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl TryFrom<ChildStderr> for Stdio {
-    type Error = io::Error;
-
-    /// As [`ChildStderr::into_owned_fd`].
-    fn try_from(stderr: ChildStderr) -> io::Result<Stdio> {
-        stderr.into_owned_fd().map(Stdio::from)
-    }
-}
+reading_end!(ChildStdout, "output");
+reading_end!(ChildStderr, "error");

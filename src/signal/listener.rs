@@ -89,8 +89,8 @@ fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
     let mut table = table();
     let before = exchange(signal, None)?;
     // SAFETY: the action may only do what is async-signal-safe: it calls getpid(2) and makes one
-    // send(2) on a socket it owns, without allocation, lock or panic. The registry saves errno
-    // around it.
+    // write(2) or send(2), whichever std does, on a socket it owns, without allocation, lock or
+    // panic. The registry saves errno around it.
     let id = unsafe { signal_hook_registry::register(signal, notify) }?;
     let result = match table.get_mut(&signal) {
         None => exchange(signal, None).map(|ours| {

@@ -16,14 +16,27 @@
 //! is that a listener is told at least once after the last signal of the time since it was made or was told.
 //!
 //! # Other handlers
-//! A handler that somebody installs with sigaction(2) while there are listeners stays, when they
-//! go. Actions of others in signal-hook-registry (as tokio's and signal-hook's are) stay too, if one was there
-//! first; one that comes after our first listener goes deaf with our last one, so keep a
-//! listener for as long as you mix the two.
+//! For each signal signal-hook-registry finds a handler when it is used first, and calls that one for
+//! the rest of the process's life before it tells anybody (the documentation of its `register`; it looks once).
+//! So:
+//! * A handler that was there before the first listener of all is called too, and is back when the last
+//!   listener goes.
+//! * One that somebody installs with sigaction(2) while there are listeners keeps the signal from them,
+//!   unless it calls the one it replaced. It stays when they go.
+//! * One that somebody installs in a pause, while there is no listener, is put aside by the next one and
+//!   back when the last one goes, but **not called in between**. The one that was there before the first
+//!   listener of all is, although it was replaced.
+//! * Actions that others (tokio, signal-hook) have registered with signal-hook-registry are called while its
+//!   handler is installed. Registered before our first listener, that is always. Registered later, it is only
+//!   while there is a listener of ours, since the registry does not install its handler again: so keep
+//!   one for as long as you mix the two.
 //!
 //! # Platform notes
 //! The same on all systems, but for `SignalKind::info`, which Linux has
-//! not. A child process that was forked and not yet executed does not tell the parent's listeners.
+//! not, and the numbers behind the names. Signals that come faster than they are told count as one, on every
+//! system. A child process that was forked and not yet executed does not tell the parent's listeners; nor
+//! are they of use in a child that goes on to be one of its own (see
+//! [`after_fork_child`](crate::Runtime::after_fork_child)).
 
 mod listener;
 pub mod unix;

@@ -33,6 +33,17 @@ pub fn interval(period: Duration) -> Interval {
 ///
 /// # Panics
 /// If `period` is zero.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// # runtime::block_on(async {
+/// let start = Instant::now() + Duration::from_millis(2);
+/// let mut interval = runtime::time::interval_at(start, Duration::from_millis(1));
+/// assert_eq!(interval.tick().await, start);
+/// # });
+/// ```
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(
@@ -99,6 +110,9 @@ impl Interval {
     }
 
     /// As [`tick`](Interval::tick), for those who poll.
+    ///
+    /// # Panics
+    /// As [`sleep`](super::sleep).
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let due = self.sleep.deadline();
@@ -108,11 +122,23 @@ impl Interval {
     }
 
     /// Lets the next tick come a period from now.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # runtime::block_on(async {
+    /// let mut interval = runtime::time::interval(Duration::from_millis(1));
+    /// let before = Instant::now();
+    /// interval.reset(); // not at once, as it would be
+    /// assert!(interval.tick().await >= before + interval.period());
+    /// # });
+    /// ```
     pub fn reset(&mut self) {
         self.reset_at(after(Instant::now(), self.period));
     }
 
-    /// Lets the next tick come at `deadline`.
+    /// Lets the next tick come at `deadline`, and the following ones by that.
     pub fn reset_at(&mut self, deadline: Instant) {
         self.sleep.reset(deadline);
     }
@@ -128,6 +154,16 @@ impl Interval {
     }
 
     /// Chooses what is done about missed ticks.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime::time::{MissedTickBehavior, interval};
+    ///
+    /// let mut interval = interval(Duration::from_secs(1));
+    /// interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    /// assert_eq!(interval.missed_tick_behavior(), MissedTickBehavior::Skip);
+    /// ```
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed = behavior;
     }

@@ -1,9 +1,6 @@
 //! Waiting for a point in time.
 //!
-//! Deadlines are exact to the resolution of the waiting system call: nanoseconds where the kernel
-//! has `epoll_pwait2` (Linux 5.11) or kqueue, which adds its own timer slack (50 microseconds by
-//! default on Linux, `prctl(2)` PR_SET_TIMERSLACK), or else the next millisecond. Nothing is ever
-//! early.
+//! Nothing is ever early. How late it may be is the system's affair: see below.
 //!
 //! Where many deadlines lie close together, the slack decides how often the thread wakes up for
 //! them, and each time costs more than all the rest. A program with thousands of timers a second
@@ -11,6 +8,16 @@
 //!
 //! A timer is armed when it is first polled, which takes no lock and no system call; the wait itself
 //! is given the earliest deadline.
+//!
+//! # Platform notes
+//! * Deadlines are exact to the resolution of the waiting system call: nanoseconds where the kernel has
+//!   `epoll_pwait2` (Linux 5.11), `ppoll`, `pselect` or kqueue, or else the next millisecond.
+//! * NetBSD and DragonFly round up to the tick of their clock, 10 milliseconds by default (`tstohz` in
+//!   their kernels).
+//! * The kernel adds its timer slack: on Linux 50 microseconds by default (prctl(2),
+//!   PR_SET_TIMERSLACK).
+//! * Whether time goes on while the machine sleeps is that of [`Instant`]: on Linux and on macOS it
+//!   does not.
 
 mod interval;
 mod sleep;

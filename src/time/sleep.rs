@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use runtime_reactor::Timer;
 
-/// Waits for `duration`, at least.
+/// Waits for `duration`, at least. A duration too long for the clock is one of thirty years.
 ///
 /// Polled once, a duration of zero lets the runtime look at its sockets once.
 ///
@@ -37,13 +37,30 @@ pub fn sleep(duration: Duration) -> Sleep {
     )
 }
 
-/// Waits until `deadline`. See [`sleep`].
+/// Waits until `deadline`; not at all if that has passed. See [`sleep`].
+///
+/// # Panics
+/// As [`sleep`].
+///
+/// # Cancel safety
+/// Dropping it loses nothing.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// # runtime::block_on(async {
+/// let deadline = Instant::now() + Duration::from_millis(2);
+/// runtime::time::sleep_until(deadline).await;
+/// assert!(Instant::now() >= deadline);
+/// # });
+/// ```
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::new(deadline, "sleep_until", Location::caller())
 }
 
-/// The future of [`sleep`] and [`sleep_until`].
+/// The future of [`sleep`] and [`sleep_until`]. Polled after it was ready it is ready again.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {

@@ -51,7 +51,28 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 /// Awaits `future`, but no longer than until `deadline`. See [`timeout`].
 ///
 /// # Errors
-/// [`Elapsed`] if the deadline passes first.
+/// [`Elapsed`] if the deadline passes first. A future that is ready when it is first polled gets
+/// its value through, also after the deadline.
+///
+/// # Panics
+/// As [`timeout`].
+///
+/// # Cancel safety
+/// That of `future`.
+///
+/// # Examples
+/// ```
+/// use std::future::pending;
+/// use std::time::{Duration, Instant};
+/// use runtime::time::timeout_at;
+///
+/// # runtime::block_on(async {
+/// // One deadline for several steps.
+/// let deadline = Instant::now() + Duration::from_millis(2);
+/// assert_eq!(timeout_at(deadline, async { 1 }).await, Ok(1));
+/// assert!(timeout_at(deadline, pending::<()>()).await.is_err());
+/// # });
+/// ```
 #[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout {

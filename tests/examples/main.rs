@@ -13,4 +13,6 @@ mod proxy;
 mod run;
 mod support;
 mod ten_thousand;
+#[cfg(target_os = "linux")]
+mod threads;
 mod udp_echo;

@@ -144,8 +144,7 @@ impl Server {
 
     #[cfg(target_os = "linux")]
     pub(crate) fn threads(&self) -> usize {
-        let path = format!("/proc/{}/task", self.child.id());
-        std::fs::read_dir(path).unwrap().count()
+        threads_of(self.child.id())
     }
 
     /// How long it has kept a processor busy, in ticks of a hundredth of a second.
@@ -156,6 +155,12 @@ impl Server {
         let ticks = fields.split_whitespace().skip(11).take(2);
         ticks.map(|field| field.parse::<u64>().unwrap()).sum()
     }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn threads_of(process: u32) -> usize {
+    let path = format!("/proc/{process}/task");
+    std::fs::read_dir(path).unwrap().count()
 }
 
 impl Drop for Server {

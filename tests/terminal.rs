@@ -1,0 +1,150 @@
+//! How a program ends that waits for somebody to type: at once, and with the terminal as it was. Each
+//! part happens in a child, which is this binary again.
+
+use std::env;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use runtime::io::{self, AsyncReadExt};
+use runtime::signal::ctrl_c;
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::process::{Pid, Signal, kill_process};
+
+const READY: &str = "it waits for its input";
+
+/// A terminal, and what its emulator would hold.
+fn pseudo_terminal() -> (File, File) {
+    let (mut controller, mut terminal) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: openpty writes two descriptors to places that hold one each; it is given no place
+    // for a name, and neither modes nor size to read.
+    let result = unsafe {
+        libc::openpty(
+            &mut controller,
+            &mut terminal,
+            none,
+            none.cast(),
+            none.cast(),
+        )
+    };
+    assert_eq!(result, 0);
+    // SAFETY: openpty has just given us these descriptors, and nobody else knows them.
+    [controller, terminal]
+        .map(|fd| unsafe { File::from_raw_fd(fd) })
+        .into()
+}
+
+/// What tcgetattr(3) and fcntl(2) say of a terminal.
+fn modes(terminal: &File) -> (libc::tcflag_t, libc::tcflag_t, libc::tcflag_t, OFlags) {
+    let mut modes = std::mem::MaybeUninit::<libc::termios>::zeroed();
+    // SAFETY: tcgetattr writes one termios to a place that has room for one.
+    let result = unsafe { libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()) };
+    assert_eq!(result, 0);
+    // SAFETY: it is made of integers and was zeroed.
+    let modes = unsafe { modes.assume_init() };
+    let flags = fcntl_getfl(terminal.as_fd()).unwrap();
+    (modes.c_iflag, modes.c_oflag, modes.c_lflag, flags)
+}
+
+/// Runs `in_a_child` below. `redirect` is what a shell does to its streams before.
+fn child(part: &str, stdin: impl Into<Stdio>, redirect: &str) -> Child {
+    let script = format!(r#"exec "$0" --ignored --nocapture --exact in_a_child {redirect}"#);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &script])
+        .arg(env::current_exe().unwrap());
+    command.env("PART", part).stdin(stdin);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+#[test]
+#[ignore = "no test, but what another one runs in a process of its own"]
+fn in_a_child() {
+    let Ok(part) = env::var("PART") else {
+        return;
+    };
+    runtime::block_on(async {
+        if part == "closed" {
+            return without_input().await;
+        }
+        let interrupted = (part == "asked").then(ctrl_c);
+        let reading = runtime::spawn(async { io::stdin().read(&mut [0]).await });
+        runtime::task::yield_now().await;
+        println!("{READY}");
+        match &*part {
+            "returns" => {}
+            "panics" => panic!("on purpose"),
+            "asked" => interrupted.expect("made above").await.unwrap(),
+            "killed" => drop(reading.await),
+            _ => panic!("{part:?} is no part"),
+        }
+    });
+}
+
+async fn without_input() {
+    // std has put /dev/null there before `main`.
+    assert_eq!(io::stdin().read(&mut [0]).await.unwrap(), 0);
+    // SAFETY: close takes an integer; nobody else uses this descriptor here.
+    assert_eq!(unsafe { libc::close(0) }, 0);
+    let error = io::stdin().read(&mut [0]).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("open the standard input: "), "{text}");
+}
+
+/// Waits until it waits for its input, does what there is to do, and says how it came to its end.
+fn end_of(mut child: Child, meanwhile: impl FnOnce(&Child)) -> ExitStatus {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_last = |line: &String| line.ends_with(READY); // the name of the test stands before it
+    assert!(lines.any(|line| is_last(&line.unwrap())));
+    meanwhile(&child);
+    child.wait().unwrap()
+}
+
+fn interrupt(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+/// Not with SIGINT, which whoever started the tests may have ignored.
+fn terminate(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+}
+
+#[test]
+fn whatever_ends_a_program_that_waits_for_input_it_ends_and_the_terminal_is_as_it_was() {
+    let (mut controller, terminal) = pseudo_terminal();
+    let before = modes(&terminal);
+    let start = |part| child(part, terminal.try_clone().unwrap(), "");
+    assert_eq!(end_of(start("returns"), |_| ()).code(), Some(0));
+    assert_eq!(modes(&terminal), before);
+    assert_eq!(end_of(start("panics"), |_| ()).code(), Some(101));
+    assert_eq!(modes(&terminal), before);
+    assert_eq!(end_of(start("asked"), interrupt).code(), Some(0));
+    assert_eq!(modes(&terminal), before);
+    assert_eq!(end_of(start("killed"), terminate).signal(), Some(15));
+    assert_eq!(modes(&terminal), before);
+    // And who has the terminal next gets what is typed.
+    controller.write_all(b"x\n").unwrap();
+    assert!(start("killed").wait().unwrap().success());
+}
+
+#[test]
+fn a_pipe_into_which_nobody_writes_holds_no_end_up() {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let start = |part| child(part, reader.try_clone().unwrap(), "");
+    assert_eq!(end_of(start("returns"), |_| ()).code(), Some(0));
+    assert_eq!(end_of(start("panics"), |_| ()).code(), Some(101));
+    assert_eq!(end_of(start("asked"), interrupt).code(), Some(0));
+    assert_eq!(end_of(start("killed"), terminate).signal(), Some(15));
+    assert!(!fcntl_getfl(&reader).unwrap().contains(OFlags::NONBLOCK));
+    drop(writer);
+}
+
+#[test]
+fn an_input_that_is_closed_is_at_its_end_or_an_error() {
+    let status = child("closed", Stdio::null(), "<&-").wait();
+    assert!(status.unwrap().success());
+}
