@@ -9,6 +9,9 @@
 //! and, in another terminal,
 //!
 //!     echo news >>/tmp/file; rm /tmp/file
+//!
+//! It prints what it watches, then `modified`, `renamed` or `deleted`, each once if it comes several
+//! times in a row, and ends with the file. On Linux that is when nobody has it open any more.
 
 mod common;
 
@@ -86,7 +89,7 @@ mod inotify {
             Async::new(inotify).map(Watch)
         }
 
-        /// What has happened since it was asked last; something has.
+        /// What has happened since it was asked last.
         pub(crate) async fn changes(&self) -> io::Result<Vec<Change>> {
             self.0.read_with(read).await
         }
@@ -103,6 +106,7 @@ mod inotify {
                 (ReadFlags::MODIFY, Change::Modified),
                 (ReadFlags::MOVE_SELF, Change::Renamed),
                 (ReadFlags::DELETE_SELF, Change::Deleted),
+                (ReadFlags::UNMOUNT, Change::Deleted), // with its file system
             ];
             let what = kinds.into_iter().filter(|(flag, _)| event.contains(*flag));
             changes.extend(what.map(|(_, change)| change));
@@ -136,7 +140,10 @@ mod vnode {
             let queue = kqueue()?;
             let filter = EventFilter::Vnode {
                 vnode: file.as_raw_fd(),
-                flags: VnodeEvents::WRITE | VnodeEvents::RENAME | VnodeEvents::DELETE,
+                flags: VnodeEvents::WRITE
+                    | VnodeEvents::RENAME
+                    | VnodeEvents::DELETE
+                    | VnodeEvents::REVOKE,
             };
             let flags = EventFlags::ADD | EventFlags::CLEAR;
             let change = Event::new(filter, flags, std::ptr::null_mut());
@@ -169,6 +176,7 @@ mod vnode {
                 (VnodeEvents::WRITE, Change::Modified),
                 (VnodeEvents::RENAME, Change::Renamed),
                 (VnodeEvents::DELETE, Change::Deleted),
+                (VnodeEvents::REVOKE, Change::Deleted), // with its file system
             ];
             let what = kinds.into_iter().filter(|(flag, _)| flags.contains(*flag));
             changes.extend(what.map(|(_, change)| change));

@@ -107,6 +107,17 @@ impl Runtime {
     }
 
     /// Spawns a task. It runs during [`block_on`](Runtime::block_on). See [`spawn`](crate::spawn).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let task = runtime.spawn(async { 6 * 7 });
+    /// assert!(!task.is_finished()); // nothing has run yet
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -117,6 +128,18 @@ impl Runtime {
     }
 
     /// What other threads use to spawn tasks here, and to run closures.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// let other = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
+    /// let task = other.join().unwrap();
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handle(&self) -> &Handle {
         self.executor.handle()
     }

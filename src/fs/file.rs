@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::mem;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::pin::Pin;
@@ -13,14 +12,9 @@ use std::task::{Context, Poll, ready};
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use runtime_executor::JoinHandle;
 
+use super::read_ahead::{Buffer, MOST_BYTES};
 use super::{Metadata, OpenOptions, Permissions, pool};
 use crate::error::during;
-
-/// A job reads at least this much, if the file has it: a hop to another thread and back costs as
-/// much as copying so many bytes.
-const LEAST_BYTES: usize = 64 * 1024;
-/// No job moves more: other files share the pool, and the buffer stays with its file.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
 
 /// An open file, for reading, writing and seeking on the blocking pool.
 ///
@@ -104,75 +98,6 @@ impl Shared {
     }
 }
 
-/// What was read ahead.
-#[derive(Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    /// The part that has not been given out: `bytes[start..end]`.
-    start: usize,
-    end: usize,
-}
-
-impl Buffer {
-    fn unread(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-
-    /// Gives out what there is room for.
-    fn read(&mut self, buf: &mut [u8]) -> usize {
-        let n = self.unread().len().min(buf.len());
-        buf[..n].copy_from_slice(&self.unread()[..n]);
-        self.start += n;
-        n
-    }
-
-    /// Its memory, for what is to be written, unless it still holds what was read ahead.
-    fn spare_memory(&mut self) -> Vec<u8> {
-        if !self.unread().is_empty() {
-            return Vec::new();
-        }
-        (self.start, self.end) = (0, 0);
-        mem::take(&mut self.bytes)
-    }
-
-    /// One read of up to so many bytes.
-    fn fill(&mut self, mut file: &std::fs::File, most: usize) -> io::Result<()> {
-        (self.start, self.end) = (0, 0);
-        if self.bytes.len() < most {
-            self.bytes.resize(most, 0);
-        }
-        self.end = retry(|| file.read(&mut self.bytes[..most]))?;
-        Ok(())
-    }
-
-    /// Moves the file back to where its user thinks it is.
-    fn give_back(&mut self, mut file: &std::fs::File) -> io::Result<()> {
-        let unread = self.unread().len();
-        if unread > 0 {
-            file.seek(SeekFrom::Current(-(unread as i64)))?;
-            (self.start, self.end) = (0, 0);
-        }
-        Ok(())
-    }
-
-    /// As `give_back`; but what cannot seek has no position to correct, and the bytes stay here.
-    fn give_back_or_keep(&mut self, file: &std::fs::File) -> io::Result<()> {
-        match self.give_back(file) {
-            Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => Ok(()),
-            result => result,
-        }
-    }
-}
-
-fn retry<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-    loop {
-        match op() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 /// What became of the one thing the file was doing.
 enum Done {
     Nothing,
@@ -201,6 +126,25 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping the future closes the file.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncReadExt;
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-open-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// fs::write(&path, "hello").await?;
+    /// let mut file = File::open(&path).await?;
+    /// let mut two = [0; 2];
+    /// file.read_exact(&mut two).await?;
+    /// assert_eq!(&two, b"he");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).open(path).await
     }
@@ -212,6 +156,24 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping the future closes the file; it may have been made or emptied.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncWriteExt;
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-create-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// let mut file = File::create(&path).await?;
+    /// file.write_all(b"hello").await?;
+    /// file.close().await?; // says whether it was written
+    /// assert_eq!(fs::read(&path).await?, b"hello");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
@@ -225,6 +187,23 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping the future closes the file; it may have been made.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-create-new-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// // Only one of those who try makes it.
+    /// let path = folder.join("lock");
+    /// File::create_new(&path).await?;
+    /// let error = File::create_new(&path).await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -237,6 +216,24 @@ impl File {
     }
 
     /// Takes over an open file. Errors will call it `path`.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncWriteExt;
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-from-std-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// let mut file = File::from_std(std::fs::File::create(&path)?, &path);
+    /// file.write_all(b"hello").await?;
+    /// file.flush().await?;
+    /// assert_eq!(fs::read(&path).await?, b"hello");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn from_std(file: std::fs::File, path: impl AsRef<Path>) -> File {
         File::new(file, path.as_ref())
     }
@@ -250,6 +247,27 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping the future is dropping the file.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Read;
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncReadExt as _;
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-into-std-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// fs::write(&path, "hello").await?;
+    /// let mut file = File::open(&path).await?;
+    /// file.read_exact(&mut [0; 2]).await?;
+    /// let mut rest = String::new();
+    /// file.into_std().await?.read_to_string(&mut rest)?; // it blocks from here on
+    /// assert_eq!(rest, "llo");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn into_std(mut self) -> io::Result<std::fs::File> {
         self.after_writing("flush", |_| Ok(())).await?;
         if !self.shared.buffer().unread().is_empty() {
@@ -271,6 +289,22 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping the future does not stop it once it has begun.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncWriteExt;
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-sync-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// let mut file = File::create(folder.join("file")).await?;
+    /// file.write_all(b"must not be lost").await?;
+    /// file.sync_all().await?;
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn sync_all(&mut self) -> io::Result<()> {
         self.after_writing("sync", |file| file.sync_all()).await
     }
@@ -294,6 +328,22 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping the future does not stop it once it has begun.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    ///
+    /// # runtime::block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-set-len-{}", std::process::id()));
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// let mut file = File::create(&path).await?;
+    /// file.set_len(1000).await?;
+    /// assert_eq!(file.metadata().await?.len(), 1000);
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         self.after_writing("set the length of", move |file| file.set_len(bytes))
             .await
@@ -386,9 +436,9 @@ impl File {
 
     fn start_reading(&mut self, asked: usize) -> io::Result<()> {
         let pool = pool()?;
-        let (shared, most) = (self.shared.clone(), asked.clamp(LEAST_BYTES, MOST_BYTES));
+        let shared = self.shared.clone();
         self.state =
-            State::Reading(pool.spawn_blocking(move || shared.buffer().fill(&shared.file, most)));
+            State::Reading(pool.spawn_blocking(move || shared.buffer().fill(&shared.file, asked)));
         Ok(())
     }
 }

@@ -38,6 +38,7 @@
 
 mod file;
 mod open_options;
+mod read_ahead;
 mod read_dir;
 
 use std::io;
@@ -95,6 +96,21 @@ async fn on_paths<R: Send + 'static>(
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-read-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let path = folder.join("file");
+/// fs::write(&path, [1, 2, 3]).await?;
+/// assert_eq!(fs::read(&path).await?, [1, 2, 3]);
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     on_path("read", path.as_ref(), |path| std::fs::read(path)).await
 }
@@ -136,6 +152,21 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 ///
 /// # Cancel safety
 /// Dropping the future does not stop a copy that has begun.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-copy-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let (from, to) = (folder.join("from"), folder.join("to"));
+/// fs::write(&from, "hello").await?;
+/// assert_eq!(fs::copy(&from, &to).await?, 5);
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let paths = (from.as_ref(), to.as_ref());
     on_paths("copy", paths, |from, to| std::fs::copy(from, to)).await
@@ -148,6 +179,23 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 ///
 /// # Cancel safety
 /// Dropping the future does not stop it once it has begun.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-rename-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// // As a file that is seen whole or not at all is written:
+/// let (new, path) = (folder.join("file.new"), folder.join("file"));
+/// fs::write(&new, "all of it").await?;
+/// fs::rename(&new, &path).await?;
+/// assert_eq!(fs::read_to_string(&path).await?, "all of it");
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let paths = (from.as_ref(), to.as_ref());
     on_paths("rename", paths, |from, to| std::fs::rename(from, to)).await
@@ -160,6 +208,23 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 ///
 /// # Cancel safety
 /// Dropping the future does not stop it once it has begun.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-hard-link-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let (file, other) = (folder.join("file"), folder.join("other"));
+/// fs::write(&file, "hello").await?;
+/// fs::hard_link(&file, &other).await?;
+/// fs::remove_file(&file).await?;
+/// assert_eq!(fs::read_to_string(&other).await?, "hello");
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let paths = (original.as_ref(), link.as_ref());
     on_paths("link", paths, |from, to| std::fs::hard_link(from, to)).await
@@ -172,6 +237,23 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 ///
 /// # Cancel safety
 /// Dropping the future does not stop it once it has begun.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-symlink-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let link = folder.join("link");
+/// fs::symlink("elsewhere", &link).await?;
+/// assert_eq!(fs::read_link(&link).await?, std::path::Path::new("elsewhere"));
+/// assert!(fs::symlink_metadata(&link).await?.is_symlink());
+/// assert!(!fs::try_exists(&link).await?); // there is nothing elsewhere
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let paths = (original.as_ref(), link.as_ref());
     let symlink = |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to);
@@ -199,6 +281,21 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-metadata-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let path = folder.join("file");
+/// fs::write(&path, "hello").await?;
+/// assert_eq!(fs::metadata(&path).await?.len(), 5);
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     on_path("look at", path.as_ref(), |path| std::fs::metadata(path)).await
 }
@@ -224,6 +321,24 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// # Cancel safety
 /// Dropping the future does not stop it once it has begun.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-permissions-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let path = folder.join("file");
+/// fs::write(&path, "hello").await?;
+/// let mut permissions = fs::metadata(&path).await?.permissions();
+/// permissions.set_readonly(true);
+/// fs::set_permissions(&path, permissions).await?;
+/// assert!(fs::metadata(&path).await?.permissions().readonly());
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
     on_path("set the permissions of", path.as_ref(), |path| {
         std::fs::set_permissions(path, permissions)
@@ -249,6 +364,21 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-canonicalize-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// fs::create_dir(folder.join("a")).await?;
+/// let path = fs::canonicalize(folder.join("a/..")).await?;
+/// assert_eq!(path, fs::canonicalize(&folder).await?);
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     on_path("canonicalize", path.as_ref(), |path| {
         std::fs::canonicalize(path)
@@ -278,6 +408,23 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 /// Dropping the future does not stop it once it has begun.
+///
+/// # Examples
+/// ```
+/// use runtime::fs;
+///
+/// # runtime::block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("runtime-doc-create-dir-{}", std::process::id()));
+/// # fs::create_dir_all(&folder).await?;
+/// let deep = folder.join("a/b/c");
+/// fs::create_dir_all(&deep).await?;
+/// fs::create_dir_all(&deep).await?; // it is no error if it is there
+/// fs::remove_dir(&deep).await?;
+/// assert!(fs::try_exists(folder.join("a/b")).await?);
+/// # fs::remove_dir_all(&folder).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     on_path("create directory", path.as_ref(), |path| {
         std::fs::create_dir_all(path)

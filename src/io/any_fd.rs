@@ -150,8 +150,8 @@ impl<T: AsFd> Async<T> {
     /// nobody reads does not keep the end from being seen.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for; `Unsupported` on the backend
-    /// select, which knows of no ends.
+    /// Outside a runtime, and if the descriptor cannot be waited for; `Unsupported` where the
+    /// backend knows of no ends ([`Interest::CLOSED`]).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

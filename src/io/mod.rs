@@ -9,9 +9,9 @@
 //! # Platform notes
 //! What differs from one system to another, and shows:
 //! * Which descriptors can be waited for: see [`Async`]. Regular files and directories nowhere.
-//! * Whether the end of a peer can be told: on all backends but select, which knows of none
-//!   ([`Interest::CLOSED`] is `Unsupported` there), and urgent data not on FreeBSD and NetBSD's kqueue
-//!   ([`Interest::PRIORITY`]).
+//! * Whether the end of a peer can be told ([`Interest::CLOSED`]): not by select, nor by poll where it has no
+//!   POLLRDHUP. Whether urgent data can ([`Interest::PRIORITY`]): by epoll and poll. Waiting for what
+//!   cannot be told is `Unsupported`.
 //! * The standard streams are opened anew on Linux, and shared elsewhere: see [`stdin`] and [`stdout`].
 //! * How much of what several tasks write to a pipe stays together: PIPE_BUF bytes, 4096 on Linux, 512
 //!   elsewhere.

@@ -98,6 +98,18 @@ impl Child {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing, but the standard input is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::Command;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn()?;
+    /// assert_eq!(child.wait().await?.code(), Some(3));
+    /// assert_eq!(child.wait().await?.code(), Some(3));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.stdin = None;
         poll_fn(|cx| self.poll_wait(cx)).await
@@ -113,6 +125,19 @@ impl Child {
     ///
     /// # Errors
     /// If somebody else has taken the status.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::{Command, Stdio};
+    ///
+    /// # runtime::block_on(async {
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.try_wait()?, None); // it waits for its input
+    /// child.wait().await?;
+    /// assert!(child.try_wait()?.is_some());
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let id = self.id();
         let status = self.running().std.try_wait();
@@ -127,6 +152,17 @@ impl Child {
     ///
     /// # Cancel safety
     /// Dropping the future is dropping the child and what was collected.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::{Command, Stdio};
+    ///
+    /// # runtime::block_on(async {
+    /// let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn wait_with_output(mut self) -> io::Result<Output> {
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
         let stdout = collect("read the output", stdout);
@@ -146,6 +182,19 @@ impl Child {
     /// # Errors
     /// What kill(2) says: that it belongs to another user by now. And if somebody else has taken the
     /// status (ECHILD): its number may be another process's by now, so nobody is hit.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::{Command, Stdio};
+    ///
+    /// # runtime::block_on(async {
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// child.start_kill()?;
+    /// assert_eq!(child.wait().await?.code(), None); // a signal has ended it
+    /// child.start_kill()?; // nobody is hit
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn start_kill(&mut self) -> io::Result<()> {
         let id = self.id();
         let std = &mut self.running().std;
@@ -163,6 +212,24 @@ impl Child {
     ///
     /// # Cancel safety
     /// It is killed by the first poll; dropping the future after that only stops the waiting.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::{Command, Stdio};
+    ///
+    /// # runtime::block_on(async {
+    /// use std::time::Duration;
+    /// use runtime::time::timeout;
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// let input = child.stdin.take(); // or else waiting would close it
+    /// if timeout(Duration::from_millis(1), child.wait()).await.is_err() {
+    ///     child.kill().await?; // it took too long
+    /// }
+    /// # drop(input);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn kill(&mut self) -> io::Result<()> {
         self.start_kill()?;
         self.wait().await.map(drop)

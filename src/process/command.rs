@@ -136,6 +136,22 @@ impl Command {
     /// Whether the child is killed when its [`Child`] is dropped before its end was noticed, which
     /// is also when a future of [`output`](Command::output), [`status`](Command::status) or
     /// [`wait_with_output`](Child::wait_with_output) is dropped. Default: no, it runs on.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::Command;
+    ///
+    /// # runtime::block_on(async {
+    /// use std::time::Duration;
+    /// use runtime::time::timeout;
+    ///
+    /// let mut slow = Command::new("sleep");
+    /// slow.arg("1000").kill_on_drop(true);
+    /// let limited = timeout(Duration::from_millis(1), slow.status()).await;
+    /// assert!(limited.is_err()); // and with the future the child is gone
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Command {
         self.kill_on_drop = kill;
         self
@@ -180,6 +196,20 @@ impl Command {
     ///
     /// # Platform notes
     /// It takes no runtime, but waiting does.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::Command;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut child = Command::new("true").spawn()?;
+    /// assert!(child.wait().await?.success());
+    ///
+    /// let error = Command::new("no-such-program").spawn().unwrap_err();
+    /// assert!(error.to_string().starts_with("run no-such-program: "));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn spawn(&mut self) -> io::Result<Child> {
         orphans::reap();
         let child = self.std.spawn();
@@ -195,6 +225,17 @@ impl Command {
     ///
     /// # Cancel safety
     /// The program is started when this is called; dropping the future is dropping the [`Child`].
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::Command;
+    ///
+    /// # runtime::block_on(async {
+    /// let status = Command::new("sh").args(["-c", "exit 3"]).status().await?;
+    /// assert_eq!(status.code(), Some(3));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         let child = self.spawn();
         async {
@@ -214,6 +255,17 @@ impl Command {
     /// # Cancel safety
     /// The program is started when this is called; dropping the future is dropping the [`Child`] and what was
     /// collected.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::process::Command;
+    ///
+    /// # runtime::block_on(async {
+    /// let output = Command::new("sh").args(["-c", "echo out; echo err >&2"]).output().await?;
+    /// assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"out\n"[..], &b"err\n"[..]));
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
         self.choose_for_the_rest(Stdio::null, Stdio::piped);
         let child = self.spawn();

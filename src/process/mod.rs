@@ -25,8 +25,7 @@
 //! * OpenBSD: under pledge(2) the watching of a process takes the promise "proc".
 //! * Starting a program happens on this thread, as in std, and takes as long as fork(2) and execve(2),
 //!   or posix_spawn(3), do.
-//! * A pipe holds 64 KiB on Linux (pipe(7)), less elsewhere (16 KiB on macOS and FreeBSD, which may grow),
-//!   before a writer has to wait.
+//! * What a pipe holds before a writer has to wait: 64 KiB on Linux (pipe(7)), often less elsewhere.
 //!
 //! # Examples
 //! ```

@@ -68,6 +68,21 @@ impl Signal {
     ///
     /// # Cancel safety
     /// Dropping the future loses no signal.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::signal::unix::{SignalKind, signal};
+    ///
+    /// # runtime::block_on(async {
+    /// let mut resized = signal(SignalKind::window_change())?;
+    /// # struct Terminal;
+    /// # impl Terminal { fn resize(&self) { std::process::Command::new("sh").args(["-c", "kill -WINCH $PPID"]).status().unwrap(); } }
+    /// # let terminal = Terminal;
+    /// terminal.resize(); // the user draws at the window
+    /// resized.recv().await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
     pub async fn recv(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }

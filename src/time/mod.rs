@@ -12,8 +12,8 @@
 //! # Platform notes
 //! * Deadlines are exact to the resolution of the waiting system call: nanoseconds where the kernel has
 //!   `epoll_pwait2` (Linux 5.11), `ppoll`, `pselect` or kqueue, or else the next millisecond.
-//! * NetBSD and DragonFly round up to the tick of their clock, 10 milliseconds by default (`tstohz` in
-//!   their kernels).
+//! * NetBSD and DragonFly round up to the tick of their clock, usually 10 milliseconds (`tstohz` and
+//!   `tstohz_high` in their `kern_event.c`).
 //! * The kernel adds its timer slack: on Linux 50 microseconds by default (prctl(2),
 //!   PR_SET_TIMERSLACK).
 //! * Whether time goes on while the machine sleeps is that of [`Instant`]: on Linux and on macOS it
