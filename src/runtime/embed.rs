@@ -24,6 +24,9 @@ use crate::driver::POLLS_A_TURN;
 /// #     std::thread::sleep(limit.unwrap());
 /// # }
 /// let runtime = runtime::Runtime::new()?;
+/// # if runtime.as_fd().is_err() {
+/// #     return Ok(()); // on poll or select
+/// # }
 /// let task = runtime.spawn(async { runtime::time::sleep(Duration::from_millis(20)).await });
 /// while !task.is_finished() {
 ///     let until = runtime.next_deadline();

@@ -449,7 +449,7 @@ impl TcpStream {
     /// let outcome: std::io::Result<Option<String>> = future::or(answer, gone).await;
     /// assert_eq!(outcome?, None);
     /// # std::io::Result::Ok(())
-    /// # }).unwrap();
+    /// # }).or_else(support::but_on_select).unwrap();
     /// ```
     pub async fn closed(&self) -> io::Result<()> {
         self.ready(Interest::CLOSED).await.map(drop)
