@@ -146,6 +146,9 @@ impl Interest {
         claims
     }
 
+    /// Nothing at all.
+    pub(crate) const NONE: Interest = Interest(0);
+
     /// All that is no direction.
     pub(crate) const RARE: Interest = Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
 

@@ -1,12 +1,13 @@
 //! The reactor of [`runtime`](https://docs.rs/runtime): the only code that waits.
 //!
-//! It knows descriptors, deadlines and wakers, and nothing of tasks. Three types make it up:
+//! It knows descriptors, deadlines and wakers, and nothing of tasks. Four types make it up:
 //!
 //! * [`Reactor`] waits, and wakes. One a thread; [`Reactor::turn`] is the whole of it.
 //! * [`Source`] is a non-blocking descriptor whose operations can be awaited.
 //! * [`Timer`] is a deadline that can be awaited.
+//! * [`Process`] is the end of a process that can be awaited, where the kernel tells it by number.
 //!
-//! Sources and timers are `Send + Sync`: they are addresses. On the thread of their reactor they go
+//! Sources, timers and processes are `Send + Sync`: they are addresses. On the thread of their reactor they go
 //! straight to its state, which no lock guards; elsewhere they send it mail.
 
 #![deny(unsafe_code)]
@@ -14,6 +15,7 @@
 mod current;
 mod interest;
 mod mailbox;
+mod process;
 mod reactor;
 mod slot;
 mod source;
@@ -32,6 +34,7 @@ mod wake_list;
 
 pub use current::{Entered, now};
 pub use interest::{Direction, Interest, Readiness};
+pub use process::Process;
 pub use reactor::{Notifier, Reactor};
 pub use source::{Ready, Source};
 pub use stats::Stats;

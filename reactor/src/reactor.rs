@@ -263,7 +263,10 @@ impl Reactor {
         let mut slots = self.slots.borrow_mut();
         for event in events {
             match slots.get(event.key) {
-                Some(slot) => slot.deliver(event.readiness, event.errno, woken),
+                Some(slot) => {
+                    slot.home.count_unread(event.unread);
+                    slot.deliver(event.readiness, event.errno, woken);
+                }
                 None => counters.stale_events.add(1),
             }
         }

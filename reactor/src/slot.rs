@@ -9,7 +9,7 @@ use std::{io, mem};
 use slab::Slab;
 
 use crate::interest::{Direction, Interest, Readiness};
-use crate::sys;
+use crate::sys::{self, Selector};
 use crate::wake_list::WakeList;
 
 /// A registration's name in the kernel's 64 bits: where its slot lies, and which of the slot's
@@ -56,8 +56,10 @@ pub(crate) struct Slots {
 pub(crate) struct Home {
     pub(crate) reactor: u32,
     pub(crate) key: Key,
-    /// Names the descriptor to the selector; its source keeps it open.
+    /// Names the descriptor to the selector; its source keeps it open. Of a process, its number.
     pub(crate) fd: RawFd,
+    /// Whether it is the end of a process that is waited for.
+    pub(crate) is_process: bool,
     /// Whether the selector tells each change once, without being asked again; unless an event of
     /// this source says that it does not.
     is_edge: bool,
@@ -69,6 +71,8 @@ pub(crate) struct Home {
     /// Set by events (and at first by hope), cleared by the operation that finds nothing. Written on
     /// the reactor's thread only (but for `take_priority`), so plain loads and stores do.
     readiness: AtomicU8,
+    /// How many bytes there were to read at the last event that said so. Written as `readiness`.
+    unread: AtomicU32,
 }
 
 /// One registered descriptor. Only the reactor's thread touches it.
@@ -116,22 +120,51 @@ impl Slots {
         is_edge: bool,
         tells: Interest,
     ) -> io::Result<Arc<Home>> {
+        let optimistic = Readiness::READABLE | Readiness::WRITABLE;
+        let home = Arc::new(Home {
+            reactor,
+            key: self.next_key()?,
+            fd,
+            is_process: false,
+            is_edge,
+            tells,
+            errno: AtomicU32::new(0),
+            readiness: AtomicU8::new(optimistic.without(blocked).to_bits()),
+            unread: AtomicU32::new(0),
+        });
+        self.fill(&home);
+        Ok(home)
+    }
+
+    /// Makes a slot for the end of a process, which is told as readable.
+    pub(crate) fn insert_process(&mut self, reactor: u32, id: u32) -> io::Result<Arc<Home>> {
+        let home = Arc::new(Home {
+            reactor,
+            key: self.next_key()?,
+            fd: id as RawFd,
+            is_process: true,
+            is_edge: true,
+            tells: Interest::NONE,
+            errno: AtomicU32::new(0),
+            readiness: AtomicU8::new(Readiness::EMPTY.to_bits()),
+            unread: AtomicU32::new(0),
+        });
+        self.fill(&home);
+        Ok(home)
+    }
+
+    /// The key of the slot that is filled next.
+    fn next_key(&mut self) -> io::Result<Key> {
         // The kernel gives out fewer descriptors than this, so nobody will see the error.
         let index = u32::try_from(self.slab.vacant_key())
             .ok()
             .filter(|&index| index != u32::MAX)
             .ok_or_else(|| io::Error::other("the reactor has 2^32 - 1 sources already"))?;
         self.generation = self.generation.wrapping_add(1);
-        let optimistic = Readiness::READABLE | Readiness::WRITABLE;
-        let home = Arc::new(Home {
-            reactor,
-            key: Key::new(index, self.generation),
-            fd,
-            is_edge,
-            tells,
-            errno: AtomicU32::new(0),
-            readiness: AtomicU8::new(optimistic.without(blocked).to_bits()),
-        });
+        Ok(Key::new(index, self.generation))
+    }
+
+    fn fill(&mut self, home: &Arc<Home>) {
         self.slab.insert(Slot {
             generation: self.generation,
             is_added: false,
@@ -139,7 +172,6 @@ impl Slots {
             wakers: [None, None],
             rest: None,
         });
-        Ok(home)
     }
 
     /// The slot of `key`, unless it has another tenant by now.
@@ -261,6 +293,22 @@ impl Home {
         self.errno.fetch_and(!forgiven, Ordering::Relaxed);
     }
 
+    /// Registers it in a selector that knows nothing of it.
+    pub(crate) fn add(&self, selector: &mut dyn Selector) -> io::Result<()> {
+        match self.is_process {
+            true => selector.add_process(self.fd as u32, self.key),
+            false => selector.add(self.fd, self.key),
+        }
+    }
+
+    /// Has the selector say again what is so.
+    pub(crate) fn renew(&self, selector: &mut dyn Selector) -> io::Result<()> {
+        match self.is_process {
+            true => selector.add_process(self.fd as u32, self.key),
+            false => selector.renew(self.fd, self.key),
+        }
+    }
+
     /// # Errors
     /// `Unsupported` if the selector cannot tell of some of `interest`.
     #[cold]
@@ -281,13 +329,26 @@ impl Home {
         self.readiness.fetch_and(others, Ordering::Relaxed);
     }
 
-    /// Notes that an operation took all there was: the next one need not be tried before the kernel
-    /// says so. Not after the end was reported, which is said only once, nor where urgent data may
-    /// have cut it short.
+    /// Notes that an operation moved `moved` bytes, less than it could have: if that was all there
+    /// was, the next one need not be tried before the kernel says so. Not after the end was reported,
+    /// which is said only once, nor where urgent data may have cut it short: the kernel told of it, or
+    /// that there is more.
     #[inline]
-    pub(crate) fn drained(&self, direction: Direction) {
-        if self.is_edge() && !self.readiness().is_irregular() {
+    pub(crate) fn drained(&self, direction: Direction, moved: usize) {
+        let all = match direction {
+            Direction::Read => self.unread.load(Ordering::Relaxed) as usize,
+            Direction::Write => 0,
+        };
+        if moved >= all && self.is_edge() && !self.readiness().is_irregular() {
             self.clear(direction);
+        }
+    }
+
+    /// Notes how much the kernel said there was to read.
+    #[inline]
+    pub(crate) fn count_unread(&self, bytes: u32) {
+        if bytes != 0 {
+            self.unread.store(bytes, Ordering::Relaxed);
         }
     }
 }

@@ -154,7 +154,7 @@ impl<T: AsFd> Source<T> {
         cx: &mut Context<'_>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_until_done(direction, cx, op, |_| false)
+        self.poll_until_done(direction, cx, op, |_| None)
     }
 
     /// As [`poll_io`](Source::poll_io) for an operation that moves up to `asked` bytes. On a
@@ -170,7 +170,7 @@ impl<T: AsFd> Source<T> {
         asked: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_until_done(direction, cx, op, self.took_all(asked))
+        self.poll_until_done(direction, cx, op, self.fell_short(asked))
     }
 
     #[inline]
@@ -179,7 +179,7 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&T) -> io::Result<R>,
-        took_all: impl FnOnce(&R) -> bool,
+        fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> Poll<io::Result<R>> {
         let registration = &self.registration;
         if !registration.is_worth_a_try(direction) {
@@ -204,9 +204,9 @@ impl<T: AsFd> Source<T> {
             }
         };
         registration.use_quota(used);
-        if took_all(&done) {
+        if let Some(moved) = fell_short(&done) {
             if let Some(home) = registration.local() {
-                home.drained(direction);
+                home.drained(direction, moved);
             }
         }
         Poll::Ready(Ok(done))
@@ -222,7 +222,7 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.try_once(direction, op, |_| false)
+        self.try_once(direction, op, |_| None)
     }
 
     /// As [`try_io`](Source::try_io) for whatever is of interest, priority first, then reading, then
@@ -265,19 +265,22 @@ impl<T: AsFd> Source<T> {
         asked: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.try_once(direction, op, self.took_all(asked))
+        self.try_once(direction, op, self.fell_short(asked))
     }
 
-    /// Whether an operation that moved so many bytes has moved all there are.
-    fn took_all(&self, asked: usize) -> impl Fn(&usize) -> bool + use<'_, T> {
-        move |&moved| moved < asked && moved != 0 && self.registration.streaming
+    /// How many bytes an operation moved, if fewer than it could mean that there are no more.
+    fn fell_short(&self, asked: usize) -> impl Fn(&usize) -> Option<usize> + use<'_, T> {
+        move |&moved| {
+            let is_short = moved < asked && moved != 0 && self.registration.streaming;
+            is_short.then_some(moved)
+        }
     }
 
     fn try_once<R>(
         &self,
         direction: Direction,
         mut op: impl FnMut(&T) -> io::Result<R>,
-        took_all: impl FnOnce(&R) -> bool,
+        fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> io::Result<R> {
         if !self.registration.is_worth_a_try(direction) {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -289,7 +292,11 @@ impl<T: AsFd> Source<T> {
             }
         };
         match (&result, self.registration.local()) {
-            (Ok(done), Some(home)) if took_all(done) => home.drained(direction),
+            (Ok(done), Some(home)) => {
+                if let Some(moved) = fell_short(done) {
+                    home.drained(direction, moved);
+                }
+            }
             (Err(e), Some(home)) if e.kind() == io::ErrorKind::WouldBlock => home.clear(direction),
             (Err(e), None) if e.kind() == io::ErrorKind::WouldBlock => {
                 self.registration.note_blocked(direction);
@@ -494,7 +501,7 @@ fn wait_for_turn(turn: u32, cx: &Context<'_>) -> Poll<u32> {
 
 /// Asks the reactor of another thread to wake somebody.
 #[cold]
-fn post(home: &Home, letter: Letter) -> io::Result<()> {
+pub(crate) fn post(home: &Home, letter: Letter) -> io::Result<()> {
     match Mailbox::find(home.reactor).map(|mailbox| mailbox.post(letter)) {
         Some(Ok(())) => Ok(()),
         Some(Err(_)) | None => Err(current::gone("this source")),

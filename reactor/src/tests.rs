@@ -94,11 +94,7 @@ fn null() -> File {
 }
 
 fn event(key: Key, readiness: Readiness) -> Event {
-    Event {
-        key,
-        readiness,
-        errno: 0,
-    }
+    Event::new(key, readiness)
 }
 
 /// An operation that finds nothing.

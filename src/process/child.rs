@@ -52,7 +52,7 @@ impl Running {
         }
         let exit = match &mut self.exit {
             Some(exit) => exit,
-            none => none.insert(Exit::watch(self.std.id())?),
+            none => none.insert(Exit::watch(self.std.id())),
         };
         exit.poll_ended(&mut self.std, cx)
     }

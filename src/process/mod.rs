@@ -5,9 +5,10 @@
 //! and not by a thread.
 //!
 //! # How a child's end is noticed
-//! On Linux by a pidfd (pidfd_open(2), since 5.3), on macOS and the BSDs by a kqueue of its own with
-//! EVFILT_PROC, and where those are not to be had, by a [listener](crate::signal) to SIGCHLD. One
-//! descriptor a child that is being waited for (two with SIGCHLD), none for others.
+//! On Linux by a pidfd (pidfd_open(2), since 5.3), on macOS and the BSDs by EVFILT_PROC in the
+//! runtime's kqueue, and where those are not to be had, or tell it before the status is there, by a
+//! [listener](crate::signal) to SIGCHLD. A child that is being waited for takes one descriptor with a
+//! pidfd, two with SIGCHLD and none with kqueue.
 //!
 //! # Who takes its status
 //! The first wait that finds it ended takes the exit status from the system; until then the

@@ -65,9 +65,8 @@ impl Runtime {
             // A batch in which nothing was polled has read mail, and that must have an end too.
             polled += self.executor.run_ready().max(1);
         }
-        if polled > 0 && self.backend() == Backend::Kqueue {
-            // What the tasks registered rides in the next wait, and that is not ours.
-            self.driver.reactor.turn(Some(Duration::ZERO))?;
+        if polled > 0 {
+            self.show_changes();
         }
         Ok(())
     }
@@ -116,8 +115,8 @@ impl Runtime {
         self.executor.has_ready_tasks()
     }
 
-    /// On kqueue a change rides in the next wait; when that is not ours, it is made here. An error is
-    /// for the next turn to tell.
+    /// On kqueue what tasks register rides in the next wait; when that is not ours, since somebody
+    /// watches the descriptor, it is made here. An error is for the next turn to tell.
     pub(super) fn show_changes(&self) {
         if self.fd.get().is_some() && self.backend() == Backend::Kqueue {
             let _ = self.driver.reactor.turn(Some(Duration::ZERO));

@@ -60,7 +60,7 @@ impl Reactor {
                     if !slot.home.is_edge() {
                         selector.arm(key, direction);
                     }
-                    if let Err(e) = selector.renew(slot.home.fd, key) {
+                    if let Err(e) = slot.home.renew(&mut **selector) {
                         let errno = e.raw_os_error().unwrap_or(libc::EIO);
                         slot.deliver(direction.readiness(), errno, woken);
                     }

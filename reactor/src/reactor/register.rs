@@ -30,6 +30,26 @@ impl Reactor {
         Ok(home)
     }
 
+    /// Has the end of a process told, from now on: whoever asked looks for it afterwards.
+    pub(crate) fn register_process(&self, id: u32) -> io::Result<Arc<Home>> {
+        if self.closed.get() {
+            return Err(current::gone("this process"));
+        }
+        if self.is_forked() {
+            return Err(fork::forked());
+        }
+        let mut slots = self.slots.borrow_mut();
+        let home = slots.insert_process(self.number(), id)?;
+        let added = home.add(&mut **self.selector.borrow_mut());
+        match slots.get(home.key) {
+            Some(slot) if added.is_ok() => slot.is_added = true,
+            _ => drop(slots.remove(home.key)),
+        }
+        added?;
+        self.mailbox.counters.registrations.add(1);
+        Ok(home)
+    }
+
     /// Has the next wait begin with a registration of `key`.
     pub(super) fn add_soon(&self, key: Key) {
         self.pending.borrow_mut().push(key);
@@ -65,7 +85,7 @@ impl Reactor {
         };
         let fd = slot.home.fd;
         let mut selector = self.selector.borrow_mut();
-        let added = match selector.add(fd, key) {
+        let added = match slot.home.add(&mut **selector) {
             // The kernel knows the descriptor already. Either another source waits for it, whose
             // registration must not be taken away. Or somebody duplicated one of ours, we closed
             // ours, and the duplicate has come back to the same number (epoll(7), question 6):

@@ -143,11 +143,10 @@ impl Selector for Epoll {
         };
         // SAFETY: the kernel has just written `n` events at the start of the buffer.
         unsafe { self.buffer.set_len(n) };
-        let told = self.buffer.iter().map(|event| Event {
-            key: Key::from_bits(event.u64),
-            readiness: translate(event.events),
-            errno: 0,
-        });
+        let told = self
+            .buffer
+            .iter()
+            .map(|event| Event::new(Key::from_bits(event.u64), translate(event.events)));
         events.extend(told.filter(|event| event.key != Key::DOORBELL));
         self.buffer.clear();
         let capacity = self.buffer.capacity();

@@ -8,14 +8,16 @@
 //! A device that kqueue refuses is watched by another selector, which then waits for the kqueue too.
 //! Left out: macOS takes some of those after all, with a `NOTE_LOWAT` of 1.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use self::abi::{EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ERROR, EV_RECEIPT, NOTE_TRIGGER};
-use self::abi::{EVFILT_READ, EVFILT_USER, EVFILT_WRITE, Filter, Flags, Kevent, Queue, change};
+use self::abi::{EV_ADD, EV_CLEAR, EV_DELETE, EV_ERROR, EV_ONESHOT, EV_RECEIPT};
+use self::abi::{EVFILT_PROC, EVFILT_READ, EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER};
+use self::abi::{Filter, Flags, Kevent, Queue, change};
+use self::answers::{refuse, settle, translate};
+use self::changes::{Change, Changes};
 use super::notify::Pipe;
 use super::{Backend, Doorbell, Event, Selector, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
@@ -23,10 +25,14 @@ use crate::slot::Key;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod abi;
+mod answers;
+mod changes;
 mod devices;
+mod keys;
 #[cfg(test)]
 pub(super) mod tests;
 use self::devices::Devices;
+use self::keys::Keys;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::tests::model as abi;
 
@@ -132,7 +138,7 @@ impl Kqueue {
     fn write_changelist(&mut self) {
         self.changelist.clear();
         for entry in &self.changes.0 {
-            let udata = self.keys.udata(entry.fd, entry.key);
+            let udata = self.keys.udata(EVFILT_READ, entry.fd, entry.key);
             // EV_RECEIPT would have every change answered, and so no call would ever wait.
             let flags = EV_ADD | EV_CLEAR;
             self.changelist
@@ -151,15 +157,14 @@ impl Kqueue {
             let direction = match answer.filter {
                 EVFILT_READ => Direction::Read,
                 EVFILT_WRITE => Direction::Write,
+                EVFILT_PROC => {
+                    events.push(Event::new(key, Readiness::READABLE));
+                    continue;
+                }
                 _ => continue,
             };
             if answer.flags & EV_ERROR == 0 {
-                let readiness = translate(direction, answer.flags, answer.fflags);
-                events.push(Event {
-                    key,
-                    readiness,
-                    errno: 0,
-                });
+                events.push(translate(key, direction, answer));
             } else if answer.data != 0 {
                 refused = true;
                 refuse(events, key, direction, answer.data as i32);
@@ -278,6 +283,14 @@ impl Selector for Kqueue {
         }
     }
 
+    fn add_process(&mut self, id: u32, key: Key) -> io::Result<()> {
+        let id = id as RawFd;
+        let udata = self.keys.udata(EVFILT_PROC, id, key);
+        let flags = EV_ADD | EV_ONESHOT;
+        let end = change(id, EVFILT_PROC, flags, NOTE_EXIT, udata);
+        tell(&self.bell.queue, [end])
+    }
+
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
         if self.devices.as_ref().is_none_or(Devices::is_empty) {
@@ -361,123 +374,6 @@ impl fmt::Debug for KqueueBell {
     }
 }
 
-/// What the kernel is to be told by the next wait, in order. Each entry stands for two changes.
-#[derive(Debug, Default)]
-struct Changes(Vec<Change>);
-
-#[derive(Debug, Clone, Copy)]
-struct Change {
-    fd: RawFd,
-    key: Key,
-    /// Whether the kernel knows the registration already, or may.
-    renewal: bool,
-}
-
-impl Changes {
-    fn push(&mut self, change: Change) {
-        self.0.push(change);
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Strikes out what concerns `key`, and says whether the kernel has never heard of it.
-    /// Linear in what was put off since the last wait.
-    fn cancel(&mut self, key: Key) -> bool {
-        let mut unheard = false;
-        self.0.retain(|change| {
-            unheard |= change.key == key && !change.renewal;
-            change.key != key
-        });
-        unheard
-    }
-
-    fn descriptor(&self, key: Key) -> Option<RawFd> {
-        let mut changes = self.0.iter();
-        changes
-            .find(|change| change.key == key)
-            .map(|change| change.fd)
-    }
-
-    /// Whether `key` is only renewed here, and so may belong to a descriptor that is closed.
-    fn only_renews(&self, key: Key) -> bool {
-        self.0
-            .iter()
-            .filter(|change| change.key == key)
-            .all(|change| change.renewal)
-    }
-
-    /// From here on any of them may have reached the kernel.
-    fn doubt(&mut self) {
-        self.0.iter_mut().for_each(|change| change.renewal = true);
-    }
-}
-
-/// `EV_EOF` for reading is the peer's end, with data possibly left; for writing it is our own end,
-/// also when it was we who shut it. It is not a hang-up, then, unless both are reported. The flags
-/// may hold others besides: some kernels return those of the change, EV_RECEIPT among them.
-fn translate(direction: Direction, flags: Flags, fflags: u32) -> Readiness {
-    let mut readiness = direction.readiness();
-    if flags & EV_EOF != 0 {
-        readiness |= closed(direction);
-        // The socket's pending error, if it has one.
-        if fflags != 0 {
-            readiness |= Readiness::ERROR;
-        }
-    }
-    readiness
-}
-
-fn closed(direction: Direction) -> Readiness {
-    match direction {
-        Direction::Read => Readiness::READ_CLOSED,
-        Direction::Write => Readiness::WRITE_CLOSED,
-    }
-}
-
-/// Notes that the kernel refused a filter. The two of one registration, which come one after the
-/// other, become one event; for a single one the event names the direction that it concerns.
-fn refuse(events: &mut Vec<Event>, key: Key, direction: Direction, errno: i32) {
-    let readiness = direction.readiness();
-    // The reader of a pipe was gone before the writer was registered (FreeBSD, DragonFly,
-    // OpenBSD): not an error of the registration, but what it was made to find out.
-    if errno == libc::EPIPE {
-        let readiness = readiness | closed(direction);
-        events.push(Event {
-            key,
-            readiness,
-            errno: 0,
-        });
-        return;
-    }
-    match events.last_mut() {
-        Some(last)
-            if last.key == key && last.errno == errno && !last.readiness.intersects(readiness) =>
-        {
-            last.readiness |= readiness | Readiness::ERROR;
-        }
-        _ => events.push(Event {
-            key,
-            readiness,
-            errno,
-        }),
-    }
-}
-
-/// What an EBADF means, which shows only when both filters are known. Says whether the event is
-/// to be kept.
-fn settle(event: &mut Event, renewal: bool) -> bool {
-    if event.readiness == Readiness::WRITABLE {
-        // The descriptor is good for reading: this is NetBSD's EPIPE (sys_pipe.c).
-        event.readiness |= Readiness::WRITE_CLOSED;
-        event.errno = 0;
-        return true;
-    }
-    // Closed since. Its source may be gone when it is renewed, but not while it is added.
-    !renewal
-}
-
 /// Has a device that kqueue refused watched otherwise, if it can be. One that it takes for one of
 /// the directions has no use for the other: a kqueue is never writable.
 fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut Event) {
@@ -525,46 +421,5 @@ fn tell<const N: usize>(queue: &Queue, mut changes: [Kevent; N]) -> io::Result<(
     {
         Some(errno) => Err(io::Error::from_raw_os_error(errno)),
         None => Ok(()),
-    }
-}
-
-/// How keys travel through the kernel: in `udata`, where that holds 64 bits.
-///
-/// In 32 bits they cannot, so the last key of each descriptor is kept here, as `udata` itself is
-/// overwritten by each change. The kernel has no event for a descriptor that is closed, so none can
-/// be taken for one of the number's next owner.
-enum Keys {
-    InUdata,
-    ByDescriptor(HashMap<RawFd, Key>),
-}
-
-impl Keys {
-    fn new(queue: &Queue) -> Keys {
-        match queue.has_wide_udata() {
-            true => Keys::InUdata,
-            false => Keys::ByDescriptor(HashMap::new()),
-        }
-    }
-
-    fn udata(&mut self, fd: RawFd, key: Key) -> u64 {
-        match self {
-            Keys::InUdata => key.to_bits(),
-            Keys::ByDescriptor(keys) => {
-                keys.insert(fd, key);
-                0
-            }
-        }
-    }
-
-    /// The doorbell is not in the table: its `udata` is what nobody else's is.
-    fn key(&self, answer: &Kevent) -> Key {
-        let udata = abi::udata(answer);
-        match self {
-            Keys::InUdata => Key::from_bits(udata),
-            Keys::ByDescriptor(keys) => {
-                let known = keys.get(&(answer.ident as RawFd)).filter(|_| udata == 0);
-                known.copied().unwrap_or(Key::DOORBELL)
-            }
-        }
     }
 }

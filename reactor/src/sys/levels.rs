@@ -95,10 +95,10 @@ impl Levels {
     /// Tells that a descriptor is closed, and forgets it, since the kernel would say so for ever.
     pub(super) fn report_closed(&mut self, key: Key, events: &mut Vec<Event>) {
         self.forget(key);
+        let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
         events.push(Event {
-            key,
-            readiness: Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR,
             errno: libc::EBADF,
+            ..Event::new(key, all)
         });
     }
 
@@ -118,11 +118,7 @@ impl Watched {
         if readiness.intersects(unasked()) {
             self.told = readiness;
         }
-        (!readiness.is_empty()).then_some(Event {
-            key: self.key,
-            readiness,
-            errno: 0,
-        })
+        (!readiness.is_empty()).then(|| Event::new(self.key, readiness))
     }
 }
 

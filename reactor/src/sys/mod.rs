@@ -39,6 +39,12 @@
 //! may report what is not so, and never lets EINTR out: an interrupted wait is a wait that found
 //! nothing, so that the caller computes its deadline anew.
 //!
+//! `add_process(id, key)` has the end of a process told, once, as readable. It is made at once, and so
+//! that whoever asked can look for the end *afterwards*: some kernels do not tell an end that came
+//! before (they refuse with ESRCH, or say nothing), and a change that rides in a wait would be looked
+//! after too late. Nothing removes it. The kernel forgets it with the telling, and until then there
+//! is one a process at most, which the next `add_process` takes over. Only kqueue has it.
+//!
 //! `doorbell()` is what other threads hold: ringing it ends the current or the next `wait`.
 //!
 //! Descriptors are raw here because a selector only *names* them to the kernel; whoever owns one
@@ -91,6 +97,9 @@ pub(crate) trait Selector: fmt::Debug {
     fn watch(&mut self, key: Key, interest: Interest);
     fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
     fn forget(&mut self, key: Key);
+    fn add_process(&mut self, _: u32, _: Key) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
     fn doorbell(&self) -> Arc<dyn Doorbell>;
 }
@@ -112,6 +121,20 @@ pub(crate) struct Event {
     pub(crate) readiness: Readiness,
     /// The errno of a registration that could not be made when its turn came; 0 for none.
     pub(crate) errno: i32,
+    /// How many bytes there were to read, as far as the backend says so; 0 where it does not.
+    pub(crate) unread: u32,
+}
+
+impl Event {
+    #[inline]
+    pub(crate) fn new(key: Key, readiness: Readiness) -> Event {
+        Event {
+            key,
+            readiness,
+            errno: 0,
+            unread: 0,
+        }
+    }
 }
 
 /// The system calls a reactor can be built on.

@@ -337,9 +337,8 @@ fn a_wait_by_mail_hears_of_a_registration_that_failed() {
     let stage = Stage::new();
     let (source, key) = stage.waiting_source(Waker::noop());
     let refused = Event {
-        key,
-        readiness: Readiness::READABLE,
         errno: libc::ENOMEM,
+        ..Event::new(key, Readiness::READABLE)
     };
     let waker = CountingWaker::new();
     // Whether the letter is sent before the failure is known or after, there is an answer.

@@ -293,9 +293,8 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
         assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
         for times in 1..3 {
             let refused = Event {
-                key,
-                readiness,
                 errno: libc::EPERM,
+                ..Event::new(key, readiness)
             };
             stage.turn_with(&[refused]);
             let woken = (reader.count(), writer.count());
@@ -308,9 +307,8 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
             }
         }
         stage.turn_with(&[Event {
-            key,
-            readiness,
             errno: libc::EPERM,
+            ..Event::new(key, readiness)
         }]);
         let e = error(pin!(source.ready(Interest::READABLE)).poll(&mut context()));
         assert_eq!(e.kind(), io::ErrorKind::Unsupported);
@@ -324,9 +322,8 @@ fn a_registration_that_fails_late_in_one_direction_leaves_the_other_alone() {
     let (source, key) = stage.waiting_source(&reader.waker());
     assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
     stage.turn_with(&[Event {
-        key,
-        readiness: Readiness::WRITABLE,
         errno: libc::EINVAL,
+        ..Event::new(key, Readiness::WRITABLE)
     }]);
     assert_eq!((reader.count(), writer.count()), (0, 1));
     let e = error(poll(&source, Write, Waker::noop(), blocked));
@@ -498,9 +495,8 @@ fn a_watcher_hears_of_a_registration_that_failed_later() {
     assert!(closed.as_mut().poll(&mut cx).is_pending());
     let key = stage.added();
     stage.script.tell(vec![Event {
-        key,
-        readiness: Readiness::EMPTY,
         errno: libc::ENOMEM,
+        ..Event::new(key, Readiness::EMPTY)
     }]);
     stage.reactor.turn(None).unwrap();
     assert_eq!(watcher.count(), 1);

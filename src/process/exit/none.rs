@@ -1,4 +1,4 @@
-//! Systems without a descriptor for the end of a process.
+//! Systems without a descriptor for the end of a process. kqueue has something else.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -10,7 +10,9 @@ mod batches;
 mod closing;
 mod kinds;
 mod notifying;
+mod processes;
 mod readiness;
+mod sources;
 mod timing;
 
 use std::io;
@@ -57,6 +59,11 @@ macro_rules! conformance {
                 notifying::a_ring_before_the_wait_ends_it_and_reports_nothing,
                 notifying::a_storm_of_signals_loses_no_event_and_no_registration,
                 notifying::no_ring_of_ten_thousand_is_lost,
+                processes::a_process_that_has_ended_before_is_told_or_refused,
+                processes::a_task_that_waits_for_the_end_of_a_process_is_woken,
+                processes::the_end_of_a_process_is_told_once_to_the_last_who_asked,
+                processes::the_end_of_a_process_reaches_another_thread,
+                processes::the_end_of_a_process_that_nobody_waits_for_any_more_is_stale,
                 readiness::a_connection_that_was_made_is_writable,
                 readiness::a_connection_that_was_refused_is_writable_and_has_an_error,
                 readiness::a_full_backlog_is_readable_until_it_is_empty,
@@ -66,6 +73,7 @@ macro_rules! conformance {
                 readiness::our_own_half_close_is_not_the_peers,
                 readiness::room_to_write_is_told_when_the_peer_has_read,
                 readiness::what_became_ready_is_told_once_until_it_is_armed_or_renewed,
+                sources::a_short_read_at_urgent_data_hides_nothing_behind_it,
                 timing::a_limit_is_never_cut_short,
                 timing::limits_of_any_length_are_taken,
                 timing::without_a_limit_to_wait_nothing_blocks,
@@ -106,6 +114,10 @@ mod kqueue {
     conformance!(netbsd, || open(Flavour::NETBSD));
     conformance!(openbsd, || open(Flavour::OPENBSD));
     conformance!(dragonfly, || open(Flavour::DRAGONFLY));
+    conformance!(freebsd_of_32_bits, || open(Flavour {
+        is_32_bit: true,
+        ..Flavour::FREEBSD
+    }));
 }
 conformance!(poll, || crate::sys::open(Backend::Poll));
 conformance!(select, || crate::sys::open(Backend::Select));
@@ -117,6 +129,11 @@ const BOTH: Readiness = Readiness::from_bits(3);
 
 /// What forks, or gives numbers of descriptors a meaning, must have nobody beside it.
 static BESIDE: RwLock<()> = RwLock::new(());
+
+/// Held by a test that such a one must not run beside.
+pub(super) fn beside() -> RwLockReadGuard<'static, ()> {
+    unpoisoned(BESIDE.read())
+}
 
 /// A selector, and what a test asks of it.
 pub(super) struct Stage {
@@ -144,7 +161,7 @@ impl Stage {
             }
         });
         Stage {
-            company: Company::Shared(unpoisoned(BESIDE.read())),
+            company: Company::Shared(beside()),
             selector: open().unwrap(),
             events: Vec::new(),
             _watchdog: watchdog,

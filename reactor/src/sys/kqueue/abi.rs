@@ -9,8 +9,8 @@ use std::time::Duration;
 use std::{io, mem, ptr};
 
 pub(super) use libc::{
-    EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ERROR, EV_RECEIPT, EVFILT_READ, EVFILT_USER,
-    EVFILT_WRITE, NOTE_TRIGGER,
+    EV_ADD, EV_CLEAR, EV_DELETE, EV_EOF, EV_ERROR, EV_ONESHOT, EV_RECEIPT, EVFILT_PROC,
+    EVFILT_READ, EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER,
 };
 
 use crate::sys::{cvt, forks};
@@ -70,6 +70,18 @@ pub(super) fn udata(answer: &Kevent) -> u64 {
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn udata(answer: &Kevent) -> u64 {
     answer.udata.addr() as u64
+}
+
+/// Whether the flags of a read filter say that urgent data lies there (kqueue(2) of macOS).
+#[cfg(target_vendor = "apple")]
+pub(super) fn is_urgent(flags: Flags) -> bool {
+    flags & libc::EV_OOBAND != 0
+}
+
+/// The others do not say; their count of what can be read goes on behind it.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) fn is_urgent(_: Flags) -> bool {
+    false
 }
 
 /// A kernel's queue. A forked child does not get it (kqueue(2)): there its number may be another

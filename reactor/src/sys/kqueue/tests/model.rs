@@ -5,6 +5,9 @@
 //! edge-triggered epoll(7) for each filter, which stands for the calls of KNOTE in the kernels'
 //! sockets and pipes. Where the systems differ, [`Flavour`] says how.
 //!
+//! The end of a process is a pidfd's. What there is to read is counted as the BSDs and macOS count it
+//! where urgent data lies in between.
+//!
 //! Nothing more is played than the backend uses. A flag or a filter it does not use is a panic, as
 //! it needs a model first. Errors of sockets are all ECONNRESET, since nothing on Linux tells them
 //! without taking them.
@@ -30,16 +33,20 @@ pub(crate) type Flags = u16;
 
 pub(crate) const EVFILT_READ: Filter = -1;
 pub(crate) const EVFILT_WRITE: Filter = -2;
+pub(crate) const EVFILT_PROC: Filter = -5;
 pub(crate) const EVFILT_USER: Filter = -11;
 pub(crate) const EV_ADD: Flags = 0x0001;
 pub(crate) const EV_DELETE: Flags = 0x0002;
+pub(crate) const EV_ONESHOT: Flags = 0x0010;
 pub(crate) const EV_CLEAR: Flags = 0x0020;
 pub(crate) const EV_RECEIPT: Flags = 0x0040;
+const EV_OOBAND: Flags = 0x2000;
 pub(crate) const EV_ERROR: Flags = 0x4000;
 pub(crate) const EV_EOF: Flags = 0x8000;
 pub(crate) const NOTE_TRIGGER: u32 = 0x0100_0000;
+pub(crate) const NOTE_EXIT: u32 = 0x8000_0000;
 
-const KNOWN_FLAGS: Flags = EV_ADD | EV_DELETE | EV_CLEAR | EV_RECEIPT;
+const KNOWN_FLAGS: Flags = EV_ADD | EV_DELETE | EV_ONESHOT | EV_CLEAR | EV_RECEIPT;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kevent {
@@ -70,6 +77,10 @@ pub(crate) fn change(
 
 pub(crate) fn udata(answer: &Kevent) -> u64 {
     answer.udata
+}
+
+pub(crate) fn is_urgent(flags: Flags) -> bool {
+    flags & EV_OOBAND != 0
 }
 
 /// A kernel's queue.
@@ -211,12 +222,19 @@ impl AsFd for Queue {
 impl Notes {
     fn apply(&mut self, queue: &Queue, change: &Kevent) -> Result<(), i32> {
         assert_eq!(change.flags & !KNOWN_FLAGS, 0, "flags that are not played");
+        let is_oneshot = change.flags & EV_ONESHOT != 0;
         let file = match change.filter {
             EVFILT_READ | EVFILT_WRITE => Some(File::of(change.ident as RawFd)?),
+            EVFILT_PROC => {
+                assert_eq!(change.fflags, NOTE_EXIT, "notes that are not played");
+                assert!(is_oneshot, "it is told once, whatever is asked");
+                None
+            }
             EVFILT_USER if queue.flavour.user_filter => None,
             EVFILT_USER => return Err(libc::EINVAL),
             filter => panic!("filter {filter} is not played"),
         };
+        assert!(!is_oneshot || change.filter == EVFILT_PROC, "not played");
         // The kernel forgets what is closed, and so what another one has the number of.
         let names = |note: &Note| note.ident == change.ident && note.filter == change.filter;
         self.all.retain(|note| !names(note) || note.file == file);
@@ -230,18 +248,14 @@ impl Notes {
             Some(place) => {
                 let note = &mut self.all[place];
                 note.touch(&queue.flavour, change);
-                if note.file.is_some() {
-                    queue.edges.add(note)?;
-                }
+                queue.edges.add(note)?;
                 note.number
             }
             None if change.flags & EV_ADD == 0 => return Err(libc::ENOENT),
             None => {
                 self.last_number += 1;
                 let note = Note::attach(&queue.flavour, self.last_number, change, file)?;
-                if note.file.is_some() {
-                    queue.edges.add(&note)?;
-                }
+                queue.edges.add(&note)?;
                 self.all.push(note);
                 self.last_number
             }

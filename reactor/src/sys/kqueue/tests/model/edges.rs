@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 use std::{io, ptr};
 
-use super::{EVFILT_READ, Filter, Note};
+use super::{EVFILT_WRITE, Filter, Note};
 use crate::sys::cvt;
 
 /// One edge-triggered epoll for each filter, so that what happens to one does not show in the
@@ -32,7 +32,10 @@ impl Edges {
     /// Watches the descriptor of a note, or looks at it again. What epoll refuses, as it is always
     /// ready, has no edges.
     pub(super) fn add(&self, note: &Note) -> Result<(), i32> {
-        let (fd, number) = (note.ident as RawFd, note.number);
+        let Some(fd) = note.descriptor() else {
+            return Ok(());
+        };
+        let number = note.number;
         let (epoll, events) = self.of(note.filter);
         let add = |call| control(epoll, call, fd, events | libc::EPOLLET, number);
         // The descriptor may have been closed, and be back: epoll goes by open files.
@@ -44,16 +47,16 @@ impl Edges {
     }
 
     pub(super) fn remove(&self, note: &Note) {
-        if note.file.is_some() {
+        if let Some(fd) = note.descriptor() {
             let (epoll, _) = self.of(note.filter);
-            let _ = control(epoll, libc::EPOLL_CTL_DEL, note.ident as RawFd, 0, 0);
+            let _ = control(epoll, libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
     }
 
     fn of(&self, filter: Filter) -> (&OwnedFd, libc::c_int) {
-        match filter == EVFILT_READ {
-            true => (&self.read, libc::EPOLLIN | libc::EPOLLRDHUP),
-            false => (&self.write, libc::EPOLLOUT),
+        match filter {
+            EVFILT_WRITE => (&self.write, libc::EPOLLOUT),
+            _ => (&self.read, libc::EPOLLIN | libc::EPOLLRDHUP),
         }
     }
 
@@ -151,4 +154,41 @@ pub(super) fn is_shut(fd: RawFd) -> bool {
     // SAFETY: no byte is read from the pointer.
     let sent = unsafe { libc::send(fd, ptr::null(), 0, flags) };
     sent == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE)
+}
+
+/// How many bytes there are to read, up to urgent data and in all, without the urgent byte itself.
+pub(super) fn unread(fd: RawFd) -> (i64, i64) {
+    let short = pending(fd);
+    // In line, urgent data is counted as any other, and so is what lies behind it.
+    let in_line = |on: libc::c_int| {
+        let size = size_of::<libc::c_int>() as libc::socklen_t;
+        let place = (&raw const on).cast();
+        // SAFETY: the kernel reads one int, of the size that it is told.
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_OOBINLINE, place, size) }
+    };
+    if in_line(1) != 0 {
+        return (short, short);
+    }
+    let all = pending(fd);
+    in_line(0);
+    (short, if all > short { all - 1 } else { all })
+}
+
+/// FIONREAD; for what has no such count, a listener, it is 1 as for any that is ready.
+fn pending(fd: RawFd) -> i64 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int to a place that has room for one.
+    match unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut bytes) } {
+        0 => bytes.into(),
+        _ => 1,
+    }
+}
+
+/// A descriptor that is readable once the process has ended. ESRCH if there is none of that number.
+pub(super) fn process(id: usize) -> Result<OwnedFd, i32> {
+    // SAFETY: pidfd_open takes two integers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, id as libc::pid_t, 0) };
+    let fd = cvt(fd as RawFd).map_err(|e| e.raw_os_error().unwrap_or(0))?;
+    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -30,6 +30,12 @@ pub(crate) struct Flavour {
     pub(crate) ended_pipe_is_deleted: bool,
     /// The errno of devices that no driver offers to kqueue, /dev/null for one.
     pub(crate) devices: Option<i32>,
+    /// A process that only waits to be reaped is found, and told at once; elsewhere there is none
+    /// (filt_procattach, ESRCH).
+    pub(crate) tells_zombies: bool,
+    /// Urgent data shows in the flags of a read filter (EV_OOBAND), whose count ends there
+    /// (filt_soread_common of XNU); elsewhere the count goes on.
+    pub(crate) tells_urgent: bool,
     /// Timeouts are rounded up to ticks of a clock (tstohz, tstohz_high).
     pub(crate) tick: Option<Duration>,
     /// `udata` holds 32 bits: the size of a pointer.
@@ -70,6 +76,8 @@ impl Flavour {
         lone_pipe: Some(libc::EPIPE),
         ended_pipe_is_deleted: true,
         devices: Some(libc::ENODEV),
+        tells_zombies: true,
+        tells_urgent: false,
         tick: None,
         is_32_bit: false,
     };
@@ -83,6 +91,8 @@ impl Flavour {
         ended_pipe_is_deleted: false,
         // Without NOTE_LOWAT (spec_kqfilter).
         devices: Some(libc::EINVAL),
+        tells_zombies: false,
+        tells_urgent: true,
         ..Flavour::FREEBSD
     };
 
@@ -92,6 +102,7 @@ impl Flavour {
         lone_pipe: Some(libc::EBADF),
         ended_pipe_is_deleted: false,
         devices: None,
+        tells_zombies: false,
         tick: Some(Duration::from_millis(10)),
         ..Flavour::FREEBSD
     };
@@ -103,6 +114,7 @@ impl Flavour {
         pipes: Pipes::TwoWay,
         ended_pipe_is_deleted: false,
         devices: None,
+        tells_zombies: false,
         ..Flavour::FREEBSD
     };
 

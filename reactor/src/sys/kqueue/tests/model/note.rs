@@ -1,13 +1,14 @@
 //! One filter of one descriptor: what the kernels call a knote.
 
 use std::fs;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
-use super::edges::is_shut;
+use super::edges::{is_shut, process, unread};
 use super::flavour::Pipes;
-use super::{EV_ADD, EV_CLEAR, EV_EOF, EV_RECEIPT, EVFILT_READ, EVFILT_USER, EVFILT_WRITE};
-use super::{Filter, Flags, Flavour, Kevent, NOTE_TRIGGER, revents};
+use super::{EV_ADD, EV_CLEAR, EV_EOF, EV_OOBAND, EV_RECEIPT, EVFILT_PROC, EVFILT_READ};
+use super::{EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER};
+use super::{Filter, Flags, Flavour, Kevent, revents};
 
 #[derive(Debug)]
 pub(super) struct Note {
@@ -18,8 +19,10 @@ pub(super) struct Note {
     /// Those that stay: EV_CLEAR, EV_RECEIPT and EV_EOF.
     pub(super) flags: Flags,
     udata: u64,
-    /// None of EVFILT_USER.
+    /// That of EVFILT_READ and EVFILT_WRITE.
     pub(super) file: Option<File>,
+    /// That of EVFILT_PROC: a pidfd.
+    process: Option<OwnedFd>,
     is_triggered: bool,
 }
 
@@ -47,6 +50,8 @@ enum Kind {
 /// What a filter finds.
 pub(super) struct Told {
     is_end: bool,
+    is_urgent: bool,
+    data: i64,
     fflags: u32,
     /// The filter is deleted with it.
     pub(super) is_last: bool,
@@ -97,8 +102,16 @@ impl Note {
             flags: change.flags & EV_CLEAR,
             udata: 0,
             file,
+            process: None,
             is_triggered: false,
         };
+        if change.filter == EVFILT_PROC {
+            let process = process(change.ident)?;
+            if has_ended(&process) && !flavour.tells_zombies {
+                return Err(libc::ESRCH);
+            }
+            note.process = Some(process);
+        }
         match file.map(|file| file.kind) {
             Some(Kind::PlainDevice) => flavour.devices.map_or(Ok(()), Err)?,
             Some(Kind::Pipe) if change.filter == EVFILT_WRITE => {
@@ -134,6 +147,12 @@ impl Note {
         }
     }
 
+    /// What shows on Linux that something happened to it, if that is a descriptor.
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        let process = self.process.as_ref().map(AsRawFd::as_raw_fd);
+        process.or(self.file.map(|_| self.ident as RawFd))
+    }
+
     /// Whether its descriptor is open still, and not another one's by now.
     pub(super) fn is_of_its_file(&self) -> bool {
         let open = |file| File::of(self.ident as RawFd) == Ok(file);
@@ -151,13 +170,20 @@ impl Note {
 
     /// Runs the filter: what there is to tell at this moment, if anything.
     pub(super) fn look(&self, flavour: &Flavour) -> Option<Told> {
+        if let Some(process) = &self.process {
+            return has_ended(process).then_some(Told {
+                fflags: NOTE_EXIT,
+                is_last: true,
+                ..Told::ended(true)
+            });
+        }
         let Some(file) = self.file else {
             return self.is_triggered.then_some(Told::READY);
         };
         match file.kind {
             Kind::Pipe if !self.fits_its_end() => self.look_at_wrong_end(flavour),
             Kind::Pipe => self.look_at_pipe(flavour),
-            Kind::Socket => self.look_at_socket(),
+            Kind::Socket => self.look_at_socket(flavour),
             Kind::RegularFile => Some(Told::READY),
             Kind::PlainDevice | Kind::Other => {
                 let asked = match self.filter {
@@ -184,12 +210,16 @@ impl Note {
         let is_alone = found & (libc::POLLERR | libc::POLLHUP) != 0;
         let is_ready = found & (libc::POLLIN | libc::POLLOUT) != 0;
         (is_ready || is_alone).then(|| Told {
+            data: match self.filter {
+                EVFILT_READ => unread(self.ident as RawFd).0,
+                _ => 1,
+            },
             is_last: is_alone && self.filter == EVFILT_WRITE && flavour.ended_pipe_is_deleted,
             ..Told::ended(is_alone)
         })
     }
 
-    fn look_at_socket(&self) -> Option<Told> {
+    fn look_at_socket(&self, flavour: &Flavour) -> Option<Told> {
         let found = revents(self.ident as RawFd);
         let both_ends = found & libc::POLLHUP != 0;
         // An error of a datagram socket is no end: it is ready, and says so when it is used.
@@ -203,7 +233,14 @@ impl Note {
         };
         let is_end = is_end || both_ends;
         let is_ready = is_end || found & (is_ready | libc::POLLERR) != 0;
+        let (short, all) = match self.filter {
+            EVFILT_READ => unread(self.ident as RawFd),
+            _ => (1, 1),
+        };
+        let is_urgent = flavour.tells_urgent && short != all;
         is_ready.then(|| Told {
+            is_urgent,
+            data: if is_urgent { short } else { all },
             fflags: if has_failed {
                 libc::ECONNRESET as u32
             } else {
@@ -216,6 +253,9 @@ impl Note {
     /// The event, after which a filter with EV_CLEAR has nothing to tell any more.
     pub(super) fn report(&mut self, told: &Told) -> Kevent {
         let mut flags = self.flags;
+        if told.is_urgent {
+            flags |= EV_OOBAND;
+        }
         if told.is_end {
             flags |= EV_EOF;
             // Sockets never take it back; a pipe may get a new end.
@@ -231,10 +271,15 @@ impl Note {
             filter: self.filter,
             flags,
             fflags: told.fflags,
-            data: 1,
+            data: told.data,
             udata: self.udata,
         }
     }
+}
+
+/// Whether a pidfd's process has ended, reaped or not.
+fn has_ended(process: &OwnedFd) -> bool {
+    revents(process.as_raw_fd()) & libc::POLLIN != 0
 }
 
 impl Told {
@@ -243,6 +288,8 @@ impl Told {
     const fn ended(is_end: bool) -> Told {
         Told {
             is_end,
+            is_urgent: false,
+            data: 1,
             fflags: 0,
             is_last: false,
         }

@@ -1,0 +1,218 @@
+//! The end of a process, of the selectors that tell it.
+
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::process::Process;
+use crate::reactor::Reactor;
+use crate::wake_list::tests::CountingWaker;
+
+/// A forked child that runs until it is told to end, and then ends with code 7.
+struct Child {
+    id: libc::pid_t,
+    running: Option<OwnedFd>,
+}
+
+impl Child {
+    fn start(stage: &mut Stage) -> Child {
+        stage.alone(); // it inherits everything there is
+        let mut ends = [-1; 2];
+        // SAFETY: pipe writes two descriptors into the array of two that it is given.
+        cvt(unsafe { libc::pipe(ends.as_mut_ptr()) }).unwrap();
+        // SAFETY: the kernel has just given us these descriptors and nobody else knows them.
+        let [reader, writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+        // SAFETY: the child calls nothing but close, read and _exit, which are safe after a fork of
+        // many threads.
+        let id = cvt(unsafe { libc::fork() }).unwrap();
+        if id == 0 {
+            let mut byte = 0_u8;
+            // SAFETY: close takes an integer; in this process nobody owns the descriptor.
+            unsafe { libc::close(writer.as_raw_fd()) };
+            // SAFETY: the kernel writes at most one byte to a place of one.
+            unsafe { libc::read(reader.as_raw_fd(), (&raw mut byte).cast(), 1) };
+            // SAFETY: _exit takes an integer, and does not return.
+            unsafe { libc::_exit(7) };
+        }
+        Child {
+            id,
+            running: Some(writer),
+        }
+    }
+
+    fn end(&mut self) {
+        self.running = None;
+    }
+
+    /// Waits until it has ended, and leaves its status where it is.
+    fn watch_it_end(&mut self) {
+        self.end();
+        let id = self.id as libc::id_t;
+        // SAFETY: a siginfo_t holds integers and pointers, for which all-zero is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let options = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: the kernel writes one siginfo_t to the place it is given.
+        cvt(unsafe { libc::waitid(libc::P_PID, id, &mut info, options) }).unwrap();
+    }
+
+    fn reap(&mut self) {
+        self.end();
+        let mut status = 0;
+        // SAFETY: waitpid writes one int, to a place that outlives the call.
+        cvt(unsafe { libc::waitpid(self.id, &mut status, 0) }).unwrap();
+        assert_eq!(libc::WEXITSTATUS(status), 7);
+    }
+}
+
+fn errno(result: &io::Result<()>) -> Option<i32> {
+    result.as_ref().err().and_then(io::Error::raw_os_error)
+}
+
+impl Stage {
+    /// Asks for the end of a process. Says whether this selector tells such a thing at all.
+    fn add_process(&mut self, child: &Child, key: Key) -> bool {
+        match self.selector.add_process(child.id as u32, key) {
+            Err(e) if e.kind() == ErrorKind::Unsupported => {
+                assert_ne!(self.selector.backend(), Backend::Kqueue);
+                false
+            }
+            added => {
+                added.unwrap();
+                true
+            }
+        }
+    }
+
+    /// A reactor on its selector.
+    fn reactor(&mut self) -> Rc<Reactor> {
+        let nothing = crate::sys::scripted::Script::default().selector();
+        let selector = std::mem::replace(&mut self.selector, nothing);
+        Rc::new(Reactor::with_selector(selector).unwrap())
+    }
+}
+
+pub(super) fn the_end_of_a_process_is_told_once_to_the_last_who_asked(stage: &mut Stage) {
+    let mut child = Child::start(stage);
+    if stage.add_process(&child, ONE) {
+        assert_eq!(stage.now(ONE), NOTHING);
+        // Whoever asked before and does not wait any more need not take anything back.
+        stage.selector.forget(ONE);
+        assert!(stage.add_process(&child, TWO));
+        assert_eq!(stage.now(TWO), NOTHING);
+        child.end();
+        stage.selector.wait(&mut stage.events, None).unwrap();
+        assert_eq!(stage.events, [Event::new(TWO, Readiness::READABLE)]);
+        assert_eq!((stage.now(ONE), stage.now(TWO)), (NOTHING, NOTHING));
+    }
+    child.reap();
+}
+
+/// Whoever asked looks, after that, and so finds it in either case.
+pub(super) fn a_process_that_has_ended_before_is_told_or_refused(stage: &mut Stage) {
+    let mut child = Child::start(stage);
+    child.watch_it_end();
+    let added = stage.selector.add_process(child.id as u32, ONE);
+    match errno(&added) {
+        Some(errno) => assert_eq!(errno, libc::ESRCH),
+        None if stage.selector.backend() == Backend::Kqueue => {
+            added.unwrap();
+            // macOS may say nothing of it, ever.
+            if !cfg!(target_vendor = "apple") {
+                stage.until(ONE, Readiness::READABLE);
+            }
+        }
+        None => assert_eq!(added.unwrap_err().kind(), ErrorKind::Unsupported),
+    }
+    child.reap();
+    let gone = stage.selector.add_process(child.id as u32, ONE);
+    if stage.selector.backend() == Backend::Kqueue {
+        assert_eq!(errno(&gone), Some(libc::ESRCH));
+        assert_eq!(stage.now(ONE), NOTHING);
+    }
+}
+
+pub(super) fn a_task_that_waits_for_the_end_of_a_process_is_woken(stage: &mut Stage) {
+    let mut child = Child::start(stage);
+    let reactor = stage.reactor();
+    let _entered = reactor.enter();
+    let (process, task) = (Process::new(child.id as u32), CountingWaker::new());
+    let waker = task.waker();
+    let mut cx = Context::from_waker(&waker);
+    let polled = process.poll_ended(&mut cx);
+    if reactor.backend() == Backend::Kqueue {
+        assert!(polled.is_pending() && process.poll_ended(&mut cx).is_pending());
+        let before = reactor.stats();
+        assert_eq!((before.registrations, before.sources), (1, 1));
+        child.end();
+        while task.count() == 0 {
+            reactor.turn(None).unwrap();
+        }
+        for _ in 0..2 {
+            assert!(matches!(process.poll_ended(&mut cx), Poll::Ready(Ok(()))));
+        }
+        drop(process);
+        assert_eq!(reactor.stats().sources, 0);
+    } else {
+        let refused = matches!(polled, Poll::Ready(Err(e)) if e.kind() == ErrorKind::Unsupported);
+        assert!(refused && reactor.stats().sources == 0);
+    }
+    child.reap();
+    let gone = Process::new(child.id as u32).poll_ended(&mut cx);
+    assert!(matches!(gone, Poll::Ready(Err(_))), "{gone:?}");
+    assert_eq!(reactor.stats().sources, 0);
+}
+
+pub(super) fn the_end_of_a_process_reaches_another_thread(stage: &mut Stage) {
+    let mut child = Child::start(stage);
+    let reactor = stage.reactor();
+    let _entered = reactor.enter();
+    let process = Process::new(child.id as u32);
+    let mut nobody = Context::from_waker(Waker::noop());
+    if process.poll_ended(&mut nobody).is_pending() {
+        // What was told before anybody elsewhere asked is asked for again.
+        child.watch_it_end();
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        let task = CountingWaker::new();
+        let waker = task.waker();
+        let (asked, asking) = mpsc::channel();
+        let there = thread::spawn(move || {
+            let mut cx = Context::from_waker(&waker);
+            let first = process.poll_ended(&mut cx).is_ready();
+            asked.send(first).unwrap();
+            process
+        });
+        if !asking.recv().unwrap() {
+            while task.count() == 0 {
+                reactor.turn(None).unwrap();
+            }
+        }
+        let process = there.join().unwrap();
+        let there = thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            (process.poll_ended(&mut cx).is_ready(), process)
+        });
+        let (is_ready, process) = there.join().unwrap();
+        assert!(is_ready);
+        // Dropped there, it is forgotten here.
+        thread::spawn(move || drop(process)).join().unwrap();
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(reactor.stats().sources, 0);
+    }
+    child.reap();
+}
+
+pub(super) fn the_end_of_a_process_that_nobody_waits_for_any_more_is_stale(stage: &mut Stage) {
+    let mut child = Child::start(stage);
+    let reactor = stage.reactor();
+    let _entered = reactor.enter();
+    let process = Process::new(child.id as u32);
+    let mut nobody = Context::from_waker(Waker::noop());
+    if process.poll_ended(&mut nobody).is_pending() {
+        drop(process);
+        child.end();
+        reactor.turn(None).unwrap();
+        assert_eq!(reactor.stats().stale_events, 1);
+    }
+    child.reap();
+}

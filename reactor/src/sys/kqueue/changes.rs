@@ -1,0 +1,58 @@
+//! What the kernel is told by the next wait.
+
+use std::os::fd::RawFd;
+
+use crate::slot::Key;
+
+/// What the kernel is to be told by the next wait, in order. Each entry stands for two changes.
+#[derive(Debug, Default)]
+pub(super) struct Changes(pub(super) Vec<Change>);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change {
+    pub(super) fd: RawFd,
+    pub(super) key: Key,
+    /// Whether the kernel knows the registration already, or may.
+    pub(super) renewal: bool,
+}
+
+impl Changes {
+    pub(super) fn push(&mut self, change: Change) {
+        self.0.push(change);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Strikes out what concerns `key`, and says whether the kernel has never heard of it.
+    /// Linear in what was put off since the last wait.
+    pub(super) fn cancel(&mut self, key: Key) -> bool {
+        let mut unheard = false;
+        self.0.retain(|change| {
+            unheard |= change.key == key && !change.renewal;
+            change.key != key
+        });
+        unheard
+    }
+
+    pub(super) fn descriptor(&self, key: Key) -> Option<RawFd> {
+        let mut changes = self.0.iter();
+        changes
+            .find(|change| change.key == key)
+            .map(|change| change.fd)
+    }
+
+    /// Whether `key` is only renewed here, and so may belong to a descriptor that is closed.
+    pub(super) fn only_renews(&self, key: Key) -> bool {
+        self.0
+            .iter()
+            .filter(|change| change.key == key)
+            .all(|change| change.renewal)
+    }
+
+    /// From here on any of them may have reached the kernel.
+    pub(super) fn doubt(&mut self) {
+        self.0.iter_mut().for_each(|change| change.renewal = true);
+    }
+}
