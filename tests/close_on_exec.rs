@@ -6,12 +6,12 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use runtime::{Backend, Runtime};
 use runtime::fs::File;
 use runtime::io::AsyncWriteExt;
 use runtime::net::{TcpListener, TcpSocket, TcpStream};
 use runtime::process::{Command, Stdio};
 use runtime::time::timeout;
+use runtime::{Backend, Runtime};
 
 /// The open descriptors, and whether each is closed on exec.
 fn descriptors() -> Vec<(i32, bool)> {
