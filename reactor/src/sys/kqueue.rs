@@ -5,8 +5,9 @@
 //! does not look for events in that call; and room that is too small loses changes, or on DragonFly
 //! is overrun, so there is always as much of it as there are changes.
 //!
-//! A device that kqueue refuses is watched by another selector, which then waits for the kqueue too.
-//! Left out: macOS takes some of those after all, with a `NOTE_LOWAT` of 1.
+//! A device that kqueue refuses is watched by another selector, which then waits for the kqueue too, and
+//! so is what kqueue does not tell everything of. Left out: macOS takes some of those devices after all,
+//! with a `NOTE_LOWAT` of 1.
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -229,7 +230,11 @@ impl Selector for Kqueue {
 
     /// kqueue would take files, and call them ready without end or only once (libuv's kqueue.c).
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        refuse_files(fd)?;
+        let stat = refuse_files(fd)?;
+        if self.bell.queue.misses_the_end_of(fd, &stat) {
+            let devices = Devices::get(&mut self.devices, &self.bell.queue)?;
+            return devices.add(fd, key);
+        }
         self.changes.push(Change {
             fd,
             key,
@@ -380,10 +385,7 @@ fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut 
     if !(event.readiness.is_readable() && event.readiness.is_writable()) {
         return;
     }
-    if devices.is_none() {
-        *devices = Devices::new(queue).ok();
-    }
-    let Some(devices) = devices else {
+    let Ok(devices) = Devices::get(devices, queue) else {
         return;
     };
     // Added and renewed in one list, it is refused twice.

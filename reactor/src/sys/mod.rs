@@ -253,15 +253,19 @@ fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
 /// # Errors
 /// `Unsupported` for those, and what fstat(2) says.
 pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    pollable(fd).map(drop)
+}
+
+fn pollable(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     let mut stat = mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat writes one `stat` to the place it is given, which has room for one.
     cvt(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat succeeded, so it has written the whole of it.
-    let kind = unsafe { stat.assume_init() }.st_mode & libc::S_IFMT;
-    let kind = match kind {
+    let stat = unsafe { stat.assume_init() };
+    let kind = match stat.st_mode & libc::S_IFMT {
         libc::S_IFREG => "regular file",
         libc::S_IFDIR => "directory",
-        _ => return Ok(()),
+        _ => return Ok(stat),
     };
     let text = format!("descriptor {} is a {kind}: {UNPOLLABLE}", fd.as_raw_fd());
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
@@ -271,10 +275,10 @@ pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// # Errors
 /// EPERM for what is always ready.
-fn refuse_files(fd: RawFd) -> io::Result<()> {
+fn refuse_files(fd: RawFd) -> io::Result<libc::stat> {
     // SAFETY: whoever registers a descriptor keeps it open for the call.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    check_pollable(fd).map_err(|e| match e.kind() {
+    pollable(fd).map_err(|e| match e.kind() {
         io::ErrorKind::Unsupported => io::Error::from_raw_os_error(libc::EPERM),
         _ => e,
     })

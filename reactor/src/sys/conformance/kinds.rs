@@ -109,10 +109,7 @@ pub(super) fn the_reader_of_a_fifo_hears_its_writers_come_and_go(stage: &mut Sta
         assert_eq!(reader.read(&mut [0; 8]).unwrap(), 1);
         stage.selector.arm(ONE, Direction::Read);
         drop(writer);
-        // kqueue of macOS does not tell that the last writer of a named pipe is gone (go#24164).
-        if !cfg!(target_vendor = "apple") {
-            stage.until(ONE, Readiness::READABLE);
-        }
+        stage.until(ONE, Readiness::READABLE);
         assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0);
         stage.selector.arm(ONE, Direction::Read);
     }

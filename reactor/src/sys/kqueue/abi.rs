@@ -135,6 +135,18 @@ impl Queue {
         cfg!(any(target_vendor = "apple", target_pointer_width = "64"))
     }
 
+    /// Whether kqueue takes a descriptor and yet does not tell its end: that of a named pipe on macOS,
+    /// whose last writer goes unnoticed (go's issue 24164). Other pipes have no device there.
+    #[cfg(target_vendor = "apple")]
+    pub(super) fn misses_the_end_of(&self, _: RawFd, stat: &libc::stat) -> bool {
+        stat.st_mode & libc::S_IFMT == libc::S_IFIFO && stat.st_dev != 0
+    }
+
+    #[cfg(not(target_vendor = "apple"))]
+    pub(super) fn misses_the_end_of(&self, _: RawFd, _: &libc::stat) -> bool {
+        false
+    }
+
     /// Applies `changes`, then waits, and replaces the contents of `answers`, up to its capacity.
     pub(super) fn kevent(
         &self,

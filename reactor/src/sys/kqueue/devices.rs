@@ -1,7 +1,8 @@
 //! Descriptors that this system's kqueue refuses, and the selector that watches them instead.
 //!
 //! They are character devices whose drivers never heard of kqueue: /dev/tty on macOS, /dev/null on
-//! FreeBSD. The kqueue itself is one more descriptor of that selector, so that one call waits for
+//! FreeBSD; and named pipes on macOS, whose kqueue takes them, but does not tell that the last writer is
+//! gone. The kqueue itself is one more descriptor of that selector, so that one call waits for
 //! both. It has levels, so their sources are told to [arm](Selector::arm) it.
 
 use std::io;
@@ -26,7 +27,18 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    pub(super) fn new(queue: &Queue) -> io::Result<Devices> {
+    /// Those there are, or the first of them.
+    pub(super) fn get<'a>(
+        devices: &'a mut Option<Devices>,
+        queue: &Queue,
+    ) -> io::Result<&'a mut Devices> {
+        match devices {
+            Some(devices) => Ok(devices),
+            none => Ok(none.insert(Devices::new(queue)?)),
+        }
+    }
+
+    fn new(queue: &Queue) -> io::Result<Devices> {
         // The best there is after the first, which is kqueue: select on Apple, else poll.
         let mut selector = sys::open(Backend::available()[1])?;
         selector.add(queue.as_fd().as_raw_fd(), QUEUE)?;

@@ -82,6 +82,7 @@ on_every_kqueue! {
     a_descriptor_removed_while_the_queue_waits_is_silent,
     the_queue_is_readable_when_there_is_something_to_tell,
     files_and_folders_are_refused_at_once,
+    a_kqueue_in_the_kqueue_is_watched_for_reading,
     a_terminal_is_watched_whether_or_not_kqueue_takes_it,
     a_source_that_kqueue_refuses_is_armed_whenever_it_waits,
     a_device_that_is_always_ready_does_not_keep_the_queue_from_waiting,
@@ -497,6 +498,29 @@ fn the_queue_is_readable_when_there_is_something_to_tell() {
     assert!(!is_readable(&kqueue).unwrap());
     kqueue.doorbell().ring().unwrap();
     assert!(is_readable(&kqueue).unwrap());
+}
+
+/// A kqueue of the user's own, with filters that are not ours, is a descriptor like any other.
+fn a_kqueue_in_the_kqueue_is_watched_for_reading() {
+    let (mut ours, mut theirs) = pair();
+    let inner = Queue::open().unwrap();
+    let flags = EV_ADD | EV_CLEAR;
+    tell(&inner, [change(ours.as_raw_fd(), EVFILT_READ, flags, 0, 0)]).unwrap();
+    let mut answers = Vec::with_capacity(2);
+    inner.kevent(&[], &mut answers, AT_ONCE).unwrap();
+    let mut kqueue = Kqueue::new().unwrap();
+    kqueue.add(inner.as_fd().as_raw_fd(), ONE).unwrap();
+    let (readiness, errno) = told(&mut kqueue, ONE, AT_ONCE);
+    assert!(!readiness.is_readable() && errno == libc::EINVAL, "{errno}");
+    for _ in 0..3 {
+        theirs.write_all(b"x").unwrap();
+        let (readiness, errno) = told(&mut kqueue, ONE, SOON);
+        assert_eq!((readiness, errno), (Readiness::READABLE, 0));
+        assert_eq!(told(&mut kqueue, ONE, AT_ONCE), NOTHING);
+        inner.kevent(&[], &mut answers, AT_ONCE).unwrap();
+        assert_eq!(answers.len(), 1);
+        assert_eq!(ours.read(&mut [0; 8]).unwrap(), 1);
+    }
 }
 
 fn files_and_folders_are_refused_at_once() {

@@ -119,6 +119,10 @@ impl Queue {
         !self.flavour.is_32_bit
     }
 
+    pub(crate) fn misses_the_end_of(&self, fd: RawFd, _: &libc::stat) -> bool {
+        self.flavour.misses_ends_of_fifos && File::of(fd).is_ok_and(|file| file.is_fifo())
+    }
+
     pub(crate) fn kevent(
         &self,
         changes: &[Kevent],

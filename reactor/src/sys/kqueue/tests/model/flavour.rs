@@ -30,6 +30,8 @@ pub(crate) struct Flavour {
     pub(crate) ended_pipe_is_deleted: bool,
     /// The errno of devices that no driver offers to kqueue, /dev/null for one.
     pub(crate) devices: Option<i32>,
+    /// It is not told that the last writer of a named pipe is gone (go's issue 24164).
+    pub(crate) misses_ends_of_fifos: bool,
     /// A process that only waits to be reaped is found, and told at once; elsewhere there is none
     /// (filt_procattach, ESRCH).
     pub(crate) tells_zombies: bool,
@@ -76,6 +78,7 @@ impl Flavour {
         lone_pipe: Some(libc::EPIPE),
         ended_pipe_is_deleted: true,
         devices: Some(libc::ENODEV),
+        misses_ends_of_fifos: false,
         tells_zombies: true,
         tells_urgent: false,
         tick: None,
@@ -91,6 +94,7 @@ impl Flavour {
         ended_pipe_is_deleted: false,
         // Without NOTE_LOWAT (spec_kqfilter).
         devices: Some(libc::EINVAL),
+        misses_ends_of_fifos: true,
         tells_zombies: false,
         tells_urgent: true,
         ..Flavour::FREEBSD

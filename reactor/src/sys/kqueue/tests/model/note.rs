@@ -40,6 +40,10 @@ pub(super) struct File {
 enum Kind {
     Socket,
     Pipe,
+    /// One that has a name.
+    Fifo,
+    /// A kqueue, which is never writable (kqueue_kqfilter).
+    Queue,
     /// A device that none of its driver's functions offers to kqueue.
     PlainDevice,
     /// Ready always.
@@ -61,16 +65,20 @@ impl File {
     /// # Errors
     /// EBADF for a descriptor that is closed.
     pub(super) fn of(fd: RawFd) -> Result<File, i32> {
-        let link = format!("/proc/self/fd/{fd}");
-        let (file, link) = (fs::metadata(&link), fs::symlink_metadata(&link));
-        let (Ok(file), Ok(link)) = (file, link) else {
+        let path = format!("/proc/self/fd/{fd}");
+        let (file, link) = (fs::metadata(&path), fs::symlink_metadata(&path));
+        let (Ok(file), Ok(link), Ok(name)) = (file, link, fs::read_link(&path)) else {
             return Err(libc::EBADF);
         };
         let of = file.file_type();
         let kind = if of.is_socket() {
             Kind::Socket
+        } else if of.is_fifo() && name.starts_with("/") {
+            Kind::Fifo
         } else if of.is_fifo() {
             Kind::Pipe
+        } else if name.as_os_str() == "anon_inode:[eventpoll]" {
+            Kind::Queue
         } else if of.is_file() || of.is_dir() {
             Kind::RegularFile
         } else if of.is_char_device() && matches!(libc::major(file.rdev()), 1 | 5) {
@@ -85,6 +93,10 @@ impl File {
             kind,
             is_writer: link.permissions().mode() & 0o600 == 0o200,
         })
+    }
+
+    pub(super) fn is_fifo(&self) -> bool {
+        self.kind == Kind::Fifo
     }
 }
 
@@ -114,7 +126,8 @@ impl Note {
         }
         match file.map(|file| file.kind) {
             Some(Kind::PlainDevice) => flavour.devices.map_or(Ok(()), Err)?,
-            Some(Kind::Pipe) if change.filter == EVFILT_WRITE => {
+            Some(Kind::Queue) if change.filter == EVFILT_WRITE => return Err(libc::EINVAL),
+            Some(Kind::Pipe | Kind::Fifo) if change.filter == EVFILT_WRITE => {
                 let fits = note.fits_its_end() || flavour.pipes == Pipes::TwoWay;
                 if let (true, true, Some(errno)) = (fits, note.is_alone(), flavour.lone_pipe) {
                     return Err(errno);
@@ -181,11 +194,11 @@ impl Note {
             return self.is_triggered.then_some(Told::READY);
         };
         match file.kind {
-            Kind::Pipe if !self.fits_its_end() => self.look_at_wrong_end(flavour),
-            Kind::Pipe => self.look_at_pipe(flavour),
+            Kind::Pipe | Kind::Fifo if !self.fits_its_end() => self.look_at_wrong_end(flavour),
+            Kind::Pipe | Kind::Fifo => self.look_at_pipe(flavour),
             Kind::Socket => self.look_at_socket(flavour),
             Kind::RegularFile => Some(Told::READY),
-            Kind::PlainDevice | Kind::Other => {
+            Kind::PlainDevice | Kind::Queue | Kind::Other => {
                 let asked = match self.filter {
                     EVFILT_READ => libc::POLLIN | libc::POLLHUP,
                     _ => libc::POLLOUT | libc::POLLHUP,
@@ -207,7 +220,8 @@ impl Note {
 
     fn look_at_pipe(&self, flavour: &Flavour) -> Option<Told> {
         let found = revents(self.ident as RawFd);
-        let is_alone = found & (libc::POLLERR | libc::POLLHUP) != 0;
+        let is_missed = flavour.misses_ends_of_fifos && self.file.is_some_and(|f| f.is_fifo());
+        let is_alone = found & (libc::POLLERR | libc::POLLHUP) != 0 && !is_missed;
         let is_ready = found & (libc::POLLIN | libc::POLLOUT) != 0;
         (is_ready || is_alone).then(|| Told {
             data: match self.filter {
