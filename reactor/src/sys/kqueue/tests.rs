@@ -232,6 +232,19 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
     assert!(!changes.cancel(ONE), "it may have been added");
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_process_and_a_descriptor_of_one_number_have_each_its_key_in_32_bits_too() {
+    let narrow = Flavour {
+        is_32_bit: true,
+        ..Flavour::FREEBSD
+    };
+    let mut keys = Keys::new(&narrow.with(Queue::open).unwrap());
+    let known = [(EVFILT_READ, ONE), (EVFILT_PROC, TWO)];
+    let answers = known.map(|(filter, key)| change(7, filter, 0, 0, keys.udata(filter, 7, key)));
+    assert_eq!(answers.map(|answer| keys.key(&answer)), [ONE, TWO]);
+}
+
 fn registering_rides_in_the_wait_and_reports_once() {
     let mut kqueue = Kqueue::new().unwrap();
     let (mut ours, mut theirs) = pair();
