@@ -94,7 +94,8 @@ where
     source.poll_transfer(Direction::Read, cx, asked, |mut io| io.read_vectored(bufs))
 }
 
-#[inline]
+/// Not inlined, so that the loops of those who write are.
+#[inline(never)]
 pub(crate) fn poll_write<T: Send>(
     source: &Source<T>,
     cx: &mut Context<'_>,

@@ -3,14 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::reactor::Reactor;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Reactor>>> = const { RefCell::new(None) };
-    /// What every operation asks of it, for the price of a load: this one needs no destructor.
+    /// Without a destructor: where there is one, every look asks first whether it is registered.
+    static CURRENT: RefCell<ManuallyDrop<Option<Rc<Reactor>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
+    /// That destructor, in case an [`Entered`] is never dropped, or later than this.
+    static LEAVES: Leaves = const { Leaves };
+    /// What every operation asks of it, for the price of a load.
     static HERE: Cell<Here> = const { Cell::new(Here::OUTSIDE) };
 }
 
@@ -19,7 +24,7 @@ thread_local! {
 pub(crate) struct Here {
     /// Its number, or one that no reactor has.
     pub(crate) reactor: u32,
-    /// Counts its turns.
+    /// Its turn, counted in the upper 24 bits; the others are 0.
     pub(crate) turn: u32,
 }
 
@@ -32,7 +37,7 @@ impl Here {
     fn of(reactor: Option<&Reactor>) -> Here {
         reactor.map_or(Here::OUTSIDE, |reactor| Here {
             reactor: reactor.number(),
-            turn: reactor.turn_number(),
+            turn: reactor.turn_number() << 8,
         })
     }
 }
@@ -46,26 +51,23 @@ pub(crate) fn here() -> Here {
 /// A reactor begins a turn. It need not be the one of this thread.
 pub(crate) fn begin_turn(reactor: u32, turn: u32) {
     if HERE.get().reactor == reactor {
-        HERE.set(Here { reactor, turn });
+        HERE.set(Here {
+            reactor,
+            turn: turn << 8,
+        });
     }
 }
 
 /// The reactor of this thread, if it has one. None too while the thread is being torn down.
 pub(crate) fn get() -> Option<Rc<Reactor>> {
-    CURRENT
-        .try_with(|current| current.borrow().clone())
-        .ok()
-        .flatten()
+    CURRENT.with_borrow(|current| (**current).clone())
 }
 
 /// What the reactor of this thread says, if it has one, without counting a reference to it. `ask`
 /// runs no code but this crate's.
 #[inline]
 pub(crate) fn with<R>(ask: impl FnOnce(&Reactor) -> R) -> Option<R> {
-    CURRENT
-        .try_with(|current| current.borrow().as_deref().map(ask))
-        .ok()
-        .flatten()
+    CURRENT.with_borrow(|current| current.as_deref().map(ask))
 }
 
 /// The same, if it is the reactor with this number.
@@ -92,10 +94,21 @@ pub(crate) fn enter(reactor: Rc<Reactor>) -> Entered {
 
 /// Nothing to enter, and nothing to come back to, while the thread is being torn down.
 fn exchange(reactor: Option<Rc<Reactor>>) -> Option<Rc<Reactor>> {
-    let here = Here::of(reactor.as_deref());
-    let before = CURRENT.try_with(|current| current.replace(reactor)).ok()?;
-    HERE.set(here);
-    before
+    let exchanged = LEAVES.try_with(|_| replace(reactor));
+    exchanged.ok().flatten()
+}
+
+fn replace(reactor: Option<Rc<Reactor>>) -> Option<Rc<Reactor>> {
+    HERE.set(Here::of(reactor.as_deref()));
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(reactor)))
+}
+
+struct Leaves;
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        drop(replace(None));
+    }
 }
 
 /// While it lives, sources and timers of this thread wait in the reactor that was

@@ -372,7 +372,8 @@ impl Reactor {
             return Poll::Ready(Ok(readiness));
         }
         for direction in interest.directions() {
-            self.wait_for(key, direction, cx)?;
+            // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
+            self.wait_for(key, direction, cx.waker().clone())?;
         }
         if !interest.rare().is_empty() {
             self.watch(key, interest, cx)?;
@@ -412,17 +413,18 @@ impl Reactor {
         self.selector.borrow_mut().watch(key, interest);
     }
 
-    /// The task of `cx` is woken when there is something in `direction`.
+    /// Keeps `waker` until there is something in `direction`, where nothing speaks against that;
+    /// else it is for [`wait_for`](Reactor::wait_for). Calls nobody.
     #[inline]
-    pub(crate) fn wait_for(
-        &self,
-        key: Key,
-        direction: Direction,
-        cx: &Context<'_>,
-    ) -> io::Result<()> {
-        // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
-        // To ask first whether it is needed would cost more than most clones.
-        let waker = cx.waker().clone();
+    pub(crate) fn set_waiter(&self, key: Key, direction: Direction, waker: &mut Option<Waker>) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(slot) = slots.get(key) {
+            slot.set_waiter(direction, waker);
+        }
+    }
+
+    /// Wakes `waker` when there is something in `direction`.
+    pub(crate) fn wait_for(&self, key: Key, direction: Direction, waker: Waker) -> io::Result<()> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
         if let Err(e) = slot.home.error(direction.interest()) {
@@ -430,7 +432,7 @@ impl Reactor {
             return Err(self.failed(key, direction.interest(), e));
         }
         if slot.home.is_ready(direction) {
-            // That other people's code turned the reactor.
+            // To clone it was other people's code, and turned the reactor.
             drop(slots);
             waker.wake();
             return Ok(());
@@ -439,28 +441,15 @@ impl Reactor {
             drop(slots);
             return Ok(());
         }
-        let is_edge = slot.home.is_edge();
-        let crowd = slot.set_waiter(direction, waker);
-        if !is_edge {
+        if !slot.home.is_edge() {
             self.selector.borrow_mut().arm(key, direction);
         }
-        drop(slots);
-        if let Some(waker) = crowd {
-            self.join_crowd(key, direction, waker);
-        }
-        Ok(())
-    }
-
-    /// Puts a waker where another one is.
-    #[cold]
-    fn join_crowd(&self, key: Key, direction: Direction, waker: Waker) {
         let mut woken = self.woken.borrow_mut();
-        match self.slots.borrow_mut().get(key) {
-            Some(slot) => slot.push_waiter(direction, waker, self.turn.get(), &mut woken),
-            None => woken.push(waker),
-        }
+        slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
+        drop(slots);
         drop(woken);
         wake_all(&self.woken);
+        Ok(())
     }
 
     /// Arms a timer, which takes `waker`, unless its deadline is known to be past.

@@ -8,6 +8,7 @@ use std::{io, mem};
 
 use slab::Slab;
 
+use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::sys::{self, Selector};
 use crate::wake_list::WakeList;
@@ -60,9 +61,6 @@ pub(crate) struct Home {
     pub(crate) fd: RawFd,
     /// Whether it is the end of a process that is waited for.
     pub(crate) is_process: bool,
-    /// Whether the selector tells each change once, without being asked again; unless an event of
-    /// this source says that it does not.
-    is_edge: bool,
     /// What else than directions its selector can tell of.
     pub(crate) tells: Interest,
     /// The errno of a registration that failed, told with the next wait: of reading in the lower half
@@ -121,15 +119,18 @@ impl Slots {
         tells: Interest,
     ) -> io::Result<Arc<Home>> {
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
+        let level = match is_edge {
+            true => Readiness::EMPTY,
+            false => Readiness::LEVEL,
+        };
         let home = Arc::new(Home {
             reactor,
             key: self.next_key()?,
             fd,
             is_process: false,
-            is_edge,
             tells,
             errno: AtomicU32::new(0),
-            readiness: AtomicU8::new(optimistic.without(blocked).to_bits()),
+            readiness: AtomicU8::new((optimistic.without(blocked) | level).to_bits()),
             unread: AtomicU32::new(0),
         });
         self.fill(&home);
@@ -143,7 +144,6 @@ impl Slots {
             key: self.next_key()?,
             fd: id as RawFd,
             is_process: true,
-            is_edge: true,
             tells: Interest::NONE,
             errno: AtomicU32::new(0),
             readiness: AtomicU8::new(Readiness::EMPTY.to_bits()),
@@ -210,6 +210,12 @@ impl Slots {
 
 /// What an operation asks on the thread of the reactor, and tells it.
 impl Home {
+    /// Whether its reactor is that of this thread.
+    #[inline]
+    pub(crate) fn is_local(&self) -> bool {
+        self.reactor == current::here().reactor
+    }
+
     #[inline]
     pub(crate) fn readiness(&self) -> Readiness {
         Readiness::from_bits(self.readiness.load(Ordering::Relaxed))
@@ -221,8 +227,14 @@ impl Home {
     }
 
     #[inline]
+    fn add_readiness(&self, readiness: Readiness) {
+        self.set_readiness(self.readiness() | readiness);
+    }
+
+    /// Whether the selector tells each change once, without being asked again.
+    #[inline]
     pub(crate) fn is_edge(&self) -> bool {
-        self.is_edge && !self.readiness().intersects(Readiness::LEVEL)
+        !self.readiness().intersects(Readiness::LEVEL)
     }
 
     /// Whether an operation of `direction` is worth a try.
@@ -339,7 +351,9 @@ impl Home {
             Direction::Read => self.unread.load(Ordering::Relaxed) as usize,
             Direction::Write => 0,
         };
-        if moved >= all && self.is_edge() && !self.readiness().is_irregular() {
+        let readiness = self.readiness();
+        let stays = readiness.is_irregular() || readiness.intersects(Readiness::LEVEL);
+        if moved >= all && !stays {
             self.clear(direction);
         }
     }
@@ -354,16 +368,32 @@ impl Home {
 }
 
 impl Slot {
-    /// What an event says, and who waited for it. An error concerns the directions that `readiness`
-    /// names, or both if it names none: there will be no event any more, and whoever tries hears of
-    /// it when there is nothing.
+    /// What an event says, and who waited for it.
     #[inline]
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
+        if errno != 0 || self.rest.is_some() {
+            return self.deliver_rare(readiness, errno, woken);
+        }
+        self.home.add_readiness(readiness);
+        for direction in [Direction::Read, Direction::Write] {
+            if readiness.intersects(direction.readiness()) {
+                if let Some(waker) = self.wakers[direction.index()].take() {
+                    woken.push(waker);
+                }
+            }
+        }
+    }
+
+    /// The same where there is an error, or more than one who waits. An error concerns the directions
+    /// that `readiness` names, or both if it names none: there will be no event any more, and whoever
+    /// tries hears of it when there is nothing.
+    #[cold]
+    pub(crate) fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         let readiness = match errno {
             0 => readiness,
             errno => self.home.fail(readiness, errno),
         };
-        self.home.set_readiness(self.home.readiness() | readiness);
+        self.home.add_readiness(readiness);
         for direction in [Direction::Read, Direction::Write] {
             if readiness.intersects(direction.readiness()) {
                 self.wake(direction, woken);
@@ -381,14 +411,12 @@ impl Slot {
         self.wake_watchers(woken);
     }
 
-    #[cold]
     fn wake_watchers(&mut self, woken: &mut WakeList) {
         if let Some(rest) = &mut self.rest {
             woken.extend(rest.watchers.drain(..));
         }
     }
 
-    #[inline]
     fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
         let Some(last) = self.wakers[direction.index()].take() else {
             return;
@@ -420,7 +448,6 @@ impl Slot {
     }
 
     /// Whether `waker` stands in the queue of `direction` already.
-    #[inline]
     pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
         match &self.wakers[direction.index()] {
             None => false,
@@ -436,15 +463,16 @@ impl Slot {
             .any(|(_, other)| other.will_wake(waker))
     }
 
-    /// Puts `waker` where nobody waits yet, or gives it back.
+    /// Takes `waker` for `direction`, if that is not ready, nobody waits for it yet, and the selector
+    /// need not be asked.
     #[inline]
-    pub(crate) fn set_waiter(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
+    pub(crate) fn set_waiter(&mut self, direction: Direction, waker: &mut Option<Waker>) {
         let place = &mut self.wakers[direction.index()];
-        if place.is_some() {
-            return Some(waker);
+        let failed = self.home.errno.load(Ordering::Relaxed) != 0;
+        let asks = direction.claims() | Readiness::LEVEL;
+        if place.is_none() && !failed && !self.home.readiness().intersects(asks) {
+            *place = waker.take();
         }
-        *place = Some(waker);
-        None
     }
 
     /// Puts `waker` into the queue of `direction`. If the queue has become too long, everybody who
@@ -458,7 +486,7 @@ impl Slot {
         turn: u32,
         woken: &mut WakeList,
     ) {
-        if self.rest().make_room(turn) {
+        if self.is_awaited(direction) && self.rest().make_room(turn) {
             self.wake_everyone(woken);
         }
         if let Some(before) = self.wakers[direction.index()].replace(waker) {

@@ -1,12 +1,12 @@
 //! A descriptor whose operations can be awaited.
 
 use std::future::Future;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::{fmt, io};
 
 use crate::current;
@@ -163,6 +163,7 @@ impl<T: AsFd> Source<T> {
     ///
     /// # Errors
     /// As `poll_io`.
+    #[inline]
     pub fn poll_transfer(
         &self,
         direction: Direction,
@@ -170,46 +171,53 @@ impl<T: AsFd> Source<T> {
         asked: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_until_done(direction, cx, op, self.fell_short(asked))
+        self.poll_until_done(direction, cx, op, fell_short(asked))
     }
 
+    /// What is known to find nothing costs its caller no more than this look.
     #[inline]
     fn poll_until_done<R>(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        mut op: impl FnMut(&T) -> io::Result<R>,
+        op: impl FnOnce(&T) -> io::Result<R>,
         fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> Poll<io::Result<R>> {
-        let registration = &self.registration;
-        if !registration.is_worth_a_try(direction) {
-            registration.wait(&self.io, direction, cx)?;
-            return Poll::Pending;
-        }
-        let used = ready!(registration.poll_quota(cx));
-        let done = loop {
-            match op(&self.io) {
-                Ok(done) => break done,
-                Err(e) => match e.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        registration.wait(&self.io, direction, cx)?;
-                        return Poll::Pending;
-                    }
-                    io::ErrorKind::Interrupted => {}
-                    _ => {
-                        registration.use_quota(used);
-                        return Poll::Ready(Err(e));
-                    }
-                },
+        match self.registration.local() {
+            Some(home) if !home.is_ready(direction) => {
+                wait_at(home, direction, cx)?;
+                Poll::Pending
             }
+            home => self.try_or_wait(home, direction, cx, op, fell_short),
+        }
+    }
+
+    /// `home` is its home, if that is the reactor of this thread.
+    #[inline(never)]
+    fn try_or_wait<R>(
+        &self,
+        home: Option<&Home>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        op: impl FnOnce(&T) -> io::Result<R>,
+        fell_short: impl FnOnce(&R) -> Option<usize>,
+    ) -> Poll<io::Result<R>> {
+        if !self.registration.use_quota() {
+            ready!(wait_for_turn(cx));
+        }
+        let e = match op(&self.io) {
+            Ok(done) => {
+                if let Some(home) = home {
+                    self.registration
+                        .note_short(home, direction, fell_short(&done));
+                }
+                return Poll::Ready(Ok(done));
+            }
+            Err(e) => e,
         };
-        registration.use_quota(used);
-        if let Some(moved) = fell_short(&done) {
-            if let Some(home) = registration.local() {
-                home.drained(direction, moved);
-            }
-        }
-        Poll::Ready(Ok(done))
+        let fd = self.io.as_fd().as_raw_fd();
+        self.registration.after_error(e, fd, direction, cx)?;
+        Poll::Pending
     }
 
     /// Tries `op` once, and notes it if there was nothing, so that the next wait is a real one.
@@ -265,15 +273,7 @@ impl<T: AsFd> Source<T> {
         asked: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.try_once(direction, op, self.fell_short(asked))
-    }
-
-    /// How many bytes an operation moved, if fewer than it could mean that there are no more.
-    fn fell_short(&self, asked: usize) -> impl Fn(&usize) -> Option<usize> + use<'_, T> {
-        move |&moved| {
-            let is_short = moved < asked && moved != 0 && self.registration.streaming;
-            is_short.then_some(moved)
-        }
+        self.try_once(direction, op, fell_short(asked))
     }
 
     fn try_once<R>(
@@ -293,9 +293,8 @@ impl<T: AsFd> Source<T> {
         };
         match (&result, self.registration.local()) {
             (Ok(done), Some(home)) => {
-                if let Some(moved) = fell_short(done) {
-                    home.drained(direction, moved);
-                }
+                self.registration
+                    .note_short(home, direction, fell_short(done));
             }
             (Err(e), Some(home)) if e.kind() == io::ErrorKind::WouldBlock => home.clear(direction),
             (Err(e), None) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -359,7 +358,7 @@ impl<T: AsFd> Source<T> {
             Some((reactor, home)) => reactor.poll_ready(home.key, direction.interest(), cx),
             None => {
                 let begun = registration.home.get().is_some();
-                registration.wait(&self.io, direction, cx)?;
+                registration.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
                 // Its event is known on another thread only, so the kernel is asked here: after
                 // the letter was sent, so that an end in between is told.
                 if begun && sys::is_ready(self.io.as_fd(), direction)? {
@@ -375,8 +374,10 @@ impl Registration {
     /// Its home, if that is the reactor of this thread.
     #[inline]
     fn local(&self) -> Option<&Home> {
-        let home = self.home.get()?;
-        (home.reactor == current::here().reactor).then_some(home)
+        self.home
+            .get()
+            .map(Arc::as_ref)
+            .filter(|home| home.is_local())
     }
 
     /// Whether an operation of `direction` is worth a try, as far as is known on this thread.
@@ -391,56 +392,81 @@ impl Registration {
         Some((current::if_numbered(home.reactor)?, home))
     }
 
-    /// How much of the quota is used, or sends the task to the back of the queue until the next
-    /// turn.
+    /// Notes that an operation moved so many bytes, and could have moved more.
     #[inline]
-    fn poll_quota(&self, cx: &Context<'_>) -> Poll<u32> {
-        let turn = current::here().turn << 8;
-        let used = self.used.load(Ordering::Relaxed);
-        if used & !0xff != turn {
-            return Poll::Ready(turn);
+    fn note_short(&self, home: &Home, direction: Direction, moved: Option<usize>) {
+        if let Some(moved) = moved.filter(|_| self.streaming) {
+            home.drained(direction, moved);
         }
-        if used & 0xff < QUOTA {
-            return Poll::Ready(used);
-        }
-        wait_for_turn(turn, cx)
     }
 
+    /// Counts an operation of this turn. Not one beyond the quota, of which it says `false`.
     #[inline]
-    fn use_quota(&self, used: u32) {
+    fn use_quota(&self) -> bool {
+        let turn = current::here().turn;
+        let mut used = self.used.load(Ordering::Relaxed);
+        let in_this_turn = used.wrapping_sub(turn);
+        if in_this_turn >= QUOTA {
+            if in_this_turn <= 0xff {
+                return false;
+            }
+            used = turn;
+        }
         self.used.store(used + 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes back what was counted last: it found nothing.
+    fn refund_quota(&self) {
+        let used = self.used.load(Ordering::Relaxed);
+        if used & 0xff != 0 {
+            self.used.store(used - 1, Ordering::Relaxed);
+        }
+    }
+
+    /// An operation failed: the task of `cx` is woken when it is worth another try, unless it is the
+    /// error that it waited for.
+    #[cold]
+    #[inline(never)]
+    fn after_error(
+        &self,
+        e: io::Error,
+        fd: RawFd,
+        direction: Direction,
+        cx: &Context<'_>,
+    ) -> io::Result<()> {
+        match e.kind() {
+            io::ErrorKind::WouldBlock => {
+                self.refund_quota();
+                self.wait(fd, direction, cx)
+            }
+            io::ErrorKind::Interrupted => {
+                // What does not block is hardly ever interrupted, so the task may queue up again.
+                cx.waker().wake_by_ref();
+                Ok(())
+            }
+            _ => Err(e),
+        }
     }
 
     /// An operation found nothing: the task of `cx` is woken when it is worth another try.
-    #[inline(never)]
-    fn wait(&self, io: &impl AsFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+    fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let home = match self.home.get() {
             Some(home) => home,
-            None => self.settle(io.as_fd().as_raw_fd(), Some(direction))?,
+            None => self.settle(fd, Some(direction))?,
         };
-        match current::if_numbered(home.reactor) {
-            Some(reactor) => {
-                home.clear(direction);
-                reactor.wait_for(home.key, direction, cx)
-            }
-            None => {
-                home.error(direction.interest())?;
-                let letter = Letter::Wait {
-                    key: home.key,
-                    direction,
-                    waker: cx.waker().clone(),
-                };
-                post(home, letter)
-            }
+        if home.is_local() {
+            home.clear(direction);
         }
+        wait_at(home, direction, cx)
     }
 
     /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
-    fn watch(&self, io: &impl AsFd, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
+    fn watch(&self, fd: RawFd, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
         let home = match self.home.get() {
             Some(home) => home,
-            None => self.settle(io.as_fd().as_raw_fd(), None)?,
+            None => self.settle(fd, None)?,
         };
         home.check_told(interest)?;
         if let Some(reactor) = current::if_numbered(home.reactor) {
@@ -457,7 +483,7 @@ impl Registration {
 
     /// Gives it a home: the reactor of this thread. In `blocked` an operation found nothing.
     #[cold]
-    fn settle(&self, fd: i32, blocked: Option<Direction>) -> io::Result<&Home> {
+    fn settle(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&Home> {
         let reactor = current::get().ok_or_else(|| {
             let doing = blocked.map_or("watching".to_owned(), |d| d.to_string());
             current::outside(&format!("{doing} descriptor {fd}"))
@@ -487,16 +513,54 @@ impl Registration {
     }
 }
 
-/// Sends the task of `cx` to the back of the queue. Outside every runtime there are no turns, and
-/// no neighbours.
+/// How many bytes an operation moved, if they are fewer than it could have.
+#[inline]
+fn fell_short(asked: usize) -> impl Fn(&usize) -> Option<usize> {
+    move |&moved| (moved < asked && moved != 0).then_some(moved)
+}
+
+/// Sends the task of `cx` to the back of the queue, until the next turn. Outside every runtime there
+/// are no turns, and no neighbours.
 #[cold]
-fn wait_for_turn(turn: u32, cx: &Context<'_>) -> Poll<u32> {
+fn wait_for_turn(cx: &Context<'_>) -> Poll<()> {
     let Some(reactor) = current::get() else {
-        return Poll::Ready(turn);
+        return Poll::Ready(());
     };
     reactor.request_turn();
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// The task of `cx` is woken when there is something in `direction`.
+#[inline(never)]
+fn wait_at(home: &Home, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+    // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then. To ask
+    // first whether it is needed would cost more than most clones.
+    let mut waker = Some(cx.waker().clone());
+    current::with_numbered(home.reactor, |reactor| {
+        reactor.set_waiter(home.key, direction, &mut waker);
+    });
+    match waker {
+        None => Ok(()),
+        Some(waker) => wait_otherwise(home, direction, waker),
+    }
+}
+
+/// Has `waker` woken where something stands in the way: the reactor is not that of this thread, the
+/// registration failed, or somebody waits already.
+#[cold]
+fn wait_otherwise(home: &Home, direction: Direction, waker: Waker) -> io::Result<()> {
+    if let Some(reactor) = current::if_numbered(home.reactor) {
+        return reactor.wait_for(home.key, direction, waker);
+    }
+    home.error(direction.interest())?;
+    let key = home.key;
+    let letter = Letter::Wait {
+        key,
+        direction,
+        waker,
+    };
+    post(home, letter)
 }
 
 /// Asks the reactor of another thread to wake somebody.
@@ -543,11 +607,15 @@ impl<T: AsFd> Future for Ready<'_, T> {
     type Output = io::Result<Readiness>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        let used = ready!(self.source.registration.poll_quota(cx));
-        let result = ready!(self.poll_here(cx));
         // Whoever is told goes on to operate, again and again: that counts as the operation.
-        self.source.registration.use_quota(used);
-        Poll::Ready(result)
+        if !self.source.registration.use_quota() {
+            ready!(wait_for_turn(cx));
+        }
+        let result = self.poll_here(cx);
+        if result.is_pending() {
+            self.source.registration.refund_quota();
+        }
+        result
     }
 }
 
@@ -571,11 +639,12 @@ impl<T: AsFd> Ready<'_, T> {
         if !hope.is_empty() {
             return Poll::Ready(Ok(hope));
         }
+        let fd = io.as_fd().as_raw_fd();
         for direction in self.interest.directions() {
-            registration.wait(io, direction, cx)?;
+            registration.wait(fd, direction, cx)?;
         }
         if !rare.is_empty() {
-            registration.watch(io, rare, cx)?;
+            registration.watch(fd, rare, cx)?;
         }
         self.mailed = true;
         Poll::Pending

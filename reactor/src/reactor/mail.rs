@@ -62,7 +62,7 @@ impl Reactor {
                     }
                     if let Err(e) = slot.home.renew(&mut **selector) {
                         let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                        slot.deliver(direction.readiness(), errno, woken);
+                        slot.deliver_rare(direction.readiness(), errno, woken);
                     }
                 }
                 Letter::Watch {

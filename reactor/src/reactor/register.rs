@@ -100,7 +100,7 @@ impl Reactor {
         };
         if let Err(e) = added {
             let errno = e.raw_os_error().unwrap_or(libc::EIO);
-            return slot.deliver(Readiness::EMPTY, errno, woken);
+            return slot.deliver_rare(Readiness::EMPTY, errno, woken);
         }
         slot.is_added = true;
         slot.home.forgive(Interest::READABLE | Interest::WRITABLE);

@@ -428,8 +428,11 @@ fn an_interrupted_operation_is_tried_again() {
         assert!(matches!(source.try_io(Read, &mut op), Ok(7)));
     }
     let mut answers = [Err(io::ErrorKind::Interrupted.into()), Ok(7)].into_iter();
-    let polled = poll(&source, Read, Waker::noop(), |_| answers.next().unwrap());
-    assert!(matches!(polled, Poll::Ready(Ok(7))));
+    let waker = CountingWaker::new();
+    let mut read = || poll(&source, Read, &waker.waker(), |_| answers.next().unwrap());
+    assert!(read().is_pending());
+    assert_eq!(waker.count(), 1, "its task comes back at once");
+    assert!(matches!(read(), Poll::Ready(Ok(7))));
 }
 
 #[test]
