@@ -44,6 +44,10 @@ fn both_directions_share_the_quota_and_neighbours_do_not() {
 #[test]
 fn finding_nothing_uses_up_nothing() {
     let stage = Stage::new();
+    let source = Source::new(null());
+    assert!(poll(&source, Direction::Write, Waker::noop(), blocked).is_pending());
+    assert_eq!(greedy(&source, Waker::noop()), 128);
+    stage.reactor.turn(Some(Duration::ZERO)).unwrap();
     let (source, key) = stage.waiting_source(Waker::noop());
     for _ in 0..300 {
         assert!(poll(&source, Direction::Read, Waker::noop(), untried).is_pending());
