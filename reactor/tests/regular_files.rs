@@ -6,11 +6,11 @@ use std::env;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use runtime_reactor::{Direction, Source};
+use runtime_reactor::{Direction, Source, is_ready};
 use support::{block_on, reactor};
 
 #[test]
@@ -37,4 +37,14 @@ fn a_regular_file_that_need_not_wait_is_a_source_like_any_other() {
         io::Read::read(&mut file, &mut [0; 8])
     });
     assert!(matches!(polled, Poll::Ready(Ok(8))));
+}
+
+#[test]
+fn what_poll_knows_nothing_of_is_an_error_and_not_ready() {
+    // SAFETY: no descriptor has this number, and it is given to poll(2) alone, which takes any.
+    let nothing = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+    for direction in [Direction::Read, Direction::Write] {
+        let e = is_ready(nothing, direction).expect_err("POLLNVAL");
+        assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+    }
 }

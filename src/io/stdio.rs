@@ -70,7 +70,8 @@ pub fn stdin() -> Stdin {
 /// The standard output.
 ///
 /// A pipe, a terminal, a socket or a device is written to in the reactor: a reader who is slow holds up
-/// whoever writes, and nobody else. A regular file is written to on the blocking pool.
+/// whoever writes, and nobody else. A regular file is written to on the blocking pool, and so is what the
+/// system cannot wait for.
 ///
 /// There is no buffer of its own. For a file, [`flush`](super::AsyncWriteExt::flush) or
 /// [`close`](super::AsyncWriteExt::close) waits until everything is written and tells if it was not;
@@ -180,7 +181,7 @@ impl Stream {
     }
 
     /// Goes over to the pool, if `e` says that this descriptor cannot be waited for: devices that
-    /// the selector does not know, such as /dev/tty on macOS. What the reactor says of itself (that
+    /// poll(2) or the selector does not know, such as /dev/tty on macOS. What the reactor says of itself (that
     /// there is none here) is `Other`.
     fn give_up_waiting(&mut self, original: BorrowedFd<'_>, e: io::Error) -> io::Result<()> {
         if e.kind() == io::ErrorKind::Other {

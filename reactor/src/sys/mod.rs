@@ -311,7 +311,8 @@ pub(crate) const UNPOLLABLE: &str = "regular files and directories always count 
 /// For descriptors that must not be made non-blocking, because others share the open file.
 ///
 /// # Errors
-/// What poll(2) says.
+/// What poll(2) says, and `Unsupported` for what it cannot be asked about (POLLNVAL): it says so of some
+/// devices on Apple, /dev/tty among them, and of what is not open.
 pub fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
     let events = match direction {
         Direction::Read => libc::POLLIN,
@@ -323,7 +324,12 @@ pub fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
         revents: 0,
     };
     // SAFETY: the kernel reads and writes the one pollfd that it is given, and keeps no pointer.
-    Ok(cvt(unsafe { libc::poll(&mut asked, 1, 0) })? > 0)
+    let told = cvt(unsafe { libc::poll(&mut asked, 1, 0) })?;
+    if asked.revents & libc::POLLNVAL != 0 {
+        let text = format!("poll(2) cannot tell of descriptor {}", fd.as_raw_fd());
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    Ok(told > 0)
 }
 
 /// Makes a descriptor non-blocking, for sources that wrap what others opened.
