@@ -274,6 +274,10 @@ impl Home {
         }
         let first = interest.directions().map(errno).next();
         match first.map(io::Error::from_raw_os_error) {
+            Some(e) if self.is_process => {
+                let text = format!("cannot wait for process {}: {e}", self.fd);
+                Err(io::Error::new(e.kind(), text))
+            }
             Some(e) => Err(cannot_wait(self.fd, &e)),
             None => Ok(()),
         }
@@ -594,6 +598,20 @@ mod tests {
         assert_eq!(old.index, new.index, "the slab reuses the slot");
         assert!(slots.get(old).is_none() && slots.remove(old).is_none());
         assert!(slots.get(new).is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_waited_for_is_called_what_it_is() {
+        let mut slots = Slots::default();
+        let process = slots.insert_process(0, 77).unwrap();
+        let fd = slots.insert(0, 78, Readiness::EMPTY, true, Interest::RARE);
+        let names = ["process 77: Op", "descriptor 78: regular files"];
+        for (home, name) in [process, fd.unwrap()].into_iter().zip(names) {
+            let slot = slots.get(home.key).unwrap();
+            slot.deliver(Readiness::EMPTY, libc::EPERM, &mut WakeList::default());
+            let text = home.error(Interest::READABLE).unwrap_err().to_string();
+            assert!(text.contains(name), "{text}");
+        }
     }
 
     #[test]
