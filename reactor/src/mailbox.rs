@@ -48,6 +48,8 @@ pub(crate) enum Letter {
         interest: Interest,
         waker: Waker,
     },
+    /// Who waits elsewhere was told that the registration failed.
+    Retry { key: Key, interest: Interest },
     /// A source was dropped elsewhere.
     Remove { key: Key },
     /// A timer was polled elsewhere.

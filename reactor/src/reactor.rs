@@ -329,7 +329,10 @@ impl Reactor {
                 Letter::Wait { waker, .. }
                 | Letter::Watch { waker, .. }
                 | Letter::TimerWait { waker, .. } => woken.push(waker),
-                Letter::Remove { .. } | Letter::TimerRemove { .. } | Letter::TimerMove { .. } => {}
+                Letter::Retry { .. }
+                | Letter::Remove { .. }
+                | Letter::TimerRemove { .. }
+                | Letter::TimerMove { .. } => {}
             }
         }
         self.slots.borrow_mut().clear(&mut woken);

@@ -472,7 +472,7 @@ impl Registration {
         if let Some(reactor) = current::if_numbered(home.reactor) {
             return reactor.watch(home.key, interest, cx);
         }
-        home.error(interest)?;
+        check(home, interest)?;
         let letter = Letter::Watch {
             key: home.key,
             interest,
@@ -553,7 +553,7 @@ fn wait_otherwise(home: &Home, direction: Direction, waker: Waker) -> io::Result
     if let Some(reactor) = current::if_numbered(home.reactor) {
         return reactor.wait_for(home.key, direction, waker);
     }
-    home.error(direction.interest())?;
+    check(home, direction.interest())?;
     let key = home.key;
     let letter = Letter::Wait {
         key,
@@ -561,6 +561,14 @@ fn wait_otherwise(home: &Home, direction: Direction, waker: Waker) -> io::Result
         waker,
     };
     post(home, letter)
+}
+
+/// Says on another thread than its reactor's that a registration failed, and has it tried again.
+fn check(home: &Home, interest: Interest) -> io::Result<()> {
+    home.error(interest).or_else(|e| {
+        let key = home.key;
+        post(home, Letter::Retry { key, interest }).and(Err(e))
+    })
 }
 
 /// Asks the reactor of another thread to wake somebody.

@@ -70,6 +70,7 @@ impl Reactor {
                     interest,
                     waker,
                 } => self.add_watcher(key, interest, waker, woken),
+                Letter::Retry { key, interest } => self.retry(key, interest),
                 Letter::TimerWait { key, waker } => {
                     let mut timers = self.timers.borrow_mut();
                     match timers.waker(key) {

@@ -67,7 +67,12 @@ impl Reactor {
 
     /// Tells the selector of those that are still there.
     pub(super) fn add_pending(&self, woken: &mut WakeList) {
-        for key in self.pending.borrow_mut().drain(..) {
+        // Letters may add to the list.
+        for next in 0.. {
+            let key = self.pending.borrow().get(next).copied();
+            let Some(key) = key else {
+                break;
+            };
             // Not while a letter may say that it is gone: its descriptor was taken back already.
             while !self
                 .mailbox
@@ -76,6 +81,7 @@ impl Reactor {
                 self.read_mail(woken);
             }
         }
+        self.pending.borrow_mut().clear();
     }
 
     fn add_if_there(&self, key: Key, woken: &mut WakeList) {
@@ -132,6 +138,17 @@ impl Reactor {
         }
         self.add_soon(key);
         e
+    }
+
+    /// Tries it again for who was told on another thread. Told twice it is tried once. Whoever reads the
+    /// mail goes on to what is pending.
+    pub(super) fn retry(&self, key: Key, interest: Interest) {
+        if let Some(slot) = self.slots.borrow_mut().get(key) {
+            if slot.home.error(interest).is_err() {
+                slot.home.forgive(interest);
+                self.pending.borrow_mut().push(key);
+            }
+        }
     }
 
     /// Forgets a source whose descriptor is about to be closed by its only holder, or was removed

@@ -351,6 +351,50 @@ fn a_wait_by_mail_hears_of_a_registration_that_failed() {
     });
 }
 
+/// A source whose registration was refused, and those who waited were told of it on other threads only.
+fn refused_elsewhere(stage: &Stage) -> (Source<File>, Call) {
+    let source = Source::new(null());
+    assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
+    *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::ENOMEM));
+    let call = Call::Add(source.get_ref().as_raw_fd(), stage.added());
+    let mut ready = pin!(source.ready(Interest::CLOSED));
+    elsewhere(|| {
+        for _ in 0..2 {
+            error(poll(&source, Read, Waker::noop(), blocked));
+        }
+        error(ready.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+    });
+    stage.script.take_calls();
+    (source, call)
+}
+
+#[test]
+fn a_registration_whose_failure_was_told_elsewhere_is_tried_again() {
+    let stage = Stage::new();
+    let (source, again) = refused_elsewhere(&stage);
+    stage.reactor.turn(None).unwrap();
+    let calls = stage.script.take_calls();
+    assert_eq!(calls, [again, Call::Wait(Some(Duration::ZERO))]);
+    let waker = CountingWaker::new();
+    elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
+    let Call::Add(_, key) = again else { panic!() };
+    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+    assert_eq!(stage.reactor.stats().registrations, 1);
+}
+
+#[test]
+fn a_registration_that_is_tried_again_rides_with_those_that_are_new() {
+    let stage = Stage::new();
+    let (_refused, again) = refused_elsewhere(&stage);
+    let new = Source::new(null());
+    assert!(poll(&new, Read, Waker::noop(), blocked).is_pending());
+    // Not a turn, which reads its mail before.
+    stage.reactor.show_pending();
+    let calls = stage.script.take_calls();
+    assert!(calls.len() == 2 && calls[1] == again, "{calls:?}");
+}
+
 #[test]
 fn a_letter_that_crosses_the_failure_of_the_registration_is_answered() {
     let stage = Stage::new();
