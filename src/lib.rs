@@ -18,7 +18,6 @@
 pub mod __macro;
 pub mod compat;
 mod driver;
-mod error;
 pub mod fs;
 pub mod io;
 mod macros;

@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 mod current;
+mod error;
 mod interest;
 mod mailbox;
 mod process;
@@ -33,6 +34,8 @@ mod timers;
 mod wake_list;
 
 pub use current::{Entered, now};
+#[doc(hidden)] // for the crates above
+pub use error::during;
 pub use interest::{Direction, Interest, Readiness};
 pub use process::Process;
 pub use reactor::{Notifier, Reactor};

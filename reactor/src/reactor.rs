@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::current::{self, Entered};
+use crate::error::during;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
 use crate::slot::{Key, Slot, Slots};
@@ -101,9 +102,8 @@ impl Reactor {
     /// `Unsupported` if the platform has no such backend, and what the system says when it has no
     /// descriptor or memory left.
     pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
-        let selector = sys::open(backend).map_err(|e| {
-            io::Error::new(e.kind(), format!("opening the reactor on {backend}: {e}"))
-        })?;
+        let selector = sys::open(backend)
+            .map_err(|e| during(format!("opening the reactor on {backend}"), e))?;
         Ok(Rc::new(Reactor::with_selector(selector)?))
     }
 

@@ -11,10 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use runtime_executor::JoinHandle;
+use runtime_reactor::during;
 
 use super::read_ahead::{Buffer, MOST_BYTES};
 use super::{Metadata, OpenOptions, Permissions, pool};
-use crate::error::during;
 
 /// An open file, for reading, writing and seeking on the blocking pool.
 ///

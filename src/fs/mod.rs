@@ -45,8 +45,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime_executor::Handle;
-
-use crate::error::during;
+use runtime_reactor::during;
 
 pub use file::File;
 pub use open_options::OpenOptions;

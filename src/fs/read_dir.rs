@@ -12,9 +12,9 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use runtime_executor::JoinHandle;
+use runtime_reactor::during;
 
 use super::{FileType, Metadata, on_path, pool};
-use crate::error::during;
 
 /// So many entries are read in one job at the most.
 const CHUNK_ENTRIES: usize = 128;

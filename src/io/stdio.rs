@@ -18,9 +18,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use runtime_reactor::{Direction, Source, is_ready};
+use runtime_reactor::{Direction, Source, during, is_ready};
 
-use crate::error::during;
 use crate::fs;
 
 /// The standard input.

@@ -7,10 +7,10 @@ use std::process;
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncRead;
+use runtime_reactor::during;
 
 use super::exit::Exit;
 use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output, orphans};
-use crate::error::during;
 use crate::io::lend::with_buffer;
 
 /// A child process. As [`std::process::Child`].

@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs};
 
+use runtime_reactor::during;
+
 use super::{Child, ExitStatus, Output, Stdio, orphans};
-use crate::error::during;
 
 /// A program to start, and how. As [`std::process::Command`], which it wraps.
 ///

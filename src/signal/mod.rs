@@ -46,7 +46,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::error::during;
+use runtime_reactor::during;
+
 use unix::{Signal, SignalKind};
 
 /// Waits for Ctrl-C, that is for the signal SIGINT, once.

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use runtime_reactor::during;
 
 use super::listener::Listener;
-use crate::error::during;
 
 /// Listens to signals of a kind, from this call on, until what it returns is dropped.
 ///

@@ -25,7 +25,25 @@ impl Error for Attempt {
 /// Puts `what` before the text of `source`. The kind stays, and `source` itself is the new error's
 /// [`source`](Error::source), errno included.
 #[cold]
-pub(crate) fn during(what: impl Into<String>, source: io::Error) -> io::Error {
+pub fn during(what: impl Into<String>, source: io::Error) -> io::Error {
     let what = what.into();
     io::Error::new(source.kind(), Attempt { what, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_keeps_its_kind_and_its_errno() {
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let error = during("connect to [::1]:1", refused);
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(error.to_string().starts_with("connect to [::1]:1: "));
+        let cause = error.source().and_then(|e| e.downcast_ref::<io::Error>());
+        assert_eq!(
+            cause.and_then(io::Error::raw_os_error),
+            Some(libc::ECONNREFUSED)
+        );
+    }
 }
