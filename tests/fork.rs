@@ -1,6 +1,8 @@
 //! A runtime, and a child of fork(2) that has it too. Without the test harness, whose threads a
 //! child would not have. What a reactor does then is tested beside it.
 
+mod support;
+
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -10,6 +12,7 @@ use std::time::Duration;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
 use runtime::{JoinHandle, Runtime};
+use support::descriptors;
 
 fn main() {
     let tests: [(&str, fn()); 4] = [
@@ -43,13 +46,6 @@ fn main() {
 fn limit_time() {
     // SAFETY: alarm takes a number, and SIGALRM, which nobody handles, ends the process.
     unsafe { libc::alarm(120) };
-}
-
-/// How many are open.
-fn descriptors() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says EBADF of what is not open.
-    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
-    (0..1024).filter(is_open).count()
 }
 
 /// Runs `work` in a forked child, and asserts here that it came to its end there.

@@ -1,6 +1,8 @@
 //! What is left open or running afterwards: nothing. A binary of its own, with one test, since
 //! descriptors and threads are the process's.
 
+mod support;
+
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -13,24 +15,7 @@ use runtime::signal::ctrl_c;
 use runtime::signal::unix::{SignalKind, signal};
 use runtime::time::timeout;
 use runtime::{Backend, Core, Runtime, per_core};
-
-/// How many descriptors below 1024 are open. /dev/fd has them all on some systems, on others not.
-fn descriptors() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says EBADF of what is not open.
-    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
-    (0..1024).filter(is_open).count()
-}
-
-#[cfg(target_os = "linux")]
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-/// Where nothing counts them.
-#[cfg(not(target_os = "linux"))]
-fn threads() -> usize {
-    0
-}
+use support::{descriptors, threads};
 
 async fn signals() {
     let listeners = [

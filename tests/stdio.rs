@@ -1,8 +1,10 @@
 //! The standard streams. A binary of its own, with one test: they are the process's.
 
+mod support;
+
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -11,56 +13,17 @@ use futures_lite::StreamExt;
 use runtime::io::{self, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::stdio::{dup2_stderr, dup2_stdin};
+use support::{descriptors, pseudo_terminal, threads};
 
 /// Whether it is non-blocking, as others see it too.
 fn is_nonblocking(fd: impl AsFd) -> bool {
     fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
 }
 
-/// How many descriptors below 1024 are open. /dev/fd has them all on some systems, on others not.
-fn descriptors() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says EBADF of what is not open.
-    let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
-    (0..1024).filter(is_open).count()
-}
-
-#[cfg(target_os = "linux")]
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-/// Where nothing counts them.
-#[cfg(not(target_os = "linux"))]
-fn threads() -> usize {
-    0
-}
-
 /// A pipe; std has one since Rust 1.87.
 fn pipe() -> (File, File) {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     (reader.into(), writer.into())
-}
-
-/// A terminal, and what its emulator would hold.
-fn pseudo_terminal() -> (File, File) {
-    let (mut controller, mut terminal) = (-1, -1);
-    let none = std::ptr::null_mut();
-    // SAFETY: openpty writes two descriptors to places that hold one each; it is given no place
-    // for a name, and neither modes nor size to read.
-    let result = unsafe {
-        libc::openpty(
-            &mut controller,
-            &mut terminal,
-            none,
-            none.cast(),
-            none.cast(),
-        )
-    };
-    assert_eq!(result, 0);
-    // SAFETY: openpty has just given us these descriptors, and nobody else knows them.
-    [controller, terminal]
-        .map(|fd| unsafe { File::from_raw_fd(fd) })
-        .into()
 }
 
 /// Makes `fd` the standard input.

@@ -1,10 +1,12 @@
 //! How a program ends that waits for somebody to type: at once, and with the terminal as it was. Each
 //! part happens in a child, which is this binary again.
 
+mod support;
+
 use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -12,30 +14,9 @@ use runtime::io::{self, AsyncReadExt};
 use runtime::signal::ctrl_c;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::process::{Pid, Signal, kill_process};
+use support::pseudo_terminal;
 
 const READY: &str = "it waits for its input";
-
-/// A terminal, and what its emulator would hold.
-fn pseudo_terminal() -> (File, File) {
-    let (mut controller, mut terminal) = (-1, -1);
-    let none = std::ptr::null_mut();
-    // SAFETY: openpty writes two descriptors to places that hold one each; it is given no place
-    // for a name, and neither modes nor size to read.
-    let result = unsafe {
-        libc::openpty(
-            &mut controller,
-            &mut terminal,
-            none,
-            none.cast(),
-            none.cast(),
-        )
-    };
-    assert_eq!(result, 0);
-    // SAFETY: openpty has just given us these descriptors, and nobody else knows them.
-    [controller, terminal]
-        .map(|fd| unsafe { File::from_raw_fd(fd) })
-        .into()
-}
 
 /// What tcgetattr(3) and fcntl(2) say of a terminal.
 fn modes(terminal: &File) -> (libc::tcflag_t, libc::tcflag_t, libc::tcflag_t, OFlags) {

@@ -65,6 +65,14 @@ impl Child {
     }
 }
 
+/// The end of a process that the reactor of this thread waits for, unless it cannot.
+fn awaited(child: &Child) -> Option<Process> {
+    let process = Process::new(child.id as u32);
+    let mut nobody = Context::from_waker(Waker::noop());
+    let polled = process.poll_ended(&mut nobody);
+    polled.is_pending().then_some(process)
+}
+
 fn errno(result: &io::Result<()>) -> Option<i32> {
     result.as_ref().err().and_then(io::Error::raw_os_error)
 }
@@ -167,9 +175,7 @@ pub(super) fn the_end_of_a_process_reaches_another_thread(stage: &mut Stage) {
     let mut child = Child::start(stage);
     let reactor = stage.reactor();
     let _entered = reactor.enter();
-    let process = Process::new(child.id as u32);
-    let mut nobody = Context::from_waker(Waker::noop());
-    if process.poll_ended(&mut nobody).is_pending() {
+    if let Some(process) = awaited(&child) {
         // What was told before anybody elsewhere asked is asked for again.
         child.watch_it_end();
         reactor.turn(Some(Duration::ZERO)).unwrap();
@@ -206,9 +212,7 @@ pub(super) fn the_end_of_a_process_that_nobody_waits_for_any_more_is_stale(stage
     let mut child = Child::start(stage);
     let reactor = stage.reactor();
     let _entered = reactor.enter();
-    let process = Process::new(child.id as u32);
-    let mut nobody = Context::from_waker(Waker::noop());
-    if process.poll_ended(&mut nobody).is_pending() {
+    if let Some(process) = awaited(&child) {
         drop(process);
         child.end();
         reactor.turn(None).unwrap();
