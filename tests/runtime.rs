@@ -147,37 +147,9 @@ fn two_runtimes_on_one_thread_one_after_the_other_share_nothing() {
     assert_eq!(first.block_on(task).unwrap(), 1);
 }
 
-#[test]
-fn a_socket_that_waited_in_a_dropped_runtime_says_so_elsewhere() {
-    let (stream, peer) = {
-        let runtime = Runtime::new().unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let peer = TcpStream::connect(listener.local_addr().unwrap())
-                .await
-                .unwrap();
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut byte = [0];
-            // Polled once, so that it waits here.
-            poll_fn(|cx| {
-                let read = std::pin::pin!(stream.read(&mut byte));
-                assert!(read.poll(cx).is_pending());
-                Poll::Ready(())
-            })
-            .await;
-            (stream, peer)
-        })
-    };
-    let mut stream = stream;
-    let error = runtime::block_on(stream.read(&mut [0])).unwrap_err();
-    assert!(error.to_string().contains("is gone"), "{error}");
-    drop(peer);
-}
-
-#[test]
-fn a_thread_that_waits_for_a_socket_of_a_dropped_runtime_is_woken_to_an_error() {
-    let runtime = Runtime::new().unwrap();
-    let (mut stream, _peer) = runtime.block_on(async {
+/// A connection whose first end waited in `runtime` once.
+fn waited_in(runtime: &Runtime) -> (TcpStream, TcpStream) {
+    runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap())
             .await
@@ -190,7 +162,20 @@ fn a_thread_that_waits_for_a_socket_of_a_dropped_runtime_is_woken_to_an_error() 
         })
         .await;
         (stream, peer)
-    });
+    })
+}
+
+#[test]
+fn a_socket_that_waited_in_a_dropped_runtime_says_so_elsewhere() {
+    let (mut stream, _peer) = waited_in(&Runtime::new().unwrap());
+    let error = runtime::block_on(stream.read(&mut [0])).unwrap_err();
+    assert!(error.to_string().contains("is gone"), "{error}");
+}
+
+#[test]
+fn a_thread_that_waits_for_a_socket_of_a_dropped_runtime_is_woken_to_an_error() {
+    let runtime = Runtime::new().unwrap();
+    let (mut stream, _peer) = waited_in(&runtime);
     let (waiting, is_waiting) = mpsc::channel();
     let other = thread::spawn(move || {
         runtime::block_on(async move {

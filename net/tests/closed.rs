@@ -43,10 +43,7 @@ fn a_reset_is_an_end_too() {
     }
     support::block_on(async {
         let (stream, peer) = pair().await;
-        socket2::SockRef::from(&peer)
-            .set_linger(Some(std::time::Duration::ZERO))
-            .unwrap();
-        drop(peer);
+        support::reset(peer);
         stream.closed().await.unwrap();
         assert_eq!(
             stream.try_read(&mut [0; 4]).unwrap_err().kind(),

@@ -5,11 +5,10 @@ mod support;
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use runtime_net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use support::{ClosedPort, block_on, listen, pair};
+use support::{ClosedPort, block_on, listen, pair, reset};
 
 fn errno_within(error: &io::Error) -> Option<i32> {
     error.source()?.downcast_ref::<io::Error>()?.raw_os_error()
@@ -172,9 +171,7 @@ fn a_reset_by_the_peer_is_connection_reset() {
     let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut stream, peer) = pair().await;
-        let linger = Some(Duration::ZERO);
-        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
-        drop(peer);
+        reset(peer);
         let error = stream.read(&mut [0]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     });
@@ -188,9 +185,7 @@ fn a_reset_wakes_a_read_that_waits() {
         let mut byte = [0];
         let mut read = stream.read(&mut byte);
         assert!(futures_lite::future::poll_once(&mut read).await.is_none());
-        let linger = Some(Duration::ZERO);
-        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
-        drop(peer);
+        reset(peer);
         let error = read.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     });
@@ -213,9 +208,7 @@ fn closing_a_connection_that_was_reset_is_no_error() {
     let _open = support::LeavesNothingOpen::new();
     block_on(async {
         let (mut stream, peer) = pair().await;
-        let linger = Some(Duration::ZERO);
-        socket2::SockRef::from(&peer).set_linger(linger).unwrap();
-        drop(peer);
+        reset(peer);
         stream.read(&mut [0]).await.unwrap_err();
         stream.close().await.unwrap();
     });

@@ -9,23 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use runtime_net::{Resolve, TcpStream, enter_resolver, lookup_host, resolve_blocking};
-use support::{ClosedPort, block_on, listen};
-
-/// Gives every name the same addresses.
-struct Fixed(Vec<SocketAddr>);
-
-impl Resolve for Fixed {
-    fn resolve(
-        &self,
-        _: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
-        let addrs = self.0.clone();
-        Box::pin(async move {
-            futures_lite::future::yield_now().await;
-            Ok(addrs)
-        })
-    }
-}
+use support::{ClosedPort, Fixed, block_on, listen};
 
 /// Looks up names in the thread that asks: good enough for one that does nothing else.
 struct Blocking;

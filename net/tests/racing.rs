@@ -12,25 +12,12 @@ use std::time::{Duration, Instant};
 use futures_lite::future;
 use runtime_net::{Resolve, TcpStream, enter_resolver, lookup_host};
 use runtime_reactor::Reactor;
-use support::{ClosedPort, FullQueue, block_on, listen, run};
+use support::{ClosedPort, Fixed, FullQueue, block_on, listen, run};
 
 const SHORT: Duration = Duration::from_millis(20);
 
 /// More than any of these takes.
 const LONG: Duration = Duration::from_secs(60);
-
-/// Gives every name the same addresses.
-struct Fixed(Vec<SocketAddr>);
-
-impl Resolve for Fixed {
-    fn resolve(
-        &self,
-        _: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
-        let addrs = self.0.clone();
-        Box::pin(async move { Ok(addrs) })
-    }
-}
 
 /// Never answers.
 struct Silent;

@@ -9,7 +9,7 @@ use std::net;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use runtime_net::{TcpListener, TcpStream, UdpSocket};
+use runtime_net::{Resolve, TcpListener, TcpStream, UdpSocket};
 
 include!("block_on.rs");
 
@@ -74,6 +74,12 @@ pub async fn connected() -> (TcpStream, TcpStream) {
     (connected, accepted.0)
 }
 
+/// Closes one end so that the other is told of a reset.
+pub fn reset(peer: net::TcpStream) {
+    let linger = Some(std::time::Duration::ZERO);
+    socket2::SockRef::from(&peer).set_linger(linger).unwrap();
+}
+
 /// An address on which nobody listens, since it was free a moment ago and is still held.
 pub struct ClosedPort(socket2::Socket);
 
@@ -111,6 +117,22 @@ impl FullQueue {
             _listener: listener,
             addr,
         }
+    }
+}
+
+/// Gives every name the same addresses, and not at once.
+pub struct Fixed(pub Vec<net::SocketAddr>);
+
+impl Resolve for Fixed {
+    fn resolve(
+        &self,
+        _: String,
+    ) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<net::SocketAddr>>> + Send>> {
+        let addrs = self.0.clone();
+        Box::pin(async move {
+            futures_lite::future::yield_now().await;
+            Ok(addrs)
+        })
     }
 }
 
