@@ -9,9 +9,7 @@ fn has_descriptor() -> bool {
     !matches!(backend.as_deref(), Ok("poll" | "select"))
 }
 
-/// macOS cannot poll a kqueue, which the example says.
 #[test]
-#[cfg(not(target_vendor = "apple"))]
 fn it_serves_and_its_loop_answers_the_user_in_one_thread() {
     if !has_descriptor() {
         return;
@@ -31,7 +29,6 @@ fn it_serves_and_its_loop_answers_the_user_in_one_thread() {
 }
 
 #[test]
-#[cfg(not(target_vendor = "apple"))]
 fn it_serves_on_when_nobody_types_any_more() {
     if !has_descriptor() {
         return;

@@ -4,6 +4,7 @@ mod arguments;
 mod chat;
 mod custom_fd;
 mod echo;
+#[cfg(not(target_vendor = "apple"))] // which cannot poll a kqueue, as the example says
 mod foreign_loop;
 mod http_get;
 mod http_server;

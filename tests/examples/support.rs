@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use std::{env, thread};
@@ -79,7 +79,8 @@ impl Server {
     }
 
     /// As `start`, with somebody who types.
-    pub(crate) fn start_with_stdin(name: &str) -> (Server, ChildStdin) {
+    #[cfg(not(target_vendor = "apple"))]
+    pub(crate) fn start_with_stdin(name: &str) -> (Server, std::process::ChildStdin) {
         let mut server = Server::start_command(&mut example(name), &[], Stdio::piped());
         let stdin = server.child.stdin.take().unwrap();
         (server, stdin)
