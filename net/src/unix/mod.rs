@@ -23,7 +23,8 @@
 //!   FreeBSDs, `EMFILE` (`unp_externalize` of their kernels).
 //! * macOS has no MSG_CMSG_CLOEXEC: a program that another thread starts while descriptors arrive may
 //!   inherit them.
-//! * [`UCred::pid`] is told on Linux, Android and Apple's systems.
+//! * [`UCred::pid`] is told on Linux, Android and Apple's systems. NetBSD knows of no peer where both were
+//!   made as a [pair](UnixStream::pair).
 //! * Linux passes at most 253 descriptors in a message; so do we, everywhere.
 //!
 //! # Examples

@@ -218,13 +218,23 @@ impl UnixStream {
     /// # Errors
     /// What getsockopt(2) or getpeereid(3) says.
     ///
+    /// # Platform notes
+    /// NetBSD knows it of sockets that connected, not of those that were made as a pair.
+    ///
     /// # Examples
     /// ```
-    /// use runtime_net::UnixStream;
+    /// use runtime_net::{UnixListener, UnixStream};
     ///
-    /// let (one, two) = UnixStream::pair()?;
-    /// assert_eq!(one.peer_cred()?.uid(), two.peer_cred()?.uid());
+    /// # mod support { include!("../../tests/support/block_on.rs"); }
+    /// # support::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("runtime-doc-cred-{}", std::process::id()));
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path).await?;
+    /// let (server, _) = listener.accept().await?;
+    /// assert_eq!(server.peer_cred()?.uid(), client.peer_cred()?.uid());
+    /// # std::fs::remove_file(&path)?;
     /// # std::io::Result::Ok(())
+    /// # }).unwrap();
     /// ```
     pub fn peer_cred(&self) -> io::Result<UCred> {
         unix::peer_cred(self.source.get_ref())
