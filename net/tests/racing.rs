@@ -72,8 +72,7 @@ fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (closed, full) = (ClosedPort::new(), FullQueue::new());
-        let third: SocketAddr = ([127, 0, 0, 1], 9).into();
-        let addrs = [closed.addr(), full.addr, third];
+        let addrs = [closed.addr(), full.addr];
         let before = Instant::now();
         let error = TcpStream::connect_timeout(&addrs[..], SHORT)
             .await
@@ -82,8 +81,7 @@ fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let expected = format!(
-            "connect to {}: {refused}; to {}: no answer; to {third}: not tried; the limit of 20ms \
-             has passed",
+            "connect to {}: {refused}; to {}: no answer; the limit of 20ms has passed",
             closed.addr(),
             full.addr
         );

@@ -321,6 +321,25 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_has_passed_is_told_with_what_became_of_each_address() {
+        let script = Rc::new(Script::default());
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let addrs = vec![v4(REFUSES), v4(HANGS), v4(ANSWERS)];
+        let mut race = Race::new(addrs, |addr| script.clone().attempt(addr));
+        let polled = race.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        let error = race.out_of_time(Duration::from_millis(20));
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let text = format!(
+            "connect to 127.0.0.1:1: {refused}; to 127.0.0.1:2: no answer; to 127.0.0.1:3: not \
+             tried; the limit of 20ms has passed"
+        );
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
     fn a_race_that_is_given_up_leaves_nothing_open() {
         let script = Rc::new(Script::default());
         let reactor = Reactor::new().unwrap();
