@@ -54,6 +54,14 @@ impl Script {
             .push_back(Box::new(move || Ok(events)));
     }
 
+    /// Lets `work` happen during the next unscripted wait, which finds nothing.
+    pub(crate) fn meanwhile(&self, work: impl FnOnce() + 'static) {
+        self.answers.borrow_mut().push_back(Box::new(|| {
+            work();
+            Ok(Vec::new())
+        }));
+    }
+
     /// Takes what was asked so far.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
         self.calls.take()

@@ -90,16 +90,10 @@ fn mail_keeps_the_turn_from_blocking() {
 fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
     let stage = Stage::new();
     let (source, key, fd) = settled(&stage);
-    let answer = move || {
+    stage.script.meanwhile(move || {
         elsewhere(|| assert!(poll(&source, Read, Waker::noop(), blocked).is_pending()));
         std::mem::forget(source);
-        Ok(Vec::new())
-    };
-    stage
-        .script
-        .answers
-        .borrow_mut()
-        .push_back(Box::new(answer));
+    });
     stage.reactor.turn(None).unwrap();
     assert_eq!(stage.script.bell.rings.load(Ordering::SeqCst), 1);
     stage.script.take_calls();
@@ -115,18 +109,12 @@ fn who_is_to_be_woken_for_mail_does_not_wait_for_an_event() {
     let waker = CountingWaker::new();
     let clone = waker.waker();
     // It comes during a sleep, whose end uses up the notification.
-    let answer = move || {
+    stage.script.meanwhile(move || {
         elsewhere(|| {
             assert!(poll(&source, Read, &clone, blocked).is_pending());
             drop(source);
         });
-        Ok(Vec::new())
-    };
-    stage
-        .script
-        .answers
-        .borrow_mut()
-        .push_back(Box::new(answer));
+    });
     stage.reactor.turn(None).unwrap();
     assert_eq!((stage.limits(), waker.count()), (vec![None], 0));
     stage.reactor.turn(None).unwrap();

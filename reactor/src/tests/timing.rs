@@ -261,7 +261,7 @@ fn a_letter_about_a_timer_that_has_fired_wakes_who_waits() {
     // thread is so late that the timer is over for it, and it has nothing to ask.
     let asked = Rc::new(Cell::new(false));
     let has_asked = asked.clone();
-    let answer = move || {
+    stage.script.meanwhile(move || {
         let polled = thread::spawn(move || {
             let asked = poll(&mut timer, &clone).is_pending();
             (timer, asked)
@@ -270,13 +270,7 @@ fn a_letter_about_a_timer_that_has_fired_wakes_who_waits() {
         std::mem::forget(timer);
         has_asked.set(asked);
         pass(deadline);
-        Ok(Vec::new())
-    };
-    stage
-        .script
-        .answers
-        .borrow_mut()
-        .push_back(Box::new(answer));
+    });
     stage.reactor.turn(None).unwrap();
     assert_eq!((here.count(), there.count()), (1, 0));
     stage.reactor.turn(None).unwrap();

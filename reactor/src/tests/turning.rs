@@ -59,17 +59,11 @@ fn a_sleep_is_rung_at_most_once() {
     let stage = Stage::new();
     for sleep in 1..=3 {
         let notifier = stage.reactor.notifier();
-        let answer = move || {
+        stage.script.meanwhile(move || {
             for _ in 0..5 {
                 notifier.notify();
             }
-            Ok(Vec::new())
-        };
-        stage
-            .script
-            .answers
-            .borrow_mut()
-            .push_back(Box::new(answer));
+        });
         stage.reactor.turn(None).unwrap();
         assert_eq!(rings(&stage), sleep);
         assert_eq!(stage.reactor.stats().notifications, sleep as u64);
@@ -86,15 +80,9 @@ fn a_sleep_is_rung_at_most_once() {
 fn nobody_rings_during_a_wait_that_does_not_block() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
-    let answer = move || {
+    stage.script.meanwhile(move || {
         notifier.notify();
-        Ok(Vec::new())
-    };
-    stage
-        .script
-        .answers
-        .borrow_mut()
-        .push_back(Box::new(answer));
+    });
     stage.reactor.turn(Some(Duration::ZERO)).unwrap();
     stage.reactor.turn(None).unwrap();
     assert_eq!(rings(&stage), 0);
@@ -126,15 +114,9 @@ fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
     let stage = Stage::new();
     let _fd = stage.reactor.try_clone_fd().unwrap();
     let notifier = stage.reactor.notifier();
-    let answer = move || {
+    stage.script.meanwhile(move || {
         notifier.notify();
-        Ok(Vec::new())
-    };
-    stage
-        .script
-        .answers
-        .borrow_mut()
-        .push_back(Box::new(answer));
+    });
     stage.reactor.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(rings(&stage), 1);
 }
