@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::sys::{self, Epoll};
 
 /// What a run gave.
+#[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) requests: usize,
     pub(crate) wall: Duration,
@@ -15,6 +16,13 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Takes in what another run gave.
+    pub(crate) fn add(&mut self, other: Outcome) {
+        self.requests += other.requests;
+        self.wall += other.wall;
+        self.latencies.extend(other.latencies);
+    }
+
     pub(crate) fn rate(&self) -> f64 {
         self.requests as f64 / self.wall.as_secs_f64()
     }

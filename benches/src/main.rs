@@ -1,7 +1,7 @@
 //! What `runtime` costs, beside what its peers cost, in one run on one machine.
 //!
 //! Run with: `cargo run -p bench --release -- all`, or `servers`, `calls`, `instructions`, `micro`, `adopt`,
-//! each with `--rounds N` and `--only TEXT` if you like.
+//! each with `--rounds N` if you like. `--only ROW` and `--peers A,B` give a part, which is not kept.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -26,12 +26,15 @@ use report::Results;
 struct Options {
     rounds: usize,
     only: Option<String>,
+    peers: Option<String>,
 }
 
 impl Options {
     fn wants(&self, row: &str, peer: &str) -> bool {
         let only = self.only.as_deref();
-        only.is_none_or(|text| row.contains(text) || peer == text)
+        let peers = self.peers.as_deref();
+        only.is_none_or(|text| row.contains(text))
+            && peers.is_none_or(|peers| peers.split(',').any(|it| it == peer))
     }
 }
 
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             .and_then(|it| it.parse().ok())
             .unwrap_or(5),
         only: value_of("--only").map(str::to_owned),
+        peers: value_of("--peers").map(str::to_owned),
     };
     let run: fn(&str, &Options) -> Results = |suite, options| match suite {
         "servers" => run_servers(options),
@@ -79,7 +83,8 @@ fn main() -> ExitCode {
         Some("report") => &[],
         _ => {
             eprintln!(
-                "all, servers, calls, instructions, micro, adopt or report; --rounds N; --only TEXT"
+                "all, servers, calls, instructions, micro, adopt or report; --rounds N; --only ROW; \
+                 --peers A,B"
             );
             return ExitCode::FAILURE;
         }
@@ -93,6 +98,7 @@ fn main() -> ExitCode {
         report::print(&results);
         // A part of a suite is for looking at, not for keeping.
         if options.only.is_none()
+            && options.peers.is_none()
             && let Err(e) = results.save().and_then(|()| report::write())
         {
             eprintln!("the results could not be written: {e}");
@@ -119,23 +125,49 @@ fn run_servers(options: &Options) -> Results {
     for round in 0..options.rounds {
         for shape in &servers::SHAPES {
             eprintln!("servers {}/{}: {}", round + 1, options.rounds, shape.name);
-            for peer in in_turn(round) {
-                if !servers::has(peer, shape) || !options.wants(shape.name, peer) {
-                    continue;
-                }
+            let peers: Vec<_> = in_turn(round)
+                .filter(|peer| servers::has(peer, shape) && options.wants(shape.name, peer))
+                .collect();
+            for peers in peers.chunks(shape.side_by_side().min(peers.len().max(1))) {
                 sys::pin(sys::LOAD_CORE);
-                match servers::measure(peer, shape) {
-                    Err(e) => eprintln!("  {peer} failed: {e}"),
-                    Ok(figures) => {
-                        for (figure, value) in figures {
-                            results.add(round, shape.name, figure, peer, value);
-                        }
+                for (peer, figures) in side_by_side(peers, shape) {
+                    for (figure, value) in figures {
+                        results.add(round, shape.name, figure, peer, value);
                     }
                 }
             }
         }
     }
     results
+}
+
+/// Measures servers that stand side by side: a slice of the requests for each in turn, so that what
+/// disturbs the machine disturbs them alike. One that fails is left out.
+fn side_by_side(
+    peers: &[&'static str],
+    shape: &servers::Shape,
+) -> Vec<(&'static str, report::Figures)> {
+    let or_say = |peer: &str, result: io::Result<_>| match result {
+        Err(e) => {
+            eprintln!("  {peer} failed: {e}");
+            None
+        }
+        Ok(contender) => Some(contender),
+    };
+    let mut contenders: Vec<servers::Contender> = peers
+        .iter()
+        .filter_map(|peer| or_say(peer, servers::Contender::start(peer, shape)))
+        .collect();
+    for _ in 0..shape.slices() {
+        contenders = contenders
+            .into_iter()
+            .filter_map(|mut it| or_say(it.peer, it.slice(shape).map(|()| it)))
+            .collect();
+        // Another one follows whom each time.
+        contenders.reverse();
+    }
+    let figures = contenders.into_iter();
+    figures.map(|it| (it.peer, it.figures())).collect()
 }
 
 fn has_program(name: &str) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::callgrind;
 use crate::load::{self, Load};
 use crate::peers::{self, Peer, Service};
-use crate::report::Figures;
+use crate::report::{self, Figures};
 use crate::sys;
 
 /// What is asked of a server.
@@ -160,6 +160,27 @@ impl Server {
         }
     }
 
+    /// Opens all connections of a shape. Where they are many, what they cost.
+    fn open(&self, load: &mut Load, shape: &Shape) -> io::Result<Figures> {
+        let pid = self.pid();
+        let (resident, cpu) = (sys::resident(pid)?, sys::cpu_time_of(pid)?);
+        load.open(shape.connections, LIMIT)?;
+        if shape.connections <= 1000 {
+            return Ok(Figures::new());
+        }
+        let connections = shape.connections as f64;
+        let opened = sys::cpu_time_of(pid)? - cpu;
+        let grown = sys::resident(pid)?.saturating_sub(resident);
+        let cpu = sys::cpu_time_of(pid)?;
+        std::thread::sleep(Duration::from_millis(300));
+        let idle = sys::cpu_time_of(pid)? - cpu;
+        Ok(vec![
+            ("accept_us", opened.as_secs_f64() * 1e6 / connections),
+            ("rss_per_connection", grown as f64 / connections),
+            ("idle_us_per_s", idle.as_secs_f64() * 1e6 / 0.3),
+        ])
+    }
+
     /// So many requests, or visits.
     fn churn(&self, shape: &Shape, visits: usize) -> io::Result<load::Outcome> {
         load::churn(
@@ -179,43 +200,83 @@ impl Drop for Server {
     }
 }
 
-/// One round of one peer in one shape.
-pub(crate) fn measure(peer: &str, shape: &Shape) -> io::Result<Figures> {
-    let server = Server::start(&[], peer, shape)?;
-    let pid = server.pid();
-    let mut figures = Figures::new();
-    let mut outcome;
-    let before;
-    if shape.service == Service::Once {
-        server.churn(shape, shape.requests / 10)?;
-        before = sys::cpu_time_of(pid)?;
-        outcome = server.churn(shape, shape.requests)?;
-    } else {
-        let mut load = server.load(shape)?;
-        let (resident, cpu) = (sys::resident(pid)?, sys::cpu_time_of(pid)?);
-        load.open(shape.connections, LIMIT)?;
-        if shape.connections > 1000 {
-            let connections = shape.connections as f64;
-            let opened = sys::cpu_time_of(pid)? - cpu;
-            figures.push(("accept_us", opened.as_secs_f64() * 1e6 / connections));
-            let grown = sys::resident(pid)?.saturating_sub(resident);
-            figures.push(("rss_per_connection", grown as f64 / connections));
-            let cpu = sys::cpu_time_of(pid)?;
-            std::thread::sleep(Duration::from_millis(300));
-            let idle = sys::cpu_time_of(pid)? - cpu;
-            figures.push(("idle_us_per_s", idle.as_secs_f64() * 1e6 / 0.3));
+/// A server under measurement, and what came of it so far in this round.
+pub(crate) struct Contender {
+    pub(crate) peer: &'static str,
+    server: Server,
+    load: Option<Load>,
+    figures: Figures,
+    cpu_us: Vec<f64>,
+    outcome: load::Outcome,
+}
+
+impl Shape {
+    /// How many servers have to stand side by side: one, where descriptors would run out.
+    pub(crate) fn side_by_side(&self) -> usize {
+        if self.connections > 1000 {
+            1
+        } else {
+            usize::MAX
         }
-        load.run(0..shape.busy, shape.requests / 10, LIMIT)?;
-        before = sys::cpu_time_of(pid)?;
-        outcome = load.run(0..shape.busy, shape.requests, LIMIT)?;
     }
-    let cpu = sys::cpu_time_of(pid)? - before;
-    figures.push(("cpu_us", cpu.as_secs_f64() * 1e6 / outcome.requests as f64));
-    figures.push(("rate", outcome.rate()));
-    figures.push(("p50_us", outcome.quantile(0.5)));
-    figures.push(("p99_us", outcome.quantile(0.99)));
-    figures.push(("p999_us", outcome.quantile(0.999)));
-    Ok(figures)
+
+    /// In how many slices the requests of a round are made: each long enough to keep all busy
+    /// connections busy.
+    pub(crate) fn slices(&self) -> usize {
+        (self.requests / self.busy / 2).clamp(1, 20)
+    }
+}
+
+impl Contender {
+    /// Starts a server, opens its connections and warms it up.
+    pub(crate) fn start(peer: &'static str, shape: &Shape) -> io::Result<Contender> {
+        let server = Server::start(&[], peer, shape)?;
+        let mut figures = Figures::new();
+        let mut load = None;
+        if shape.service == Service::Once {
+            server.churn(shape, shape.requests / 10)?;
+        } else {
+            let load = load.insert(server.load(shape)?);
+            figures = server.open(load, shape)?;
+            load.run(0..shape.busy, shape.requests / 10, LIMIT)?;
+        }
+        Ok(Contender {
+            peer,
+            server,
+            load,
+            figures,
+            cpu_us: Vec::new(),
+            outcome: load::Outcome::default(),
+        })
+    }
+
+    /// One slice of its requests.
+    pub(crate) fn slice(&mut self, shape: &Shape) -> io::Result<()> {
+        let requests = shape.requests / shape.slices();
+        let pid = self.server.pid();
+        let before = sys::cpu_time_of(pid)?;
+        let outcome = match &mut self.load {
+            Some(load) => load.run(0..shape.busy, requests, LIMIT)?,
+            None => self.server.churn(shape, requests)?,
+        };
+        let cpu = sys::cpu_time_of(pid)? - before;
+        self.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests as f64);
+        self.outcome.add(outcome);
+        Ok(())
+    }
+
+    /// What the slices gave: the median of their CPU times, and the latencies of all.
+    pub(crate) fn figures(mut self) -> Figures {
+        let mut figures = self.figures;
+        if let Some(cpu_us) = report::median(self.cpu_us.iter().copied()) {
+            figures.push(("cpu_us", cpu_us));
+        }
+        figures.push(("rate", self.outcome.rate()));
+        figures.push(("p50_us", self.outcome.quantile(0.5)));
+        figures.push(("p99_us", self.outcome.quantile(0.99)));
+        figures.push(("p999_us", self.outcome.quantile(0.999)));
+        figures
+    }
 }
 
 /// The calls that are counted one by one; all others only in the sum.
@@ -255,7 +316,7 @@ pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String,
         events.push_str(",syscalls:sys_enter_");
         events.push_str(call);
     }
-    let file = crate::report::folder().join("perf.txt");
+    let file = report::folder().join("perf.txt");
     let mut perf = Command::new("perf")
         .args(["stat", "-x", ";", "-e", &events, "-p"])
         .arg(server.pid().to_string())
@@ -310,7 +371,7 @@ pub(crate) fn instructions(peer: &str, shape: &Shape) -> io::Result<Figures> {
 
 /// What callgrind wrote about a server that had so many requests.
 fn callgrind(peer: &str, shape: &Shape, requests: usize) -> io::Result<String> {
-    let file = crate::report::folder().join(format!("callgrind.{peer}.out"));
+    let file = report::folder().join(format!("callgrind.{peer}.out"));
     let out = format!("--callgrind-out-file={}", file.display());
     let wrapper = ["valgrind", "--tool=callgrind", "--dump-instr=yes", &out];
     let server = Server::start(&wrapper, peer, shape)?;
