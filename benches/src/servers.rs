@@ -42,7 +42,7 @@ pub(crate) const SHAPES: [Shape; 12] = [
     echo("4 KiB x 512", 4096, 512, 40_000),
     echo("64 KiB x 1", 65536, 1, 3_000),
     echo("64 KiB x 64", 65536, 64, 5_000),
-    echo("64 KiB x 512", 65536, 512, 5_000),
+    echo("64 KiB x 512", 65536, 512, 10_000),
     Shape {
         name: "100 busy of 9,500",
         service: Service::Echo,
