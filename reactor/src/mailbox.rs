@@ -61,7 +61,6 @@ pub(crate) enum Letter {
 }
 
 /// What other threads hold of a reactor.
-#[derive(Debug)]
 pub(crate) struct Mailbox {
     /// Never given to another reactor of this process.
     pub(crate) number: u32,

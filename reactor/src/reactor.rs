@@ -411,8 +411,9 @@ impl Reactor {
         let Some(slot) = slot.filter(is_news) else {
             return woken.push(waker);
         };
-        let known = slot.push_watcher(waker, self.turn.get(), woken);
-        woken.discard(known);
+        if let Some(known) = slot.push_watcher(waker, self.turn.get(), woken) {
+            woken.discard(known);
+        }
         self.selector.borrow_mut().watch(key, interest);
     }
 
@@ -530,7 +531,7 @@ impl fmt::Debug for Reactor {
 }
 
 /// Ends the wait of a [`Reactor`] from any thread, and reads its figures.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Notifier {
     /// Weak, so that it keeps no descriptor of the reactor open.
     mailbox: Weak<Mailbox>,
@@ -551,5 +552,13 @@ impl Notifier {
     /// What the reactor counted so far; `sources` and `timers` are those of its last turn. O(1).
     pub fn stats(&self) -> Stats {
         self.counters.read()
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

@@ -392,7 +392,7 @@ impl Slot {
     /// that `readiness` names, or both if it names none: there will be no event any more, and whoever
     /// tries hears of it when there is nothing.
     #[cold]
-    pub(crate) fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
+    fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         let readiness = match errno {
             0 => readiness,
             errno => self.home.fail(readiness, errno),
@@ -408,6 +408,13 @@ impl Slot {
         }
     }
 
+    /// What it says that its registration failed: see `deliver`.
+    #[cold]
+    pub(crate) fn fail(&mut self, readiness: Readiness, e: &io::Error, woken: &mut WakeList) {
+        let errno = e.raw_os_error().unwrap_or(libc::EIO);
+        self.deliver_rare(readiness, errno, woken);
+    }
+
     /// Hands over all that waits, whatever for.
     pub(crate) fn wake_everyone(&mut self, woken: &mut WakeList) {
         self.wake(Direction::Read, woken);
@@ -417,7 +424,7 @@ impl Slot {
 
     fn wake_watchers(&mut self, woken: &mut WakeList) {
         if let Some(rest) = &mut self.rest {
-            woken.extend(rest.watchers.drain(..));
+            rest.watchers.drain(..).for_each(|w| woken.push(w));
         }
     }
 
@@ -431,13 +438,15 @@ impl Slot {
         }
     }
 
-    /// All that waits, not to be woken any more.
-    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        let others = self.rest.into_iter().flat_map(|rest| {
-            let others = rest.others.into_iter().map(|(_, waker)| waker);
-            others.chain(rest.watchers)
-        });
-        self.wakers.into_iter().flatten().chain(others)
+    /// Hands over all that waits, not to be woken any more.
+    pub(crate) fn discard(mut self, woken: &mut WakeList) {
+        for waker in self.wakers.iter_mut().filter_map(Option::take) {
+            woken.discard(waker);
+        }
+        if let Some(rest) = self.rest {
+            rest.others.into_iter().for_each(|(_, w)| woken.discard(w));
+            rest.watchers.into_iter().for_each(|w| woken.discard(w));
+        }
     }
 
     /// Whether anybody waits for what is no direction.
@@ -531,12 +540,13 @@ impl Slot {
 impl Rest {
     #[cold]
     fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
-        let (ours, rest) = mem::take(&mut self.others)
-            .into_iter()
-            .partition(|(d, _)| *d == direction);
-        self.others = rest;
-        let ours: Vec<(Direction, Waker)> = ours;
-        woken.extend(ours.into_iter().map(|(_, waker)| waker));
+        for (d, waker) in mem::take(&mut self.others) {
+            if d == direction {
+                woken.push(waker);
+            } else {
+                self.others.push((d, waker));
+            }
+        }
     }
 
     /// Whether everybody has to be woken before another one can be taken in.

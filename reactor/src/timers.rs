@@ -196,7 +196,7 @@ impl Timers {
 
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        woken.extend(self.slab.drain().map(|timer| timer.waker));
+        self.slab.drain().for_each(|timer| woken.push(timer.waker));
         self.sweep();
     }
 

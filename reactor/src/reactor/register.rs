@@ -105,8 +105,7 @@ impl Reactor {
             return;
         };
         if let Err(e) = added {
-            let errno = e.raw_os_error().unwrap_or(libc::EIO);
-            return slot.deliver_rare(Readiness::EMPTY, errno, woken);
+            return slot.fail(Readiness::EMPTY, &e, woken);
         }
         slot.is_added = true;
         slot.home.forgive(Interest::READABLE | Interest::WRITABLE);

@@ -85,7 +85,7 @@ pub(crate) mod scripted;
 mod select;
 
 /// What the reactor waits in. The contract is the prose at the top of this module.
-pub(crate) trait Selector: fmt::Debug {
+pub(crate) trait Selector {
     fn backend(&self) -> Backend;
     /// The descriptor that becomes readable when `wait` has something to tell, if there is one.
     fn watchable(&self) -> Option<BorrowedFd<'_>>;
@@ -105,7 +105,7 @@ pub(crate) trait Selector: fmt::Debug {
 }
 
 /// The part of a selector that any thread may use at any time.
-pub(crate) trait Doorbell: fmt::Debug + Send + Sync {
+pub(crate) trait Doorbell: Send + Sync {
     /// Ends the current or the next `wait`. One system call.
     fn ring(&self) -> io::Result<()>;
 

@@ -8,7 +8,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, ptr};
+use std::{io, ptr};
 
 use super::levels::Levels;
 use super::notify::Bell;
@@ -165,15 +165,6 @@ impl Selector for Select {
 
     fn doorbell(&self) -> Arc<dyn Doorbell> {
         self.bell.clone()
-    }
-}
-
-impl fmt::Debug for Select {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Select")
-            .field("bell", &self.bell)
-            .field("levels", &self.levels)
-            .finish_non_exhaustive()
     }
 }
 
