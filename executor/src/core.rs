@@ -323,18 +323,19 @@ impl Core {
             return;
         }
         let errands = self.handle.close();
-        let tasks = self.tasks.take();
+        let mut tasks = self.tasks.take();
         let sinks = self.sinks.take();
-        for (slot_number, serial, slot) in tasks.into_tenants() {
+        for (serial, slot) in tasks.tenants() {
             let key = TaskKey {
                 executor: self.number,
-                slot: slot_number,
+                slot,
                 serial,
             };
-            if let Some(task) = slot.task {
+            let (task, joiner) = tasks.remove(slot);
+            if let Some(task) = task {
                 self.drop_task(key, task);
             }
-            if let Some(joiner) = slot.joiner {
+            if let Some(joiner) = joiner {
                 wake_quietly(joiner);
             }
         }

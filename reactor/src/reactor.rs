@@ -1,7 +1,7 @@
 //! The loop's other half: what waits, and who is woken.
 
 use std::cell::{Cell, RefCell};
-use std::env::{self, VarError};
+use std::env;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -81,19 +81,13 @@ impl Reactor {
     /// As [`with_backend`](Reactor::with_backend), and `InvalidInput` if the variable names no
     /// backend.
     pub fn new() -> io::Result<Rc<Reactor>> {
-        match env::var("RUNTIME_BACKEND") {
-            Ok(name) => {
-                let backend = name.parse().map_err(|e: io::Error| {
-                    io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
-                })?;
-                Reactor::with_backend(backend)
-            }
-            Err(VarError::NotPresent) => Reactor::with_backend(Backend::available()[0]),
-            Err(e) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("the variable RUNTIME_BACKEND: {e}"),
-            )),
-        }
+        let Some(name) = env::var_os("RUNTIME_BACKEND") else {
+            return Reactor::with_backend(Backend::available()[0]);
+        };
+        let backend = name.to_string_lossy().parse().map_err(|e: io::Error| {
+            io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
+        })?;
+        Reactor::with_backend(backend)
     }
 
     /// Makes a reactor on `backend`.

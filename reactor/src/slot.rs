@@ -202,9 +202,11 @@ impl Slots {
 
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        for mut slot in self.slab.drain() {
+        for (_, slot) in &mut self.slab {
             slot.wake_everyone(woken);
         }
+        // No waker is left in them, so nobody's code runs.
+        self.slab.clear();
     }
 }
 
