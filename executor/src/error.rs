@@ -44,6 +44,7 @@ enum Why {
 }
 
 impl JoinError {
+    #[cold]
     fn new(id: Id, whose: String, why: Why) -> JoinError {
         JoinError(Box::new(Reason { id, whose, why }))
     }

@@ -104,6 +104,7 @@ impl Mailbox {
     }
 
     /// The mailbox of the reactor with this number, unless that reactor is gone.
+    #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
         unpoisoned(LIVE.read())
             .iter()

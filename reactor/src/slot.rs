@@ -91,11 +91,10 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 struct Rest {
     /// Those who waited before the last one and have another waker: two tasks that share a source,
-    /// in one direction. So nobody is here in whose direction `wakers` is empty.
-    others: Vec<(Direction, Waker)>,
-    /// Those who wait for hang-up, an error or urgent data and for no direction.
-    watchers: Vec<Waker>,
-    /// How many of both there may be before they are all woken to queue up anew, which bounds what
+    /// in one direction. So nobody is here in whose direction `wakers` is empty. And, without a
+    /// direction, those who wait for hang-up, an error or urgent data.
+    others: Vec<(Option<Direction>, Waker)>,
+    /// How many there may be before they are all woken to queue up anew, which bounds what
     /// wakers nobody needs any more can pile up to.
     room: u32,
     /// The turn in which there was no more room.
@@ -426,7 +425,7 @@ impl Slot {
 
     fn wake_watchers(&mut self, woken: &mut WakeList) {
         if let Some(rest) = &mut self.rest {
-            rest.watchers.drain(..).for_each(|w| woken.push(w));
+            rest.wake(None, woken);
         }
     }
 
@@ -436,7 +435,7 @@ impl Slot {
         };
         woken.push(last);
         if let Some(rest) = &mut self.rest {
-            rest.wake(direction, woken);
+            rest.wake(Some(direction), woken);
         }
     }
 
@@ -447,14 +446,13 @@ impl Slot {
         }
         if let Some(rest) = self.rest {
             rest.others.into_iter().for_each(|(_, w)| woken.discard(w));
-            rest.watchers.into_iter().for_each(|w| woken.discard(w));
         }
     }
 
     /// Whether anybody waits for what is no direction.
     pub(crate) fn is_watched(&self) -> bool {
         let rest = self.rest.as_ref();
-        rest.is_some_and(|rest| !rest.watchers.is_empty())
+        rest.is_some_and(|rest| rest.others.iter().any(|(d, _)| d.is_none()))
     }
 
     /// Whether anybody waits in `direction`.
@@ -466,12 +464,12 @@ impl Slot {
     pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
         match &self.wakers[direction.index()] {
             None => false,
-            Some(last) => last.will_wake(waker) || self.has_other(direction, waker),
+            Some(last) => last.will_wake(waker) || self.has_other(Some(direction), waker),
         }
     }
 
     #[cold]
-    fn has_other(&self, direction: Direction, waker: &Waker) -> bool {
+    fn has_other(&self, direction: Option<Direction>, waker: &Waker) -> bool {
         let others = self.rest.iter().flat_map(|rest| &rest.others);
         others
             .filter(|(d, _)| *d == direction)
@@ -505,7 +503,7 @@ impl Slot {
             self.wake_everyone(woken);
         }
         if let Some(before) = self.wakers[direction.index()].replace(waker) {
-            self.rest().others.push((direction, before));
+            self.rest().others.push((Some(direction), before));
         }
     }
 
@@ -517,21 +515,21 @@ impl Slot {
         turn: u32,
         woken: &mut WakeList,
     ) -> Option<Waker> {
-        if self.rest().watchers.iter().any(|w| w.will_wake(&waker)) {
+        if self.has_other(None, &waker) {
             return Some(waker);
         }
         if self.rest().make_room(turn) {
             self.wake_everyone(woken);
         }
-        self.rest().watchers.push(waker);
+        self.rest().others.push((None, waker));
         None
     }
 
+    #[cold]
     fn rest(&mut self) -> &mut Rest {
         self.rest.get_or_insert_with(|| {
             Box::new(Rest {
                 others: Vec::new(),
-                watchers: Vec::new(),
                 room: FIRST_ROOM,
                 overflowed: 0,
             })
@@ -541,7 +539,7 @@ impl Slot {
 
 impl Rest {
     #[cold]
-    fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
+    fn wake(&mut self, direction: Option<Direction>, woken: &mut WakeList) {
         for (d, waker) in mem::take(&mut self.others) {
             if d == direction {
                 woken.push(waker);
@@ -553,7 +551,7 @@ impl Rest {
 
     /// Whether everybody has to be woken before another one can be taken in.
     fn make_room(&mut self, turn: u32) -> bool {
-        if self.others.len() + self.watchers.len() < self.room as usize {
+        if self.others.len() < self.room as usize {
             return false;
         }
         if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {

@@ -21,6 +21,7 @@ impl WakeList {
     }
 
     /// Puts off dropping `waker` until the others are called.
+    #[cold]
     pub(crate) fn discard(&mut self, waker: Waker) {
         self.discarded.push(waker);
     }

@@ -76,8 +76,8 @@ impl Levels {
 
     /// Tells what became ready, and does not ask for it again until somebody waits again.
     pub(super) fn report(&mut self, key: Key, readiness: Readiness, events: &mut Vec<Event>) {
-        if let Some(watched) = self.get(key) {
-            events.extend(watched.report(readiness));
+        if let Some(event) = self.get(key).and_then(|watched| watched.report(readiness)) {
+            events.push(event);
         }
     }
 

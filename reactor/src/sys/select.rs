@@ -180,6 +180,7 @@ fn check_open(fd: RawFd) -> io::Result<()> {
 struct Set(Vec<Word>);
 
 impl Set {
+    #[inline(never)] // Three copies of it would be most of this backend.
     fn insert(&mut self, fd: RawFd) {
         let (word, bit) = place(fd);
         if self.0.len() <= word {
