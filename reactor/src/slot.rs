@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::Waker;
-use std::{io, mem};
+use std::{fmt, io, mem};
 
 use slab::Slab;
 
@@ -564,19 +564,17 @@ impl Rest {
 
 /// Says why a descriptor cannot be waited for, in words where the system's are none.
 pub(crate) fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
-    let (kind, why) = match e.raw_os_error() {
-        Some(libc::EPERM) => (io::ErrorKind::Unsupported, sys::UNPOLLABLE.to_owned()),
+    let (kind, why): (_, &dyn fmt::Display) = match e.raw_os_error() {
+        Some(libc::EPERM) => (io::ErrorKind::Unsupported, &sys::UNPOLLABLE),
         Some(libc::EEXIST) => (
             io::ErrorKind::AlreadyExists,
-            "another source of this runtime waits for the same descriptor; share that one"
-                .to_owned(),
+            &"another source of this runtime waits for the same descriptor; share that one",
         ),
         Some(libc::ENOSPC) => (
             e.kind(),
-            "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"
-                .to_owned(),
+            &"the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)",
         ),
-        _ => (e.kind(), e.to_string()),
+        _ => (e.kind(), e),
     };
     io::Error::new(kind, format!("cannot wait for descriptor {fd}: {why}"))
 }
