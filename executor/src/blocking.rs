@@ -78,7 +78,7 @@ impl Pool {
     /// # Errors
     /// `InvalidInput` for a thread name that no thread can have.
     pub(crate) fn new(options: PoolOptions) -> io::Result<Arc<Pool>> {
-        if options.thread_name.contains('\0') {
+        if options.thread_name.bytes().any(|byte| byte == 0) {
             let name = &options.thread_name;
             let text = format!("{name:?} cannot be the name of a thread: it has a NUL in it");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -98,13 +98,13 @@ impl Reactor {
     pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
         let selector = sys::open(backend)
             .map_err(|e| during(format!("opening the reactor on {backend}"), e))?;
-        Ok(Rc::new(Reactor::with_selector(selector)?))
+        Reactor::with_selector(selector)
     }
 
-    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Reactor> {
+    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
         sys::watch_forks()?;
         let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()))?;
-        Ok(Reactor {
+        Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),
             slots: RefCell::default(),
@@ -119,7 +119,7 @@ impl Reactor {
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
             watched: Cell::new(false),
-        })
+        }))
     }
 
     /// Makes this the reactor of the calling thread until the guard is dropped.

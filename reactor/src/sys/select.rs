@@ -77,12 +77,8 @@ impl Select {
     /// One closed descriptor spoils the whole call, and which one is not said.
     fn report_closed(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
         check_open(self.bell.raw())?;
-        let armed = self.levels.armed();
-        let closed = armed.filter(|watched| check_open(watched.fd).is_err());
-        let closed: Vec<Key> = closed.map(|watched| watched.key).collect();
-        for key in closed {
-            self.levels.report_closed(key, events);
-        }
+        let is_closed = |fd| check_open(fd).is_err();
+        self.levels.report_each_closed(events, is_closed);
         Ok(())
     }
 }
