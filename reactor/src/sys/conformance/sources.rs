@@ -1,7 +1,6 @@
 //! What sources make of it.
 
 use std::io::{Read, Write};
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::*;
