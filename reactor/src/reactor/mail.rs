@@ -9,12 +9,18 @@ use crate::slot::{Key, Slot};
 use crate::wake_list::WakeList;
 
 impl Reactor {
-    /// Does what other threads asked for. Removals come first: a descriptor whose source is gone
-    /// may be another one's by now, and must not be renewed.
+    /// Does what other threads asked for.
+    #[inline]
     pub(super) fn read_mail(&self, woken: &mut WakeList) {
-        if !self.mailbox.has_letters() {
-            return;
+        if self.mailbox.has_letters() {
+            self.do_mail(woken);
         }
+    }
+
+    /// Removals come first: a descriptor whose source is gone may be another one's by now, and must
+    /// not be renewed.
+    #[cold]
+    fn do_mail(&self, woken: &mut WakeList) {
         let letters = self.mailbox.take();
         for letter in &letters {
             match *letter {
