@@ -540,6 +540,10 @@ impl Slot {
 impl Rest {
     #[cold]
     fn wake(&mut self, direction: Option<Direction>, woken: &mut WakeList) {
+        if !self.others.iter().any(|(d, _)| *d == direction) {
+            // Most often one waits for the end, beside the one who reads: that list stays.
+            return;
+        }
         for (d, waker) in mem::take(&mut self.others) {
             if d == direction {
                 woken.push(waker);
