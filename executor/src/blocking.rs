@@ -62,7 +62,7 @@ trait Job: Cancel + Send + Sync {
     /// The runtime is gone, before it began.
     fn forsake(&self);
     /// There is no thread for it.
-    fn refuse(&self, error: io::Error);
+    fn refuse(&self, error: Arc<io::Error>);
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
@@ -78,7 +78,7 @@ impl Pool {
     /// # Errors
     /// `InvalidInput` for a thread name that no thread can have.
     pub(crate) fn new(options: PoolOptions) -> io::Result<Arc<Pool>> {
-        if options.thread_name.contains('\0') {
+        if options.thread_name.bytes().any(|byte| byte == 0) {
             let name = &options.thread_name;
             let text = format!("{name:?} cannot be the name of a thread: it has a NUL in it");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -143,16 +143,16 @@ impl Pool {
 
     /// The other threads will come to the job, if there are any.
     fn could_not_start(&self, error: io::Error) {
+        let error = Arc::new(error);
         let mut state = self.state.lock();
         state.threads -= 1;
-        let refused = if state.threads == 0 {
-            mem::take(&mut state.queue)
-        } else {
-            VecDeque::new()
-        };
+        if state.threads > 0 {
+            return;
+        }
+        let refused = mem::take(&mut state.queue);
         drop(state);
         for job in refused {
-            job.refuse(io::Error::new(error.kind(), error.to_string()));
+            job.refuse(error.clone());
         }
     }
 
@@ -248,7 +248,7 @@ where
         self.end(JoinError::gone(self.id));
     }
 
-    fn refuse(&self, error: io::Error) {
+    fn refuse(&self, error: Arc<io::Error>) {
         self.end(JoinError::refused(self.id, error));
     }
 }

@@ -1,7 +1,6 @@
 //! The run queue, the tasks in it, and what becomes of them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -26,8 +25,8 @@ use crate::tasks::{Tasks, Turn, VACANT};
 pub(crate) struct Core {
     number: u32,
     tasks: RefCell<Tasks>,
-    /// Where outputs go that another thread awaits, by slot.
-    sinks: RefCell<HashMap<u32, Sink>>,
+    /// Where outputs go that another thread awaits, by slot, as far as the last slot that had one.
+    sinks: RefCell<Vec<Option<Sink>>>,
     mail: RefCell<Mail>,
     root_woken: Cell<bool>,
     /// The serial number of the task that is being polled, or that of none.
@@ -258,8 +257,7 @@ impl Core {
         } else {
             let (_, joiner) = tasks.remove(key.slot);
             drop(tasks);
-            let sink = mailed.then(|| self.sinks.borrow_mut().remove(&key.slot));
-            if let Some(sink) = sink.flatten() {
+            if let Some(sink) = self.take_sink(key.slot, mailed) {
                 sink.deliver(task.as_mut().output());
             }
             self.nobody_wants(task);
@@ -268,6 +266,13 @@ impl Core {
         if let Some(joiner) = joiner {
             wake_quietly(joiner);
         }
+    }
+
+    fn take_sink(&self, slot: u32, mailed: bool) -> Option<Sink> {
+        if !mailed {
+            return None;
+        }
+        self.sinks.borrow_mut().get_mut(slot as usize)?.take()
     }
 
     /// Drops an output that nobody awaits, if it was not taken; but a panic is not swallowed.
@@ -318,18 +323,19 @@ impl Core {
             return;
         }
         let errands = self.handle.close();
-        let tasks = self.tasks.take();
+        let mut tasks = self.tasks.take();
         let sinks = self.sinks.take();
-        for (slot_number, serial, slot) in tasks.into_tenants() {
+        for (serial, slot) in tasks.tenants() {
             let key = TaskKey {
                 executor: self.number,
-                slot: slot_number,
+                slot,
                 serial,
             };
-            if let Some(task) = slot.task {
+            let (task, joiner) = tasks.remove(slot);
+            if let Some(task) = task {
                 self.drop_task(key, task);
             }
-            if let Some(joiner) = slot.joiner {
+            if let Some(joiner) = joiner {
                 wake_quietly(joiner);
             }
         }
@@ -417,7 +423,11 @@ impl Core {
             }
             if !slot.is(state::FINISHED) {
                 slot.set(state::MAILED);
-                self.sinks.borrow_mut().insert(key.slot, sink);
+                let (mut sinks, index) = (self.sinks.borrow_mut(), key.slot as usize);
+                if sinks.len() <= index {
+                    sinks.resize_with(index + 1, || None);
+                }
+                sinks[index] = Some(sink);
                 return;
             }
             tasks.remove(key.slot).0
@@ -454,8 +464,7 @@ impl Core {
             } else {
                 (None, slot.joiner.take())
             };
-            let mut sinks = self.sinks.borrow_mut();
-            (task, joiner, mailed.then(|| sinks.remove(&key.slot)))
+            (task, joiner, self.take_sink(key.slot, mailed))
         };
         if let Some(task) = task {
             self.nobody_wants(task);

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::Location;
+use std::sync::Arc;
 use std::{error, fmt, io};
 
 use crate::id::Id;
@@ -37,12 +38,13 @@ enum Why {
     /// Its runtime was dropped, before the task ended or before the output was taken.
     Gone,
     /// No thread could be started for it.
-    Refused(io::Error),
+    Refused(Arc<io::Error>),
     /// In a mutex because a payload need not be `Sync`, and an error should be.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
 
 impl JoinError {
+    #[cold]
     fn new(id: Id, whose: String, why: Why) -> JoinError {
         JoinError(Box::new(Reason { id, whose, why }))
     }
@@ -55,7 +57,7 @@ impl JoinError {
         JoinError::new(id, String::new(), Why::Gone)
     }
 
-    pub(crate) fn refused(id: Id, error: io::Error) -> JoinError {
+    pub(crate) fn refused(id: Id, error: Arc<io::Error>) -> JoinError {
         JoinError::new(id, String::new(), Why::Refused(error))
     }
 

@@ -67,6 +67,7 @@ impl Mailbox {
     }
 
     /// The mailbox of the executor with this number, unless that executor is gone.
+    #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
         unpoisoned(LIVE.read())
             .iter()

@@ -345,6 +345,7 @@ impl Sink {
 }
 
 impl Drop for Sink {
+    #[inline(never)]
     fn drop(&mut self) {
         if let Some(deliver) = self.0.take() {
             deliver(None);

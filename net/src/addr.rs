@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::{io, iter, option, vec};
 
 use crate::error::{during, invalid};
-use crate::resolve;
+use crate::resolve::{self, Lookup};
 
 /// What can be connected or bound to: an address, several, or a name that leads to some.
 ///
@@ -56,7 +58,7 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// # Examples
 /// See [`ToSocketAddrs`].
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<SocketAddrs> {
-    Ok(find(host.target(sealed::Internal)).await?.1)
+    Find::new(None, host.target(sealed::Internal)).await
 }
 
 /// The addresses that [`lookup_host`] found.
@@ -65,6 +67,12 @@ pub struct SocketAddrs(Found);
 
 /// One address is the common case, and costs no allocation.
 type Found = iter::Chain<option::IntoIter<SocketAddr>, vec::IntoIter<SocketAddr>>;
+
+impl SocketAddrs {
+    fn is_empty(&self) -> bool {
+        self.0.size_hint().0 == 0
+    }
+}
 
 impl Iterator for SocketAddrs {
     type Item = SocketAddr;
@@ -109,60 +117,80 @@ impl Target {
     }
 }
 
-/// The addresses of `target`, and the name they come from if there is one.
-async fn find(target: Target) -> io::Result<(Option<String>, SocketAddrs)> {
-    let name = match target {
-        Target::Addrs(addrs) => return Ok((None, addrs)),
-        Target::Invalid(error) => return Err(error),
-        Target::Name(name) => name,
-    };
-    // Two statements, so that the future of the lookup is all that is held while it waits.
-    let lookup = resolve::begin(&name);
-    let found = match lookup {
-        Ok(lookup) => lookup.await,
-        Err(e) => Err(e),
-    };
-    match found {
-        Ok(addrs) => Ok((Some(name), addrs.into())),
-        Err(e) => Err(during(format!("look up {name}"), e)),
+/// Looks for the addresses of a target. A type of its own and no `async fn`, of which every operation
+/// that takes an address would be another copy.
+pub(crate) enum Find {
+    /// Nobody has to be asked. `None` once it was told.
+    Known(Option<io::Result<SocketAddrs>>),
+    Asked {
+        what: Option<&'static str>,
+        name: String,
+        lookup: Lookup,
+    },
+}
+
+/// The addresses of `target`, of which there is one at least. `what` names what they are wanted for.
+pub(crate) fn find_some(what: &'static str, target: Target) -> Find {
+    Find::new(Some(what), target)
+}
+
+impl Find {
+    fn new(what: Option<&'static str>, target: Target) -> Find {
+        let error = match target {
+            Target::Name(name) => {
+                return match resolve::begin(&name) {
+                    Ok(lookup) => Find::Asked { what, name, lookup },
+                    Err(e) => Find::Known(Some(Err(during(format!("look up {name}"), e)))),
+                };
+            }
+            Target::Addrs(addrs) if what.is_none() || !addrs.is_empty() => {
+                return Find::Known(Some(Ok(addrs)));
+            }
+            Target::Addrs(_) => invalid("the list of addresses is empty".to_owned()),
+            Target::Invalid(error) => error,
+        };
+        Find::Known(Some(Err(match what {
+            Some(what) => during(what, error),
+            None => error,
+        })))
+    }
+}
+
+impl Future for Find {
+    type Output = io::Result<SocketAddrs>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddrs>> {
+        Poll::Ready(match &mut *self {
+            Find::Known(found) => match found.take() {
+                Some(found) => found,
+                None => unreachable!("it is awaited once"),
+            },
+            Find::Asked { what, name, lookup } => match (ready!(lookup.as_mut().poll(cx)), what) {
+                (Err(e), _) => Err(during(format!("look up {name}"), e)),
+                (Ok(addrs), Some(what)) if addrs.is_empty() => {
+                    let text = format!("{what} {name}: the name has no addresses");
+                    Err(invalid(text))
+                }
+                (Ok(addrs), _) => Ok(addrs.into()),
+            },
+        })
     }
 }
 
 /// Does `attempt` with one address after the other until one succeeds; fails with the last error.
-/// `what` names the attempt in errors of the target.
-pub(crate) async fn first_that_works<T, F>(
-    what: &str,
-    target: Target,
-    mut attempt: impl FnMut(SocketAddr) -> F,
-) -> io::Result<T>
-where
-    F: Future<Output = io::Result<T>>,
-{
-    let mut addrs = find_some(what, target).await?.peekable();
+pub(crate) fn first_that_works<T>(
+    mut addrs: SocketAddrs,
+    mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     loop {
         let Some(addr) = addrs.next() else {
             unreachable!("the last error is returned");
         };
-        match attempt(addr).await {
-            Err(_) if addrs.peek().is_some() => {}
+        match attempt(addr) {
+            Err(_) if !addrs.is_empty() => {}
             result => return result,
         }
     }
-}
-
-/// The addresses of `target`, of which there is one at least. `what` names what they are wanted for.
-pub(crate) async fn find_some(what: &str, target: Target) -> io::Result<SocketAddrs> {
-    let (name, addrs) = match target {
-        Target::Invalid(error) => return Err(during(what, error)),
-        target => find(target).await?,
-    };
-    if addrs.size_hint().0 > 0 {
-        return Ok(addrs);
-    }
-    Err(match name {
-        Some(name) => invalid(format!("{what} {name}: the name has no addresses")),
-        None => during(what, invalid("the list of addresses is empty".to_owned())),
-    })
 }
 
 /// Reads a `"host:port"`.

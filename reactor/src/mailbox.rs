@@ -61,7 +61,6 @@ pub(crate) enum Letter {
 }
 
 /// What other threads hold of a reactor.
-#[derive(Debug)]
 pub(crate) struct Mailbox {
     /// Never given to another reactor of this process.
     pub(crate) number: u32,
@@ -105,6 +104,7 @@ impl Mailbox {
     }
 
     /// The mailbox of the reactor with this number, unless that reactor is gone.
+    #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
         unpoisoned(LIVE.read())
             .iter()

@@ -1,7 +1,7 @@
 //! The loop's other half: what waits, and who is woken.
 
 use std::cell::{Cell, RefCell};
-use std::env::{self, VarError};
+use std::env;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -81,19 +81,13 @@ impl Reactor {
     /// As [`with_backend`](Reactor::with_backend), and `InvalidInput` if the variable names no
     /// backend.
     pub fn new() -> io::Result<Rc<Reactor>> {
-        match env::var("RUNTIME_BACKEND") {
-            Ok(name) => {
-                let backend = name.parse().map_err(|e: io::Error| {
-                    io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
-                })?;
-                Reactor::with_backend(backend)
-            }
-            Err(VarError::NotPresent) => Reactor::with_backend(Backend::available()[0]),
-            Err(e) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("the variable RUNTIME_BACKEND: {e}"),
-            )),
-        }
+        let Some(name) = env::var_os("RUNTIME_BACKEND") else {
+            return Reactor::with_backend(Backend::available()[0]);
+        };
+        let backend = name.to_string_lossy().parse().map_err(|e: io::Error| {
+            io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
+        })?;
+        Reactor::with_backend(backend)
     }
 
     /// Makes a reactor on `backend`.
@@ -104,13 +98,13 @@ impl Reactor {
     pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
         let selector = sys::open(backend)
             .map_err(|e| during(format!("opening the reactor on {backend}"), e))?;
-        Ok(Rc::new(Reactor::with_selector(selector)?))
+        Reactor::with_selector(selector)
     }
 
-    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Reactor> {
+    pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
         sys::watch_forks()?;
         let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()))?;
-        Ok(Reactor {
+        Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),
             slots: RefCell::default(),
@@ -125,7 +119,7 @@ impl Reactor {
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
             watched: Cell::new(false),
-        })
+        }))
     }
 
     /// Makes this the reactor of the calling thread until the guard is dropped.
@@ -411,8 +405,9 @@ impl Reactor {
         let Some(slot) = slot.filter(is_news) else {
             return woken.push(waker);
         };
-        let known = slot.push_watcher(waker, self.turn.get(), woken);
-        woken.discard(known);
+        if let Some(known) = slot.push_watcher(waker, self.turn.get(), woken) {
+            woken.discard(known);
+        }
         self.selector.borrow_mut().watch(key, interest);
     }
 
@@ -530,7 +525,7 @@ impl fmt::Debug for Reactor {
 }
 
 /// Ends the wait of a [`Reactor`] from any thread, and reads its figures.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Notifier {
     /// Weak, so that it keeps no descriptor of the reactor open.
     mailbox: Weak<Mailbox>,
@@ -551,5 +546,13 @@ impl Notifier {
     /// What the reactor counted so far; `sources` and `timers` are those of its last turn. O(1).
     pub fn stats(&self) -> Stats {
         self.counters.read()
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::Waker;
-use std::{io, mem};
+use std::{fmt, io, mem};
 
 use slab::Slab;
 
@@ -91,11 +91,10 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 struct Rest {
     /// Those who waited before the last one and have another waker: two tasks that share a source,
-    /// in one direction. So nobody is here in whose direction `wakers` is empty.
-    others: Vec<(Direction, Waker)>,
-    /// Those who wait for hang-up, an error or urgent data and for no direction.
-    watchers: Vec<Waker>,
-    /// How many of both there may be before they are all woken to queue up anew, which bounds what
+    /// in one direction. So nobody is here in whose direction `wakers` is empty. And, without a
+    /// direction, those who wait for hang-up, an error or urgent data.
+    others: Vec<(Option<Direction>, Waker)>,
+    /// How many there may be before they are all woken to queue up anew, which bounds what
     /// wakers nobody needs any more can pile up to.
     room: u32,
     /// The turn in which there was no more room.
@@ -202,9 +201,11 @@ impl Slots {
 
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        for mut slot in self.slab.drain() {
+        for (_, slot) in &mut self.slab {
             slot.wake_everyone(woken);
         }
+        // No waker is left in them, so nobody's code runs.
+        self.slab.clear();
     }
 }
 
@@ -392,7 +393,7 @@ impl Slot {
     /// that `readiness` names, or both if it names none: there will be no event any more, and whoever
     /// tries hears of it when there is nothing.
     #[cold]
-    pub(crate) fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
+    fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         let readiness = match errno {
             0 => readiness,
             errno => self.home.fail(readiness, errno),
@@ -408,6 +409,13 @@ impl Slot {
         }
     }
 
+    /// What it says that its registration failed: see `deliver`.
+    #[cold]
+    pub(crate) fn fail(&mut self, readiness: Readiness, e: &io::Error, woken: &mut WakeList) {
+        let errno = e.raw_os_error().unwrap_or(libc::EIO);
+        self.deliver_rare(readiness, errno, woken);
+    }
+
     /// Hands over all that waits, whatever for.
     pub(crate) fn wake_everyone(&mut self, woken: &mut WakeList) {
         self.wake(Direction::Read, woken);
@@ -417,7 +425,7 @@ impl Slot {
 
     fn wake_watchers(&mut self, woken: &mut WakeList) {
         if let Some(rest) = &mut self.rest {
-            woken.extend(rest.watchers.drain(..));
+            rest.wake(None, woken);
         }
     }
 
@@ -427,23 +435,24 @@ impl Slot {
         };
         woken.push(last);
         if let Some(rest) = &mut self.rest {
-            rest.wake(direction, woken);
+            rest.wake(Some(direction), woken);
         }
     }
 
-    /// All that waits, not to be woken any more.
-    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        let others = self.rest.into_iter().flat_map(|rest| {
-            let others = rest.others.into_iter().map(|(_, waker)| waker);
-            others.chain(rest.watchers)
-        });
-        self.wakers.into_iter().flatten().chain(others)
+    /// Hands over all that waits, not to be woken any more.
+    pub(crate) fn discard(mut self, woken: &mut WakeList) {
+        for waker in self.wakers.iter_mut().filter_map(Option::take) {
+            woken.discard(waker);
+        }
+        if let Some(rest) = self.rest {
+            rest.others.into_iter().for_each(|(_, w)| woken.discard(w));
+        }
     }
 
     /// Whether anybody waits for what is no direction.
     pub(crate) fn is_watched(&self) -> bool {
         let rest = self.rest.as_ref();
-        rest.is_some_and(|rest| !rest.watchers.is_empty())
+        rest.is_some_and(|rest| rest.others.iter().any(|(d, _)| d.is_none()))
     }
 
     /// Whether anybody waits in `direction`.
@@ -455,12 +464,12 @@ impl Slot {
     pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
         match &self.wakers[direction.index()] {
             None => false,
-            Some(last) => last.will_wake(waker) || self.has_other(direction, waker),
+            Some(last) => last.will_wake(waker) || self.has_other(Some(direction), waker),
         }
     }
 
     #[cold]
-    fn has_other(&self, direction: Direction, waker: &Waker) -> bool {
+    fn has_other(&self, direction: Option<Direction>, waker: &Waker) -> bool {
         let others = self.rest.iter().flat_map(|rest| &rest.others);
         others
             .filter(|(d, _)| *d == direction)
@@ -494,7 +503,7 @@ impl Slot {
             self.wake_everyone(woken);
         }
         if let Some(before) = self.wakers[direction.index()].replace(waker) {
-            self.rest().others.push((direction, before));
+            self.rest().others.push((Some(direction), before));
         }
     }
 
@@ -506,21 +515,21 @@ impl Slot {
         turn: u32,
         woken: &mut WakeList,
     ) -> Option<Waker> {
-        if self.rest().watchers.iter().any(|w| w.will_wake(&waker)) {
+        if self.has_other(None, &waker) {
             return Some(waker);
         }
         if self.rest().make_room(turn) {
             self.wake_everyone(woken);
         }
-        self.rest().watchers.push(waker);
+        self.rest().others.push((None, waker));
         None
     }
 
+    #[cold]
     fn rest(&mut self) -> &mut Rest {
         self.rest.get_or_insert_with(|| {
             Box::new(Rest {
                 others: Vec::new(),
-                watchers: Vec::new(),
                 room: FIRST_ROOM,
                 overflowed: 0,
             })
@@ -530,18 +539,23 @@ impl Slot {
 
 impl Rest {
     #[cold]
-    fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
-        let (ours, rest) = mem::take(&mut self.others)
-            .into_iter()
-            .partition(|(d, _)| *d == direction);
-        self.others = rest;
-        let ours: Vec<(Direction, Waker)> = ours;
-        woken.extend(ours.into_iter().map(|(_, waker)| waker));
+    fn wake(&mut self, direction: Option<Direction>, woken: &mut WakeList) {
+        if !self.others.iter().any(|(d, _)| *d == direction) {
+            // Most often one waits for the end, beside the one who reads: that list stays.
+            return;
+        }
+        for (d, waker) in mem::take(&mut self.others) {
+            if d == direction {
+                woken.push(waker);
+            } else {
+                self.others.push((d, waker));
+            }
+        }
     }
 
     /// Whether everybody has to be woken before another one can be taken in.
     fn make_room(&mut self, turn: u32) -> bool {
-        if self.others.len() + self.watchers.len() < self.room as usize {
+        if self.others.len() < self.room as usize {
             return false;
         }
         if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {
@@ -554,19 +568,17 @@ impl Rest {
 
 /// Says why a descriptor cannot be waited for, in words where the system's are none.
 pub(crate) fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
-    let (kind, why) = match e.raw_os_error() {
-        Some(libc::EPERM) => (io::ErrorKind::Unsupported, sys::UNPOLLABLE.to_owned()),
+    let (kind, why): (_, &dyn fmt::Display) = match e.raw_os_error() {
+        Some(libc::EPERM) => (io::ErrorKind::Unsupported, &sys::UNPOLLABLE),
         Some(libc::EEXIST) => (
             io::ErrorKind::AlreadyExists,
-            "another source of this runtime waits for the same descriptor; share that one"
-                .to_owned(),
+            &"another source of this runtime waits for the same descriptor; share that one",
         ),
         Some(libc::ENOSPC) => (
             e.kind(),
-            "the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)"
-                .to_owned(),
+            &"the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)",
         ),
-        _ => (e.kind(), e.to_string()),
+        _ => (e.kind(), e),
     };
     io::Error::new(kind, format!("cannot wait for descriptor {fd}: {why}"))
 }

@@ -485,7 +485,10 @@ impl Registration {
     #[cold]
     fn settle(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&Home> {
         let reactor = current::get().ok_or_else(|| {
-            let doing = blocked.map_or("watching".to_owned(), |d| d.to_string());
+            let doing: &dyn fmt::Display = match &blocked {
+                Some(direction) => direction,
+                None => &"watching",
+            };
             current::outside(&format!("{doing} descriptor {fd}"))
         })?;
         let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);

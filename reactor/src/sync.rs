@@ -26,6 +26,7 @@ impl<T> Mutex<T> {
         Mutex(sync::Mutex::new(value))
     }
 
+    #[inline(never)] // Locks are for other threads, and there are many.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         unpoisoned(self.0.lock())
     }

@@ -47,7 +47,7 @@ impl Stage {
     }
 
     fn on(script: Script) -> Stage {
-        let reactor = Rc::new(Reactor::with_selector(script.selector()).unwrap());
+        let reactor = Reactor::with_selector(script.selector()).unwrap();
         let entered = reactor.enter();
         Stage {
             script,

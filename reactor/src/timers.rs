@@ -196,7 +196,7 @@ impl Timers {
 
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        woken.extend(self.slab.drain().map(|timer| timer.waker));
+        self.slab.drain().for_each(|timer| woken.push(timer.waker));
         self.sweep();
     }
 
@@ -215,11 +215,13 @@ impl Timers {
         let step = self.far.len() / SAMPLES;
         if step == 0 {
             self.horizon = self.far.iter().copied().max().unwrap_or_default();
-            self.near.extend(self.far.drain(..).map(Reverse));
+            self.far
+                .drain(..)
+                .for_each(|entry| self.near.push(Reverse(entry)));
             return;
         }
-        let samples = self.far.iter().copied().step_by(step).map(Reverse);
-        self.near.extend(samples);
+        let samples = self.far.iter().step_by(step);
+        samples.for_each(|&sample| self.near.push(Reverse(sample)));
         for _ in 1..NEAR_SAMPLES {
             self.near.pop();
         }

@@ -20,13 +20,10 @@ impl WakeList {
         self.wakers.push_back(waker);
     }
 
-    pub(crate) fn extend(&mut self, wakers: impl IntoIterator<Item = Waker>) {
-        self.wakers.extend(wakers);
-    }
-
-    /// Puts off dropping `wakers` until the others are called.
-    pub(crate) fn discard(&mut self, wakers: impl IntoIterator<Item = Waker>) {
-        self.discarded.extend(wakers);
+    /// Puts off dropping `waker` until the others are called.
+    #[cold]
+    pub(crate) fn discard(&mut self, waker: Waker) {
+        self.discarded.push(waker);
     }
 
     /// Whether there is nobody to be woken, and nothing to be dropped.
@@ -127,7 +124,9 @@ pub(crate) mod tests {
     fn a_waker_that_panics_does_not_lose_the_others() {
         let (first, last) = (CountingWaker::new(), CountingWaker::new());
         let mut list = WakeList::default();
-        list.extend([first.waker(), Arc::new(Panics).into(), last.waker()]);
+        for waker in [first.waker(), Arc::new(Panics).into(), last.waker()] {
+            list.push(waker);
+        }
         let list = RefCell::new(list);
         let panic = catch_unwind(AssertUnwindSafe(|| wake_all(&list)));
         assert_eq!(

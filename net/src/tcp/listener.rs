@@ -14,7 +14,7 @@ use runtime_reactor::{Source, set_nonblocking};
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
-use crate::addr::{Target, ToSocketAddrs, first_that_works, sealed::Internal};
+use crate::addr::{SocketAddrs, ToSocketAddrs, find_some, first_that_works, sealed::Internal};
 use crate::backoff::Backoff;
 use crate::error::during;
 use crate::sys;
@@ -79,7 +79,7 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        bind(addr.target(Internal), false).await
+        bind(find_some("bind", addr.target(Internal)).await?, false)
     }
 
     /// As [`bind`](TcpListener::bind), on an address that other listeners of the same user may
@@ -111,7 +111,7 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        bind(addr.target(Internal), true).await
+        bind(find_some("bind", addr.target(Internal)).await?, true)
     }
 
     /// Waits for a client, and returns the connection and the client's address.
@@ -317,8 +317,8 @@ impl Stream for Incoming<'_> {
 }
 
 /// Binds to the first of the addresses that can be had.
-async fn bind(target: Target, shared: bool) -> io::Result<TcpListener> {
-    let bind = |addr| async move {
+fn bind(addrs: SocketAddrs, shared: bool) -> io::Result<TcpListener> {
+    first_that_works(addrs, |addr| {
         let attempt = || {
             let socket = TcpSocket::new_for(addr)?;
             socket.set_reuseaddr(true)?;
@@ -329,8 +329,7 @@ async fn bind(target: Target, shared: bool) -> io::Result<TcpListener> {
             socket.listen_quietly(BACKLOG)
         };
         attempt().map_err(|e| during(format!("bind {addr}"), e))
-    };
-    first_that_works("bind", target, bind).await
+    })
 }
 
 crate::descriptor::descriptor!(TcpListener, net::TcpListener, acceptor.source);

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{Domain, Protocol, Type};
 
-use crate::addr::{ToSocketAddrs, first_that_works, lookup_host, sealed::Internal};
+use crate::addr::{ToSocketAddrs, find_some, first_that_works, lookup_host, sealed::Internal};
 use crate::error::{during, invalid};
 use crate::sys;
 
@@ -58,7 +58,7 @@ impl UdpSocket {
     /// # }).unwrap();
     /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        let bind = |addr: SocketAddr| async move {
+        let bind = |addr: SocketAddr| {
             let attempt = || {
                 let domain = Domain::for_address(addr);
                 let socket = sys::socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
@@ -68,7 +68,7 @@ impl UdpSocket {
             };
             attempt().map_err(|e| during(format!("bind {addr}"), e))
         };
-        first_that_works("bind", addr.target(Internal), bind).await
+        first_that_works(find_some("bind", addr.target(Internal)).await?, bind)
     }
 
     /// Makes the first of `addr`'s addresses that can be had the only one that is sent to and
@@ -85,11 +85,12 @@ impl UdpSocket {
     /// # Examples
     /// See [the module](crate::udp).
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
-        let connect = |addr: SocketAddr| async move {
+        let connect = |addr: SocketAddr| {
             let connected = self.source.get_ref().connect(addr);
             connected.map_err(|e| during(format!("connect to {addr}"), e))
         };
-        first_that_works("connect to", addr.target(Internal), connect).await
+        let addrs = find_some("connect to", addr.target(Internal)).await?;
+        first_that_works(addrs, connect)
     }
 
     /// Takes over a socket of std's, and makes it non-blocking.

@@ -1,70 +1,57 @@
 //! What other threads ask of a reactor.
 
+use std::task::Waker;
+
 use super::Reactor;
+use crate::interest::Direction;
 use crate::mailbox::Letter;
-use crate::slot::Slot;
+use crate::slot::{Key, Slot};
 use crate::wake_list::WakeList;
 
 impl Reactor {
-    /// Does what other threads asked for. Removals come first: a descriptor whose source is gone
-    /// may be another one's by now, and must not be renewed.
+    /// Does what other threads asked for.
+    #[inline]
     pub(super) fn read_mail(&self, woken: &mut WakeList) {
-        if !self.mailbox.has_letters() {
-            return;
+        if self.mailbox.has_letters() {
+            self.do_mail(woken);
         }
+    }
+
+    /// Removals come first: a descriptor whose source is gone may be another one's by now, and must
+    /// not be renewed.
+    #[cold]
+    fn do_mail(&self, woken: &mut WakeList) {
         let letters = self.mailbox.take();
-        let (removals, waits): (Vec<_>, Vec<_>) = letters.into_iter().partition(|letter| {
-            use Letter::{Remove, TimerMove, TimerRemove};
-            matches!(
-                letter,
-                Remove { .. } | TimerRemove { .. } | TimerMove { .. }
-            )
-        });
-        for letter in removals.into_iter().chain(waits) {
-            match letter {
+        for letter in &letters {
+            match *letter {
                 Letter::Remove { key } => {
-                    woken.discard(self.take_slot(key).into_iter().flat_map(Slot::into_wakers));
+                    if let Some(slot) = self.take_slot(key) {
+                        slot.discard(woken);
+                    }
                 }
                 Letter::TimerRemove { key } => {
-                    woken.discard(self.timers.borrow_mut().remove(key));
+                    if let Some(waker) = self.remove_timer(key) {
+                        woken.discard(waker);
+                    }
                 }
                 Letter::TimerMove { key } => {
-                    woken.extend(self.timers.borrow_mut().remove(key));
+                    if let Some(waker) = self.remove_timer(key) {
+                        woken.push(waker);
+                    }
                 }
+                Letter::Wait { .. }
+                | Letter::Watch { .. }
+                | Letter::Retry { .. }
+                | Letter::TimerWait { .. } => {}
+            }
+        }
+        for letter in letters {
+            match letter {
                 Letter::Wait {
                     key,
                     direction,
                     waker,
-                } => {
-                    let mut slots = self.slots.borrow_mut();
-                    let Some(slot) = slots.get(key) else {
-                        woken.push(waker);
-                        continue;
-                    };
-                    if slot.home.error(direction.interest()).is_err() {
-                        woken.push(waker);
-                        continue;
-                    }
-                    slot.home.clear(direction);
-                    if slot.has_waiter(direction, &waker) {
-                        woken.discard([waker]);
-                    } else {
-                        slot.push_waiter(direction, waker, self.turn.get(), woken);
-                    }
-                    if !slot.is_added {
-                        // It will be, and then what is true is told.
-                        continue;
-                    }
-                    self.mailbox.counters.renewals.add(1);
-                    let mut selector = self.selector.borrow_mut();
-                    if !slot.home.is_edge() {
-                        selector.arm(key, direction);
-                    }
-                    if let Err(e) = slot.home.renew(&mut **selector) {
-                        let errno = e.raw_os_error().unwrap_or(libc::EIO);
-                        slot.deliver_rare(direction.readiness(), errno, woken);
-                    }
-                }
+                } => self.add_waiter(key, direction, waker, woken),
                 Letter::Watch {
                     key,
                     interest,
@@ -79,7 +66,35 @@ impl Reactor {
                         None => woken.push(waker),
                     }
                 }
+                Letter::Remove { .. } | Letter::TimerRemove { .. } | Letter::TimerMove { .. } => {}
             }
+        }
+    }
+
+    fn add_waiter(&self, key: Key, direction: Direction, waker: Waker, woken: &mut WakeList) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get(key);
+        let has_no_error = |slot: &&mut Slot| slot.home.error(direction.interest()).is_ok();
+        let Some(slot) = slot.filter(has_no_error) else {
+            return woken.push(waker);
+        };
+        slot.home.clear(direction);
+        if slot.has_waiter(direction, &waker) {
+            woken.discard(waker);
+        } else {
+            slot.push_waiter(direction, waker, self.turn.get(), woken);
+        }
+        if !slot.is_added {
+            // It will be, and then what is true is told.
+            return;
+        }
+        self.mailbox.counters.renewals.add(1);
+        let mut selector = self.selector.borrow_mut();
+        if !slot.home.is_edge() {
+            selector.arm(key, direction);
+        }
+        if let Err(e) = slot.home.renew(&mut **selector) {
+            slot.fail(direction.readiness(), &e, woken);
         }
     }
 }

@@ -66,7 +66,16 @@ impl Reactor {
     }
 
     /// Tells the selector of those that are still there.
+    #[inline]
     pub(super) fn add_pending(&self, woken: &mut WakeList) {
+        // Most turns find nobody.
+        if !self.pending.borrow().is_empty() {
+            self.add_each_pending(woken);
+        }
+    }
+
+    #[inline(never)]
+    fn add_each_pending(&self, woken: &mut WakeList) {
         // Letters may add to the list.
         for next in 0.. {
             let key = self.pending.borrow().get(next).copied();
@@ -105,8 +114,7 @@ impl Reactor {
             return;
         };
         if let Err(e) = added {
-            let errno = e.raw_os_error().unwrap_or(libc::EIO);
-            return slot.deliver_rare(Readiness::EMPTY, errno, woken);
+            return slot.fail(Readiness::EMPTY, &e, woken);
         }
         slot.is_added = true;
         slot.home.forgive(Interest::READABLE | Interest::WRITABLE);

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, ptr};
+use std::{io, ptr};
 
 use super::notify::EventFd;
 use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
@@ -181,20 +181,6 @@ impl Doorbell for EpollBell {
     fn remove(&self, fd: RawFd) {
         // Nobody is left to tell an error to, and the only one there is, ENOENT, is what we want.
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, Key::DOORBELL);
-    }
-}
-
-impl fmt::Debug for Epoll {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Epoll")
-            .field("bell", &self.bell)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for EpollBell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EpollBell").field(&self.epoll).finish()
     }
 }
 

@@ -9,10 +9,10 @@
 //! so is what kqueue does not tell everything of. Left out: macOS takes some of those devices after all,
 //! with a `NOTE_LOWAT` of 1.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use self::abi::{EV_ADD, EV_CLEAR, EV_DELETE, EV_ERROR, EV_ONESHOT, EV_RECEIPT};
 use self::abi::{EVFILT_PROC, EVFILT_READ, EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER};
@@ -357,25 +357,6 @@ impl Doorbell for KqueueBell {
     fn remove(&self, fd: RawFd) {
         // Nobody is left to tell an error to.
         let _ = self.delete(fd);
-    }
-}
-
-impl fmt::Debug for Kqueue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Kqueue");
-        debug
-            .field("bell", &self.bell)
-            .field("changes", &self.changes)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for KqueueBell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("KqueueBell")
-            .field(&self.queue)
-            .field(&self.pipe)
-            .finish()
     }
 }
 

@@ -76,8 +76,8 @@ impl Levels {
 
     /// Tells what became ready, and does not ask for it again until somebody waits again.
     pub(super) fn report(&mut self, key: Key, readiness: Readiness, events: &mut Vec<Event>) {
-        if let Some(watched) = self.get(key) {
-            events.extend(watched.report(readiness));
+        if let Some(event) = self.get(key).and_then(|watched| watched.report(readiness)) {
+            events.push(event);
         }
     }
 
@@ -87,19 +87,36 @@ impl Levels {
         events: &mut Vec<Event>,
         answer: impl Fn(RawFd) -> Readiness,
     ) {
-        let watched = self.watched.iter_mut().flatten();
-        let armed = watched.filter(|watched| !watched.armed.is_empty());
-        events.extend(armed.filter_map(|watched| watched.report(answer(watched.fd))));
+        for watched in self.watched.iter_mut().flatten() {
+            if !watched.armed.is_empty() {
+                if let Some(event) = watched.report(answer(watched.fd)) {
+                    events.push(event);
+                }
+            }
+        }
     }
 
     /// Tells that a descriptor is closed, and forgets it, since the kernel would say so for ever.
     pub(super) fn report_closed(&mut self, key: Key, events: &mut Vec<Event>) {
         self.forget(key);
-        let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
-        events.push(Event {
-            errno: libc::EBADF,
-            ..Event::new(key, all)
-        });
+        events.push(closed(key));
+    }
+
+    /// Tells of each armed descriptor that is closed, and forgets it.
+    pub(super) fn report_each_closed(
+        &mut self,
+        events: &mut Vec<Event>,
+        is_closed: impl Fn(RawFd) -> bool,
+    ) {
+        for place in &mut self.watched {
+            match place {
+                Some(watched) if !watched.armed.is_empty() && is_closed(watched.fd) => {
+                    events.push(closed(watched.key));
+                    *place = None;
+                }
+                _ => {}
+            }
+        }
     }
 
     fn get(&mut self, key: Key) -> Option<&mut Watched> {
@@ -119,6 +136,14 @@ impl Watched {
             self.told = readiness;
         }
         (!readiness.is_empty()).then(|| Event::new(self.key, readiness))
+    }
+}
+
+fn closed(key: Key) -> Event {
+    let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
+    Event {
+        errno: libc::EBADF,
+        ..Event::new(key, all)
     }
 }
 

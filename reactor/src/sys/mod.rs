@@ -85,7 +85,7 @@ pub(crate) mod scripted;
 mod select;
 
 /// What the reactor waits in. The contract is the prose at the top of this module.
-pub(crate) trait Selector: fmt::Debug {
+pub(crate) trait Selector {
     fn backend(&self) -> Backend;
     /// The descriptor that becomes readable when `wait` has something to tell, if there is one.
     fn watchable(&self) -> Option<BorrowedFd<'_>>;
@@ -105,7 +105,7 @@ pub(crate) trait Selector: fmt::Debug {
 }
 
 /// The part of a selector that any thread may use at any time.
-pub(crate) trait Doorbell: fmt::Debug + Send + Sync {
+pub(crate) trait Doorbell: Send + Sync {
     /// Ends the current or the next `wait`. One system call.
     fn ring(&self) -> io::Result<()>;
 
@@ -253,22 +253,28 @@ fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
 /// # Errors
 /// `Unsupported` for those, and what fstat(2) says.
 pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
-    pollable(fd).map(drop)
+    let Some(kind) = unpollable_kind(&stat(fd)?) else {
+        return Ok(());
+    };
+    let text = format!("descriptor {} is a {kind}: {UNPOLLABLE}", fd.as_raw_fd());
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
-fn pollable(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
+fn stat(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     let mut stat = mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat writes one `stat` to the place it is given, which has room for one.
     cvt(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat succeeded, so it has written the whole of it.
-    let stat = unsafe { stat.assume_init() };
-    let kind = match stat.st_mode & libc::S_IFMT {
-        libc::S_IFREG => "regular file",
-        libc::S_IFDIR => "directory",
-        _ => return Ok(stat),
-    };
-    let text = format!("descriptor {} is a {kind}: {UNPOLLABLE}", fd.as_raw_fd());
-    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    Ok(unsafe { stat.assume_init() })
+}
+
+/// What it is that cannot be waited for, or nothing.
+fn unpollable_kind(stat: &libc::stat) -> Option<&'static str> {
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Some("regular file"),
+        libc::S_IFDIR => Some("directory"),
+        _ => None,
+    }
 }
 
 /// What epoll_ctl(2) does by itself.
@@ -278,10 +284,11 @@ fn pollable(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
 fn refuse_files(fd: RawFd) -> io::Result<libc::stat> {
     // SAFETY: whoever registers a descriptor keeps it open for the call.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    pollable(fd).map_err(|e| match e.kind() {
-        io::ErrorKind::Unsupported => io::Error::from_raw_os_error(libc::EPERM),
-        _ => e,
-    })
+    let stat = stat(fd)?;
+    match unpollable_kind(&stat) {
+        Some(_) => Err(io::Error::from_raw_os_error(libc::EPERM)),
+        None => Ok(stat),
+    }
 }
 
 /// Up, because waking before the deadline only means waiting once more.

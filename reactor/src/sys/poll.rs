@@ -8,7 +8,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, ptr};
+use std::{io, ptr};
 
 use super::levels::{Levels, Watched};
 use super::notify::Bell;
@@ -142,15 +142,6 @@ impl Selector for Poll {
 
     fn doorbell(&self) -> Arc<dyn Doorbell> {
         self.bell.clone()
-    }
-}
-
-impl fmt::Debug for Poll {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poll")
-            .field("bell", &self.bell)
-            .field("levels", &self.levels)
-            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, ptr};
+use std::{io, ptr};
 
 use super::levels::Levels;
 use super::notify::Bell;
@@ -77,12 +77,8 @@ impl Select {
     /// One closed descriptor spoils the whole call, and which one is not said.
     fn report_closed(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
         check_open(self.bell.raw())?;
-        let armed = self.levels.armed();
-        let closed = armed.filter(|watched| check_open(watched.fd).is_err());
-        let closed: Vec<Key> = closed.map(|watched| watched.key).collect();
-        for key in closed {
-            self.levels.report_closed(key, events);
-        }
+        let is_closed = |fd| check_open(fd).is_err();
+        self.levels.report_each_closed(events, is_closed);
         Ok(())
     }
 }
@@ -168,15 +164,6 @@ impl Selector for Select {
     }
 }
 
-impl fmt::Debug for Select {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Select")
-            .field("bell", &self.bell)
-            .field("levels", &self.levels)
-            .finish_non_exhaustive()
-    }
-}
-
 /// # Errors
 /// EBADF for a descriptor that is closed.
 fn check_open(fd: RawFd) -> io::Result<()> {
@@ -189,6 +176,7 @@ fn check_open(fd: RawFd) -> io::Result<()> {
 struct Set(Vec<Word>);
 
 impl Set {
+    #[inline(never)] // Three copies of it would be most of this backend.
     fn insert(&mut self, fd: RawFd) {
         let (word, bit) = place(fd);
         if self.0.len() <= word {

@@ -96,7 +96,7 @@ impl Stage {
     fn reactor(&mut self) -> Rc<Reactor> {
         let nothing = crate::sys::scripted::Script::default().selector();
         let selector = std::mem::replace(&mut self.selector, nothing);
-        Rc::new(Reactor::with_selector(selector).unwrap())
+        Reactor::with_selector(selector).unwrap()
     }
 }
 

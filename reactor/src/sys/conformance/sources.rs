@@ -1,7 +1,6 @@
 //! What sources make of it.
 
 use std::io::{Read, Write};
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::*;
@@ -14,7 +13,7 @@ use crate::wake_list::tests::CountingWaker;
 pub(super) fn a_short_read_at_urgent_data_hides_nothing_behind_it(stage: &mut Stage) {
     let nothing = crate::sys::scripted::Script::default().selector();
     let selector = std::mem::replace(&mut stage.selector, nothing);
-    let reactor = Rc::new(Reactor::with_selector(selector).unwrap());
+    let reactor = Reactor::with_selector(selector).unwrap();
     let _entered = reactor.enter();
     let (ours, mut theirs) = tcp_pair();
     theirs.set_nodelay(true).unwrap();

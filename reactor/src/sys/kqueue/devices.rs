@@ -19,7 +19,6 @@ use crate::sys::{self, Backend, Event, Selector};
 /// The kqueue's own key; those of the devices are their places in the list, and one more.
 const QUEUE: Key = Key::new(0, 0);
 
-#[derive(Debug)]
 pub(super) struct Devices {
     selector: Box<dyn Selector>,
     keys: Slab<Key>,

@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::task::{Context, Poll};
@@ -603,7 +602,7 @@ fn a_source_that_kqueue_refuses_is_armed_whenever_it_waits() {
     let (ours, mut theirs) = terminal();
     crate::set_nonblocking(ours.as_fd()).unwrap();
     let kqueue = Kqueue::new().unwrap();
-    let reactor = Rc::new(Reactor::with_selector(Box::new(kqueue)).unwrap());
+    let reactor = Reactor::with_selector(Box::new(kqueue)).unwrap();
     let _entered = reactor.enter();
     let source = Source::new(ours);
     let poll = |task: &CountingWaker| {
