@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -115,8 +115,7 @@ impl Core {
         F::Output: 'static,
         L: Label + 'static,
     {
-        let serial = self.tasks.borrow_mut().next_serial();
-        JoinHandle::here(self.spawn_numbered(future, label, at, serial))
+        JoinHandle::here(self.spawn_numbered(future, label, at, None))
     }
 
     /// The serial number of a task that comes from another thread, which needs it at once.
@@ -132,7 +131,7 @@ impl Core {
         future: F,
         label: L,
         at: &'static Location<'static>,
-        serial: u32,
+        serial: Option<u32>,
     ) -> TaskKey
     where
         F: Future + 'static,
@@ -145,11 +144,13 @@ impl Core {
             return TaskKey {
                 executor: self.number,
                 slot: WakerWord::ROOT,
-                serial,
+                serial: serial.unwrap_or_else(|| self.tasks.borrow_mut().next_serial()),
             };
         }
         let task = Box::pin(TaskCell::new(future, label, at));
-        let slot = self.tasks.borrow_mut().insert(task, serial);
+        let mut tasks = self.tasks.borrow_mut();
+        let serial = serial.unwrap_or_else(|| tasks.next_serial());
+        let slot = tasks.insert(task, serial);
         TaskKey {
             executor: self.number,
             slot,
@@ -217,8 +218,11 @@ impl Core {
             self.polls.set(self.polls.get() + 1);
             // There is nothing to be dropped in it.
             let waker = ManuallyDrop::new(WakerWord::new(self.number, slot, serial).waker());
-            task.as_mut()
-                .poll(key.id(), &mut Context::from_waker(&waker))
+            let poll = || task.as_mut().poll(&mut Context::from_waker(&waker));
+            catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
+                task.as_mut().fail(key.id(), payload);
+                Poll::Ready(())
+            })
         };
         self.running.set(outside);
         match polled {
@@ -230,8 +234,8 @@ impl Core {
 
     fn put_back(&self, key: TaskKey, task: Pin<Box<dyn Task>>) {
         let mut tasks = self.tasks.borrow_mut();
-        match tasks.get(key.slot, key.serial) {
-            Some(slot) => slot.task = Some(task),
+        match tasks.polled(key.slot) {
+            Some(slot) => slot.put_back(task),
             // The executor was closed by the task itself.
             None => {
                 drop(tasks);
@@ -243,14 +247,14 @@ impl Core {
     /// Hands the output of a finished task to whoever wants it.
     fn finish(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
         let mut tasks = self.tasks.borrow_mut();
-        let Some(slot) = tasks.get(key.slot, key.serial) else {
+        let Some(slot) = tasks.polled(key.slot) else {
             drop(tasks);
             return self.nobody_wants(task);
         };
         slot.set(state::FINISHED);
         let (watched, mailed) = (slot.is(state::WATCHED), slot.is(state::MAILED));
         let joiner = if watched && !mailed {
-            slot.task = Some(task);
+            slot.put_back(task);
             let joiner = slot.joiner.take();
             drop(tasks);
             joiner
@@ -375,39 +379,50 @@ pub(crate) enum Joined {
     Finished(Pin<Box<dyn Task>>),
     /// There is no such task, because the executor was closed.
     Gone,
-    /// It will be woken. With the waker that was there before, to be dropped where nothing is
-    /// borrowed.
-    Waits(Option<Waker>),
-    /// It must come back with a waker.
-    Asks,
+    /// It will be woken.
+    Waits,
+    /// This is not the thread of the task.
+    Elsewhere,
 }
 
 /// What join handles ask of the executor of their own thread.
 impl Core {
-    /// A look at a task that is awaited; calls nobody. Unless it has finished, `waker` is left with it
-    /// for the task of `cx`, where another one of that is not there already.
+    /// A look at a task that is awaited by `waiter`; calls nobody. Unless it has finished, a waker of
+    /// the same is there afterwards, and the one from before in `before`. `None` if that takes a
+    /// clone, which is [left](Core::leave) by the caller.
     #[inline]
-    pub(crate) fn look(&self, key: TaskKey, cx: &Context<'_>, waker: &mut Option<Waker>) -> Joined {
+    pub(crate) fn look(
+        &self,
+        key: TaskKey,
+        waiter: &Waker,
+        before: &mut Option<Waker>,
+    ) -> Option<Joined> {
         let mut tasks = self.tasks.borrow_mut();
         let Some(slot) = tasks.get(key.slot, key.serial) else {
-            return Joined::Gone;
+            return Some(Joined::Gone);
         };
         if slot.is(state::FINISHED) {
-            return match tasks.remove(key.slot) {
+            return Some(match tasks.remove(key.slot) {
                 (Some(task), _) => Joined::Finished(task),
                 (None, _) => Joined::Gone,
-            };
+            });
         }
         let joiner = slot.joiner.as_ref();
-        if joiner.is_some_and(|joiner| joiner.will_wake(cx.waker())) {
-            return Joined::Waits(None);
+        if !joiner.is_some_and(|joiner| joiner.will_wake(waiter)) {
+            // One of ours is copied without calling anybody.
+            let ours = WakerWord::of(waiter)?.waker();
+            *before = slot.joiner.replace(ours);
         }
-        // One of ours is copied without calling anybody.
-        let ours = WakerWord::of(cx.waker()).map(WakerWord::waker);
-        match ours.or_else(|| waker.take()) {
-            Some(waker) => Joined::Waits(slot.joiner.replace(waker)),
-            None => Joined::Asks,
-        }
+        Some(Joined::Waits)
+    }
+
+    /// Exchanges the waker of who awaits a task, if that has not finished.
+    pub(crate) fn leave(&self, key: TaskKey, waker: &mut Option<Waker>) -> bool {
+        let mut tasks = self.tasks.borrow_mut();
+        let slot = tasks.get(key.slot, key.serial);
+        let slot = slot.filter(|slot| !slot.is(state::FINISHED));
+        slot.map(|slot| mem::swap(&mut slot.joiner, waker))
+            .is_some()
     }
 
     /// Sends the output of a task to another thread.

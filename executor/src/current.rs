@@ -1,6 +1,6 @@
 //! Which executor runs on this thread, and how a wake finds its way.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
@@ -12,37 +12,41 @@ use crate::task::WakerWord;
 
 thread_local! {
     /// Without a destructor: where there is one, every look asks first whether it is registered.
-    static CURRENT: RefCell<ManuallyDrop<Option<Rc<Core>>>> =
-        const { RefCell::new(ManuallyDrop::new(None)) };
+    static CURRENT: Cell<ManuallyDrop<Option<Rc<Core>>>> =
+        const { Cell::new(ManuallyDrop::new(None)) };
     /// That destructor, in case an [`Entered`] is never dropped, or later than this.
     static LEAVES: Leaves = const { Leaves };
     /// On threads of the blocking pool: the runtime they work for.
     static EMPLOYER: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
+/// Asks something of the executor of this thread, which is taken out meanwhile and put back: that is
+/// cheaper than to count who looks at it. So `ask` must not call anybody.
+#[inline]
+fn with<R>(ask: impl FnOnce(&Rc<Core>) -> Option<R>) -> Option<R> {
+    let current = CURRENT.replace(ManuallyDrop::new(None));
+    let answer = current.as_ref().and_then(ask);
+    CURRENT.set(current);
+    answer
+}
+
 /// The executor of this thread, if it has one. None too while the thread is being torn down.
 #[inline]
 pub(crate) fn get() -> Option<Rc<Core>> {
-    CURRENT.with_borrow(|current| (**current).clone())
+    with(|core| Some(core.clone()))
 }
 
 /// The executor of this thread if it is the one with this number.
 #[inline]
 pub(crate) fn if_numbered(number: u32) -> Option<Rc<Core>> {
-    CURRENT.with_borrow(|current| match &**current {
-        Some(core) if core.number() == number => Some(core.clone()),
-        _ => None,
-    })
+    with(|core| (core.number() == number).then(|| core.clone()))
 }
 
 /// Asks something of the executor of this thread, if it is the one with this number. It must not
 /// call anybody.
 #[inline]
 pub(crate) fn with_numbered<R>(number: u32, ask: impl FnOnce(&Core) -> R) -> Option<R> {
-    CURRENT.with_borrow(|current| match &**current {
-        Some(core) if core.number() == number => Some(ask(core)),
-        _ => None,
-    })
+    with(|core| (core.number() == number).then(|| ask(core)))
 }
 
 /// Wakes a task: on its own thread by a push to the queue, elsewhere by mail.
@@ -56,13 +60,8 @@ pub(crate) fn wake(word: WakerWord) {
 /// Wakes a task of this thread's executor. Says whether it is one, or would be. Calls nobody.
 #[inline]
 pub(crate) fn wake_here(word: WakerWord) -> bool {
-    CURRENT.with_borrow(|current| match &**current {
-        Some(core) if word.is_executor(core.number()) => {
-            core.wake(word);
-            true
-        }
-        _ => false,
-    })
+    let woken = with(|core| word.is_executor(core.number()).then(|| core.wake(word)));
+    woken.is_some()
 }
 
 /// The runtime that this thread belongs to, as its executor's thread or as one of its pool.

@@ -87,7 +87,7 @@ impl Handle {
         });
         let arrived = posted.clone();
         let errand: Errand = Box::new(move |core| {
-            let key = core.spawn_numbered(future, (), at, serial);
+            let key = core.spawn_numbered(future, (), at, Some(serial));
             let _ = arrived.key.set(key);
             core.mail_output(key, sink);
         });

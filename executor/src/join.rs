@@ -12,7 +12,7 @@ use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
 use crate::mailbox::Mailbox;
 use crate::sync::Mutex;
-use crate::task::{Sink, drop_quietly, take_output, wake_quietly};
+use crate::task::{Sink, drop_quietly, lost, take_output, wake_quietly};
 
 /// Awaits the output of a task.
 ///
@@ -99,6 +99,18 @@ impl<T> JoinHandle<T> {
         self.place.abort(self.id);
     }
 
+    /// A handle is dropped that the task, or a reply, may have to know of.
+    #[inline(never)]
+    fn let_go(&self) {
+        if let Some(reply) = self.reply.get() {
+            reply.abandon();
+        }
+        match self.place {
+            Place::Here(NOWHERE) | Place::Elsewhere(_) => {}
+            Place::Here(slot) => tell(self.id.key(slot), Core::detach),
+        }
+    }
+
     /// Something that can only abort, and of which there can be many.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {
@@ -140,35 +152,19 @@ impl<T: 'static> JoinHandle<T> {
         })
     }
 
-    fn poll_output(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
+    /// A poll in which there is more to do than a look at the task.
+    #[cold]
+    #[track_caller]
+    fn poll_by_mail(&mut self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
         let reply = match (self.reply.get(), &self.place) {
+            (_, Place::Here(NOWHERE)) => panic!("JoinHandle polled after it was ready"),
             (Some(reply), _) => reply,
-            (None, Place::Here(slot)) => match self.poll_here(*slot, cx) {
-                Some(polled) => return polled,
-                None => self.ask(*slot),
-            },
+            (None, Place::Here(slot)) => self.ask(*slot),
             (None, _) => unreachable!("what is elsewhere has a reply from the start"),
         };
-        reply.poll(cx)
-    }
-
-    /// `None` if this is not the thread of the task.
-    fn poll_here(&self, slot: u32, cx: &Context<'_>) -> Option<Poll<Result<T, JoinError>>> {
-        let key = self.id.key(slot);
-        let mut waker = None;
-        loop {
-            let look = |core: &Core| core.look(key, cx, &mut waker);
-            match current::with_numbered(key.executor, look)? {
-                Joined::Finished(task) => return Some(Poll::Ready(take_output(task, self.id))),
-                Joined::Gone => return Some(Poll::Ready(Err(JoinError::gone(self.id)))),
-                Joined::Waits(before) => {
-                    drop(before);
-                    return Some(Poll::Pending);
-                }
-                // Anybody's code, which may end the task: so look again.
-                Joined::Asks => waker = Some(cx.waker().clone()),
-            }
-        }
+        let output = ready!(reply.poll(cx));
+        self.place = Place::Here(NOWHERE);
+        Poll::Ready(output)
     }
 }
 
@@ -177,26 +173,33 @@ impl<T: 'static> Future for JoinHandle<T> {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        assert!(
-            !matches!(self.place, Place::Here(NOWHERE)),
-            "JoinHandle polled after it was ready"
-        );
-        let output = ready!(self.poll_output(cx));
-        self.place = Place::Here(NOWHERE);
-        Poll::Ready(output)
+        let this = &mut *self;
+        match (&mut this.place, this.reply.get()) {
+            (Place::Here(slot), None) if *slot != NOWHERE => match look(this.id, *slot, cx) {
+                Joined::Waits => return Poll::Pending,
+                Joined::Finished(task) => {
+                    *slot = NOWHERE;
+                    return Poll::Ready(take_output(task, this.id));
+                }
+                Joined::Gone => {
+                    *slot = NOWHERE;
+                    return Poll::Ready(lost(this.id));
+                }
+                Joined::Elsewhere => {}
+            },
+            _ => {}
+        }
+        this.poll_by_mail(cx)
     }
 }
 
 impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(reply) = self.reply.get() {
-            reply.abandon();
-        }
-        match self.place {
-            Place::Here(NOWHERE) | Place::Elsewhere(_) => {}
-            Place::Here(slot) => tell(self.id.key(slot), Core::detach),
+        if self.reply.get().is_some() || !matches!(self.place, Place::Here(NOWHERE)) {
+            self.let_go();
         }
     }
 }
@@ -216,6 +219,31 @@ impl Place {
             Place::Here(slot) => tell(id.key(*slot), Core::abort),
             Place::Elsewhere(task) => task.clone().cancel(),
         }
+    }
+}
+
+/// A look at the task of a join handle, from whatever thread: the part of its poll that knows no
+/// types.
+fn look(id: Id, slot: u32, cx: &Context<'_>) -> Joined {
+    // What was there before is dropped where nothing is borrowed.
+    let mut before = None;
+    let look = |core: &Core| core.look(id.key(slot), cx.waker(), &mut before);
+    match current::with_numbered(id.executor(), look) {
+        Some(Some(joined)) => joined,
+        Some(None) => look_with_clone(id, slot, cx),
+        None => Joined::Elsewhere,
+    }
+}
+
+/// The same for somebody else's waker. To clone it is other people's code, which may end the task.
+#[cold]
+fn look_with_clone(id: Id, slot: u32, cx: &Context<'_>) -> Joined {
+    let mut waker = Some(cx.waker().clone());
+    let leave = |core: &Core| core.leave(id.key(slot), &mut waker);
+    match current::with_numbered(id.executor(), leave) {
+        Some(true) => Joined::Waits,
+        // There is something else to be found now.
+        _ => look(id, slot, cx),
     }
 }
 

@@ -66,9 +66,14 @@ pub(crate) mod state {
 
 /// A task whose types are forgotten.
 pub(crate) trait Task {
-    /// Polls the future. `Ready` means that the output is in place: what the future returned, or
-    /// its panic. Nothing ever unwinds out of this.
-    fn poll(self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()>;
+    /// Polls the future. `Ready` means that the output is in place. A panic goes through, of the
+    /// poll or of the future's drop after it; it is caught where the types are forgotten, once for
+    /// all of them, and brought to [`fail`](Task::fail).
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Drops what is there and makes the panic that came out of `poll` the output. Nothing ever
+    /// unwinds out of this.
+    fn fail(self: Pin<&mut Self>, id: Id, payload: Box<dyn Any + Send>);
 
     /// Drops the future, if it is still there, and puts `error` in its place, unless the drop
     /// panics: then that is the output. Nothing ever unwinds out of this.
@@ -172,24 +177,19 @@ where
     F::Output: 'static,
     L: Label,
 {
-    fn poll(mut self: Pin<&mut Self>, id: Id, cx: &mut Context<'_>) -> Poll<()> {
-        let poll = || {
-            let mut stage = self.as_mut().stage();
-            if let Some(future) = stage.as_mut().future() {
-                let output = ready!(future.poll(cx));
-                stage.set(Stage::Finished(Some(Ok(output))));
-            }
-            Poll::Ready(())
-        };
-        match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(polled) => polled,
-            Err(payload) => {
-                // Of the poll, or of the future's drop after it.
-                let error = self.panicked(id, payload);
-                self.finish(id, Err(error));
-                Poll::Ready(())
-            }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut stage = self.stage();
+        if let Some(future) = stage.as_mut().future() {
+            let output = ready!(future.poll(cx));
+            stage.set(Stage::Finished(Some(Ok(output))));
         }
+        Poll::Ready(())
+    }
+
+    #[cold]
+    fn fail(self: Pin<&mut Self>, id: Id, payload: Box<dyn Any + Send>) {
+        let error = self.panicked(id, payload);
+        self.finish(id, Err(error));
     }
 
     fn cancel(mut self: Pin<&mut Self>, id: Id, error: JoinError) {
@@ -357,7 +357,13 @@ impl Drop for Sink {
 pub(crate) fn take_output<T: 'static>(task: Pin<Box<dyn Task>>, id: Id) -> Result<T, JoinError> {
     let mut output = None;
     task.give(&mut output);
-    output.unwrap_or_else(|| Err(JoinError::gone(id)))
+    output.unwrap_or_else(|| lost(id))
+}
+
+/// The output of a task that is no more.
+#[cold]
+pub(crate) fn lost<T>(id: Id) -> Result<T, JoinError> {
+    Err(JoinError::gone(id))
 }
 
 #[cfg(test)]

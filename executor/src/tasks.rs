@@ -70,6 +70,15 @@ impl Slot {
         self.next_and_state &= !(u32::from(state) << STATE);
     }
 
+    /// Gives it a task, where there is none.
+    #[inline]
+    pub(crate) fn put_back(&mut self, task: Pin<Box<dyn Task>>) {
+        let none = self.task.replace(task);
+        debug_assert!(none.is_none());
+        // So that nobody looks for something to be dropped.
+        mem::forget(none);
+    }
+
     fn next(&self) -> u32 {
         self.next_and_state & NEXT
     }
@@ -114,6 +123,13 @@ impl Tasks {
         self.slots
             .get_mut(slot as usize)
             .filter(|slot| slot.serial == serial)
+    }
+
+    /// The slot of a task that was taken out by [`pop`](Tasks::pop) and is being polled: it is kept
+    /// for it, unless the executor was closed meanwhile, which has no slots at all.
+    #[inline]
+    pub(crate) fn polled(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(slot as usize)
     }
 
     /// Gives a task a slot, and a place in the queue.

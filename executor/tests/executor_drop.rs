@@ -262,6 +262,36 @@ fn a_waker_that_closes_the_executor_when_it_is_cloned_or_woken_leaves_nobody_wai
 }
 
 #[test]
+fn a_task_that_finishes_while_the_waker_of_who_awaits_it_is_cloned_is_not_waited_for() {
+    use std::task::{RawWaker, RawWakerVTable};
+    thread_local! {
+        static LOOPED: RefCell<Option<Rc<Loop>>> = const { RefCell::new(None) };
+    }
+    const RUNS: RawWakerVTable = RawWakerVTable::new(
+        |_| {
+            if let Some(looped) = LOOPED.take() {
+                looped.batch();
+            }
+            RawWaker::new(std::ptr::null(), &RUNS)
+        },
+        |_| {},
+        |_| {},
+        |_| {},
+    );
+    // SAFETY: the functions look at no data, and use a thread-local.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &RUNS)) };
+    let looped = Rc::new(Loop::new());
+    LOOPED.set(Some(looped.clone()));
+    let mut handle = looped.executor.spawn(async { 7 });
+    let _entered = looped.executor.enter();
+    let polled = poll_once(&mut handle, &waker);
+    assert!(
+        matches!(polled, Poll::Ready(Ok(7))),
+        "or it would wait for ever"
+    );
+}
+
+#[test]
 fn dropping_the_loop_in_a_thread_local_destructor_is_harmless() {
     struct Kept(
         #[allow(dead_code, reason = "it is there to be dropped")] Loop,

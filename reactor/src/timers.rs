@@ -107,6 +107,16 @@ impl Timers {
 
     #[inline]
     fn enter(&mut self, entry: Entry) {
+        // Most are told by their deadline alone.
+        if entry.deadline > self.horizon.deadline {
+            self.far.push(entry);
+        } else {
+            self.enter_near(entry);
+        }
+    }
+
+    #[inline(never)]
+    fn enter_near(&mut self, entry: Entry) {
         if entry > self.horizon {
             self.far.push(entry);
         } else {
