@@ -354,7 +354,7 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-// What differs from one system to the next, except in epoll.rs and kqueue.rs, which know why.
+// What differs from one system to the next, except in epoll.rs and kqueue/, which know why.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const AVAILABLE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select];
