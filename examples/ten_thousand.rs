@@ -10,22 +10,24 @@
 //! or another number of `--connections`. The system must allow a process so many descriptors
 //! (`ulimit -Hn`); if it does not, this goes as far as it may and says so.
 
-mod client;
-#[path = "../common/mod.rs"]
 mod common;
-mod progress;
+mod ten_thousand {
+    pub(crate) mod client;
+    pub(crate) mod progress;
+}
 
 use std::fs;
 use std::process::ExitCode;
 
 use common::Arguments;
 use futures_lite::StreamExt;
-use progress::Progress;
 use runtime::io::{self, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use runtime::net::TcpListener;
 use runtime::process::{Child, ChildStdout, Command, Stdio};
 use runtime::{Runtime, Stats};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use ten_thousand::client;
+use ten_thousand::progress::Progress;
 
 /// Descriptors of a process that are no connections, at most.
 const OTHER_DESCRIPTORS: usize = 32;

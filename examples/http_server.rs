@@ -13,9 +13,10 @@
 //!     curl -r 0-99 http://127.0.0.1:8080/files/README.md
 //!     wrk -c 256 -d 10 http://127.0.0.1:8080/        # also after `ulimit -n 64`
 
-#[path = "../common/mod.rs"]
 mod common;
-mod files;
+mod http_server {
+    pub(crate) mod files;
+}
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -24,7 +25,7 @@ use std::process::{ExitCode, exit};
 use std::rc::Rc;
 
 use common::Arguments;
-use files::{Content, Folder};
+use http_server::files::{Content, Folder};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
