@@ -74,7 +74,7 @@ fn wait(
     stdin: Option<&io::Stdin>,
     limit: Option<&Timespec>,
 ) -> io::Result<bool> {
-    let runtime = runtime.as_fd()?;
+    let runtime = runtime.pollable_fd()?;
     let mut watched = vec![PollFd::new(&runtime, PollFlags::IN)];
     if let Some(stdin) = stdin {
         watched.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));

@@ -21,7 +21,7 @@ use common::{Arguments, say};
 use runtime::io::{self, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
 use runtime::signal::ctrl_c;
-use runtime::{Core, Runtime};
+use runtime::{PerCore, Runtime};
 
 fn main() -> ExitCode {
     let mut arguments =
@@ -56,7 +56,7 @@ fn run(address: &str, cores: Option<usize>, pin: bool, deal: bool) -> io::Result
     let first = Mutex::new(Some(first));
     let served = Runtime::builder()
         .pin_cores(pin)
-        .per_core(cores, async |core| {
+        .run_per_core(cores, async |core| {
             let ours = match core.index() {
                 0 => first.lock().ok().and_then(|mut first| first.take()),
                 _ => None,
@@ -85,7 +85,7 @@ fn run(address: &str, cores: Option<usize>, pin: bool, deal: bool) -> io::Result
 
 async fn serve(
     listener: Option<TcpListener>,
-    core: &Core,
+    core: &PerCore,
     deal: bool,
     greeted: &Cell<u64>,
 ) -> io::Result<()> {

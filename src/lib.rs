@@ -38,7 +38,7 @@ pub mod signal;
 pub mod task;
 pub mod time;
 
-pub use runtime::{Builder, Core, Runtime, block_on, per_core};
+pub use runtime::{Builder, PerCore, Runtime, block_on, per_core};
 pub use runtime_executor::{Handle, PanicPolicy, spawn, spawn_blocking, task_local};
 pub use runtime_macros::{main, test};
 pub use runtime_reactor::{Backend, Stats};

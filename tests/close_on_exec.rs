@@ -47,7 +47,7 @@ fn every_descriptor_is_closed_on_exec() {
             let file = File::open("/").await.unwrap();
             let mut stderr = runtime::io::stderr();
             stderr.write_all(b"\n").await.unwrap();
-            let watched = runtime.as_fd().is_ok();
+            let watched = runtime.pollable_fd().is_ok();
             let during = descriptors();
             let new: Vec<_> = during.iter().filter(|fd| !before.contains(fd)).collect();
             // The reactor's two and what tells of the child's end (kqueue is one and tells it itself),

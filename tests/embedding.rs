@@ -27,13 +27,13 @@ fn wait(runtime: &Runtime) -> bool {
     let until = runtime.next_deadline();
     let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
     let limit = limit.map(|limit| Timespec::try_from(limit).unwrap());
-    let fd = runtime.as_fd().unwrap();
+    let fd = runtime.pollable_fd().unwrap();
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     poll(&mut fds, limit.as_ref()).unwrap() > 0
 }
 
 fn is_readable(runtime: &Runtime) -> bool {
-    let fd = runtime.as_fd().unwrap();
+    let fd = runtime.pollable_fd().unwrap();
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec::default())).unwrap() > 0
 }
@@ -82,7 +82,7 @@ fn tasks_timers_and_sockets_live_in_a_foreign_loop() {
 #[test]
 fn what_other_threads_do_shows_in_the_descriptor() {
     let runtime = watchable();
-    runtime.as_fd().unwrap();
+    runtime.pollable_fd().unwrap();
     runtime.turn(LOOK).unwrap();
     let handle = runtime.handle().clone();
     for round in 0..20 {
@@ -163,8 +163,8 @@ fn a_turn_waits_no_longer_than_its_limit_and_for_its_timers() {
 #[test]
 fn the_descriptor_is_made_once_and_closed_on_exec() {
     let runtime = watchable();
-    let first = runtime.as_fd().unwrap();
-    let again = runtime.as_fd().unwrap();
+    let first = runtime.pollable_fd().unwrap();
+    let again = runtime.pollable_fd().unwrap();
     use std::os::fd::AsRawFd;
     assert_eq!(first.as_raw_fd(), again.as_raw_fd());
     let flags = rustix::io::fcntl_getfd(first.as_fd()).unwrap();
@@ -188,7 +188,7 @@ fn turning_inside_a_runtime_is_refused() {
 fn a_backend_without_a_descriptor_to_watch_says_so_and_can_be_turned() {
     for &backend in Backend::available() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
-        if let Err(e) = runtime.as_fd() {
+        if let Err(e) = runtime.pollable_fd() {
             assert_eq!(e.kind(), std::io::ErrorKind::Unsupported);
         }
         let (mut stream, mut peer) = pair();

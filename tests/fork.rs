@@ -153,11 +153,11 @@ fn a_child_that_was_made_ready_goes_on_where_its_parent_was() {
         counted.set(counted.get() + 1);
     });
     // A duplicate of its descriptor, where it has one, is the parent's too.
-    let _ = runtime.as_fd();
+    let _ = runtime.pollable_fd();
     let (mut task, mut timer) = (Some(task), Some(timer));
     in_child(|| {
         runtime.after_fork_child().unwrap();
-        let _ = runtime.as_fd();
+        let _ = runtime.pollable_fd();
         peer.write_all(&[1]).unwrap();
         let (task, timer) = (task.take().unwrap(), timer.take().unwrap());
         assert_eq!(runtime.block_on(task).unwrap(), 1);
@@ -197,12 +197,12 @@ fn a_child_without_the_threads_of_its_parent_is_refused() {
 
 fn no_descriptor_is_left_by_any_of_it() {
     let (mut runtime, task, mut peer) = waiting();
-    let _ = runtime.as_fd();
+    let _ = runtime.pollable_fd();
     let before = descriptors();
     let mut task = Some(task);
     in_child(|| {
         runtime.after_fork_child().unwrap();
-        let _ = runtime.as_fd();
+        let _ = runtime.pollable_fd();
         assert_eq!(descriptors(), before);
         peer.write_all(&[1]).unwrap();
         runtime.block_on(task.take().unwrap()).unwrap();

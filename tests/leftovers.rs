@@ -14,7 +14,7 @@ use runtime::process::{Command, Stdio};
 use runtime::signal::ctrl_c;
 use runtime::signal::unix::{SignalKind, signal};
 use runtime::time::timeout;
-use runtime::{Backend, Core, Runtime, per_core};
+use runtime::{Backend, PerCore, Runtime, per_core};
 use support::{descriptors, threads};
 
 async fn signals() {
@@ -88,11 +88,11 @@ fn runtimes() {
     }
     for &backend in Backend::available() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
-        let _ = runtime.as_fd(); // a duplicate, where there is one
+        let _ = runtime.pollable_fd(); // a duplicate, where there is one
         runtime.block_on(wait_in_vain());
         runtime.turn(Some(Duration::ZERO)).unwrap();
     }
-    let failed = per_core(2, async |core: Core| {
+    let failed = per_core(2, async |core: PerCore| {
         wait_in_vain().await;
         match core.index() {
             0 => Err(io::Error::other("ends the other one")),

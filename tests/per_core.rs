@@ -11,12 +11,12 @@ use std::thread;
 
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
-use runtime::{Core, Runtime, per_core};
+use runtime::{PerCore, Runtime, per_core};
 
 #[test]
 fn each_core_runs_once_and_the_results_come_in_order() {
     let threads = Mutex::new(BTreeSet::new());
-    let out = per_core(4, async |core: Core| {
+    let out = per_core(4, async |core: PerCore| {
         let name = thread::current().name().unwrap().to_owned();
         threads.lock().unwrap().insert(name);
         assert_eq!(core.handles().len(), 4);
@@ -56,7 +56,7 @@ impl Drop for Counted<'_> {
 fn the_error_of_one_ends_the_others_and_says_whose_it_is() {
     static TASKS: AtomicUsize = AtomicUsize::new(0);
     let roots = AtomicUsize::new(0);
-    let error = per_core(3, async |core: Core| {
+    let error = per_core(3, async |core: PerCore| {
         let _counted = Counted::new(&roots);
         if core.index() == 1 {
             // Once the others wait.
@@ -80,7 +80,7 @@ fn the_error_of_one_ends_the_others_and_says_whose_it_is() {
 #[test]
 fn the_errors_of_several_are_all_told() {
     let said = Mutex::new(0);
-    let error = per_core(2, async |core: Core| {
+    let error = per_core(2, async |core: PerCore| {
         *said.lock().unwrap() += 1;
         // In one poll, so that neither is stopped before it fails.
         while *said.lock().unwrap() < 2 {
@@ -96,7 +96,7 @@ fn the_errors_of_several_are_all_told() {
 fn the_panic_of_one_ends_the_others_and_comes_out_here() {
     let roots = AtomicUsize::new(0);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        per_core(3, async |core: Core| {
+        per_core(3, async |core: PerCore| {
             let _counted = Counted::new(&roots);
             if core.index() == 2 {
                 panic!("on purpose");
@@ -112,14 +112,14 @@ fn the_panic_of_one_ends_the_others_and_comes_out_here() {
 #[test]
 fn what_cannot_be_begun_is_begun_nowhere() {
     let begun = AtomicUsize::new(0);
-    let main = async |_: Core| {
+    let main = async |_: PerCore| {
         begun.fetch_add(1, Ordering::SeqCst);
         Ok(())
     };
     let none = per_core(0, main).unwrap_err();
     assert_eq!(none.kind(), ErrorKind::InvalidInput);
-    let builder = Runtime::builder().thread_name("nul\0");
-    let error = builder.per_core(2, main).unwrap_err();
+    let builder = Runtime::builder().blocking_thread_name("nul\0");
+    let error = builder.run_per_core(2, main).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().starts_with("core 0: "), "{error}");
     assert_eq!(begun.into_inner(), 0);
@@ -141,7 +141,7 @@ fn inside_a_runtime_it_is_refused() {
 #[test]
 fn a_core_may_be_pinned() {
     let builder = Runtime::builder().pin_cores(true);
-    let parallel = builder.per_core(3, async |_| Ok(thread::available_parallelism()?.get()));
+    let parallel = builder.run_per_core(3, async |_| Ok(thread::available_parallelism()?.get()));
     let parallel = parallel.unwrap();
     assert_eq!(parallel.len(), 3);
     if cfg!(target_os = "linux") {
@@ -169,7 +169,7 @@ fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
         assert_eq!(rest, b"x");
     });
     let listener = Mutex::new(Some(TcpListener::from_std(listener).unwrap()));
-    per_core(2, async |core: Core| {
+    per_core(2, async |core: PerCore| {
         HERE.set(core.index());
         if core.index() == 0 {
             let listener = listener.lock().unwrap().take().unwrap();
@@ -222,7 +222,7 @@ fn listeners_that_share_a_port_share_its_clients() {
             }
             seen.len()
         });
-        let ended = per_core(2, async |core: Core| {
+        let ended = per_core(2, async |core: PerCore| {
             let taken = match core.index() {
                 0 => first.lock().unwrap().take(),
                 _ => None,

@@ -11,7 +11,7 @@ use super::Runtime;
 use crate::driver::POLLS_A_TURN;
 
 /// For a thread that has a loop already: that of a GUI, of a game, of a C library. It watches
-/// [`as_fd`](Runtime::as_fd) beside its own descriptors, until [`next_deadline`](Runtime::next_deadline)
+/// [`pollable_fd`](Runtime::pollable_fd) beside its own descriptors, until [`next_deadline`](Runtime::next_deadline)
 /// at the latest, and then calls [`turn`](Runtime::turn) with a limit of zero.
 ///
 /// # Examples
@@ -24,14 +24,14 @@ use crate::driver::POLLS_A_TURN;
 /// #     std::thread::sleep(limit.unwrap());
 /// # }
 /// let runtime = runtime::Runtime::new()?;
-/// # if runtime.as_fd().is_err() {
+/// # if runtime.pollable_fd().is_err() {
 /// #     return Ok(()); // on poll or select
 /// # }
 /// let task = runtime.spawn(async { runtime::time::sleep(Duration::from_millis(20)).await });
 /// while !task.is_finished() {
 ///     let until = runtime.next_deadline();
 ///     let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
-///     wait_for_descriptors(runtime.as_fd()?, limit); // poll(2), say
+///     wait_for_descriptors(runtime.pollable_fd()?, limit); // poll(2), say
 ///     runtime.turn(Some(Duration::ZERO))?;
 /// }
 /// # Ok(())
@@ -73,7 +73,7 @@ impl Runtime {
 
     /// When [`turn`](Runtime::turn) should be called at the latest: when the earliest timer is due,
     /// or, while a task is ready, a moment that has passed. `None` if there is nothing to do before
-    /// the [descriptor](Runtime::as_fd) shows it. It changes with everything that is done to the
+    /// the [descriptor](Runtime::pollable_fd) shows it. It changes with everything that is done to the
     /// runtime on this thread, so ask last.
     ///
     /// # Complexity
@@ -100,7 +100,7 @@ impl Runtime {
     ///
     /// # Platform notes
     /// macOS cannot `poll(2)` a kqueue: use `select(2)` there, or another kqueue.
-    pub fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
+    pub fn pollable_fd(&self) -> io::Result<BorrowedFd<'_>> {
         if let Some(fd) = self.fd.get() {
             return Ok(fd.as_fd());
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use runtime_executor::{Executor, Handle, JoinHandle, Options, PanicPolicy, Park};
 use runtime_reactor::{Backend, Reactor, Stats};
 
-pub use per_core::{Core, per_core};
+pub use per_core::{PerCore, per_core};
 
 use crate::driver::Driver;
 use crate::net::resolver::BlockingResolver;
@@ -226,7 +226,7 @@ impl fmt::Debug for Runtime {
 /// # fn main() -> std::io::Result<()> {
 /// let runtime = runtime::Runtime::builder()
 ///     .max_blocking_threads(4)
-///     .thread_keep_alive(Duration::from_secs(1))
+///     .blocking_thread_keep_alive(Duration::from_secs(1))
 ///     .panic_policy(runtime::PanicPolicy::ShutDown)
 ///     .build()?;
 /// # drop(runtime);
@@ -270,13 +270,13 @@ impl Builder {
 
     /// How long a thread for blocking jobs waits for the next one before it ends. Default: 10
     /// seconds.
-    pub fn thread_keep_alive(mut self, keep_alive: Duration) -> Builder {
+    pub fn blocking_thread_keep_alive(mut self, keep_alive: Duration) -> Builder {
         self.options.pool.keep_alive = keep_alive;
         self
     }
 
     /// What the threads for blocking jobs are called. Default: `runtime-blocking`.
-    pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
+    pub fn blocking_thread_name(mut self, name: impl Into<String>) -> Builder {
         self.options.pool.thread_name = name.into();
         self
     }

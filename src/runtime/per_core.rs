@@ -17,13 +17,13 @@ use runtime_executor::{Executor, Handle};
 use super::{Builder, Runtime};
 
 /// Runs `main` once on each of so many threads, each with a runtime of its own, and waits for all of
-/// them. See [`Builder::per_core`].
+/// them. See [`Builder::run_per_core`].
 ///
 /// # Errors
-/// As `Builder::per_core`.
+/// As `Builder::run_per_core`.
 ///
 /// # Panics
-/// As `Builder::per_core`.
+/// As `Builder::run_per_core`.
 ///
 /// # Examples
 /// ```
@@ -34,21 +34,21 @@ use super::{Builder, Runtime};
 #[track_caller]
 pub fn per_core<F, Fut, T>(cores: usize, main: F) -> io::Result<Vec<T>>
 where
-    F: Fn(Core) -> Fut + Sync,
+    F: Fn(PerCore) -> Fut + Sync,
     Fut: Future<Output = io::Result<T>>,
     T: Send,
 {
-    Runtime::builder().per_core(cores, main)
+    Runtime::builder().run_per_core(cores, main)
 }
 
 /// Which one of several runtimes this is, and how to reach the others.
 #[derive(Debug, Clone)]
-pub struct Core {
+pub struct PerCore {
     index: usize,
     handles: Arc<[Handle]>,
 }
 
-impl Core {
+impl PerCore {
     /// Its number, counted from 0.
     pub fn index(&self) -> usize {
         self.index
@@ -63,7 +63,7 @@ impl Core {
 }
 
 impl Builder {
-    /// Whether [`per_core`](Builder::per_core) binds each thread to a processor: the first to the
+    /// Whether [`per_core`](Builder::run_per_core) binds each thread to a processor: the first to the
     /// first that the process may use, and so on, beginning anew where there are no more. Default:
     /// no, so that the system may move them.
     ///
@@ -87,7 +87,7 @@ impl Builder {
     /// On Linux and FreeBSD all of them listen on one port by
     /// [`TcpListener::bind_shared`](crate::net::TcpListener::bind_shared), and the system deals out the
     /// clients. Anywhere, one can accept and hand a connection on through
-    /// [`Core::handles`]: it belongs to the runtime in which it first has to wait, so one that was
+    /// [`PerCore::handles`]: it belongs to the runtime in which it first has to wait, so one that was
     /// only accepted is the other's from then on. (One that has waited already is taken along by
     /// `into_std` and `from_std`.)
     ///
@@ -111,7 +111,7 @@ impl Builder {
     /// # fn main() -> std::io::Result<()> {
     /// // Core 0 accepts, core 1 serves.
     /// let builder = Runtime::builder().pin_cores(true);
-    /// builder.per_core(2, async |core| {
+    /// builder.run_per_core(2, async |core| {
     ///     if core.index() == 1 {
     ///         return std::future::pending().await;
     ///     }
@@ -130,9 +130,9 @@ impl Builder {
     /// # }
     /// ```
     #[track_caller]
-    pub fn per_core<F, Fut, T>(self, cores: usize, main: F) -> io::Result<Vec<T>>
+    pub fn run_per_core<F, Fut, T>(self, cores: usize, main: F) -> io::Result<Vec<T>>
     where
-        F: Fn(Core) -> Fut + Sync,
+        F: Fn(PerCore) -> Fut + Sync,
         Fut: Future<Output = io::Result<T>>,
         T: Send,
     {
@@ -184,7 +184,7 @@ impl Builder {
 }
 
 /// Once all runtimes are made, lets all of them begin; if one is missing, none.
-fn start(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Sender<Core>>) {
+fn start(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Sender<PerCore>>) {
     let mut handles: Vec<(usize, Handle)> = built.iter().collect();
     if handles.len() < cores {
         return;
@@ -194,7 +194,7 @@ fn start(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Sender<Cor
     for (index, start) in starts.into_iter().enumerate() {
         let handles = handles.clone();
         // It waits for this, unless it panicked.
-        let _ = start.send(Core { index, handles });
+        let _ = start.send(PerCore { index, handles });
     }
 }
 
@@ -205,10 +205,10 @@ fn run_core<F, Fut, T>(
     main: &F,
     stop: &Stop,
     built: Sender<(usize, Handle)>,
-    started: &Receiver<Core>,
+    started: &Receiver<PerCore>,
 ) -> io::Result<Option<T>>
 where
-    F: Fn(Core) -> Fut,
+    F: Fn(PerCore) -> Fut,
     Fut: Future<Output = io::Result<T>>,
 {
     let _ = built.send((index, runtime.handle().clone()));
