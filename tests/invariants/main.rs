@@ -1,63 +1,12 @@
 //! The absences that ARCHITECTURE.md promises, looked for in the sources.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+mod imports;
+mod prose;
+mod sources;
 
-/// A source file: its path from the root, and its code without comments and without what is
-/// compiled for tests only.
-struct Source {
-    path: String,
-    code: String,
-}
-
-fn sources(folder: &str) -> Vec<Source> {
-    let mut found = Vec::new();
-    collect(&Path::new(ROOT).join(folder), &mut found);
-    assert!(!found.is_empty(), "{folder} has sources");
-    found.into_iter().map(read).collect()
-}
-
-fn all_sources() -> Vec<Source> {
-    let folders = [
-        "src",
-        "reactor/src",
-        "executor/src",
-        "net/src",
-        "macros/src",
-    ];
-    folders.into_iter().flat_map(sources).collect()
-}
-
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let is_for_tests = path
-            .file_stem()
-            .is_some_and(|stem| stem == "tests" || stem == "conformance");
-        if path.is_dir() && !is_for_tests {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests {
-            found.push(path);
-        }
-    }
-}
-
-fn read(path: PathBuf) -> Source {
-    let text = fs::read_to_string(&path).unwrap();
-    // Modules of tests stand last in their files.
-    let tests = ["#[cfg(test)]\nmod ", "#[cfg(all(test"];
-    let end = tests.iter().filter_map(|start| text.find(start)).min();
-    let lines = text[..end.unwrap_or(text.len())].lines();
-    let code: Vec<&str> = lines
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect();
-    Source {
-        path: path.strip_prefix(ROOT).unwrap().display().to_string(),
-        code: code.join("\n"),
-    }
-}
+use sources::{ROOT, Source, all_sources, sources};
 
 /// Asserts that `what` stands only in files whose paths begin with one of `allowed`, and that it
 /// does stand somewhere, so that the search is one.
@@ -135,7 +84,7 @@ fn threads_are_started_only_by_the_blocking_pool_and_for_cores() {
 #[test]
 fn the_leaves_do_not_know_each_other() {
     let knows = |folder: &str, words: &[&str]| {
-        for Source { path, code } in sources(folder) {
+        for Source { path, code, .. } in sources(folder) {
             for word in words {
                 assert!(!code.contains(word), "{path} says {word:?}");
             }
