@@ -103,20 +103,20 @@ conformance!(kqueue, || crate::sys::open(Backend::Kqueue));
 mod kqueue {
     use super::*;
     use crate::sys::kqueue::Kqueue;
-    use crate::sys::kqueue::tests::model::Flavour;
+    use crate::sys::kqueue::tests::model::Flavor;
 
-    fn open(flavour: Flavour) -> io::Result<Box<dyn Selector>> {
-        Ok(Box::new(flavour.with(Kqueue::new)?))
+    fn open(flavor: Flavor) -> io::Result<Box<dyn Selector>> {
+        Ok(Box::new(flavor.with(Kqueue::new)?))
     }
 
-    conformance!(freebsd, || open(Flavour::FREEBSD));
-    conformance!(macos, || open(Flavour::MACOS));
-    conformance!(netbsd, || open(Flavour::NETBSD));
-    conformance!(openbsd, || open(Flavour::OPENBSD));
-    conformance!(dragonfly, || open(Flavour::DRAGONFLY));
-    conformance!(freebsd_of_32_bits, || open(Flavour {
-        is_32_bit: true,
-        ..Flavour::FREEBSD
+    conformance!(freebsd, || open(Flavor::FREEBSD));
+    conformance!(macos, || open(Flavor::MACOS));
+    conformance!(netbsd, || open(Flavor::NETBSD));
+    conformance!(openbsd, || open(Flavor::OPENBSD));
+    conformance!(dragonfly, || open(Flavor::DRAGONFLY));
+    conformance!(freebsd_of_32_bits, || open(Flavor {
+        udata_is_32_bit: true,
+        ..Flavor::FREEBSD
     }));
 }
 conformance!(poll, || crate::sys::open(Backend::Poll));

@@ -138,12 +138,12 @@ impl Queue {
     /// Whether kqueue takes a descriptor and yet does not tell its end: that of a named pipe on macOS,
     /// whose last writer goes unnoticed (go's issue 24164). Other pipes have no device there.
     #[cfg(target_vendor = "apple")]
-    pub(super) fn misses_the_end_of(&self, _: RawFd, stat: &libc::stat) -> bool {
+    pub(super) fn misses_eof_of(&self, _: RawFd, stat: &libc::stat) -> bool {
         stat.st_mode & libc::S_IFMT == libc::S_IFIFO && stat.st_dev != 0
     }
 
     #[cfg(not(target_vendor = "apple"))]
-    pub(super) fn misses_the_end_of(&self, _: RawFd, _: &libc::stat) -> bool {
+    pub(super) fn misses_eof_of(&self, _: RawFd, _: &libc::stat) -> bool {
         false
     }
 

@@ -231,7 +231,7 @@ impl Selector for Kqueue {
     /// kqueue would take files, and call them ready without end or only once (libuv's kqueue.c).
     fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
         let stat = refuse_files(fd)?;
-        if self.bell.queue.misses_the_end_of(fd, &stat) {
+        if self.bell.queue.misses_eof_of(fd, &stat) {
             let devices = Devices::get(&mut self.devices, &self.bell.queue)?;
             return devices.add(fd, key);
         }

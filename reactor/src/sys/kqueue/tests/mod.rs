@@ -1,4 +1,4 @@
-//! The backend on every flavour of the model, or where there is a kqueue on that.
+//! The backend on every flavor of the model, or where there is a kqueue on that.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use std::{env, process, thread};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-use self::model::Flavour;
+use self::model::Flavor;
 use super::abi::EV_EOF;
 use super::*;
 use crate::reactor::Reactor;
@@ -31,30 +31,30 @@ const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 /// Longer than anything that is to be told takes.
 const SOON: Option<Duration> = Some(Duration::from_secs(10));
 
-/// Makes each of the functions a test of every flavour, or of the system's own kqueue.
+/// Makes each of the functions a test of every flavor, or of the system's own kqueue.
 macro_rules! on_every_kqueue {
     ($($name:ident,)*) => {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         on_every_kqueue! { @model [$($name)*]
-            freebsd Flavour::FREEBSD,
-            macos Flavour::MACOS,
-            netbsd Flavour::NETBSD,
-            openbsd Flavour::OPENBSD,
-            dragonfly Flavour::DRAGONFLY,
-            freebsd_of_32_bits Flavour { is_32_bit: true, ..Flavour::FREEBSD },
-            netbsd_before_10 Flavour { user_filter: false, ..Flavour::NETBSD },
+            freebsd Flavor::FREEBSD,
+            macos Flavor::MACOS,
+            netbsd Flavor::NETBSD,
+            openbsd Flavor::OPENBSD,
+            dragonfly Flavor::DRAGONFLY,
+            freebsd_of_32_bits Flavor { udata_is_32_bit: true, ..Flavor::FREEBSD },
+            netbsd_before_10 Flavor { has_user_filter: false, ..Flavor::NETBSD },
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         mod native {
             $(#[test] fn $name() { super::watched(super::$name); })*
         }
     };
-    (@model $names:tt $($flavour:ident $value:expr,)*) => {
-        $(on_every_kqueue! { @flavour $flavour ($value) $names })*
+    (@model $names:tt $($flavor:ident $value:expr,)*) => {
+        $(on_every_kqueue! { @flavor $flavor ($value) $names })*
     };
-    (@flavour $flavour:ident ($value:expr) [$($name:ident)*]) => {
-        mod $flavour {
-            use super::Flavour;
+    (@flavor $flavor:ident ($value:expr) [$($name:ident)*]) => {
+        mod $flavor {
+            use super::Flavor;
             $(#[test] fn $name() { ($value).with(|| super::watched(super::$name)); })*
         }
     };
@@ -234,9 +234,9 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn a_process_and_a_descriptor_of_one_number_have_each_its_key_in_32_bits_too() {
-    let narrow = Flavour {
-        is_32_bit: true,
-        ..Flavour::FREEBSD
+    let narrow = Flavor {
+        udata_is_32_bit: true,
+        ..Flavor::FREEBSD
     };
     let mut keys = Keys::new(&narrow.with(Queue::open).unwrap());
     let known = [(EVFILT_READ, ONE), (EVFILT_PROC, TWO)];
@@ -348,11 +348,11 @@ fn removing_one_takes_no_event_from_another() {
 }
 
 fn the_doorbell_ends_a_wait_for_ever_and_reports_nothing() {
-    let flavours = [
+    let flavors = [
         Kqueue::new().unwrap(),
         Kqueue::with_pipe(Queue::open().unwrap()).unwrap(),
     ];
-    for mut kqueue in flavours {
+    for mut kqueue in flavors {
         let mut events = Vec::new();
         for rings in 1..4 {
             let bell = kqueue.doorbell();

@@ -1,14 +1,17 @@
-//! What Linux has to tell of descriptors: what happened, and what is so.
+//! What the model reads from Linux: changes from epoll(7), states from poll(2) and ioctl(2).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 use std::{io, ptr};
 
-use super::{EVFILT_WRITE, Filter, Note};
+use super::{EVFILT_WRITE, Filter, Knote};
 use crate::sys::cvt;
 
-/// One edge-triggered epoll for each filter, so that what happens to one does not show in the
-/// other, and one that has both, and whatever else ends a wait.
+/// The epoll instances that detect changes.
+///
+/// Each filter has an edge-triggered one of its own, so that a change of one direction activates
+/// only that direction's knote. A third one watches both and the queue's `pending` pipe; it is what
+/// a blocked `kevent` waits in.
 #[derive(Debug)]
 pub(super) struct Edges {
     all: OwnedFd,
@@ -29,16 +32,16 @@ impl Edges {
         Ok(edges)
     }
 
-    /// Watches the descriptor of a note, or looks at it again. What epoll refuses, as it is always
-    /// ready, has no edges.
-    pub(super) fn add(&self, note: &Note) -> Result<(), i32> {
-        let Some(fd) = note.descriptor() else {
+    /// Watches the descriptor of a knote, or renews the watch. A descriptor that epoll refuses
+    /// because it is always ready (`EPERM`) has no changes to detect.
+    pub(super) fn add(&self, knote: &Knote) -> Result<(), i32> {
+        let Some(fd) = knote.descriptor() else {
             return Ok(());
         };
-        let number = note.number;
-        let (epoll, events) = self.of(note.filter);
+        let number = knote.number;
+        let (epoll, events) = self.of(knote.filter);
         let add = |call| control(epoll, call, fd, events | libc::EPOLLET, number);
-        // The descriptor may have been closed, and be back: epoll goes by open files.
+        // An open file may still be watched from a descriptor that was closed and opened again.
         let added = add(libc::EPOLL_CTL_ADD).or_else(|_| add(libc::EPOLL_CTL_MOD));
         match added.map_err(|e| e.raw_os_error().unwrap_or(0)) {
             Ok(()) | Err(libc::EPERM | libc::ENOENT) => Ok(()),
@@ -46,9 +49,9 @@ impl Edges {
         }
     }
 
-    pub(super) fn remove(&self, note: &Note) {
-        if let Some(fd) = note.descriptor() {
-            let (epoll, _) = self.of(note.filter);
+    pub(super) fn remove(&self, knote: &Knote) {
+        if let Some(fd) = knote.descriptor() {
+            let (epoll, _) = self.of(knote.filter);
             let _ = control(epoll, libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
     }
@@ -60,19 +63,19 @@ impl Edges {
         }
     }
 
-    /// The numbers of the notes to which something happened since.
+    /// Returns the numbers of the knotes whose descriptors have changed since the last call.
     pub(super) fn take(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for epoll in [&self.read, &self.write] {
             let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
             loop {
                 let room = events.len() as libc::c_int;
-                // SAFETY: the kernel writes at most `room` events, and there is room for them.
+                // SAFETY: the kernel writes at most `room` events, and the array holds that many.
                 let n =
                     unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), room, 0) };
-                let told = &events[..cvt(n)? as usize];
-                numbers.extend(told.iter().map(|event| event.u64));
-                if told.len() < events.len() {
+                let ready = &events[..cvt(n)? as usize];
+                numbers.extend(ready.iter().map(|event| event.u64));
+                if ready.len() < events.len() {
                     break;
                 }
             }
@@ -80,7 +83,7 @@ impl Edges {
         Ok(numbers)
     }
 
-    /// Waits until there is something to take.
+    /// Waits until `take` has something to return, or the `pending` pipe is readable.
     pub(super) fn wait(&self, limit: Option<Duration>) -> io::Result<()> {
         let limit = limit.map(|limit| libc::timespec {
             tv_sec: limit.as_secs() as _,
@@ -88,8 +91,8 @@ impl Edges {
         });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         let mut asked = ask(self.all.as_raw_fd(), libc::POLLIN);
-        // SAFETY: the kernel reads and writes the one pollfd, reads one timespec that outlives the
-        // call or null, and takes no signal mask.
+        // SAFETY: `asked` is one pollfd, `limit` is null or points to a timespec that outlives the
+        // call, and a null signal mask is allowed.
         cvt(unsafe { libc::ppoll(&mut asked, 1, limit, ptr::null()) })?;
         Ok(())
     }
@@ -104,7 +107,7 @@ impl AsFd for Edges {
 fn epoll() -> io::Result<OwnedFd> {
     // SAFETY: epoll_create1 takes an integer.
     let fd = cvt(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -119,7 +122,7 @@ fn control(
         events: events as u32,
         u64: number,
     };
-    // SAFETY: the kernel reads one epoll_event, which outlives the call, and keeps no pointer.
+    // SAFETY: the pointer is valid for the one epoll_event that the kernel reads during the call.
     cvt(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), call, fd, &mut event) })?;
     Ok(())
 }
@@ -132,38 +135,41 @@ fn ask(fd: RawFd, events: libc::c_short) -> libc::pollfd {
     }
 }
 
-/// What is so of a descriptor at this moment.
+/// Returns the present state of a descriptor as poll(2) reports it.
 pub(super) fn revents(fd: RawFd) -> libc::c_short {
     let mut asked = ask(fd, libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP);
-    // SAFETY: the kernel reads and writes the one pollfd that it is given.
+    // SAFETY: the pointer is valid for the one pollfd that the kernel reads and writes.
     unsafe { libc::poll(&mut asked, 1, 0) };
     asked.revents
 }
 
-/// Whether we ourselves have shut a stream socket for writing, which poll does not tell. An empty
-/// message is sent to nobody, but refused then.
+/// Returns true if a stream socket was shut down for writing on this side.
+///
+/// poll(2) does not report that. Sending nothing has no effect on an open socket and fails with
+/// `EPIPE` on one that is shut.
 pub(super) fn is_shut(fd: RawFd) -> bool {
     let (mut kind, mut size) = (0, size_of::<libc::c_int>() as libc::socklen_t);
     let place = (&raw mut kind).cast();
-    // SAFETY: the kernel writes one int to a place that has room for one, as `size` says.
+    // SAFETY: `place` points to an int, and `size` is the size of one.
     let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, place, &mut size) };
     if got != 0 || kind != libc::SOCK_STREAM {
         return false;
     }
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-    // SAFETY: no byte is read from the pointer.
+    // SAFETY: the length is 0, so the kernel reads no byte through the null pointer.
     let sent = unsafe { libc::send(fd, ptr::null(), 0, flags) };
     sent == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE)
 }
 
-/// How many bytes there are to read, up to urgent data and in all, without the urgent byte itself.
+/// Returns the number of bytes that can be read up to urgent data, and in all. The urgent byte
+/// itself is not counted.
 pub(super) fn unread(fd: RawFd) -> (i64, i64) {
     let short = pending(fd);
-    // In line, urgent data is counted as any other, and so is what lies behind it.
+    // With SO_OOBINLINE, FIONREAD counts the urgent byte and the bytes behind it too.
     let in_line = |on: libc::c_int| {
         let size = size_of::<libc::c_int>() as libc::socklen_t;
         let place = (&raw const on).cast();
-        // SAFETY: the kernel reads one int, of the size that it is told.
+        // SAFETY: `place` points to an int, and `size` is the size of one.
         unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_OOBINLINE, place, size) }
     };
     if in_line(1) != 0 {
@@ -174,21 +180,22 @@ pub(super) fn unread(fd: RawFd) -> (i64, i64) {
     (short, if all > short { all - 1 } else { all })
 }
 
-/// FIONREAD; for what has no such count, a listener, it is 1 as for any that is ready.
+/// Returns what FIONREAD reports. A listener has no such count; 1 stands for "ready" there.
 fn pending(fd: RawFd) -> i64 {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes one int to a place that has room for one.
+    // SAFETY: FIONREAD writes one int, and the pointer is valid for one.
     match unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut bytes) } {
         0 => bytes.into(),
         _ => 1,
     }
 }
 
-/// A descriptor that is readable once the process has ended. ESRCH if there is none of that number.
+/// Opens a pidfd, which is readable once the process has exited. Fails with `ESRCH` if no process
+/// has this id.
 pub(super) fn process(id: usize) -> Result<OwnedFd, i32> {
     // SAFETY: pidfd_open takes two integers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, id as libc::pid_t, 0) };
     let fd = cvt(fd as RawFd).map_err(|e| e.raw_os_error().unwrap_or(0))?;
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

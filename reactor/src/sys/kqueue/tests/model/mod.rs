@@ -1,16 +1,19 @@
-//! The kernel's side of kqueue(2), played on Linux, so that the backend's own code runs in tests.
+//! A model of the kernel's side of kqueue(2), which lets the backend's own code run on Linux.
 //!
-//! A [`Queue`] keeps a list of notes, one a filter, as the kernels do. What is ready is asked of
-//! poll(2) at the moment when it is reported; that something *happened* since is learnt from one
-//! edge-triggered epoll(7) for each filter, which stands for the calls of KNOTE in the kernels'
-//! sockets and pipes. Where the systems differ, [`Flavour`] says how.
+//! It takes the place of `abi.rs` in tests: the same names, without a system call of a BSD.
 //!
-//! The end of a process is a pidfd's. What there is to read is counted as the BSDs and macOS count it
-//! where urgent data lies in between.
+//! - A [`Queue`] keeps a list of knotes, one for each registered filter, as the kernels do.
+//! - The *state* of a descriptor is read with poll(2) when an event is about to be reported.
+//! - A *change* of that state is detected with one edge-triggered epoll(7) for each filter. It
+//!   stands for the KNOTE calls in the sockets and pipes of the kernels.
+//! - The exit of a process is detected with a pidfd.
+//! - The number of readable bytes is counted as the BSDs and macOS count it when urgent data lies
+//!   among them.
+//! - [`Flavor`] holds the differences between the systems.
 //!
-//! Nothing more is played than the backend uses. A flag or a filter it does not use is a panic, as
-//! it needs a model first. Errors of sockets are all ECONNRESET, since nothing on Linux tells them
-//! without taking them.
+//! The model covers what the backend uses and nothing more. A flag or filter that the backend does
+//! not use makes it panic, because such a use has to be modeled first. The pending error of a
+//! socket is always reported as `ECONNRESET`: Linux cannot read the error without clearing it.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -18,15 +21,15 @@ use std::time::{Duration, Instant};
 use std::{io, process};
 
 use self::edges::{Edges, revents};
-pub(crate) use self::flavour::Flavour;
-use self::flavour::NoRoom;
-use self::note::{File, Note};
+pub(crate) use self::flavor::Flavor;
+use self::flavor::FullEventlist;
+use self::knote::{File, Knote};
 use crate::sync::Mutex;
 use crate::sys::notify::Pipe;
 
 mod edges;
-mod flavour;
-mod note;
+mod flavor;
+mod knote;
 
 pub(crate) type Filter = i16;
 pub(crate) type Flags = u16;
@@ -75,31 +78,31 @@ pub(crate) fn change(
     }
 }
 
-pub(crate) fn udata(answer: &Kevent) -> u64 {
-    answer.udata
+pub(crate) fn udata(event: &Kevent) -> u64 {
+    event.udata
 }
 
 pub(crate) fn is_urgent(flags: Flags) -> bool {
     flags & EV_OOBAND != 0
 }
 
-/// A kernel's queue.
+/// A kqueue.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    flavour: Flavour,
+    flavor: Flavor,
     edges: Edges,
-    /// Readable while notes are left to be reported, or were changed since the last look.
+    /// Readable while a knote is active, so that a blocked `kevent` and pollers of the queue notice.
     pending: Pipe,
-    notes: Mutex<Notes>,
-    /// A child has no kqueue of its parent's.
+    knotes: Mutex<Knotes>,
+    /// The process that opened the queue; a forked child does not inherit it.
     process: u32,
 }
 
 #[derive(Debug, Default)]
-struct Notes {
-    all: Vec<Note>,
+struct Knotes {
+    all: Vec<Knote>,
     last_number: u64,
-    /// The numbers of those to look at, in order.
+    /// The numbers of the knotes whose filters have to be run, in order.
     active: VecDeque<u64>,
 }
 
@@ -107,75 +110,78 @@ impl Queue {
     pub(crate) fn open() -> io::Result<Queue> {
         let pending = Pipe::new()?;
         Ok(Queue {
-            flavour: Flavour::current(),
+            flavor: Flavor::current(),
             edges: Edges::new(pending.raw())?,
             pending,
-            notes: Mutex::new(Notes::default()),
+            knotes: Mutex::new(Knotes::default()),
             process: process::id(),
         })
     }
 
     pub(crate) fn has_wide_udata(&self) -> bool {
-        !self.flavour.is_32_bit
+        !self.flavor.udata_is_32_bit
     }
 
-    pub(crate) fn misses_the_end_of(&self, fd: RawFd, _: &libc::stat) -> bool {
-        self.flavour.misses_ends_of_fifos && File::of(fd).is_ok_and(|file| file.is_fifo())
+    pub(crate) fn misses_eof_of(&self, fd: RawFd, _: &libc::stat) -> bool {
+        self.flavor.misses_fifo_eof && File::of(fd).is_ok_and(|file| file.is_fifo())
     }
 
     pub(crate) fn kevent(
         &self,
         changes: &[Kevent],
-        answers: &mut Vec<Kevent>,
+        eventlist: &mut Vec<Kevent>,
         limit: Option<Duration>,
     ) -> io::Result<()> {
-        answers.clear();
+        eventlist.clear();
         if process::id() != self.process {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        let room = answers.capacity();
-        let goes_on = self.apply(changes, answers, room)?;
-        // Any answer to a change, and any lack of room, keeps the call from looking for events.
-        if !goes_on || !answers.is_empty() || room == 0 {
+        let room = eventlist.capacity();
+        let goes_on = self.apply(changes, eventlist, room)?;
+        // A receipt or an error, and a list without room, keep the call from collecting events.
+        if !goes_on || !eventlist.is_empty() || room == 0 {
             return Ok(());
         }
-        self.wait(answers, room, limit)
+        self.wait(eventlist, room, limit)
     }
 
-    /// Makes the changes. Says whether the call goes on.
+    /// Applies the changes. Returns false if the call ends here.
     fn apply(
         &self,
         changes: &[Kevent],
-        answers: &mut Vec<Kevent>,
+        eventlist: &mut Vec<Kevent>,
         room: usize,
     ) -> io::Result<bool> {
-        let mut notes = self.notes.lock();
+        let mut knotes = self.knotes.lock();
         for change in changes {
-            let errno = notes.apply(self, change).err().unwrap_or(0);
+            let errno = knotes.apply(self, change).err().unwrap_or(0);
             let receipt = change.flags & EV_RECEIPT != 0;
             if errno == 0 && !receipt {
                 continue;
             }
-            if answers.len() < room {
-                let kept = match self.flavour.answers_keep_flags {
-                    true => change.flags,
-                    false => 0,
+            if eventlist.len() < room {
+                let kept = if self.flavor.receipts_keep_flags {
+                    change.flags
+                } else {
+                    0
                 };
-                answers.push(Kevent {
+                eventlist.push(Kevent {
                     flags: kept | EV_ERROR,
                     data: errno.into(),
                     ..*change
                 });
                 continue;
             }
-            match self.flavour.no_room {
-                NoRoom::Overruns => panic!("DragonFly writes past the end of the answers"),
-                NoRoom::Drops if receipt => {}
+            match self.flavor.full_eventlist {
+                FullEventlist::Overruns => {
+                    panic!("DragonFly writes past the end of the event list")
+                }
+                FullEventlist::Drops if receipt => {}
                 _ if errno != 0 => return Err(io::Error::from_raw_os_error(errno)),
                 _ => return Ok(false),
             }
         }
-        if !notes.active.is_empty() {
+        if !knotes.active.is_empty() {
             self.pending.ring()?;
         }
         Ok(true)
@@ -183,25 +189,25 @@ impl Queue {
 
     fn wait(
         &self,
-        answers: &mut Vec<Kevent>,
+        eventlist: &mut Vec<Kevent>,
         room: usize,
         limit: Option<Duration>,
     ) -> io::Result<()> {
         let deadline = limit.map(|limit| Instant::now() + self.in_ticks(limit));
         loop {
             {
-                let mut notes = self.notes.lock();
+                let mut knotes = self.knotes.lock();
                 self.pending.hear();
                 for number in self.edges.take()? {
-                    notes.activate(number);
+                    knotes.activate(number);
                 }
-                notes.scan(self, answers, room);
-                if !notes.active.is_empty() {
+                knotes.scan(self, eventlist, room);
+                if !knotes.active.is_empty() {
                     self.pending.ring()?;
                 }
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if !answers.is_empty() || left == Some(Duration::ZERO) {
+            if !eventlist.is_empty() || left == Some(Duration::ZERO) {
                 return Ok(());
             }
             self.edges.wait(left)?;
@@ -209,7 +215,7 @@ impl Queue {
     }
 
     fn in_ticks(&self, limit: Duration) -> Duration {
-        let Some(tick) = self.flavour.tick else {
+        let Some(tick) = self.flavor.tick else {
             return limit;
         };
         let ticks = limit.as_nanos().div_ceil(tick.as_nanos());
@@ -223,48 +229,50 @@ impl AsFd for Queue {
     }
 }
 
-impl Notes {
+impl Knotes {
     fn apply(&mut self, queue: &Queue, change: &Kevent) -> Result<(), i32> {
-        assert_eq!(change.flags & !KNOWN_FLAGS, 0, "flags that are not played");
+        assert_eq!(change.flags & !KNOWN_FLAGS, 0, "flags without a model");
         let is_oneshot = change.flags & EV_ONESHOT != 0;
         let file = match change.filter {
             EVFILT_READ | EVFILT_WRITE => Some(File::of(change.ident as RawFd)?),
             EVFILT_PROC => {
-                assert_eq!(change.fflags, NOTE_EXIT, "notes that are not played");
-                assert!(is_oneshot, "it is told once, whatever is asked");
+                assert_eq!(change.fflags, NOTE_EXIT, "fflags without a model");
+                assert!(is_oneshot, "kernels report an exit only once");
                 None
             }
-            EVFILT_USER if queue.flavour.user_filter => None,
+            EVFILT_USER if queue.flavor.has_user_filter => None,
             EVFILT_USER => return Err(libc::EINVAL),
-            filter => panic!("filter {filter} is not played"),
+            filter => panic!("filter {filter} has no model"),
         };
-        assert!(!is_oneshot || change.filter == EVFILT_PROC, "not played");
-        // The kernel forgets what is closed, and so what another one has the number of.
-        let names = |note: &Note| note.ident == change.ident && note.filter == change.filter;
-        self.all.retain(|note| !names(note) || note.file == file);
-        let place = self.all.iter().position(names);
+        let may_be_oneshot = change.filter == EVFILT_PROC;
+        assert!(!is_oneshot || may_be_oneshot, "EV_ONESHOT without a model");
+        // Closing a descriptor deletes its knotes, so one of another file with this number is gone.
+        let is_same = |knote: &Knote| knote.ident == change.ident && knote.filter == change.filter;
+        self.all
+            .retain(|knote| !is_same(knote) || knote.file == file);
+        let place = self.all.iter().position(is_same);
         let number = match place {
             _ if change.flags & EV_DELETE != 0 => {
-                let note = self.all.swap_remove(place.ok_or(libc::ENOENT)?);
-                queue.edges.remove(&note);
+                let knote = self.all.swap_remove(place.ok_or(libc::ENOENT)?);
+                queue.edges.remove(&knote);
                 return Ok(());
             }
             Some(place) => {
-                let note = &mut self.all[place];
-                note.touch(&queue.flavour, change);
-                queue.edges.add(note)?;
-                note.number
+                let knote = &mut self.all[place];
+                knote.touch(&queue.flavor, change);
+                queue.edges.add(knote)?;
+                knote.number
             }
             None if change.flags & EV_ADD == 0 => return Err(libc::ENOENT),
             None => {
                 self.last_number += 1;
-                let note = Note::attach(&queue.flavour, self.last_number, change, file)?;
-                queue.edges.add(&note)?;
-                self.all.push(note);
+                let knote = Knote::attach(&queue.flavor, self.last_number, change, file)?;
+                queue.edges.add(&knote)?;
+                self.all.push(knote);
                 self.last_number
             }
         };
-        // Adding and touching run the filter, whether anything has happened or not.
+        // Adding and touching run the filter even if the state has not changed.
         self.activate(number);
         Ok(())
     }
@@ -275,35 +283,35 @@ impl Notes {
         }
     }
 
-    /// Reports those that are ready, as far as there is room.
-    fn scan(&mut self, queue: &Queue, answers: &mut Vec<Kevent>, room: usize) {
-        // What goes on being true comes back to the end of the queue, and is for the next call.
+    /// Runs the filters of the active knotes and reports those that are ready, up to `room`.
+    fn scan(&mut self, queue: &Queue, eventlist: &mut Vec<Kevent>, room: usize) {
+        // A knote that stays ready goes to the end of the queue, for the next call.
         for _ in 0..self.active.len() {
-            if answers.len() == room {
+            if eventlist.len() == room {
                 return;
             }
             let Some(number) = self.active.pop_front() else {
                 return;
             };
-            // A note that was deleted, or of a descriptor that was closed, is gone.
-            let Some(place) = self.all.iter().position(|note| note.number == number) else {
+            // The knote may have been deleted since, by a change or because its file was closed.
+            let Some(place) = self.all.iter().position(|knote| knote.number == number) else {
                 continue;
             };
-            let note = &mut self.all[place];
-            if !note.is_of_its_file() {
+            let knote = &mut self.all[place];
+            if !knote.is_of_its_file() {
                 self.all.swap_remove(place);
                 continue;
             }
-            let Some(told) = note.look(&queue.flavour) else {
+            let Some(finding) = knote.run_filter(&queue.flavor) else {
                 continue;
             };
-            answers.push(note.report(&told));
-            if note.flags & EV_CLEAR == 0 {
+            eventlist.push(knote.report(&finding));
+            if knote.flags & EV_CLEAR == 0 {
                 self.active.push_back(number);
             }
-            if told.is_last {
-                let note = self.all.swap_remove(place);
-                queue.edges.remove(&note);
+            if finding.is_last {
+                let knote = self.all.swap_remove(place);
+                queue.edges.remove(&knote);
             }
         }
     }

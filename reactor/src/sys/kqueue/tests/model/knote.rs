@@ -1,38 +1,38 @@
-//! One filter of one descriptor: what the kernels call a knote.
+//! A knote: one filter registered for one descriptor or process.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
 use super::edges::{is_shut, process, unread};
-use super::flavour::Pipes;
+use super::flavor::PipeFilters;
 use super::{EV_ADD, EV_CLEAR, EV_EOF, EV_OOBAND, EV_RECEIPT, EVFILT_PROC, EVFILT_READ};
 use super::{EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER};
-use super::{Filter, Flags, Flavour, Kevent, revents};
+use super::{Filter, Flags, Flavor, Kevent, revents};
 
 #[derive(Debug)]
-pub(super) struct Note {
-    /// Never given to another one.
+pub(super) struct Knote {
+    /// Unique among all knotes of the queue, past ones included.
     pub(super) number: u64,
     pub(super) ident: usize,
     pub(super) filter: Filter,
-    /// Those that stay: EV_CLEAR, EV_RECEIPT and EV_EOF.
+    /// The flags that the kernel stores: `EV_CLEAR`, `EV_RECEIPT` and `EV_EOF`.
     pub(super) flags: Flags,
     udata: u64,
-    /// That of EVFILT_READ and EVFILT_WRITE.
+    /// Set for `EVFILT_READ` and `EVFILT_WRITE`.
     pub(super) file: Option<File>,
-    /// That of EVFILT_PROC: a pidfd.
+    /// The pidfd of an `EVFILT_PROC`.
     process: Option<OwnedFd>,
     is_triggered: bool,
 }
 
-/// An open file, as far as one can be told from another.
+/// The identity of an open file, as far as /proc shows it, and its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct File {
     device: u64,
     inode: u64,
     kind: Kind,
-    /// The two ends of a pipe have one inode.
+    /// Distinguishes the two ends of a pipe, which have the same inode.
     is_writer: bool,
 }
 
@@ -40,24 +40,24 @@ pub(super) struct File {
 enum Kind {
     Socket,
     Pipe,
-    /// One that has a name.
+    /// A pipe with a name in the file system.
     Fifo,
-    /// A kqueue, which is never writable (kqueue_kqfilter).
+    /// A kqueue. It refuses the write filter (kqueue_kqfilter).
     Queue,
-    /// A device that none of its driver's functions offers to kqueue.
+    /// A device whose driver has no kqueue support on some systems.
     PlainDevice,
-    /// Ready always.
+    /// A regular file or a directory, which is always ready.
     RegularFile,
     Other,
 }
 
-/// What a filter finds.
-pub(super) struct Told {
+/// The result of a filter that has something to report.
+pub(super) struct Finding {
     is_end: bool,
     is_urgent: bool,
     data: i64,
     fflags: u32,
-    /// The filter is deleted with it.
+    /// The kernel deletes the knote with this event.
     pub(super) is_last: bool,
 }
 
@@ -82,7 +82,7 @@ impl File {
         } else if of.is_file() || of.is_dir() {
             Kind::RegularFile
         } else if of.is_char_device() && matches!(libc::major(file.rdev()), 1 | 5) {
-            // /dev/null and its kin, /dev/tty and /dev/ptmx.
+            // Major 1 is /dev/null, /dev/zero and so on; major 5 is /dev/tty and /dev/ptmx.
             Kind::PlainDevice
         } else {
             Kind::Other
@@ -100,14 +100,14 @@ impl File {
     }
 }
 
-impl Note {
+impl Knote {
     pub(super) fn attach(
-        flavour: &Flavour,
+        flavor: &Flavor,
         number: u64,
         change: &Kevent,
         file: Option<File>,
-    ) -> Result<Note, i32> {
-        let mut note = Note {
+    ) -> Result<Knote, i32> {
+        let mut knote = Knote {
             number,
             ident: change.ident,
             filter: change.filter,
@@ -119,124 +119,128 @@ impl Note {
         };
         if change.filter == EVFILT_PROC {
             let process = process(change.ident)?;
-            if has_ended(&process) && !flavour.tells_zombies {
+            if has_ended(&process) && !flavor.reports_zombies {
                 return Err(libc::ESRCH);
             }
-            note.process = Some(process);
+            knote.process = Some(process);
         }
         match file.map(|file| file.kind) {
-            Some(Kind::PlainDevice) => flavour.devices.map_or(Ok(()), Err)?,
+            Some(Kind::PlainDevice) => flavor.device_errno.map_or(Ok(()), Err)?,
             Some(Kind::Queue) if change.filter == EVFILT_WRITE => return Err(libc::EINVAL),
             Some(Kind::Pipe | Kind::Fifo) if change.filter == EVFILT_WRITE => {
-                let fits = note.fits_its_end() || flavour.pipes == Pipes::TwoWay;
-                if let (true, true, Some(errno)) = (fits, note.is_alone(), flavour.lone_pipe) {
+                let fits =
+                    knote.fits_pipe_end() || flavor.pipe_filters == PipeFilters::BothDirections;
+                if let (true, true, Some(errno)) =
+                    (fits, knote.is_alone(), flavor.broken_pipe_errno)
+                {
                     return Err(errno);
                 }
             }
             _ => {}
         }
-        note.touch(flavour, change);
+        knote.touch(flavor, change);
         let is_triggered = change.fflags & NOTE_TRIGGER != 0;
-        note.is_triggered = is_triggered && !flavour.trigger_is_lost_in_add;
-        Ok(note)
+        knote.is_triggered = is_triggered && !flavor.trigger_ignored_on_add;
+        Ok(knote)
     }
 
-    /// What every change does, to begin with.
-    pub(super) fn touch(&mut self, flavour: &Flavour, change: &Kevent) {
-        self.udata = match flavour.is_32_bit {
-            true => change.udata & u64::from(u32::MAX),
-            false => change.udata,
+    /// Applies to the knote what every change does, the adding one included.
+    pub(super) fn touch(&mut self, flavor: &Flavor, change: &Kevent) {
+        self.udata = if flavor.udata_is_32_bit {
+            change.udata & u64::from(u32::MAX)
+        } else {
+            change.udata
         };
-        if flavour.events_keep_receipt {
+        if flavor.events_carry_receipt {
             self.flags |= change.flags & EV_RECEIPT;
         }
         if self.filter == EVFILT_USER {
             self.is_triggered |= change.fflags & NOTE_TRIGGER != 0;
-            if change.flags & EV_CLEAR != 0 && flavour.clear_cancels_trigger {
+            if change.flags & EV_CLEAR != 0 && flavor.clear_cancels_trigger {
                 self.is_triggered = false;
             }
-        } else if flavour.readding_changes_mode && change.flags & EV_ADD != 0 {
+        } else if flavor.readd_changes_mode && change.flags & EV_ADD != 0 {
             self.flags = self.flags & !EV_CLEAR | change.flags & EV_CLEAR;
         }
     }
 
-    /// What shows on Linux that something happened to it, if that is a descriptor.
+    /// Returns the descriptor whose changes activate this knote: its own, or the pidfd.
     pub(super) fn descriptor(&self) -> Option<RawFd> {
         let process = self.process.as_ref().map(AsRawFd::as_raw_fd);
         process.or(self.file.map(|_| self.ident as RawFd))
     }
 
-    /// Whether its descriptor is open still, and not another one's by now.
+    /// Returns true if the descriptor is still open on the file the knote was added for.
     pub(super) fn is_of_its_file(&self) -> bool {
         let open = |file| File::of(self.ident as RawFd) == Ok(file);
         self.file.is_none_or(open)
     }
 
-    fn fits_its_end(&self) -> bool {
+    fn fits_pipe_end(&self) -> bool {
         self.file.is_some_and(|file| file.is_writer) == (self.filter == EVFILT_WRITE)
     }
 
-    /// Whether the other end of the pipe is closed.
+    /// Returns true if the other end of the pipe is closed.
     fn is_alone(&self) -> bool {
         revents(self.ident as RawFd) & (libc::POLLERR | libc::POLLHUP) != 0
     }
 
-    /// Runs the filter: what there is to tell at this moment, if anything.
-    pub(super) fn look(&self, flavour: &Flavour) -> Option<Told> {
+    /// Runs the filter on the present state. Returns what it reports, or `None` if it is not ready.
+    pub(super) fn run_filter(&self, flavor: &Flavor) -> Option<Finding> {
         if let Some(process) = &self.process {
-            return has_ended(process).then_some(Told {
+            return has_ended(process).then_some(Finding {
                 fflags: NOTE_EXIT,
                 is_last: true,
-                ..Told::ended(true)
+                ..Finding::ended(true)
             });
         }
         let Some(file) = self.file else {
-            return self.is_triggered.then_some(Told::READY);
+            return self.is_triggered.then_some(Finding::READY);
         };
         match file.kind {
-            Kind::Pipe | Kind::Fifo if !self.fits_its_end() => self.look_at_wrong_end(flavour),
-            Kind::Pipe | Kind::Fifo => self.look_at_pipe(flavour),
-            Kind::Socket => self.look_at_socket(flavour),
-            Kind::RegularFile => Some(Told::READY),
+            Kind::Pipe | Kind::Fifo if !self.fits_pipe_end() => self.wrong_pipe_end(flavor),
+            Kind::Pipe | Kind::Fifo => self.pipe_filter(flavor),
+            Kind::Socket => self.socket_filter(flavor),
+            Kind::RegularFile => Some(Finding::READY),
             Kind::PlainDevice | Kind::Queue | Kind::Other => {
                 let asked = match self.filter {
                     EVFILT_READ => libc::POLLIN | libc::POLLHUP,
                     _ => libc::POLLOUT | libc::POLLHUP,
                 };
                 let found = revents(self.ident as RawFd) & asked;
-                (found != 0).then(|| Told::ended(found & libc::POLLHUP != 0))
+                (found != 0).then(|| Finding::ended(found & libc::POLLHUP != 0))
             }
         }
     }
 
-    fn look_at_wrong_end(&self, flavour: &Flavour) -> Option<Told> {
-        if flavour.pipes == Pipes::OneWay {
+    fn wrong_pipe_end(&self, flavor: &Flavor) -> Option<Finding> {
+        if flavor.pipe_filters == PipeFilters::OwnDirection {
             return None;
         }
-        // Nothing comes the other way, and there is always room for it.
+        // This end's other direction carries no data, so it is never readable and always has room.
         let is_alone = self.is_alone();
-        (is_alone || self.filter == EVFILT_WRITE).then(|| Told::ended(is_alone))
+        (is_alone || self.filter == EVFILT_WRITE).then(|| Finding::ended(is_alone))
     }
 
-    fn look_at_pipe(&self, flavour: &Flavour) -> Option<Told> {
+    fn pipe_filter(&self, flavor: &Flavor) -> Option<Finding> {
         let found = revents(self.ident as RawFd);
-        let is_missed = flavour.misses_ends_of_fifos && self.file.is_some_and(|f| f.is_fifo());
+        let is_missed = flavor.misses_fifo_eof && self.file.is_some_and(|f| f.is_fifo());
         let is_alone = found & (libc::POLLERR | libc::POLLHUP) != 0 && !is_missed;
         let is_ready = found & (libc::POLLIN | libc::POLLOUT) != 0;
-        (is_ready || is_alone).then(|| Told {
+        (is_ready || is_alone).then(|| Finding {
             data: match self.filter {
                 EVFILT_READ => unread(self.ident as RawFd).0,
                 _ => 1,
             },
-            is_last: is_alone && self.filter == EVFILT_WRITE && flavour.ended_pipe_is_deleted,
-            ..Told::ended(is_alone)
+            is_last: is_alone && self.filter == EVFILT_WRITE && flavor.broken_pipe_deletes_filter,
+            ..Finding::ended(is_alone)
         })
     }
 
-    fn look_at_socket(&self, flavour: &Flavour) -> Option<Told> {
+    fn socket_filter(&self, flavor: &Flavor) -> Option<Finding> {
         let found = revents(self.ident as RawFd);
         let both_ends = found & libc::POLLHUP != 0;
-        // An error of a datagram socket is no end: it is ready, and says so when it is used.
+        // A pending error of a datagram socket is no EOF: the filter is ready without fflags.
         let has_failed = both_ends && found & libc::POLLERR != 0;
         let (is_ready, is_end) = match self.filter {
             EVFILT_READ => (libc::POLLIN, found & libc::POLLRDHUP != 0),
@@ -251,8 +255,8 @@ impl Note {
             EVFILT_READ => unread(self.ident as RawFd),
             _ => (1, 1),
         };
-        let is_urgent = flavour.tells_urgent && short != all;
-        is_ready.then(|| Told {
+        let is_urgent = flavor.reports_urgent && short != all;
+        is_ready.then(|| Finding {
             is_urgent,
             data: if is_urgent { short } else { all },
             fflags: if has_failed {
@@ -260,19 +264,19 @@ impl Note {
             } else {
                 0
             },
-            ..Told::ended(is_end)
+            ..Finding::ended(is_end)
         })
     }
 
-    /// The event, after which a filter with EV_CLEAR has nothing to tell any more.
-    pub(super) fn report(&mut self, told: &Told) -> Kevent {
+    /// Returns the event to deliver and resets the state that delivery resets.
+    pub(super) fn report(&mut self, finding: &Finding) -> Kevent {
         let mut flags = self.flags;
-        if told.is_urgent {
+        if finding.is_urgent {
             flags |= EV_OOBAND;
         }
-        if told.is_end {
+        if finding.is_end {
             flags |= EV_EOF;
-            // Sockets never take it back; a pipe may get a new end.
+            // On a socket EV_EOF stays set; a FIFO may get a new writer or reader.
             if self.file.is_some_and(|file| file.kind == Kind::Socket) {
                 self.flags = flags;
             }
@@ -284,23 +288,23 @@ impl Note {
             ident: self.ident,
             filter: self.filter,
             flags,
-            fflags: told.fflags,
-            data: told.data,
+            fflags: finding.fflags,
+            data: finding.data,
             udata: self.udata,
         }
     }
 }
 
-/// Whether a pidfd's process has ended, reaped or not.
+/// Returns true if the process of a pidfd has exited, whether or not it was reaped.
 fn has_ended(process: &OwnedFd) -> bool {
     revents(process.as_raw_fd()) & libc::POLLIN != 0
 }
 
-impl Told {
-    const READY: Told = Told::ended(false);
+impl Finding {
+    const READY: Finding = Finding::ended(false);
 
-    const fn ended(is_end: bool) -> Told {
-        Told {
+    const fn ended(is_end: bool) -> Finding {
+        Finding {
             is_end,
             is_urgent: false,
             data: 1,

@@ -1,0 +1,155 @@
+//! The differences between the systems' kqueues, one switch each.
+//!
+//! A comment names the kernel function, or the source file, in which the difference was found. A
+//! function without a file is one of `kern_event.c`.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+/// The behavior of one system's kqueue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flavor {
+    /// `EVFILT_USER` exists. NetBSD has it since 10.0 and OpenBSD since 7.8.
+    pub(crate) has_user_filter: bool,
+    /// `NOTE_TRIGGER` is ignored in the change that adds the filter (filt_userattach).
+    pub(crate) trigger_ignored_on_add: bool,
+    /// `EV_CLEAR` cancels a `NOTE_TRIGGER` in the same change (filt_usertouch).
+    pub(crate) clear_cancels_trigger: bool,
+    /// What happens to a receipt that does not fit into the event list.
+    pub(crate) full_eventlist: FullEventlist,
+    /// A receipt carries the flags of its change besides `EV_ERROR` (XNU).
+    pub(crate) receipts_keep_flags: bool,
+    /// `EV_RECEIPT` is stored in the knote, so that later events carry it.
+    pub(crate) events_carry_receipt: bool,
+    /// Adding a filter again changes `EV_CLEAR` and `EV_ONESHOT` (knote_assign).
+    pub(crate) readd_changes_mode: bool,
+    pub(crate) pipe_filters: PipeFilters,
+    /// The error of adding a write filter to a pipe whose reader has closed (pipe_kqfilter). With
+    /// `None` the filter is added and reports `EV_EOF`.
+    pub(crate) broken_pipe_errno: Option<i32>,
+    /// The write filter of a pipe is deleted once it has reported `EV_EOF`.
+    pub(crate) broken_pipe_deletes_filter: bool,
+    /// The error of adding a filter to a device whose driver has no kqueue support, such as
+    /// /dev/null.
+    pub(crate) device_errno: Option<i32>,
+    /// The reader of a named FIFO gets no event when the last writer closes (golang/go#24164).
+    pub(crate) misses_fifo_eof: bool,
+    /// A process that has exited but was not reaped can be watched, and is reported at once.
+    /// Elsewhere adding the filter fails with `ESRCH` (filt_procattach).
+    pub(crate) reports_zombies: bool,
+    /// A read filter flags urgent data (`EV_OOBAND`) and counts the bytes before it
+    /// (filt_soread_common of XNU). Elsewhere the count includes the bytes behind it.
+    pub(crate) reports_urgent: bool,
+    /// Timeouts are rounded up to ticks of this length (tstohz, tstohz_high).
+    pub(crate) tick: Option<Duration>,
+    /// `udata` is a pointer of 32 bits.
+    pub(crate) udata_is_32_bit: bool,
+}
+
+/// What a kernel does with a receipt for which the event list has no room.
+///
+/// A change that failed without `EV_RECEIPT` makes the call itself fail in that case, except on
+/// DragonFly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FullEventlist {
+    /// Makes none of the changes behind it, and returns without an error.
+    Stops,
+    /// Writes it past the end of the list (kern_kevent, kevent_copyout).
+    Overruns,
+    /// Drops it and goes on.
+    Drops,
+}
+
+/// Which filters work on the two ends of a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PipeFilters {
+    /// The other direction's filter is accepted and never reports anything (pipe_nfiltops).
+    OwnDirection,
+    /// Pipes carry data in both directions, so both filters work on both ends.
+    BothDirections,
+}
+
+impl Flavor {
+    pub(crate) const FREEBSD: Flavor = Flavor {
+        has_user_filter: true,
+        trigger_ignored_on_add: true,
+        clear_cancels_trigger: true,
+        full_eventlist: FullEventlist::Stops,
+        receipts_keep_flags: false,
+        events_carry_receipt: true,
+        readd_changes_mode: false,
+        pipe_filters: PipeFilters::OwnDirection,
+        broken_pipe_errno: Some(libc::EPIPE),
+        broken_pipe_deletes_filter: true,
+        device_errno: Some(libc::ENODEV),
+        misses_fifo_eof: false,
+        reports_zombies: true,
+        reports_urgent: false,
+        tick: None,
+        udata_is_32_bit: false,
+    };
+
+    pub(crate) const MACOS: Flavor = Flavor {
+        trigger_ignored_on_add: false,
+        clear_cancels_trigger: false,
+        full_eventlist: FullEventlist::Drops,
+        receipts_keep_flags: true,
+        broken_pipe_errno: None,
+        broken_pipe_deletes_filter: false,
+        // Without NOTE_LOWAT (spec_kqfilter).
+        device_errno: Some(libc::EINVAL),
+        misses_fifo_eof: true,
+        reports_zombies: false,
+        reports_urgent: true,
+        ..Flavor::FREEBSD
+    };
+
+    pub(crate) const NETBSD: Flavor = Flavor {
+        events_carry_receipt: false,
+        pipe_filters: PipeFilters::BothDirections,
+        broken_pipe_errno: Some(libc::EBADF),
+        broken_pipe_deletes_filter: false,
+        device_errno: None,
+        reports_zombies: false,
+        tick: Some(Duration::from_millis(10)),
+        ..Flavor::FREEBSD
+    };
+
+    pub(crate) const OPENBSD: Flavor = Flavor {
+        trigger_ignored_on_add: false,
+        events_carry_receipt: false,
+        readd_changes_mode: true,
+        pipe_filters: PipeFilters::BothDirections,
+        broken_pipe_deletes_filter: false,
+        device_errno: None,
+        reports_zombies: false,
+        ..Flavor::FREEBSD
+    };
+
+    pub(crate) const DRAGONFLY: Flavor = Flavor {
+        trigger_ignored_on_add: false,
+        full_eventlist: FullEventlist::Overruns,
+        events_carry_receipt: false,
+        pipe_filters: PipeFilters::BothDirections,
+        broken_pipe_deletes_filter: false,
+        device_errno: None,
+        tick: Some(Duration::from_millis(10)),
+        ..Flavor::FREEBSD
+    };
+
+    /// Runs `f` so that the queues it opens on this thread are of this flavor.
+    pub(crate) fn with<R>(self, f: impl FnOnce() -> R) -> R {
+        let before = CURRENT.replace(self);
+        let result = f();
+        CURRENT.set(before);
+        result
+    }
+
+    pub(super) fn current() -> Flavor {
+        CURRENT.get()
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<Flavor> = const { Cell::new(Flavor::FREEBSD) };
+}
