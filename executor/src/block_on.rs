@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::current;
+use crate::context;
 use crate::error::JoinError;
 use crate::handle::Handle;
 use crate::park::{Park, ThreadPark, Unpark};
@@ -47,7 +47,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         assert!(
-            current::get().is_none(),
+            context::get().is_none(),
             "Handle::block_on was called inside a runtime, whose thread it would block: await \
              Handle::spawn instead"
         );

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, mem, thread};
 
-use crate::core::unheard;
-use crate::current;
+use crate::context;
 use crate::error::JoinError;
 use crate::handle::Handle;
 use crate::id::Id;
-use crate::join::{Cancel, JoinHandle, Reply};
+use crate::join::{Abort, JoinHandle, OutputCell};
+use crate::scheduler::unhandled_panic;
 use crate::sync::{Condvar, Mutex};
-use crate::task::{drop_quietly, wake_quietly};
+use crate::task::{drop_catching, wake_catching};
 
 /// The bounds of the blocking pool.
 #[derive(Debug, Clone)]
@@ -56,13 +56,13 @@ struct State {
     closed: bool,
 }
 
-trait Job: Cancel + Send + Sync {
+trait Job: Abort + Send + Sync {
     /// Calls `done` when the work is done, and only its waiter is still to be woken.
     fn run(&self, done: &dyn Fn());
     /// The runtime is gone, before it began.
-    fn forsake(&self);
+    fn cancel(&self);
     /// There is no thread for it.
-    fn refuse(&self, error: Arc<io::Error>);
+    fn reject(&self, error: Arc<io::Error>);
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
@@ -71,7 +71,7 @@ struct BlockingJob<F, T> {
     spawned_at: &'static Location<'static>,
     /// Taken by whoever is first: a thread that runs it, or somebody who aborts it.
     work: Mutex<Option<F>>,
-    reply: Arc<Reply<T>>,
+    cell: Arc<OutputCell<T>>,
 }
 
 impl Pool {
@@ -96,23 +96,23 @@ impl Pool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let reply = Reply::new();
+        let cell = OutputCell::new();
         let work = Mutex::new(Some(work));
         let job = Arc::new(BlockingJob {
             id,
             spawned_at: Location::caller(),
             work,
-            reply: reply.clone(),
+            cell: cell.clone(),
         });
         self.submit(job.clone(), handle);
-        JoinHandle::elsewhere(id, job, reply)
+        JoinHandle::remote(id, job, cell)
     }
 
     fn submit(self: &Arc<Self>, job: Arc<dyn Job>, handle: &Handle) {
         let mut state = self.state.lock();
         if state.closed {
             drop(state);
-            return job.forsake();
+            return job.cancel();
         }
         state.queue.push_back(job);
         // Each of these takes one job, whether it has noticed yet or not.
@@ -126,7 +126,7 @@ impl Pool {
             state.threads += 1;
             drop(state);
             if let Err(error) = self.start_thread(handle) {
-                self.could_not_start(error);
+                self.on_spawn_failed(error);
             }
         }
     }
@@ -135,14 +135,14 @@ impl Pool {
         let (pool, handle) = (self.clone(), handle.clone());
         let builder = thread::Builder::new().name(self.options.thread_name.clone());
         builder.spawn(move || {
-            current::employ(handle);
+            context::set_pool_context(handle);
             pool.work();
         })?;
         Ok(())
     }
 
     /// The other threads will come to the job, if there are any.
-    fn could_not_start(&self, error: io::Error) {
+    fn on_spawn_failed(&self, error: io::Error) {
         let error = Arc::new(error);
         let mut state = self.state.lock();
         state.threads -= 1;
@@ -152,7 +152,7 @@ impl Pool {
         let refused = mem::take(&mut state.queue);
         drop(state);
         for job in refused {
-            job.refuse(error.clone());
+            job.reject(error.clone());
         }
     }
 
@@ -196,7 +196,7 @@ impl Pool {
         drop(state);
         self.work.notify_all();
         for job in queue {
-            job.forsake();
+            job.cancel();
         }
     }
 }
@@ -213,9 +213,9 @@ impl<F, T> BlockingJob<F, T> {
     fn end(&self, error: JoinError) {
         let work = self.work.lock().take();
         if work.is_some() {
-            drop_quietly(work);
+            drop_catching(work);
             let error = error.of(None, self.spawned_at);
-            self.reply.complete(&mut Some(Err(error)));
+            self.cell.complete(&mut Some(Err(error)));
         }
     }
 }
@@ -231,33 +231,33 @@ where
             let output = catch_unwind(AssertUnwindSafe(work));
             let mut output =
                 Some(output.map_err(|p| JoinError::panicked(self.id, None, self.spawned_at, p)));
-            let waker = self.reply.put(&mut output);
+            let waker = self.cell.put(&mut output);
             match output {
-                Some(Err(error)) => unheard(error),
-                output => drop_quietly(output),
+                Some(Err(error)) => unhandled_panic(error),
+                output => drop_catching(output),
             }
             waker
         });
         done();
         if let Some(waker) = waker {
-            wake_quietly(waker);
+            wake_catching(waker);
         }
     }
 
-    fn forsake(&self) {
+    fn cancel(&self) {
         self.end(JoinError::gone(self.id));
     }
 
-    fn refuse(&self, error: Arc<io::Error>) {
-        self.end(JoinError::refused(self.id, error));
+    fn reject(&self, error: Arc<io::Error>) {
+        self.end(JoinError::rejected(self.id, error));
     }
 }
 
-impl<F, T> Cancel for BlockingJob<F, T>
+impl<F, T> Abort for BlockingJob<F, T>
 where
     F: FnOnce() -> T,
 {
-    fn cancel(self: Arc<Self>) {
+    fn abort(self: Arc<Self>) {
         self.end(JoinError::aborted(self.id));
     }
 }

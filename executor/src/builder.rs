@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 
-use crate::here;
+use crate::current_scheduler;
 use crate::join::JoinHandle;
 
 /// Spawns a task with properties that [`spawn`](crate::spawn) does not give it.
@@ -42,10 +42,13 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (core, at) = (here("task::Builder::spawn"), Location::caller());
+        let (scheduler, at) = (
+            current_scheduler("task::Builder::spawn"),
+            Location::caller(),
+        );
         match self.name {
-            Some(name) => core.spawn(future, Box::<str>::from(name), at),
-            None => core.spawn(future, (), at),
+            Some(name) => scheduler.spawn(future, Box::<str>::from(name), at),
+            None => scheduler.spawn(future, (), at),
         }
     }
 }

@@ -29,41 +29,41 @@ pub struct JoinError(Box<Reason>);
 struct Reason {
     id: Id,
     /// The task's name and place of birth, as a phrase.
-    whose: String,
-    why: Why,
+    origin: String,
+    kind: Kind,
 }
 
-enum Why {
+enum Kind {
     Aborted,
     /// Its runtime was dropped, before the task ended or before the output was taken.
     Gone,
     /// No thread could be started for it.
-    Refused(Arc<io::Error>),
+    Rejected(Arc<io::Error>),
     /// In a mutex because a payload need not be `Sync`, and an error should be.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
 
 impl JoinError {
     #[cold]
-    fn new(id: Id, whose: String, why: Why) -> JoinError {
-        JoinError(Box::new(Reason { id, whose, why }))
+    fn new(id: Id, origin: String, kind: Kind) -> JoinError {
+        JoinError(Box::new(Reason { id, origin, kind }))
     }
 
     pub(crate) fn aborted(id: Id) -> JoinError {
-        JoinError::new(id, String::new(), Why::Aborted)
+        JoinError::new(id, String::new(), Kind::Aborted)
     }
 
     pub(crate) fn gone(id: Id) -> JoinError {
-        JoinError::new(id, String::new(), Why::Gone)
+        JoinError::new(id, String::new(), Kind::Gone)
     }
 
-    pub(crate) fn refused(id: Id, error: Arc<io::Error>) -> JoinError {
-        JoinError::new(id, String::new(), Why::Refused(error))
+    pub(crate) fn rejected(id: Id, error: Arc<io::Error>) -> JoinError {
+        JoinError::new(id, String::new(), Kind::Rejected(error))
     }
 
     /// Says whose error it is.
     pub(crate) fn of(mut self, name: Option<&str>, spawned_at: &Location<'_>) -> JoinError {
-        self.0.whose = whose(name, spawned_at);
+        self.0.origin = origin(name, spawned_at);
         self
     }
 
@@ -73,8 +73,8 @@ impl JoinError {
         spawned_at: &Location<'_>,
         payload: Box<dyn Any + Send>,
     ) -> JoinError {
-        let why = Why::Panicked(Mutex::new(payload));
-        JoinError::new(id, whose(name, spawned_at), why)
+        let kind = Kind::Panicked(Mutex::new(payload));
+        JoinError::new(id, origin(name, spawned_at), kind)
     }
 
     /// The task this is about.
@@ -84,7 +84,7 @@ impl JoinError {
 
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0.why, Why::Panicked(_))
+        matches!(self.0.kind, Kind::Panicked(_))
     }
 
     /// Whether the task was dropped before its end: it was aborted, its runtime is gone, or, for a
@@ -110,15 +110,15 @@ impl JoinError {
     /// # Errors
     /// Itself, if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
-        match self.0.why {
-            Why::Panicked(payload) => Ok(payload.into_inner()),
+        match self.0.kind {
+            Kind::Panicked(payload) => Ok(payload.into_inner()),
             _ => Err(self),
         }
     }
 }
 
 /// A task's name and place of birth, as a phrase to stand between its id and a verb.
-fn whose(name: Option<&str>, spawned_at: &Location<'_>) -> String {
+fn origin(name: Option<&str>, spawned_at: &Location<'_>) -> String {
     match name {
         Some(name) => format!(" {name:?}, spawned at {spawned_at},"),
         None => format!(", spawned at {spawned_at},"),
@@ -127,18 +127,18 @@ fn whose(name: Option<&str>, spawned_at: &Location<'_>) -> String {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reason { id, whose, why } = &*self.0;
-        match why {
-            Why::Aborted => write!(f, "task {id}{whose} was aborted"),
-            Why::Gone => write!(f, "task {id}{whose} was cancelled: its runtime is gone"),
-            Why::Refused(e) => write!(
+        let Reason { id, origin, kind } = &*self.0;
+        match kind {
+            Kind::Aborted => write!(f, "task {id}{origin} was aborted"),
+            Kind::Gone => write!(f, "task {id}{origin} was cancelled: its runtime is gone"),
+            Kind::Rejected(e) => write!(
                 f,
-                "blocking job {id}{whose} was not run: no thread for it: {e}"
+                "blocking job {id}{origin} was not run: no thread for it: {e}"
             ),
-            Why::Panicked(payload) => {
+            Kind::Panicked(payload) => {
                 // Copied, so that the lock is not held while somebody's writer is called.
                 let message = text_of(&**payload.lock());
-                write!(f, "task {id}{whose} panicked: {message}")
+                write!(f, "task {id}{origin} panicked: {message}")
             }
         }
     }
@@ -158,8 +158,8 @@ impl fmt::Debug for JoinError {
 
 impl error::Error for JoinError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match &self.0.why {
-            Why::Refused(e) => Some(e),
+        match &self.0.kind {
+            Kind::Rejected(e) => Some(e),
             _ => None,
         }
     }

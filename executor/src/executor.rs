@@ -8,12 +8,12 @@ use std::task::Waker;
 use std::{fmt, io};
 
 use crate::blocking::PoolOptions;
-use crate::core::Core;
-use crate::current::{self, Entered};
+use crate::context::{self, Entered};
 use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::park::Unpark;
-use crate::task::WakerWord;
+use crate::scheduler::Scheduler;
+use crate::task::WakerId;
 
 /// What happens when a task panics and nobody will ever look at its output, because its
 /// [`JoinHandle`] was dropped.
@@ -65,7 +65,7 @@ pub struct Options {
 /// # }
 /// ```
 pub struct Executor {
-    core: Rc<Core>,
+    scheduler: Rc<Scheduler>,
 }
 
 impl Executor {
@@ -75,18 +75,18 @@ impl Executor {
     /// If there are 4,096 of them in the process already (32 where pointers have 32 bits).
     pub fn new(unparker: Arc<dyn Unpark>, options: Options) -> io::Result<Executor> {
         Ok(Executor {
-            core: Rc::new(Core::new(unparker, options)?),
+            scheduler: Rc::new(Scheduler::new(unparker, options)?),
         })
     }
 
     /// Makes this the executor of the calling thread until the guard is dropped.
     pub fn enter(&self) -> Entered {
-        current::enter(self.core.clone())
+        context::enter(self.scheduler.clone())
     }
 
     /// Whether some executor is entered on this thread.
     pub fn is_entered() -> bool {
-        current::get().is_some()
+        context::get().is_some()
     }
 
     /// Spawns a task. See [`spawn`](crate::spawn).
@@ -96,12 +96,12 @@ impl Executor {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.spawn(future, (), Location::caller())
+        self.scheduler.spawn(future, (), Location::caller())
     }
 
     /// What other threads use to spawn tasks here, and blocking jobs.
     pub fn handle(&self) -> &Handle {
-        self.core.handle()
+        self.scheduler.handle()
     }
 
     /// Does what other threads asked for, then polls each task that was ready at that point once,
@@ -112,11 +112,11 @@ impl Executor {
     /// Never because of a task, unless the [`PanicPolicy`] says so; then what was not polled yet is
     /// polled by the next call.
     pub fn run_ready(&self) -> usize {
-        let core = &self.core;
-        core.read_mail();
-        let batch = core.ready();
-        let polled = (0..batch).filter(|_| core.run_next()).count();
-        core.raise_panic();
+        let scheduler = &self.scheduler;
+        scheduler.drain_inbox();
+        let batch = scheduler.ready();
+        let polled = (0..batch).filter(|_| scheduler.run_next()).count();
+        scheduler.raise_panic();
         polled
     }
 
@@ -124,44 +124,44 @@ impl Executor {
     /// threads have asked for. The owner was unparked for the latter, but may have used that up by
     /// parking twice without [`run_ready`](Executor::run_ready) in between.
     pub fn has_work(&self) -> bool {
-        self.core.has_root_wake() || self.has_ready_tasks()
+        self.scheduler.has_root_wake() || self.has_ready_tasks()
     }
 
     /// As [`has_work`](Executor::has_work), for an owner without a root future.
     pub fn has_ready_tasks(&self) -> bool {
-        self.core.ready() != 0 || self.core.has_mail()
+        self.scheduler.ready() != 0 || self.scheduler.has_messages()
     }
 
     /// A waker for the one future that the owner polls itself.
     pub fn root_waker(&self) -> Waker {
-        WakerWord::new(self.core.number(), WakerWord::ROOT, 0).waker()
+        WakerId::new(self.scheduler.number(), WakerId::ROOT, 0).waker()
     }
 
     /// Whether the [`root_waker`](Executor::root_waker) was woken since the last call.
     pub fn take_root_wake(&self) -> bool {
-        self.core.take_root_wake()
+        self.scheduler.take_root_wake()
     }
 
     /// How many tasks there are: those that have not finished, and those whose output has not been
     /// taken.
     pub fn task_count(&self) -> usize {
-        self.core.task_count()
+        self.scheduler.task_count()
     }
 
     /// How many times a task was polled.
     pub fn poll_count(&self) -> u64 {
-        self.core.poll_count()
+        self.scheduler.poll_count()
     }
 
     /// Whether there are threads for blocking jobs, idle ones too, or may be: in a child of fork(2),
     /// whether there were any, whose locks and jobs nobody will end.
     pub fn has_blocking_threads(&self) -> bool {
-        self.core.handle().has_blocking_threads()
+        self.scheduler.handle().has_blocking_threads()
     }
 
     /// Whether it was [closed](Executor::close), by its owner or by the [`PanicPolicy`].
     pub fn is_closed(&self) -> bool {
-        self.core.is_closed()
+        self.scheduler.is_closed()
     }
 
     /// Drops all tasks, in the order in which they were spawned, those that came from other threads
@@ -171,22 +171,22 @@ impl Executor {
     ///
     /// Dropping the executor does this too, without it being [entered](Executor::enter).
     pub fn close(&self) {
-        self.core.close();
+        self.scheduler.close();
     }
 }
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        self.core.close();
+        self.scheduler.close();
     }
 }
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Executor")
-            .field("number", &self.core.number())
+            .field("number", &self.scheduler.number())
             .field("tasks", &self.task_count())
-            .field("ready", &self.core.ready())
+            .field("ready", &self.scheduler.ready())
             .finish_non_exhaustive()
     }
 }

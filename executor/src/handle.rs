@@ -8,12 +8,11 @@ use std::sync::{Arc, OnceLock};
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
 use crate::blocking::Pool;
-use crate::core::Core;
-use crate::current;
+use crate::context;
 use crate::id::{Id, TaskKey};
-use crate::join::{Cancel, JoinHandle, Reply};
-use crate::mailbox::{Errand, Mailbox};
-use crate::task::Sink;
+use crate::inbox::{Inbox, RemoteOp};
+use crate::join::{Abort, JoinHandle, OutputCell};
+use crate::task::RemoteJoin;
 
 /// Reaches an executor from anywhere: `Clone`, `Send` and `Sync`.
 ///
@@ -33,17 +32,17 @@ use crate::task::Sink;
 /// ```
 #[derive(Clone)]
 pub struct Handle {
-    mailbox: Arc<Mailbox>,
+    inbox: Arc<Inbox>,
     pool: Arc<Pool>,
 }
 
 impl Handle {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, pool: Arc<Pool>) -> Handle {
-        Handle { mailbox, pool }
+    pub(crate) fn new(inbox: Arc<Inbox>, pool: Arc<Pool>) -> Handle {
+        Handle { inbox, pool }
     }
 
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
     }
 
     /// The executor that this thread runs, or, in a blocking job, the one it was spawned on.
@@ -54,13 +53,13 @@ impl Handle {
     pub fn current() -> Handle {
         match Handle::try_current() {
             Some(handle) => handle,
-            None => panic!("Handle::current was called {OUTSIDE}"),
+            None => panic!("Handle::current was called {NO_RUNTIME}"),
         }
     }
 
     /// As [`current`](Handle::current), and `None` where that panics.
     pub fn try_current() -> Option<Handle> {
-        current::handle()
+        context::handle()
     }
 
     /// Spawns a task from any thread. It runs on the executor's thread, like every other one.
@@ -73,26 +72,26 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let at = Location::caller();
-        if let Some(core) = current::if_numbered(self.mailbox.number) {
-            return core.spawn(future, (), at);
+        if let Some(scheduler) = context::get_if(self.inbox.number) {
+            return scheduler.spawn(future, (), at);
         }
-        let serial = Core::posted_serial(&self.mailbox);
-        let id = Id::new(self.mailbox.number, serial);
-        let reply = Reply::new();
-        // Whatever becomes of the letter, the reply is completed: by the task or by the sink's drop.
-        let sink = Sink::new(id, reply.clone());
-        let posted = Arc::new(Posted {
-            mailbox: self.mailbox.clone(),
+        let serial = self.inbox.next_remote_serial();
+        let id = Id::new(self.inbox.number, serial);
+        let cell = OutputCell::new();
+        // Whatever becomes of the letter, the cell is completed: by the task or by the remote_join's drop.
+        let remote_join = RemoteJoin::new(id, cell.clone());
+        let posted = Arc::new(RemoteTask {
+            inbox: self.inbox.clone(),
             key: OnceLock::new(),
         });
         let arrived = posted.clone();
-        let errand: Errand = Box::new(move |core| {
-            let key = core.spawn_numbered(future, (), at, Some(serial));
+        let op: RemoteOp = Box::new(move |scheduler| {
+            let key = scheduler.spawn_numbered(future, (), at, Some(serial));
             let _ = arrived.key.set(key);
-            core.mail_output(key, sink);
+            scheduler.send_output(key, remote_join);
         });
-        self.mailbox.post(errand);
-        JoinHandle::elsewhere(id, posted, reply)
+        self.inbox.send(op);
+        JoinHandle::remote(id, posted, cell)
     }
 
     /// Runs a closure on the executor's thread, as a task: in its turn, also when it is called on
@@ -137,7 +136,7 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let id = Id::new(self.mailbox.number, Core::posted_serial(&self.mailbox));
+        let id = Id::new(self.inbox.number, self.inbox.next_remote_serial());
         Pool::spawn(&self.pool, self, id, job)
     }
 
@@ -145,21 +144,21 @@ impl Handle {
         self.pool.has_threads()
     }
 
-    /// Lets nothing in any more, and gives out the errands that came before.
-    pub(crate) fn close(&self) -> Vec<Errand> {
+    /// Lets nothing in any more, and gives out the ops that came before.
+    pub(crate) fn close(&self) -> Vec<RemoteOp> {
         self.pool.close();
-        self.mailbox.close()
+        self.inbox.close()
     }
 }
 
 /// How the panics of this crate end that are about a missing runtime.
-pub(crate) const OUTSIDE: &str = "outside a runtime: no runtime drives this thread. Call it inside \
+pub(crate) const NO_RUNTIME: &str = "outside a runtime: no runtime drives this thread. Call it inside \
      #[runtime::main], Runtime::block_on or a task, or pass a Handle here";
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("executor", &self.mailbox.number)
+            .field("executor", &self.inbox.number)
             .finish()
     }
 }
@@ -181,25 +180,25 @@ impl LocalSpawn for Handle {
     /// # Errors
     /// `SpawnError::shutdown` on any other thread.
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
-        let core = current::if_numbered(self.mailbox.number).ok_or_else(SpawnError::shutdown)?;
-        drop(core.spawn(future, (), Location::caller()));
+        let scheduler = context::get_if(self.inbox.number).ok_or_else(SpawnError::shutdown)?;
+        drop(scheduler.spawn(future, (), Location::caller()));
         Ok(())
     }
 }
 
 /// A task posted from another thread: its key is known once the letter has arrived.
-struct Posted {
-    mailbox: Arc<Mailbox>,
+struct RemoteTask {
+    inbox: Arc<Inbox>,
     key: OnceLock<TaskKey>,
 }
 
-impl Cancel for Posted {
-    fn cancel(self: Arc<Self>) {
-        let mailbox = self.mailbox.clone();
-        mailbox.post(Box::new(move |core| {
-            // Letters arrive in order, so the task is there.
+impl Abort for RemoteTask {
+    fn abort(self: Arc<Self>) {
+        let inbox = self.inbox.clone();
+        inbox.send(Box::new(move |scheduler| {
+            // Messages arrive in order, so the task is there.
             if let Some(key) = self.key.get() {
-                core.abort(*key);
+                scheduler.abort(*key);
             }
         }));
     }

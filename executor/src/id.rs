@@ -43,9 +43,9 @@ impl fmt::Display for Id {
     /// `m` before that for what came by mail, which is blocking jobs and tasks of other threads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Id { executor, serial } = self;
-        match serial & POSTED {
+        match serial & REMOTE_BIT {
             0 => write!(f, "{executor}.{serial}"),
-            _ => write!(f, "{executor}.m{}", serial & !POSTED),
+            _ => write!(f, "{executor}.m{}", serial & !REMOTE_BIT),
         }
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Debug for Id {
 }
 
 /// Tells the serial numbers of what came by mail from the others.
-pub(crate) const POSTED: u32 = 1 << 31;
+pub(crate) const REMOTE_BIT: u32 = 1 << 31;
 
 /// How an executor finds one of its tasks, and everybody else the executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

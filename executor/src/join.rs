@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::{fmt, mem};
 
-use crate::core::{Core, Joined, unheard};
-use crate::current;
+use crate::context;
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
-use crate::mailbox::Mailbox;
+use crate::inbox::Inbox;
+use crate::scheduler::{JoinPoll, Scheduler, unhandled_panic};
 use crate::sync::Mutex;
-use crate::task::{Sink, drop_quietly, lost, take_output, wake_quietly};
+use crate::task::{RemoteJoin, drop_catching, lost, take_output, wake_catching};
 
 /// Awaits the output of a task.
 ///
@@ -26,7 +26,7 @@ use crate::task::{Sink, drop_quietly, lost, take_output, wake_quietly};
 /// # Panics
 /// If it is polled after it was ready.
 ///
-/// # Cancel safety
+/// # Abort safety
 /// Awaiting `&mut handle` and dropping that future loses nothing.
 ///
 /// # Examples
@@ -43,46 +43,46 @@ use crate::task::{Sink, drop_quietly, lost, take_output, wake_quietly};
 /// ```
 pub struct JoinHandle<T> {
     id: Id,
-    place: Place,
+    location: Location,
     /// Made when it is first used away from the thread of its task, and then the only way.
-    reply: OnceLock<Arc<Reply<T>>>,
+    cell: OnceLock<Arc<OutputCell<T>>>,
 }
 
 /// How to reach a task.
 #[derive(Clone)]
-enum Place {
+enum Location {
     /// In this slot: it was spawned on the thread of its executor.
-    Here(u32),
+    Local(u32),
     /// It was posted there from another one, or is a blocking job.
-    Elsewhere(Arc<dyn Cancel + Send + Sync>),
+    Remote(Arc<dyn Abort + Send + Sync>),
 }
 
 /// Where the output was given out. No slot has this number.
-const NOWHERE: u32 = u32::MAX;
+const TAKEN: u32 = u32::MAX;
 
-/// Something whose output comes by way of a [`Reply`], and which can be asked not to begin.
-pub(crate) trait Cancel {
-    fn cancel(self: Arc<Self>);
+/// Something whose output comes by way of a [`OutputCell`], and which can be asked not to begin.
+pub(crate) trait Abort {
+    fn abort(self: Arc<Self>);
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn here(key: TaskKey) -> JoinHandle<T> {
+    pub(crate) fn local(key: TaskKey) -> JoinHandle<T> {
         JoinHandle {
             id: key.id(),
-            place: Place::Here(key.slot),
-            reply: OnceLock::new(),
+            location: Location::Local(key.slot),
+            cell: OnceLock::new(),
         }
     }
 
-    pub(crate) fn elsewhere(
+    pub(crate) fn remote(
         id: Id,
-        cancel: Arc<dyn Cancel + Send + Sync>,
-        reply: Arc<Reply<T>>,
+        abort: Arc<dyn Abort + Send + Sync>,
+        cell: Arc<OutputCell<T>>,
     ) -> JoinHandle<T> {
         JoinHandle {
             id,
-            place: Place::Elsewhere(cancel),
-            reply: OnceLock::from(reply),
+            location: Location::Remote(abort),
+            cell: OnceLock::from(cell),
         }
     }
 
@@ -96,18 +96,18 @@ impl<T> JoinHandle<T> {
     ///
     /// A blocking job that has begun cannot be stopped; nothing happens.
     pub fn abort(&self) {
-        self.place.abort(self.id);
+        self.location.abort(self.id);
     }
 
-    /// A handle is dropped that the task, or a reply, may have to know of.
+    /// A handle is dropped that the task, or a cell, may have to know of.
     #[inline(never)]
-    fn let_go(&self) {
-        if let Some(reply) = self.reply.get() {
-            reply.abandon();
+    fn detach(&self) {
+        if let Some(cell) = self.cell.get() {
+            cell.detach();
         }
-        match self.place {
-            Place::Here(NOWHERE) | Place::Elsewhere(_) => {}
-            Place::Here(slot) => tell(self.id.key(slot), Core::detach),
+        match self.location {
+            Location::Local(TAKEN) | Location::Remote(_) => {}
+            Location::Local(slot) => send(self.id.key(slot), Scheduler::detach),
         }
     }
 
@@ -115,7 +115,7 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {
             id: self.id,
-            place: self.place.clone(),
+            location: self.location.clone(),
         }
     }
 }
@@ -126,12 +126,12 @@ impl<T: 'static> JoinHandle<T> {
     /// Away from the thread of the task, and on it while its runtime is not running, the answer may be late: the first call asks for the output,
     /// and says no unless it is here.
     pub fn is_finished(&self) -> bool {
-        match (self.reply.get(), &self.place) {
-            (Some(reply), _) => reply.is_complete(),
-            (None, Place::Here(NOWHERE)) => true,
-            (None, Place::Here(slot)) => match current::if_numbered(self.id.executor()) {
-                Some(core) => core.is_finished(self.id.key(*slot)),
-                None => self.ask(*slot).is_complete(),
+        match (self.cell.get(), &self.location) {
+            (Some(cell), _) => cell.is_complete(),
+            (None, Location::Local(TAKEN)) => true,
+            (None, Location::Local(slot)) => match context::get_if(self.id.executor()) {
+                Some(scheduler) => scheduler.is_finished(self.id.key(*slot)),
+                None => self.request_output(*slot).is_complete(),
             },
             (None, _) => true,
         }
@@ -139,31 +139,33 @@ impl<T: 'static> JoinHandle<T> {
 
     /// Asks the thread of the task to send the output here.
     #[cold]
-    fn ask(&self, slot: u32) -> &Reply<T> {
-        self.reply.get_or_init(|| {
+    fn request_output(&self, slot: u32) -> &OutputCell<T> {
+        self.cell.get_or_init(|| {
             let key = self.id.key(slot);
-            let reply = Reply::new();
-            let sink = Sink::new(self.id, reply.clone());
-            // If there is no such executor, the sink is dropped, which completes the reply.
-            if let Some(mailbox) = Mailbox::find(key.executor) {
-                mailbox.post(Box::new(move |core| core.mail_output(key, sink)));
+            let cell = OutputCell::new();
+            let remote_join = RemoteJoin::new(self.id, cell.clone());
+            // If there is no such executor, the remote_join is dropped, which completes the cell.
+            if let Some(inbox) = Inbox::find(key.executor) {
+                inbox.send(Box::new(move |scheduler| {
+                    scheduler.send_output(key, remote_join);
+                }));
             }
-            reply
+            cell
         })
     }
 
     /// A poll in which there is more to do than a look at the task.
     #[cold]
     #[track_caller]
-    fn poll_by_mail(&mut self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
-        let reply = match (self.reply.get(), &self.place) {
-            (_, Place::Here(NOWHERE)) => panic!("JoinHandle polled after it was ready"),
-            (Some(reply), _) => reply,
-            (None, Place::Here(slot)) => self.ask(*slot),
-            (None, _) => unreachable!("what is elsewhere has a reply from the start"),
+    fn poll_remote(&mut self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
+        let cell = match (self.cell.get(), &self.location) {
+            (_, Location::Local(TAKEN)) => panic!("JoinHandle polled after it was ready"),
+            (Some(cell), _) => cell,
+            (None, Location::Local(slot)) => self.request_output(*slot),
+            (None, _) => unreachable!("what is elsewhere has a cell from the start"),
         };
-        let output = ready!(reply.poll(cx));
-        self.place = Place::Here(NOWHERE);
+        let output = ready!(cell.poll(cx));
+        self.location = Location::Local(TAKEN);
         Poll::Ready(output)
     }
 }
@@ -174,22 +176,24 @@ impl<T: 'static> Future for JoinHandle<T> {
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let this = &mut *self;
-        match (&mut this.place, this.reply.get()) {
-            (Place::Here(slot), None) if *slot != NOWHERE => match look(this.id, *slot, cx) {
-                Joined::Waits => return Poll::Pending,
-                Joined::Finished(task) => {
-                    *slot = NOWHERE;
-                    return Poll::Ready(take_output(task, this.id));
+        match (&mut this.location, this.cell.get()) {
+            (Location::Local(slot), None) if *slot != TAKEN => {
+                match poll_join(this.id, *slot, cx) {
+                    JoinPoll::Pending => return Poll::Pending,
+                    JoinPoll::Complete(task) => {
+                        *slot = TAKEN;
+                        return Poll::Ready(take_output(task, this.id));
+                    }
+                    JoinPoll::Gone => {
+                        *slot = TAKEN;
+                        return Poll::Ready(lost(this.id));
+                    }
+                    JoinPoll::Remote => {}
                 }
-                Joined::Gone => {
-                    *slot = NOWHERE;
-                    return Poll::Ready(lost(this.id));
-                }
-                Joined::Elsewhere => {}
-            },
+            }
             _ => {}
         }
-        this.poll_by_mail(cx)
+        this.poll_remote(cx)
     }
 }
 
@@ -198,8 +202,8 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
-        if self.reply.get().is_some() || !matches!(self.place, Place::Here(NOWHERE)) {
-            self.let_go();
+        if self.cell.get().is_some() || !matches!(self.location, Location::Local(TAKEN)) {
+            self.detach();
         }
     }
 }
@@ -212,48 +216,48 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-impl Place {
+impl Location {
     fn abort(&self, id: Id) {
         match self {
-            Place::Here(NOWHERE) => {}
-            Place::Here(slot) => tell(id.key(*slot), Core::abort),
-            Place::Elsewhere(task) => task.clone().cancel(),
+            Location::Local(TAKEN) => {}
+            Location::Local(slot) => send(id.key(*slot), Scheduler::abort),
+            Location::Remote(task) => task.clone().abort(),
         }
     }
 }
 
 /// A look at the task of a join handle, from whatever thread: the part of its poll that knows no
 /// types.
-fn look(id: Id, slot: u32, cx: &Context<'_>) -> Joined {
+fn poll_join(id: Id, slot: u32, cx: &Context<'_>) -> JoinPoll {
     // What was there before is dropped where nothing is borrowed.
     let mut before = None;
-    let look = |core: &Core| core.look(id.key(slot), cx.waker(), &mut before);
-    match current::with_numbered(id.executor(), look) {
+    let look = |scheduler: &Scheduler| scheduler.poll_join(id.key(slot), cx.waker(), &mut before);
+    match context::with_if(id.executor(), look) {
         Some(Some(joined)) => joined,
-        Some(None) => look_with_clone(id, slot, cx),
-        None => Joined::Elsewhere,
+        Some(None) => poll_join_cloning(id, slot, cx),
+        None => JoinPoll::Remote,
     }
 }
 
 /// The same for somebody else's waker. To clone it is other people's code, which may end the task.
 #[cold]
-fn look_with_clone(id: Id, slot: u32, cx: &Context<'_>) -> Joined {
+fn poll_join_cloning(id: Id, slot: u32, cx: &Context<'_>) -> JoinPoll {
     let mut waker = Some(cx.waker().clone());
-    let leave = |core: &Core| core.leave(id.key(slot), &mut waker);
-    match current::with_numbered(id.executor(), leave) {
-        Some(true) => Joined::Waits,
+    let leave = |scheduler: &Scheduler| scheduler.set_join_waker(id.key(slot), &mut waker);
+    match context::with_if(id.executor(), leave) {
+        Some(true) => JoinPoll::Pending,
         // There is something else to be found now.
-        _ => look(id, slot, cx),
+        _ => poll_join(id, slot, cx),
     }
 }
 
 /// Does something about a task, on its thread.
-fn tell(key: TaskKey, what: fn(&Core, TaskKey)) {
-    match current::if_numbered(key.executor) {
-        Some(core) => what(&core, key),
+fn send(key: TaskKey, what: fn(&Scheduler, TaskKey)) {
+    match context::get_if(key.executor) {
+        Some(scheduler) => what(&scheduler, key),
         None => {
-            if let Some(mailbox) = Mailbox::find(key.executor) {
-                mailbox.post(Box::new(move |core| what(core, key)));
+            if let Some(inbox) = Inbox::find(key.executor) {
+                inbox.send(Box::new(move |scheduler| what(scheduler, key)));
             }
         }
     }
@@ -265,7 +269,7 @@ fn tell(key: TaskKey, what: fn(&Core, TaskKey)) {
 #[derive(Clone)]
 pub struct AbortHandle {
     id: Id,
-    place: Place,
+    location: Location,
 }
 
 impl AbortHandle {
@@ -276,7 +280,7 @@ impl AbortHandle {
 
     /// Asks the task to end. See [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.place.abort(self.id);
+        self.location.abort(self.id);
     }
 }
 
@@ -289,52 +293,52 @@ impl fmt::Debug for AbortHandle {
 }
 
 /// Where the output of a task meets a join handle on another thread.
-pub(crate) struct Reply<T>(Mutex<ReplyState<T>>);
+pub(crate) struct OutputCell<T>(Mutex<OutputState<T>>);
 
-enum ReplyState<T> {
+enum OutputState<T> {
     Waiting(Option<Waker>),
     Complete(Result<T, JoinError>),
     /// The output was given out, or the handle was dropped.
     Taken,
 }
 
-impl<T> Reply<T> {
-    pub(crate) fn new() -> Arc<Reply<T>> {
-        Arc::new(Reply(Mutex::new(ReplyState::Waiting(None))))
+impl<T> OutputCell<T> {
+    pub(crate) fn new() -> Arc<OutputCell<T>> {
+        Arc::new(OutputCell(Mutex::new(OutputState::Waiting(None))))
     }
 
     /// Takes the output there, unless there is one or the handle was dropped, and wakes who waits.
     pub(crate) fn complete(&self, output: &mut Option<Result<T, JoinError>>) {
         if let Some(waker) = self.put(output) {
-            wake_quietly(waker);
+            wake_catching(waker);
         }
     }
 
     /// As `complete`, and leaves the waking to the caller.
     pub(crate) fn put(&self, output: &mut Option<Result<T, JoinError>>) -> Option<Waker> {
         let mut state = self.0.lock();
-        let ReplyState::Waiting(waker) = &mut *state else {
+        let OutputState::Waiting(waker) = &mut *state else {
             return None;
         };
         let waker = waker.take();
         let Some(output) = output.take() else {
             unreachable!("a task is mailed once");
         };
-        *state = ReplyState::Complete(output);
+        *state = OutputState::Complete(output);
         waker
     }
 
     /// The handle is dropped.
-    fn abandon(&self) {
-        let before = mem::replace(&mut *self.0.lock(), ReplyState::Taken);
+    fn detach(&self) {
+        let before = mem::replace(&mut *self.0.lock(), OutputState::Taken);
         match before {
-            ReplyState::Complete(Err(error)) if error.is_panic() => unheard(error),
-            before => drop_quietly(before),
+            OutputState::Complete(Err(error)) if error.is_panic() => unhandled_panic(error),
+            before => drop_catching(before),
         }
     }
 
     fn is_complete(&self) -> bool {
-        !matches!(*self.0.lock(), ReplyState::Waiting(_))
+        !matches!(*self.0.lock(), OutputState::Waiting(_))
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
@@ -342,10 +346,10 @@ impl<T> Reply<T> {
         loop {
             let mut state = self.0.lock();
             let before = match &mut *state {
-                ReplyState::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
+                OutputState::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
                     return Poll::Pending;
                 }
-                ReplyState::Waiting(waker) => match new.take() {
+                OutputState::Waiting(waker) => match new.take() {
                     Some(new) => waker.replace(new),
                     None => {
                         // Cloned, as it is dropped, while the lock is not held.
@@ -354,8 +358,8 @@ impl<T> Reply<T> {
                         continue;
                     }
                 },
-                _ => match mem::replace(&mut *state, ReplyState::Taken) {
-                    ReplyState::Complete(output) => return Poll::Ready(output),
+                _ => match mem::replace(&mut *state, OutputState::Taken) {
+                    OutputState::Complete(output) => return Poll::Ready(output),
                     _ => unreachable!("a handle is not polled after it was ready"),
                 },
             };
@@ -385,11 +389,11 @@ mod loom_tests {
         }
     }
 
-    fn poll_until_woken(reply: &Reply<u8>) -> Result<u8, JoinError> {
+    fn poll_until_woken(cell: &OutputCell<u8>) -> Result<u8, JoinError> {
         loop {
             let flag = Arc::new(Flag(AtomicBool::new(false)));
             let waker = flag.clone().into();
-            if let Poll::Ready(output) = reply.poll(&Context::from_waker(&waker)) {
+            if let Poll::Ready(output) = cell.poll(&Context::from_waker(&waker)) {
                 return output;
             }
             while !flag.0.load(Ordering::SeqCst) {
@@ -401,12 +405,12 @@ mod loom_tests {
     #[test]
     fn a_handle_on_another_thread_gets_the_output() {
         loom::model(|| {
-            let reply = Reply::new();
-            let sink = Sink::new(Id::new(0, 1), reply.clone());
+            let cell = OutputCell::new();
+            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
             let task = thread::spawn(move || {
-                sink.deliver(&mut Some(Ok::<u8, JoinError>(7)));
+                remote_join.deliver(&mut Some(Ok::<u8, JoinError>(7)));
             });
-            assert_eq!(poll_until_woken(&reply).unwrap(), 7);
+            assert_eq!(poll_until_woken(&cell).unwrap(), 7);
             task.join().unwrap();
         });
     }
@@ -414,10 +418,10 @@ mod loom_tests {
     #[test]
     fn a_handle_on_another_thread_learns_that_the_runtime_is_gone() {
         loom::model(|| {
-            let reply = Reply::<u8>::new();
-            let sink = Sink::new(Id::new(0, 1), reply.clone());
-            let runtime = thread::spawn(move || drop(sink));
-            assert!(poll_until_woken(&reply).unwrap_err().is_cancelled());
+            let cell = OutputCell::<u8>::new();
+            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
+            let runtime = thread::spawn(move || drop(remote_join));
+            assert!(poll_until_woken(&cell).unwrap_err().is_cancelled());
             runtime.join().unwrap();
         });
     }
@@ -426,16 +430,16 @@ mod loom_tests {
     fn an_output_whose_handle_is_dropped_is_dropped_by_it_or_stays_with_the_task() {
         loom::model(|| {
             let counted = Arc::new(());
-            let reply = Reply::<Arc<()>>::new();
-            let sink = Sink::new(Id::new(0, 1), reply.clone());
+            let cell = OutputCell::<Arc<()>>::new();
+            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
             let mut output = Some(Ok::<_, JoinError>(counted.clone()));
             let task = thread::spawn(move || {
-                sink.deliver(&mut output);
+                remote_join.deliver(&mut output);
                 output
             });
-            let polled = reply.poll(&Context::from_waker(Waker::noop()));
+            let polled = cell.poll(&Context::from_waker(Waker::noop()));
             if polled.is_pending() {
-                reply.abandon();
+                cell.detach();
             }
             let kept = task.join().unwrap();
             assert!(!(polled.is_ready() && kept.is_some()));
@@ -447,13 +451,14 @@ mod loom_tests {
     #[test]
     fn a_handle_that_is_polled_anew_is_woken_by_the_last_waker() {
         loom::model(|| {
-            let reply = Reply::<u8>::new();
-            let sink = Sink::new(Id::new(0, 1), reply.clone());
-            let task = thread::spawn(move || sink.deliver(&mut Some(Ok::<u8, JoinError>(7))));
-            let polled = reply.poll(&Context::from_waker(Waker::noop()));
+            let cell = OutputCell::<u8>::new();
+            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
+            let task =
+                thread::spawn(move || remote_join.deliver(&mut Some(Ok::<u8, JoinError>(7))));
+            let polled = cell.poll(&Context::from_waker(Waker::noop()));
             match polled {
                 Poll::Ready(output) => assert_eq!(output.unwrap(), 7),
-                Poll::Pending => assert_eq!(poll_until_woken(&reply).unwrap(), 7),
+                Poll::Pending => assert_eq!(poll_until_woken(&cell).unwrap(), 7),
             }
             task.join().unwrap();
         });

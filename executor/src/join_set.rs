@@ -12,7 +12,7 @@ use slab::Slab;
 use crate::error::JoinError;
 use crate::join::{AbortHandle, JoinHandle};
 use crate::sync::Mutex;
-use crate::task::drop_quietly;
+use crate::task::drop_catching;
 
 /// Tasks that belong together: awaited as they finish, aborted when the set is dropped.
 ///
@@ -46,10 +46,10 @@ struct Member<T> {
 
 /// What the members' wakers tell the set.
 #[derive(Default)]
-struct Shared(Mutex<News>);
+struct Shared(Mutex<Completed>);
 
 #[derive(Default)]
-struct News {
+struct Completed {
     /// Those to be looked at, because they finished, in that order.
     changed: VecDeque<usize>,
     waiter: Option<Waker>,
@@ -68,9 +68,9 @@ impl Wake for MemberWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let waiter = {
-            let mut news = self.shared.0.lock();
-            news.changed.push_back(self.index);
-            news.waiter.take()
+            let mut completed = self.shared.0.lock();
+            completed.changed.push_back(self.index);
+            completed.waiter.take()
         };
         if let Some(waiter) = waiter {
             waiter.wake();
@@ -79,17 +79,17 @@ impl Wake for MemberWaker {
 }
 
 impl Shared {
-    /// Leaves a waker there, unless there is news meanwhile.
+    /// Leaves a waker there, unless one completed meanwhile.
     fn wait(&self, cx: &Context<'_>) -> Option<usize> {
         // Cloned and dropped while the lock is not held.
         let new = cx.waker().clone();
-        let mut news = self.0.lock();
-        let first = news.changed.pop_front();
+        let mut completed = self.0.lock();
+        let first = completed.changed.pop_front();
         let unwanted = match first {
             Some(_) => Some(new),
-            None => news.waiter.replace(new),
+            None => completed.waiter.replace(new),
         };
-        drop(news);
+        drop(completed);
         drop(unwanted);
         first
     }
@@ -232,7 +232,7 @@ impl<T: 'static> JoinSet<T> {
         match polled {
             Poll::Pending => None,
             Poll::Ready(output) => {
-                drop_quietly(self.members.remove(index));
+                drop_catching(self.members.remove(index));
                 Some(output)
             }
         }

@@ -12,16 +12,16 @@
 mod block_on;
 mod blocking;
 mod builder;
-mod core;
-mod current;
+mod context;
 mod error;
 mod executor;
 mod handle;
 mod id;
+mod inbox;
 mod join;
 mod join_set;
-mod mailbox;
 mod park;
+mod scheduler;
 mod sync;
 #[allow(
     unsafe_code,
@@ -29,18 +29,18 @@ mod sync;
 )]
 mod task;
 mod task_local;
-mod tasks;
+mod task_slab;
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::core::Core;
+use crate::scheduler::Scheduler;
 
 pub use blocking::PoolOptions;
 pub use builder::Builder;
-pub use current::Entered;
+pub use context::Entered;
 pub use error::JoinError;
 pub use executor::{Executor, Options, PanicPolicy};
 pub use handle::Handle;
@@ -81,7 +81,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    here("spawn").spawn(future, (), Location::caller())
+    current_scheduler("spawn").spawn(future, (), Location::caller())
 }
 
 /// Runs something that blocks on a thread of the pool, and gives a handle to await it by.
@@ -103,9 +103,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    match current::handle() {
+    match context::handle() {
         Some(handle) => handle.spawn_blocking(job),
-        None => panic!("spawn_blocking was called {}", handle::OUTSIDE),
+        None => panic!("spawn_blocking was called {}", handle::NO_RUNTIME),
     }
 }
 
@@ -168,13 +168,13 @@ pub fn id() -> Id {
 /// assert_eq!(runtime_executor::try_id(), None);
 /// ```
 pub fn try_id() -> Option<Id> {
-    current::get().and_then(|core| core.running())
+    context::get().and_then(|scheduler| scheduler.running())
 }
 
 #[track_caller]
-fn here(what: &str) -> Rc<Core> {
-    match current::get() {
-        Some(core) => core,
-        None => panic!("{what} was called {}", handle::OUTSIDE),
+fn current_scheduler(what: &str) -> Rc<Scheduler> {
+    match context::get() {
+        Some(scheduler) => scheduler,
+        None => panic!("{what} was called {}", handle::NO_RUNTIME),
     }
 }

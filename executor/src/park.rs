@@ -22,7 +22,7 @@ pub trait Park {
     fn park(&self, idle: bool, polled: usize);
 }
 
-/// What other threads call so that the executor's thread looks into its mailbox.
+/// What other threads call so that the executor's thread looks into its inbox.
 ///
 /// It must be cheap to call often, and may be called when the executor is long gone.
 pub trait Unpark: Send + Sync + 'static {

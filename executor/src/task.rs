@@ -7,13 +7,13 @@
 //!             │                          wake
 //!             ▼            ┌────────────────────────────┐
 //!         ┌────────┐  taken from the queue  ┌────────┐  │  Pending   ┌────────┐
-//!         │ QUEUED │ ─────────────────────▶ │ polled │ ─┴──────────▶ │ waits  │
+//!         │ SCHEDULED │ ─────────────────────▶ │ polled │ ─┴──────────▶ │ waits  │
 //!         └────────┘                        └────────┘               └────────┘
 //!             ▲                                 │ Ready, panic,           │ wake, abort
 //!             └──────────────────────────────── │ or aborted ─────────────┘
 //!                                               ▼
 //!                                         ┌──────────┐  output taken, or nobody wants it
-//!                                         │ FINISHED │ ─────────────────────────────▶ gone
+//!                                         │ COMPLETE │ ─────────────────────────────▶ gone
 //!                                         └──────────┘
 //! ```
 //!
@@ -26,7 +26,7 @@
 //!
 //! It packs which executor, which slot and which serial number. Cloning and dropping it touch no
 //! memory. Waking one on its own thread is a look at the slot and a push to the queue; on another
-//! thread it is a letter in the executor's mailbox. The number is too short to tell every task that
+//! thread it is a letter in the executor's inbox. The number is too short to tell every task that
 //! ever was from every other, so a waker that outlived its task may, once in millions of tenants of
 //! its slot (on 32 bits: in 128), wake a stranger: a spurious wake, which every future must allow
 //! for. It can never do worse, because it is not a pointer.
@@ -39,29 +39,29 @@ use std::sync::Arc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
 use std::{mem, ptr};
 
-use crate::current;
+use crate::context;
 use crate::error::JoinError;
 use crate::id::Id;
-use crate::join::Reply;
+use crate::join::OutputCell;
 
 /// What is known of the task in a slot: five bits.
 pub(crate) mod state {
     /// Its slot is in the run queue. Set by a wake, an abort and by spawning; cleared when it is
     /// taken out, to be polled or because it has finished. Impossible twice: that is what keeps the
     /// chain a chain. It outlives a task that is gone before its turn.
-    pub(crate) const QUEUED: u8 = 1;
+    pub(crate) const SCHEDULED: u8 = 1;
     /// The output is in the cell, or there is no task any more. Set once, after the last poll; never
     /// cleared. Impossible together with being polled.
-    pub(crate) const FINISHED: u8 = 2;
+    pub(crate) const COMPLETE: u8 = 2;
     /// There is a join handle that has neither been dropped nor got the output. Set by spawning;
     /// cleared by its drop. A finished slot without it is freed at once.
-    pub(crate) const WATCHED: u8 = 4;
+    pub(crate) const JOIN_INTEREST: u8 = 4;
     /// The future is to be dropped instead of polled. Set by an abort; never cleared. Impossible to
-    /// set once FINISHED.
+    /// set once COMPLETE.
     pub(crate) const ABORTED: u8 = 8;
-    /// The output goes to another thread: there is a sink for it. Set when its letter arrives;
-    /// cleared with WATCHED. Impossible without WATCHED.
-    pub(crate) const MAILED: u8 = 16;
+    /// The output goes to another thread: there is a remote_join for it. Set when its letter arrives;
+    /// cleared with JOIN_INTEREST. Impossible without JOIN_INTEREST.
+    pub(crate) const REMOTE_JOIN: u8 = 16;
 }
 
 /// A task whose types are forgotten.
@@ -117,7 +117,7 @@ pub(crate) struct TaskCell<F: Future, L> {
 
 enum Stage<F: Future> {
     Running(F),
-    Finished(Option<Result<F::Output, JoinError>>),
+    Complete(Option<Result<F::Output, JoinError>>),
 }
 
 impl<F: Future, L: Label> TaskCell<F, L> {
@@ -138,12 +138,12 @@ impl<F: Future, L: Label> TaskCell<F, L> {
 
     /// Drops what is in the stage and puts the output there. A panicking drop is the output then.
     fn finish(mut self: Pin<&mut Self>, id: Id, output: Result<F::Output, JoinError>) {
-        let set = || self.as_mut().stage().set(Stage::Finished(Some(output)));
+        let set = || self.as_mut().stage().set(Stage::Complete(Some(output)));
         if let Err(payload) = catch_unwind(AssertUnwindSafe(set)) {
             let error = self.panicked(id, payload);
             // The assignment that unwound has put the output in place; dropping that may panic too.
-            let set = || self.as_mut().stage().set(Stage::Finished(Some(Err(error))));
-            drop_quietly(catch_unwind(AssertUnwindSafe(set)));
+            let set = || self.as_mut().stage().set(Stage::Complete(Some(Err(error))));
+            drop_catching(catch_unwind(AssertUnwindSafe(set)));
         }
     }
 
@@ -158,7 +158,7 @@ impl<F: Future> Stage<F> {
         match unsafe { self.get_unchecked_mut() } {
             // SAFETY: the stage was pinned, and the future is structurally pinned in it.
             Stage::Running(future) => Some(unsafe { Pin::new_unchecked(future) }),
-            Stage::Finished(_) => None,
+            Stage::Complete(_) => None,
         }
     }
 
@@ -166,7 +166,7 @@ impl<F: Future> Stage<F> {
         // SAFETY: only the output is handed out, which is not pinned; the future stays where it is.
         match unsafe { self.get_unchecked_mut() } {
             Stage::Running(_) => None,
-            Stage::Finished(output) => Some(output),
+            Stage::Complete(output) => Some(output),
         }
     }
 }
@@ -181,7 +181,7 @@ where
         let mut stage = self.stage();
         if let Some(future) = stage.as_mut().future() {
             let output = ready!(future.poll(cx));
-            stage.set(Stage::Finished(Some(Ok(output))));
+            stage.set(Stage::Complete(Some(Ok(output))));
         }
         Poll::Ready(())
     }
@@ -223,7 +223,7 @@ where
 
 /// Drops something that may be other people's. If that panics, the panic hook has said so, and
 /// nothing else comes of it.
-pub(crate) fn drop_quietly<T>(value: T) {
+pub(crate) fn drop_catching<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // The payload of a panic may panic when it is dropped; there must be an end to it.
         mem::forget(payload);
@@ -231,16 +231,16 @@ pub(crate) fn drop_quietly<T>(value: T) {
 }
 
 /// Calls a waker that may be anybody's; its panic concerns nobody here.
-pub(crate) fn wake_quietly(waker: Waker) {
-    match WakerWord::of(&waker) {
-        Some(word) if current::wake_here(word) => {}
-        _ => drop_quietly(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
+pub(crate) fn wake_catching(waker: Waker) {
+    match WakerId::of(&waker) {
+        Some(id) if context::wake_here(id) => {}
+        _ => drop_catching(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
     }
 }
 
 /// The number that a waker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct WakerWord(usize);
+pub(crate) struct WakerId(usize);
 
 #[cfg(target_pointer_width = "64")]
 mod width {
@@ -264,18 +264,18 @@ const fn mask(bits: u32) -> usize {
     (1 << bits) - 1
 }
 
-impl WakerWord {
+impl WakerId {
     /// So many executors can live at a time.
-    pub(crate) const MOST_EXECUTORS: usize = mask(width::EXECUTOR) + 1;
+    pub(crate) const MAX_EXECUTORS: usize = mask(width::EXECUTOR) + 1;
     /// So many tasks can an executor have.
-    pub(crate) const MOST_TASKS: usize = mask(width::SLOT);
+    pub(crate) const MAX_TASKS: usize = mask(width::SLOT);
     /// The slot that stands for the root future.
     pub(crate) const ROOT: u32 = mask(width::SLOT) as u32;
 
-    pub(crate) fn new(executor: u32, slot: u32, serial: u32) -> WakerWord {
+    pub(crate) fn new(executor: u32, slot: u32, serial: u32) -> WakerId {
         let executor = executor as usize & mask(width::EXECUTOR);
         let serial = serial as usize & mask(width::SERIAL);
-        WakerWord(executor << (width::SERIAL + width::SLOT) | serial << width::SLOT | slot as usize)
+        WakerId(executor << (width::SERIAL + width::SLOT) | serial << width::SLOT | slot as usize)
     }
 
     pub(crate) fn slot(self) -> u32 {
@@ -293,8 +293,8 @@ impl WakerWord {
     }
 
     /// What is in a waker, if it is one of these.
-    pub(crate) fn of(waker: &Waker) -> Option<WakerWord> {
-        ptr::eq(waker.vtable(), &VTABLE).then(|| WakerWord(waker.data().addr()))
+    pub(crate) fn of(waker: &Waker) -> Option<WakerId> {
+        ptr::eq(waker.vtable(), &VTABLE).then(|| WakerId(waker.data().addr()))
     }
 
     pub(crate) fn waker(self) -> Waker {
@@ -306,32 +306,32 @@ impl WakerWord {
 }
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(
-    |word| RawWaker::new(word, &VTABLE),
-    |word| current::wake(WakerWord(word.addr())),
-    |word| current::wake(WakerWord(word.addr())),
+    |id| RawWaker::new(id, &VTABLE),
+    |id| context::wake(WakerId(id.addr())),
+    |id| context::wake(WakerId(id.addr())),
     |_| {},
 );
 
 /// The way of an output to a join handle on another thread, its type forgotten. If it is dropped
 /// instead, that handle learns that the runtime is gone.
-pub(crate) struct Sink(Option<Deliver>);
+pub(crate) struct RemoteJoin(Option<Deliver>);
 
 type Deliver = Box<dyn FnOnce(Option<&mut dyn Any>)>;
 
-// SAFETY: a sink goes by mail to the thread of an executor, and holds nothing but an
-// `Arc<Reply<T>>` shared with the `JoinHandle<T>` for which it was made. Either `T` is Send, and so
+// SAFETY: a remote_join goes by mail to the thread of an executor, and holds nothing but an
+// `Arc<OutputCell<T>>` shared with the `JoinHandle<T>` for which it was made. Either `T` is Send, and so
 // is that. Or the handle is not Send, and was made on the thread of its executor (`Handle::spawn`
-// and the blocking pool ask for Send), and is still there: then the sink goes from that thread to
-// itself, since an executor's mailbox is emptied, and closed, on its own thread only, and a letter
-// that a closed mailbox refuses is dropped by its sender.
-unsafe impl Send for Sink {}
+// and the blocking pool ask for Send), and is still there: then the remote_join goes from that thread to
+// itself, since an executor's inbox is emptied, and closed, on its own thread only, and a letter
+// that a closed inbox refuses is dropped by its sender.
+unsafe impl Send for RemoteJoin {}
 
-impl Sink {
-    pub(crate) fn new<T: 'static>(id: Id, reply: Arc<Reply<T>>) -> Sink {
-        Sink(Some(Box::new(move |output| {
+impl RemoteJoin {
+    pub(crate) fn new<T: 'static>(id: Id, cell: Arc<OutputCell<T>>) -> RemoteJoin {
+        RemoteJoin(Some(Box::new(move |output| {
             match output.and_then(|output| output.downcast_mut()) {
-                Some(output) => reply.complete(output),
-                None => reply.complete(&mut Some(Err(JoinError::gone(id)))),
+                Some(output) => cell.complete(output),
+                None => cell.complete(&mut Some(Err(JoinError::gone(id)))),
             }
         })))
     }
@@ -344,7 +344,7 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
+impl Drop for RemoteJoin {
     #[inline(never)]
     fn drop(&mut self) {
         if let Some(deliver) = self.0.take() {
@@ -372,12 +372,12 @@ mod tests {
 
     #[test]
     fn a_waker_word_gives_back_what_was_put_in() {
-        let word = WakerWord::new(3, 5, 7);
-        assert!(word.is_executor(3) && word.slot() == 5 && word.is_serial(7));
-        assert!(!word.is_executor(4) && !word.is_serial(8));
-        let full = WakerWord::new(u32::MAX, WakerWord::ROOT, u32::MAX);
+        let id = WakerId::new(3, 5, 7);
+        assert!(id.is_executor(3) && id.slot() == 5 && id.is_serial(7));
+        assert!(!id.is_executor(4) && !id.is_serial(8));
+        let full = WakerId::new(u32::MAX, WakerId::ROOT, u32::MAX);
         assert!(full.is_executor(u32::MAX) && full.is_serial(u32::MAX));
-        assert_eq!(full.slot(), WakerWord::ROOT);
+        assert_eq!(full.slot(), WakerId::ROOT);
         assert_eq!(full.0, usize::MAX);
     }
 }

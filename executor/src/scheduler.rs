@@ -10,24 +10,26 @@ use std::task::{Context, Poll, Waker};
 use std::{fmt, io};
 
 use crate::blocking::Pool;
-use crate::current;
+use crate::context;
 use crate::error::JoinError;
 use crate::executor::{Options, PanicPolicy};
 use crate::handle::Handle;
-use crate::id::{Id, POSTED, TaskKey};
+use crate::id::{Id, TaskKey};
+use crate::inbox::{Inbox, RemoteOp};
 use crate::join::JoinHandle;
-use crate::mailbox::{Errand, Mailbox};
 use crate::park::Unpark;
-use crate::task::{Label, Sink, Task, TaskCell, WakerWord, drop_quietly, state, wake_quietly};
-use crate::tasks::{Tasks, Turn, VACANT};
+use crate::task::{
+    Label, RemoteJoin, Task, TaskCell, WakerId, drop_catching, state, wake_catching,
+};
+use crate::task_slab::{Runnable, TaskSlab, VACANT};
 
 /// The executor's state. No code but this crate's runs while any of it is borrowed.
-pub(crate) struct Core {
+pub(crate) struct Scheduler {
     number: u32,
-    tasks: RefCell<Tasks>,
+    tasks: RefCell<TaskSlab>,
     /// Where outputs go that another thread awaits, by slot, as far as the last slot that had one.
-    sinks: RefCell<Vec<Option<Sink>>>,
-    mail: RefCell<Mail>,
+    remote_joins: RefCell<Vec<Option<RemoteJoin>>>,
+    scratch: RefCell<Scratch>,
     root_woken: Cell<bool>,
     /// The serial number of the task that is being polled, or that of none.
     running: Cell<u32>,
@@ -41,24 +43,24 @@ pub(crate) struct Core {
 
 /// Empty lists with capacity, to be exchanged for full ones.
 #[derive(Default)]
-struct Mail {
-    wakes: Vec<WakerWord>,
-    errands: Vec<Errand>,
+struct Scratch {
+    wakes: Vec<WakerId>,
+    ops: Vec<RemoteOp>,
 }
 
-impl Core {
-    pub(crate) fn new(unparker: Arc<dyn Unpark>, options: Options) -> io::Result<Core> {
+impl Scheduler {
+    pub(crate) fn new(unparker: Arc<dyn Unpark>, options: Options) -> io::Result<Scheduler> {
         let pool = Pool::new(options.pool)?;
-        let mailbox = Mailbox::open(unparker)?;
-        Ok(Core {
-            number: mailbox.number,
+        let inbox = Inbox::open(unparker)?;
+        Ok(Scheduler {
+            number: inbox.number,
             tasks: RefCell::default(),
-            sinks: RefCell::default(),
-            mail: RefCell::default(),
+            remote_joins: RefCell::default(),
+            scratch: RefCell::default(),
             root_woken: Cell::new(false),
             running: Cell::new(VACANT),
             polls: Cell::new(0),
-            handle: Handle::new(mailbox, pool),
+            handle: Handle::new(inbox, pool),
             panic_policy: options.panic_policy,
             panic: Cell::new(None),
             closed: Cell::new(false),
@@ -115,15 +117,7 @@ impl Core {
         F::Output: 'static,
         L: Label + 'static,
     {
-        JoinHandle::here(self.spawn_numbered(future, label, at, None))
-    }
-
-    /// The serial number of a task that comes from another thread, which needs it at once.
-    pub(crate) fn posted_serial(mailbox: &Mailbox) -> u32 {
-        mailbox
-            .posted
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-            | POSTED
+        JoinHandle::local(self.spawn_numbered(future, label, at, None))
     }
 
     pub(crate) fn spawn_numbered<F, L>(
@@ -139,11 +133,11 @@ impl Core {
         L: Label + 'static,
     {
         if self.closed.get() {
-            drop_quietly(future);
+            drop_catching(future);
             // No such task: its handle will find that out.
             return TaskKey {
                 executor: self.number,
-                slot: WakerWord::ROOT,
+                slot: WakerId::ROOT,
                 serial: serial.unwrap_or_else(|| self.tasks.borrow_mut().next_serial()),
             };
         }
@@ -159,44 +153,41 @@ impl Core {
     }
 
     /// Puts a task into the queue, unless it is there, has finished, or is no more.
-    pub(crate) fn wake(&self, word: WakerWord) {
-        let known = self.tasks.borrow_mut().wake(word);
-        if !known && word.slot() == WakerWord::ROOT {
+    pub(crate) fn wake(&self, id: WakerId) {
+        let known = self.tasks.borrow_mut().wake(id);
+        if !known && id.slot() == WakerId::ROOT {
             self.root_woken.set(true);
         }
     }
 
-    pub(crate) fn has_mail(&self) -> bool {
-        self.handle.mailbox().has_letters()
+    pub(crate) fn has_messages(&self) -> bool {
+        self.handle.inbox().has_messages()
     }
 
-    pub(crate) fn read_mail(&self) {
-        if self.has_mail() {
-            self.do_mail();
+    pub(crate) fn drain_inbox(&self) {
+        if self.has_messages() {
+            self.run_remote_ops();
         }
     }
 
     #[cold]
-    fn do_mail(&self) {
-        let Mail {
-            mut wakes,
-            mut errands,
-        } = self.mail.take();
-        self.handle.mailbox().take(&mut wakes, &mut errands);
-        for word in wakes.drain(..) {
-            self.wake(word);
+    fn run_remote_ops(&self) {
+        let Scratch { mut wakes, mut ops } = self.scratch.take();
+        self.handle.inbox().take(&mut wakes, &mut ops);
+        for id in wakes.drain(..) {
+            self.wake(id);
         }
-        for errand in errands.drain(..) {
-            errand(self);
+        for op in ops.drain(..) {
+            op(self);
         }
-        self.mail.replace(Mail { wakes, errands });
+        self.scratch.replace(Scratch { wakes, ops });
     }
 
     /// Polls the task at the head of the queue, or drops it if it was aborted. Says whether there
     /// was one; a key can outlive its task by finishing after a wake.
     pub(crate) fn run_next(&self) -> bool {
         let turn = self.tasks.borrow_mut().pop();
-        let Some(Turn {
+        let Some(Runnable {
             slot,
             serial,
             mut task,
@@ -217,7 +208,7 @@ impl Core {
         } else {
             self.polls.set(self.polls.get() + 1);
             // There is nothing to be dropped in it.
-            let waker = ManuallyDrop::new(WakerWord::new(self.number, slot, serial).waker());
+            let waker = ManuallyDrop::new(WakerId::new(self.number, slot, serial).waker());
             let poll = || task.as_mut().poll(&mut Context::from_waker(&waker));
             catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
                 task.as_mut().fail(key.id(), payload);
@@ -234,7 +225,7 @@ impl Core {
 
     fn put_back(&self, key: TaskKey, task: Pin<Box<dyn Task>>) {
         let mut tasks = self.tasks.borrow_mut();
-        match tasks.polled(key.slot) {
+        match tasks.running_slot(key.slot) {
             Some(slot) => slot.put_back(task),
             // The executor was closed by the task itself.
             None => {
@@ -247,57 +238,60 @@ impl Core {
     /// Hands the output of a finished task to whoever wants it.
     fn finish(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
         let mut tasks = self.tasks.borrow_mut();
-        let Some(slot) = tasks.polled(key.slot) else {
+        let Some(slot) = tasks.running_slot(key.slot) else {
             drop(tasks);
-            return self.nobody_wants(task);
+            return self.drop_output(task);
         };
-        slot.set(state::FINISHED);
-        let (watched, mailed) = (slot.is(state::WATCHED), slot.is(state::MAILED));
-        let joiner = if watched && !mailed {
+        slot.set(state::COMPLETE);
+        let (watched, mailed) = (slot.is(state::JOIN_INTEREST), slot.is(state::REMOTE_JOIN));
+        let join_waker = if watched && !mailed {
             slot.put_back(task);
-            let joiner = slot.joiner.take();
+            let join_waker = slot.join_waker.take();
             drop(tasks);
-            joiner
+            join_waker
         } else {
-            let (_, joiner) = tasks.remove(key.slot);
+            let (_, join_waker) = tasks.remove(key.slot);
             drop(tasks);
-            if let Some(sink) = self.take_sink(key.slot, mailed) {
-                sink.deliver(task.as_mut().output());
+            if let Some(remote_join) = self.take_remote_join(key.slot, mailed) {
+                remote_join.deliver(task.as_mut().output());
             }
-            self.nobody_wants(task);
-            joiner
+            self.drop_output(task);
+            join_waker
         };
-        if let Some(joiner) = joiner {
-            wake_quietly(joiner);
+        if let Some(join_waker) = join_waker {
+            wake_catching(join_waker);
         }
     }
 
-    fn take_sink(&self, slot: u32, mailed: bool) -> Option<Sink> {
+    fn take_remote_join(&self, slot: u32, mailed: bool) -> Option<RemoteJoin> {
         if !mailed {
             return None;
         }
-        self.sinks.borrow_mut().get_mut(slot as usize)?.take()
+        self.remote_joins
+            .borrow_mut()
+            .get_mut(slot as usize)?
+            .take()
     }
 
     /// Drops an output that nobody awaits, if it was not taken; but a panic is not swallowed.
-    fn nobody_wants(&self, mut task: Pin<Box<dyn Task>>) {
+    fn drop_output(&self, mut task: Pin<Box<dyn Task>>) {
         if let Some(error) = task.as_mut().panic() {
-            self.unheard(error);
+            self.unhandled_panic(error);
         }
-        drop_quietly(task);
+        drop_catching(task);
     }
 
     /// Does with a panic that nobody awaits what the policy says. One can be raised at a time; the
     /// others, and those that come too late to be raised, are reported.
-    fn unheard(&self, error: JoinError) {
+    fn unhandled_panic(&self, error: JoinError) {
         if self.panic_policy == PanicPolicy::Report || self.closed.get() {
-            return report(error);
+            return log_panic(error);
         }
         match self.panic.take() {
             None => self.panic.set(Some(error)),
             Some(first) => {
                 self.panic.set(Some(first));
-                report(error);
+                log_panic(error);
             }
         }
     }
@@ -319,137 +313,137 @@ impl Core {
 
     fn drop_task(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
         task.as_mut().cancel(key.id(), JoinError::gone(key.id()));
-        self.nobody_wants(task);
+        self.drop_output(task);
     }
 
     pub(crate) fn close(&self) {
         if self.closed.replace(true) {
             return;
         }
-        let errands = self.handle.close();
+        let ops = self.handle.close();
         let mut tasks = self.tasks.take();
-        let sinks = self.sinks.take();
-        for (serial, slot) in tasks.tenants() {
+        let remote_joins = self.remote_joins.take();
+        for (serial, slot) in tasks.iter_by_serial() {
             let key = TaskKey {
                 executor: self.number,
                 slot,
                 serial,
             };
-            let (task, joiner) = tasks.remove(slot);
+            let (task, join_waker) = tasks.remove(slot);
             if let Some(task) = task {
                 self.drop_task(key, task);
             }
-            if let Some(joiner) = joiner {
-                wake_quietly(joiner);
+            if let Some(join_waker) = join_waker {
+                wake_catching(join_waker);
             }
         }
         // Whoever waits for one of these learns from its drop that nothing will come.
-        drop_quietly(sinks);
-        for errand in errands {
-            drop_quietly(errand);
+        drop_catching(remote_joins);
+        for op in ops {
+            drop_catching(op);
         }
         if let Some(error) = self.panic.take() {
-            report(error);
+            log_panic(error);
         }
     }
 }
 
 /// Takes a panic that nobody awaits any more to the executor it belongs to, from any thread.
-pub(crate) fn unheard(error: JoinError) {
+pub(crate) fn unhandled_panic(error: JoinError) {
     let executor = error.id().executor();
-    if let Some(core) = current::if_numbered(executor) {
-        core.unheard(error);
-    } else if let Some(mailbox) = Mailbox::find(executor) {
-        mailbox.post(Box::new(move |core| core.unheard(error)));
+    if let Some(scheduler) = context::get_if(executor) {
+        scheduler.unhandled_panic(error);
+    } else if let Some(inbox) = Inbox::find(executor) {
+        inbox.send(Box::new(move |scheduler| scheduler.unhandled_panic(error)));
     } else {
-        report(error);
+        log_panic(error);
     }
 }
 
-fn report(error: JoinError) {
+fn log_panic(error: JoinError) {
     // Standard error may be broken, and then there is nobody to be told that.
     let say = || eprintln!("runtime: {error} (nobody holds its JoinHandle)");
-    drop_quietly(catch_unwind(AssertUnwindSafe(say)));
-    drop_quietly(error);
+    drop_catching(catch_unwind(AssertUnwindSafe(say)));
+    drop_catching(error);
 }
 
 /// What a join handle finds.
-pub(crate) enum Joined {
+pub(crate) enum JoinPoll {
     /// The task, taken out.
-    Finished(Pin<Box<dyn Task>>),
+    Complete(Pin<Box<dyn Task>>),
     /// There is no such task, because the executor was closed.
     Gone,
     /// It will be woken.
-    Waits,
+    Pending,
     /// This is not the thread of the task.
-    Elsewhere,
+    Remote,
 }
 
 /// What join handles ask of the executor of their own thread.
-impl Core {
+impl Scheduler {
     /// A look at a task that is awaited by `waiter`; calls nobody. Unless it has finished, a waker of
     /// the same is there afterwards, and the one from before in `before`. `None` if that takes a
-    /// clone, which is [left](Core::leave) by the caller.
+    /// clone, which is [set](Scheduler::set_join_waker) by the caller.
     #[inline]
-    pub(crate) fn look(
+    pub(crate) fn poll_join(
         &self,
         key: TaskKey,
         waiter: &Waker,
         before: &mut Option<Waker>,
-    ) -> Option<Joined> {
+    ) -> Option<JoinPoll> {
         let mut tasks = self.tasks.borrow_mut();
         let Some(slot) = tasks.get(key.slot, key.serial) else {
-            return Some(Joined::Gone);
+            return Some(JoinPoll::Gone);
         };
-        if slot.is(state::FINISHED) {
+        if slot.is(state::COMPLETE) {
             return Some(match tasks.remove(key.slot) {
-                (Some(task), _) => Joined::Finished(task),
-                (None, _) => Joined::Gone,
+                (Some(task), _) => JoinPoll::Complete(task),
+                (None, _) => JoinPoll::Gone,
             });
         }
-        let joiner = slot.joiner.as_ref();
-        if !joiner.is_some_and(|joiner| joiner.will_wake(waiter)) {
+        let join_waker = slot.join_waker.as_ref();
+        if !join_waker.is_some_and(|join_waker| join_waker.will_wake(waiter)) {
             // One of ours is copied without calling anybody.
-            let ours = WakerWord::of(waiter)?.waker();
-            *before = slot.joiner.replace(ours);
+            let ours = WakerId::of(waiter)?.waker();
+            *before = slot.join_waker.replace(ours);
         }
-        Some(Joined::Waits)
+        Some(JoinPoll::Pending)
     }
 
     /// Exchanges the waker of who awaits a task, if that has not finished.
-    pub(crate) fn leave(&self, key: TaskKey, waker: &mut Option<Waker>) -> bool {
+    pub(crate) fn set_join_waker(&self, key: TaskKey, waker: &mut Option<Waker>) -> bool {
         let mut tasks = self.tasks.borrow_mut();
         let slot = tasks.get(key.slot, key.serial);
-        let slot = slot.filter(|slot| !slot.is(state::FINISHED));
-        slot.map(|slot| mem::swap(&mut slot.joiner, waker))
+        let slot = slot.filter(|slot| !slot.is(state::COMPLETE));
+        slot.map(|slot| mem::swap(&mut slot.join_waker, waker))
             .is_some()
     }
 
     /// Sends the output of a task to another thread.
-    pub(crate) fn mail_output(&self, key: TaskKey, sink: Sink) {
+    pub(crate) fn send_output(&self, key: TaskKey, remote_join: RemoteJoin) {
         let finished = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            if !slot.is(state::WATCHED) {
+            if !slot.is(state::JOIN_INTEREST) {
                 // Dropped on this thread after it was asked for on another one.
                 return;
             }
-            if !slot.is(state::FINISHED) {
-                slot.set(state::MAILED);
-                let (mut sinks, index) = (self.sinks.borrow_mut(), key.slot as usize);
-                if sinks.len() <= index {
-                    sinks.resize_with(index + 1, || None);
+            if !slot.is(state::COMPLETE) {
+                slot.set(state::REMOTE_JOIN);
+                let (mut remote_joins, index) = (self.remote_joins.borrow_mut(), key.slot as usize);
+                if remote_joins.len() <= index {
+                    remote_joins.resize_with(index + 1, || None);
                 }
-                sinks[index] = Some(sink);
+                remote_joins[index] = Some(remote_join);
                 return;
             }
             tasks.remove(key.slot).0
         };
         if let Some(mut task) = finished {
-            sink.deliver(task.as_mut().output());
-            self.nobody_wants(task);
+            remote_join.deliver(task.as_mut().output());
+            self.drop_output(task);
         }
     }
 
@@ -457,7 +451,7 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         tasks
             .get(key.slot, key.serial)
-            .is_none_or(|slot| slot.is(state::FINISHED))
+            .is_none_or(|slot| slot.is(state::COMPLETE))
     }
 
     /// Queues a task to be dropped instead of polled.
@@ -467,30 +461,30 @@ impl Core {
 
     /// A join handle is dropped.
     pub(crate) fn detach(&self, key: TaskKey) {
-        let (task, joiner, sink) = {
+        let (task, join_waker, remote_join) = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            let mailed = slot.is(state::MAILED);
-            slot.clear(state::WATCHED | state::MAILED);
-            let (task, joiner) = if slot.is(state::FINISHED) {
+            let mailed = slot.is(state::REMOTE_JOIN);
+            slot.clear(state::JOIN_INTEREST | state::REMOTE_JOIN);
+            let (task, join_waker) = if slot.is(state::COMPLETE) {
                 tasks.remove(key.slot)
             } else {
-                (None, slot.joiner.take())
+                (None, slot.join_waker.take())
             };
-            (task, joiner, self.take_sink(key.slot, mailed))
+            (task, join_waker, self.take_remote_join(key.slot, mailed))
         };
         if let Some(task) = task {
-            self.nobody_wants(task);
+            self.drop_output(task);
         }
-        drop_quietly((joiner, sink));
+        drop_catching((join_waker, remote_join));
     }
 }
 
-impl fmt::Debug for Core {
+impl fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core")
+        f.debug_struct("Scheduler")
             .field("number", &self.number)
             .finish_non_exhaustive()
     }

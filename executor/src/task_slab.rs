@@ -8,11 +8,11 @@ use std::mem;
 use std::pin::Pin;
 use std::task::Waker;
 
-use crate::id::POSTED;
-use crate::task::{Task, WakerWord, state};
+use crate::id::REMOTE_BIT;
+use crate::task::{Task, WakerId, state};
 
 /// The slots, the queue and what is free.
-pub(crate) struct Tasks {
+pub(crate) struct TaskSlab {
     slots: Vec<Slot>,
     /// How many of them have a task.
     count: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Slot {
     /// `None` while it is polled, and once it is gone.
     pub(crate) task: Option<Pin<Box<dyn Task>>>,
     /// Who awaits the output on this thread.
-    pub(crate) joiner: Option<Waker>,
+    pub(crate) join_waker: Option<Waker>,
     /// Tells the tenants of a slot apart; [`VACANT`] between them.
     serial: u32,
     /// What follows in the queue, or among the free; above that, in the last five bits, see [`state`].
@@ -43,13 +43,13 @@ const _: () = assert!(size_of::<Slot>() == 40);
 /// The serial number of no task.
 pub(crate) const VACANT: u32 = 0;
 /// The slot after the last one. Too great to be one.
-const NONE: u32 = WakerWord::MOST_TASKS as u32;
+const NONE: u32 = WakerId::MAX_TASKS as u32;
 const NEXT: u32 = (1 << STATE) - 1;
 const STATE: u32 = 27;
 const _: () = assert!(NONE <= NEXT);
 
 /// A task whose turn has come, taken out of its slot.
-pub(crate) struct Turn {
+pub(crate) struct Runnable {
     pub(crate) slot: u32,
     pub(crate) serial: u32,
     pub(crate) task: Pin<Box<dyn Task>>,
@@ -88,9 +88,9 @@ impl Slot {
     }
 }
 
-impl Default for Tasks {
-    fn default() -> Tasks {
-        Tasks {
+impl Default for TaskSlab {
+    fn default() -> TaskSlab {
+        TaskSlab {
             slots: Vec::new(),
             count: 0,
             serial: VACANT,
@@ -102,7 +102,7 @@ impl Default for Tasks {
     }
 }
 
-impl Tasks {
+impl TaskSlab {
     /// How many tasks there are.
     pub(crate) fn count(&self) -> usize {
         self.count
@@ -115,7 +115,7 @@ impl Tasks {
 
     /// A serial number for a task of this thread.
     pub(crate) fn next_serial(&mut self) -> u32 {
-        self.serial = ((self.serial + 1) & !POSTED).max(VACANT + 1);
+        self.serial = ((self.serial + 1) & !REMOTE_BIT).max(VACANT + 1);
         self.serial
     }
 
@@ -125,10 +125,10 @@ impl Tasks {
             .filter(|slot| slot.serial == serial)
     }
 
-    /// The slot of a task that was taken out by [`pop`](Tasks::pop) and is being polled: it is kept
+    /// The slot of a task that was taken out by [`pop`](TaskSlab::pop) and is being polled: it is kept
     /// for it, unless the executor was closed meanwhile, which has no slots at all.
     #[inline]
-    pub(crate) fn polled(&mut self, slot: u32) -> Option<&mut Slot> {
+    pub(crate) fn running_slot(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(slot as usize)
     }
 
@@ -136,9 +136,9 @@ impl Tasks {
     pub(crate) fn insert(&mut self, task: Pin<Box<dyn Task>>, serial: u32) -> u32 {
         let new = Slot {
             task: Some(task),
-            joiner: None,
+            join_waker: None,
             serial,
-            next_and_state: u32::from(state::WATCHED) << STATE | NONE,
+            next_and_state: u32::from(state::JOIN_INTEREST) << STATE | NONE,
         };
         let index = self.free;
         match self.slots.get_mut(index as usize) {
@@ -157,7 +157,7 @@ impl Tasks {
     #[cold]
     fn insert_last(&mut self, new: Slot) -> u32 {
         let index = self.slots.len();
-        let most = WakerWord::MOST_TASKS;
+        let most = WakerId::MAX_TASKS;
         if index >= most {
             // Its future is other people's code, and this is borrowed.
             mem::forget(new);
@@ -172,12 +172,12 @@ impl Tasks {
     /// Takes a task out, and what else is in its slot.
     pub(crate) fn remove(&mut self, index: u32) -> (Option<Pin<Box<dyn Task>>>, Option<Waker>) {
         let slot = &mut self.slots[index as usize];
-        let tenant = (slot.task.take(), slot.joiner.take());
+        let tenant = (slot.task.take(), slot.join_waker.take());
         slot.serial = VACANT;
         // So that a waker whose number would fit does not queue it.
-        slot.set(state::FINISHED);
+        slot.set(state::COMPLETE);
         self.count -= 1;
-        if !slot.is(state::QUEUED) {
+        if !slot.is(state::SCHEDULED) {
             slot.set_next(self.free);
             self.free = index;
         }
@@ -186,7 +186,7 @@ impl Tasks {
 
     /// Puts a slot at the end of the queue, where it is not yet.
     fn push(&mut self, index: u32) {
-        self.slots[index as usize].set(state::QUEUED);
+        self.slots[index as usize].set(state::SCHEDULED);
         match self.queued {
             0 => self.first = index,
             _ => self.slots[self.last as usize].set_next(index),
@@ -197,12 +197,12 @@ impl Tasks {
 
     /// Queues the task that a waker means, unless it is queued, has finished, or is no more. Says
     /// whether there is such a slot.
-    pub(crate) fn wake(&mut self, word: WakerWord) -> bool {
-        let Some(slot) = self.slots.get_mut(word.slot() as usize) else {
+    pub(crate) fn wake(&mut self, id: WakerId) -> bool {
+        let Some(slot) = self.slots.get_mut(id.slot() as usize) else {
             return false;
         };
-        if word.is_serial(slot.serial) && !slot.is(state::QUEUED | state::FINISHED) {
-            self.push(word.slot());
+        if id.is_serial(slot.serial) && !slot.is(state::SCHEDULED | state::COMPLETE) {
+            self.push(id.slot());
         }
         true
     }
@@ -210,9 +210,9 @@ impl Tasks {
     /// Queues a task to be dropped instead of polled.
     pub(crate) fn abort(&mut self, index: u32, serial: u32) {
         if let Some(slot) = self.get(index, serial) {
-            if !slot.is(state::FINISHED) {
+            if !slot.is(state::COMPLETE) {
                 slot.set(state::ABORTED);
-                if !slot.is(state::QUEUED) {
+                if !slot.is(state::SCHEDULED) {
                     self.push(index);
                 }
             }
@@ -221,7 +221,7 @@ impl Tasks {
 
     /// Takes the task at the head of the queue. `None` if there is no such task, or it has nothing
     /// to do: it finished after a wake.
-    pub(crate) fn pop(&mut self) -> Option<Turn> {
+    pub(crate) fn pop(&mut self) -> Option<Runnable> {
         if self.queued == 0 {
             return None;
         }
@@ -229,8 +229,8 @@ impl Tasks {
         let slot = &mut self.slots[index as usize];
         self.first = slot.next();
         self.queued -= 1;
-        slot.clear(state::QUEUED);
-        if slot.is(state::FINISHED) {
+        slot.clear(state::SCHEDULED);
+        if slot.is(state::COMPLETE) {
             if slot.serial == VACANT {
                 slot.set_next(self.free);
                 self.free = index;
@@ -242,7 +242,7 @@ impl Tasks {
             self.push(index);
             return None;
         };
-        Some(Turn {
+        Some(Runnable {
             slot: index,
             serial: slot.serial,
             task,
@@ -251,7 +251,7 @@ impl Tasks {
     }
 
     /// Serial numbers and slots of all that have a tenant, in the order of the former.
-    pub(crate) fn tenants(&self) -> Vec<(u32, u32)> {
+    pub(crate) fn iter_by_serial(&self) -> Vec<(u32, u32)> {
         let mut tenants = Vec::with_capacity(self.count);
         for (slot, index) in self.slots.iter().zip(0..) {
             if slot.serial != VACANT {
