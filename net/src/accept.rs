@@ -18,7 +18,7 @@ pub(crate) const BACKLOG: u32 = 4096;
 
 /// So many connections may turn out dead one after the other before it is no longer believed that
 /// it is the connections' fault, and `accept` rests.
-const MOST_DEAD_IN_A_ROW: u32 = 64;
+const MAX_CONSECUTIVE_ABORTS: u32 = 64;
 
 /// A listening socket.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl<L: AsFd> Acceptor<L> {
     ) -> Poll<io::Result<C>> {
         let mut dead = 0;
         loop {
-            ready!(backoff.poll_rested(cx))?;
+            ready!(backoff.poll_ready(cx))?;
             let error = match ready!(self.source.poll_io(Direction::Read, cx, &mut accept)) {
                 Ok(connection) => {
                     backoff.reset();
@@ -53,7 +53,7 @@ impl<L: AsFd> Acceptor<L> {
                 Err(e) => e,
             };
             match sys::classify(&error) {
-                AcceptError::Connection if dead < MOST_DEAD_IN_A_ROW => dead += 1,
+                AcceptError::Connection if dead < MAX_CONSECUTIVE_ABORTS => dead += 1,
                 AcceptError::Connection if sys::is_unsupported(&error) => {
                     return Poll::Ready(Err(error));
                 }
@@ -67,7 +67,7 @@ impl<L: AsFd> Acceptor<L> {
     }
 
     /// [`poll_accept`](Acceptor::poll_accept) for a task that has no place to keep its rest in.
-    pub(crate) fn poll_accept_anonymously<C>(
+    pub(crate) fn poll_accept_shared<C>(
         &self,
         cx: &mut Context<'_>,
         accept: impl FnMut(&L) -> io::Result<C>,

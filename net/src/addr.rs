@@ -58,15 +58,15 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// # Examples
 /// See [`ToSocketAddrs`].
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<SocketAddrs> {
-    Find::new(None, host.target(sealed::Internal)).await
+    ResolveAddrs::new(None, host.target(sealed::Internal)).await
 }
 
 /// The addresses that [`lookup_host`] found.
 #[derive(Debug, Clone)]
-pub struct SocketAddrs(Found);
+pub struct SocketAddrs(AddrIter);
 
 /// One address is the common case, and costs no allocation.
-type Found = iter::Chain<option::IntoIter<SocketAddr>, vec::IntoIter<SocketAddr>>;
+type AddrIter = iter::Chain<option::IntoIter<SocketAddr>, vec::IntoIter<SocketAddr>>;
 
 impl SocketAddrs {
     fn is_empty(&self) -> bool {
@@ -119,10 +119,10 @@ impl Target {
 
 /// Looks for the addresses of a target. A type of its own and no `async fn`, of which every operation
 /// that takes an address would be another copy.
-pub(crate) enum Find {
+pub(crate) enum ResolveAddrs {
     /// Nobody has to be asked. `None` once it was told.
     Known(Option<io::Result<SocketAddrs>>),
-    Asked {
+    Pending {
         what: Option<&'static str>,
         name: String,
         lookup: Lookup,
@@ -130,55 +130,57 @@ pub(crate) enum Find {
 }
 
 /// The addresses of `target`, of which there is one at least. `what` names what they are wanted for.
-pub(crate) fn find_some(what: &'static str, target: Target) -> Find {
-    Find::new(Some(what), target)
+pub(crate) fn resolve_nonempty(what: &'static str, target: Target) -> ResolveAddrs {
+    ResolveAddrs::new(Some(what), target)
 }
 
-impl Find {
-    fn new(what: Option<&'static str>, target: Target) -> Find {
+impl ResolveAddrs {
+    fn new(what: Option<&'static str>, target: Target) -> ResolveAddrs {
         let error = match target {
             Target::Name(name) => {
                 return match resolve::begin(&name) {
-                    Ok(lookup) => Find::Asked { what, name, lookup },
-                    Err(e) => Find::Known(Some(Err(during(format!("look up {name}"), e)))),
+                    Ok(lookup) => ResolveAddrs::Pending { what, name, lookup },
+                    Err(e) => ResolveAddrs::Known(Some(Err(during(format!("look up {name}"), e)))),
                 };
             }
             Target::Addrs(addrs) if what.is_none() || !addrs.is_empty() => {
-                return Find::Known(Some(Ok(addrs)));
+                return ResolveAddrs::Known(Some(Ok(addrs)));
             }
             Target::Addrs(_) => invalid("the list of addresses is empty".to_owned()),
             Target::Invalid(error) => error,
         };
-        Find::Known(Some(Err(match what {
+        ResolveAddrs::Known(Some(Err(match what {
             Some(what) => during(what, error),
             None => error,
         })))
     }
 }
 
-impl Future for Find {
+impl Future for ResolveAddrs {
     type Output = io::Result<SocketAddrs>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddrs>> {
         Poll::Ready(match &mut *self {
-            Find::Known(found) => match found.take() {
+            ResolveAddrs::Known(found) => match found.take() {
                 Some(found) => found,
                 None => unreachable!("it is awaited once"),
             },
-            Find::Asked { what, name, lookup } => match (ready!(lookup.as_mut().poll(cx)), what) {
-                (Err(e), _) => Err(during(format!("look up {name}"), e)),
-                (Ok(addrs), Some(what)) if addrs.is_empty() => {
-                    let text = format!("{what} {name}: the name has no addresses");
-                    Err(invalid(text))
+            ResolveAddrs::Pending { what, name, lookup } => {
+                match (ready!(lookup.as_mut().poll(cx)), what) {
+                    (Err(e), _) => Err(during(format!("look up {name}"), e)),
+                    (Ok(addrs), Some(what)) if addrs.is_empty() => {
+                        let text = format!("{what} {name}: the name has no addresses");
+                        Err(invalid(text))
+                    }
+                    (Ok(addrs), _) => Ok(addrs.into()),
                 }
-                (Ok(addrs), _) => Ok(addrs.into()),
-            },
+            }
         })
     }
 }
 
 /// Does `attempt` with one address after the other until one succeeds; fails with the last error.
-pub(crate) fn first_that_works<T>(
+pub(crate) fn try_each<T>(
     mut addrs: SocketAddrs,
     mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {

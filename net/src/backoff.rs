@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use runtime_reactor::Timer;
 
-/// The first rest; each one after it is twice as long, up to `SHORTEST << MOST_DOUBLINGS`, 160 ms:
+/// The first rest; each one after it is twice as long, up to `MIN_DELAY << MAX_DOUBLINGS`, 160 ms:
 /// seldom enough to cost nothing, soon enough for a client that waits.
-const SHORTEST: Duration = Duration::from_millis(5);
-const MOST_DOUBLINGS: u32 = 5;
+const MIN_DELAY: Duration = Duration::from_millis(5);
+const MAX_DOUBLINGS: u32 = 5;
 
 /// Where one accepting task stands. A new one has not failed yet.
 #[derive(Debug, Default)]
@@ -30,9 +30,9 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Notes a failure: the next `poll_rested` waits.
+    /// Notes a failure: the next `poll_ready` waits.
     pub(crate) fn begin(&mut self) {
-        let length = SHORTEST * 2_u32.pow(self.failures.min(MOST_DOUBLINGS));
+        let length = MIN_DELAY * 2_u32.pow(self.failures.min(MAX_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
         self.rest = Some(Timer::after(length));
     }
@@ -43,7 +43,7 @@ impl Backoff {
     }
 
     /// Waits for the end of the rest, if there is one.
-    pub(crate) fn poll_rested(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(timer) = &mut self.rest else {
             return Poll::Ready(Ok(()));
         };

@@ -306,11 +306,11 @@ impl Receiver {
     }
 }
 
-transfer::write_to_source!(Sender, nothing_to_end);
+transfer::write_to_source!(Sender, no_shutdown);
 transfer::read_from_source!(Receiver);
 
 /// A pipe has no half that could be ended while its descriptor is open.
-fn nothing_to_end(_: &Source<File>) -> io::Result<()> {
+fn no_shutdown(_: &Source<File>) -> io::Result<()> {
     Ok(())
 }
 

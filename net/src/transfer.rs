@@ -51,10 +51,10 @@ impl Send for std::fs::File {
 
 /// The part of `bufs` to give to one call: no empty ones at the start, so that a transfer of 0 bytes
 /// means something, and not more than the system takes.
-fn worth_passing<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
+fn clamp_buffers<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
     let full = bufs.iter().position(|buf| !buf.is_empty());
     let start = full.unwrap_or(bufs.len());
-    start..bufs.len().min(start + sys::MOST_BUFFERS)
+    start..bufs.len().min(start + sys::MAX_BUFFERS)
 }
 
 fn total<B: Deref<Target = [u8]>>(bufs: &[B]) -> usize {
@@ -85,7 +85,7 @@ pub(crate) fn poll_read_vectored<T: AsFd>(
 where
     for<'a> &'a T: Read,
 {
-    let part = worth_passing(bufs);
+    let part = clamp_buffers(bufs);
     let bufs = &mut bufs[part];
     if bufs.is_empty() {
         return Poll::Ready(Ok(0));
@@ -112,7 +112,7 @@ pub(crate) fn poll_write_vectored<T: Send>(
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
-    let bufs = &bufs[worth_passing(bufs)];
+    let bufs = &bufs[clamp_buffers(bufs)];
     if bufs.is_empty() {
         return Poll::Ready(Ok(0));
     }
@@ -138,7 +138,7 @@ pub(crate) fn try_read_vectored<T: AsFd>(
 where
     for<'a> &'a T: Read,
 {
-    let part = worth_passing(bufs);
+    let part = clamp_buffers(bufs);
     let bufs = &mut bufs[part];
     if bufs.is_empty() {
         // Some systems refuse a call without buffers: readv(2) of the BSDs.
@@ -158,7 +158,7 @@ pub(crate) fn try_write_vectored<T: Send>(
     source: &Source<T>,
     bufs: &[IoSlice<'_>],
 ) -> io::Result<usize> {
-    let bufs = &bufs[worth_passing(bufs)];
+    let bufs = &bufs[clamp_buffers(bufs)];
     if bufs.is_empty() {
         return Ok(0);
     }
@@ -239,7 +239,7 @@ macro_rules! write_to_source {
 pub(crate) use {read_from_source, write_to_source};
 
 /// Ends our half of a connection.
-pub(crate) fn end_half<T: AsFd>(source: &Source<T>) -> io::Result<()> {
+pub(crate) fn shutdown_write<T: AsFd>(source: &Source<T>) -> io::Result<()> {
     match SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write) {
         // The peer was faster: it is closed, which is what we want.
         Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),

@@ -25,7 +25,7 @@ pub(crate) const SEND_FLAGS: libc::c_int = 0;
 
 /// The most buffers one vectored call takes: IOV_MAX, which is 1024 on Linux, macOS and the BSDs
 /// (sysconf(3)). `sendmsg` refuses more with EMSGSIZE.
-pub(crate) const MOST_BUFFERS: usize = 1024;
+pub(crate) const MAX_BUFFERS: usize = 1024;
 
 /// The result of a system call that says -1 for "look at errno".
 fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -172,7 +172,7 @@ pub(crate) fn is_unsupported(error: &io::Error) -> bool {
 
 /// Whether a socket that is not connected will not become so either. Asked only of one on which
 /// `connect` was called.
-pub(crate) fn has_hung_up(socket: &impl AsFd) -> io::Result<bool> {
+pub(crate) fn is_hung_up(socket: &impl AsFd) -> io::Result<bool> {
     let mut asked = libc::pollfd {
         fd: socket.as_fd().as_raw_fd(),
         events: libc::POLLOUT,
@@ -219,6 +219,6 @@ mod tests {
     fn a_socket_that_never_connected_has_hung_up() {
         // Which is also how a connect leaves it that failed without a reason: tokio-rs/tokio#3879.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        assert!(has_hung_up(&tcp_socket(Domain::IPV4).unwrap()).unwrap());
+        assert!(is_hung_up(&tcp_socket(Domain::IPV4).unwrap()).unwrap());
     }
 }

@@ -53,7 +53,7 @@ fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
 
 /// The address of socket2 for a path. std refuses one with a zero in it, where socket2 would take the
 /// part before for the whole.
-pub(crate) fn of_path(path: &Path) -> io::Result<SockAddr> {
+pub(crate) fn path_addr(path: &Path) -> io::Result<SockAddr> {
     from_std(&SocketAddr::from_pathname(path)?)
 }
 
@@ -75,13 +75,13 @@ pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
 /// Keeps writing to a closed connection from killing the process, where that is a property of the
 /// socket.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn silence(socket: &impl AsFd) -> io::Result<()> {
+pub(crate) fn suppress_sigpipe(socket: &impl AsFd) -> io::Result<()> {
     SockRef::from(socket).set_nosigpipe(true)
 }
 
 /// Keeps writing to a closed connection from killing the process: elsewhere each call says so.
 #[cfg(not(target_vendor = "apple"))]
-pub(crate) fn silence(_: &impl AsFd) -> io::Result<()> {
+pub(crate) fn suppress_sigpipe(_: &impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn peer_pid(_: &UnixStream) -> Option<i32> {
 }
 
 /// The most descriptors in one message: SCM_MAX_FD of Linux (unix(7)). The others allow more.
-pub(crate) const MOST_FDS: usize = 253;
+pub(crate) const MAX_FDS: usize = 253;
 
 /// Room for what others may send: more than Linux takes, as much as fits an mbuf cluster of the BSDs
 /// (2048 bytes), so that the kernel never has to cut.
@@ -163,7 +163,7 @@ pub(crate) fn send_fds(
     fds: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
-    let mut control = Control::<{ space(MOST_FDS * size_of::<RawFd>()) }>::new();
+    let mut control = Control::<{ space(MAX_FDS * size_of::<RawFd>()) }>::new();
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let contents = [IoSlice::new(buf)];
     let mut message = MsgHdr::new().with_buffers(&contents);

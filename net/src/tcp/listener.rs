@@ -14,7 +14,7 @@ use runtime_reactor::{Source, set_nonblocking};
 use super::socket::TcpSocket;
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
-use crate::addr::{SocketAddrs, ToSocketAddrs, find_some, first_that_works, sealed::Internal};
+use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal, try_each};
 use crate::backoff::Backoff;
 use crate::error::during;
 use crate::sys;
@@ -79,7 +79,10 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        bind(find_some("bind", addr.target(Internal)).await?, false)
+        bind(
+            resolve_nonempty("bind", addr.target(Internal)).await?,
+            false,
+        )
     }
 
     /// As [`bind`](TcpListener::bind), on an address that other listeners of the same user may
@@ -111,7 +114,7 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        bind(find_some("bind", addr.target(Internal)).await?, true)
+        bind(resolve_nonempty("bind", addr.target(Internal)).await?, true)
     }
 
     /// Waits for a client, and returns the connection and the client's address.
@@ -135,7 +138,7 @@ impl TcpListener {
     /// See [`TcpListener`].
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut backoff = Backoff::default();
-        poll_fn(|cx| self.poll_accept_resting(cx, &mut backoff)).await
+        poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
     }
 
     /// [`accept`](TcpListener::accept) for those who write futures by hand. Several tasks may call
@@ -144,7 +147,7 @@ impl TcpListener {
     /// # Errors
     /// As `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = self.acceptor.poll_accept_anonymously(cx, sys::accept);
+        let accepted = self.acceptor.poll_accept_shared(cx, sys::accept);
         accepted.map(|accepted| self.accepted(accepted))
     }
 
@@ -173,7 +176,7 @@ impl TcpListener {
         }
     }
 
-    fn poll_accept_resting(
+    fn poll_accept_with(
         &self,
         cx: &mut Context<'_>,
         backoff: &mut Backoff,
@@ -188,12 +191,12 @@ impl TcpListener {
     ) -> io::Result<(TcpStream, SocketAddr)> {
         match accepted {
             Ok((stream, peer)) => Ok((TcpStream::new(stream), peer)),
-            Err(e) => Err(self.cannot_accept(e)),
+            Err(e) => Err(self.accept_error(e)),
         }
     }
 
     #[cold]
-    fn cannot_accept(&self, error: io::Error) -> io::Error {
+    fn accept_error(&self, error: io::Error) -> io::Error {
         match self.local_addr() {
             Ok(addr) => during(format!("accept on {addr}"), error),
             Err(_) => during("accept", error),
@@ -237,15 +240,15 @@ impl TcpListener {
     /// ```
     pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
         set_nonblocking(listener.as_fd())?;
-        Ok(TcpListener::over(Source::new(listener)))
+        Ok(TcpListener::from_source(Source::new(listener)))
     }
 
     /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
     pub(super) fn new(listener: net::TcpListener) -> TcpListener {
-        TcpListener::over(Source::new(listener).sole_owner())
+        TcpListener::from_source(Source::new(listener).sole_owner())
     }
 
-    fn over(source: Source<net::TcpListener>) -> TcpListener {
+    fn from_source(source: Source<net::TcpListener>) -> TcpListener {
         TcpListener {
             acceptor: Acceptor::new(source),
         }
@@ -307,7 +310,7 @@ impl Stream for Incoming<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let listener = self.listener;
-        let accepted = ready!(listener.poll_accept_resting(cx, &mut self.backoff));
+        let accepted = ready!(listener.poll_accept_with(cx, &mut self.backoff));
         Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
     }
 
@@ -318,15 +321,15 @@ impl Stream for Incoming<'_> {
 
 /// Binds to the first of the addresses that can be had.
 fn bind(addrs: SocketAddrs, shared: bool) -> io::Result<TcpListener> {
-    first_that_works(addrs, |addr| {
+    try_each(addrs, |addr| {
         let attempt = || {
             let socket = TcpSocket::new_for(addr)?;
             socket.set_reuseaddr(true)?;
             if shared {
                 socket.set_reuseport(true)?;
             }
-            socket.bind_quietly(addr)?;
-            socket.listen_quietly(BACKLOG)
+            socket.bind_raw(addr)?;
+            socket.listen_raw(BACKLOG)
         };
         attempt().map_err(|e| during(format!("bind {addr}"), e))
     })

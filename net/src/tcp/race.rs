@@ -17,24 +17,24 @@ use runtime_reactor::Timer;
 
 use super::socket::{self, TcpSocket};
 use super::stream::TcpStream;
-use crate::addr::{SocketAddrs, Target, find_some};
+use crate::addr::{SocketAddrs, Target, resolve_nonempty};
 use crate::error::during;
 
 /// How long an attempt is alone: what RFC 8305 recommends (section 5, "Connection Attempt Delay").
-const STAGGER: Duration = Duration::from_millis(250);
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Longer limits are none; what is added to the present has to stay an `Instant`.
-const LONGEST_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const MAX_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Connects to the first address of `target` that answers.
 pub(super) async fn connect(target: Target) -> io::Result<TcpStream> {
-    let mut addrs = find_some("connect to", target).await?;
+    let mut addrs = resolve_nonempty("connect to", target).await?;
     match (addrs.next(), addrs.next()) {
         // The common case needs no list, and names its address itself.
         (Some(only), None) => socket::connect(only).await,
         (first, second) => {
             let addrs = first.into_iter().chain(second).chain(addrs);
-            let mut race = Race::new(take_turns(addrs), attempt);
+            let mut race = Race::new(interleave_families(addrs), attempt);
             poll_fn(|cx| race.poll(cx)).await
         }
     }
@@ -42,9 +42,9 @@ pub(super) async fn connect(target: Target) -> io::Result<TcpStream> {
 
 /// As `connect`, and gives up, lookup included, when `limit` has passed.
 pub(super) async fn connect_timeout(target: Target, limit: Duration) -> io::Result<TcpStream> {
-    let mut passed = Timer::after(limit.min(LONGEST_LIMIT));
+    let mut passed = Timer::after(limit.min(MAX_LIMIT));
     let name = target.name();
-    let mut find = pin!(find_some("connect to", target));
+    let mut find = pin!(resolve_nonempty("connect to", target));
     let addrs: SocketAddrs = poll_fn(|cx| {
         if let Poll::Ready(found) = find.as_mut().poll(cx) {
             return Poll::Ready(found);
@@ -54,24 +54,24 @@ pub(super) async fn connect_timeout(target: Target, limit: Duration) -> io::Resu
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
     })
     .await?;
-    let mut race = Race::new(take_turns(addrs), attempt);
+    let mut race = Race::new(interleave_families(addrs), attempt);
     poll_fn(|cx| {
         if let Poll::Ready(connected) = race.poll(cx) {
             return Poll::Ready(connected);
         }
         ready!(Pin::new(&mut passed).poll(cx))?;
-        Poll::Ready(Err(race.out_of_time(limit)))
+        Poll::Ready(Err(race.timed_out(limit)))
     })
     .await
 }
 
 async fn attempt(addr: SocketAddr) -> io::Result<TcpStream> {
-    TcpSocket::new_for(addr)?.connect_quietly(addr).await
+    TcpSocket::new_for(addr)?.connect_raw(addr).await
 }
 
 /// Lets the families take turns, beginning with that of the first address; within each the order
 /// stays (RFC 8305, section 4).
-fn take_turns(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+fn interleave_families(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut addrs = addrs.peekable();
     let first = addrs.peek().is_some_and(SocketAddr::is_ipv6);
     let (ours, theirs): (Vec<_>, Vec<_>) = addrs.partition(|addr| addr.is_ipv6() == first);
@@ -115,7 +115,7 @@ where
         let mut unpolled = 0;
         loop {
             let failures = self.failed.len();
-            if let Poll::Ready(winner) = self.poll_from(unpolled, cx) {
+            if let Poll::Ready(winner) = self.poll_attempts(unpolled, cx) {
                 return Poll::Ready(Ok(winner));
             }
             if self.waiting.as_slice().is_empty() {
@@ -132,13 +132,13 @@ where
             unpolled = self.running.len();
             if let Some(addr) = self.waiting.next() {
                 self.running.push((addr, Box::pin((self.attempt)(addr))));
-                self.next = Some(Timer::after(STAGGER));
+                self.next = Some(Timer::after(ATTEMPT_DELAY));
             }
         }
     }
 
     /// Polls those that run, from the one at `at` on.
-    fn poll_from(&mut self, mut at: usize, cx: &mut Context<'_>) -> Poll<T> {
+    fn poll_attempts(&mut self, mut at: usize, cx: &mut Context<'_>) -> Poll<T> {
         while let Some((addr, attempt)) = self.running.get_mut(at) {
             match attempt.as_mut().poll(cx) {
                 Poll::Ready(Ok(winner)) => return Poll::Ready(winner),
@@ -162,7 +162,7 @@ where
     }
 
     #[cold]
-    fn out_of_time(&self, limit: Duration) -> io::Error {
+    fn timed_out(&self, limit: Duration) -> io::Error {
         let mut text = format!("connect {}", self.failures());
         for (addr, _) in &self.running {
             text += &format!("to {addr}: no answer; ");
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_families_take_turns_beginning_with_the_first() {
-        let order = |addrs: &[SocketAddr]| take_turns(addrs.iter().copied());
+        let order = |addrs: &[SocketAddr]| interleave_families(addrs.iter().copied());
         let mixed = [v6(1), v6(2), v6(3), v4(1), v4(2)];
         assert_eq!(order(&mixed), [v6(1), v4(1), v6(2), v4(2), v6(3)]);
         let mixed = [v4(1), v6(1), v6(2), v6(3)];
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(won.unwrap(), ANSWERS);
         assert_eq!(script.ports(), [HANGS, HANGS, ANSWERS]);
         let times = script.times();
-        assert!(times[1] - times[0] >= STAGGER && times[2] - times[1] >= STAGGER);
+        assert!(times[1] - times[0] >= ATTEMPT_DELAY && times[2] - times[1] >= ATTEMPT_DELAY);
         assert_eq!(script.open.get(), 0, "the losers are gone");
     }
 
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(begun, [HANGS, REFUSES, ANSWERS]);
         // The second waited for its time. The third did not: no turn lies between them.
         let times = script.times();
-        assert!(times[1] - times[0] >= STAGGER);
+        assert!(times[1] - times[0] >= ATTEMPT_DELAY);
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
         let mut race = Race::new(addrs, |addr| script.clone().attempt(addr));
         let polled = race.poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
-        let error = race.out_of_time(Duration::from_millis(20));
+        let error = race.timed_out(Duration::from_millis(20));
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let text = format!(

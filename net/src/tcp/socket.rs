@@ -90,12 +90,12 @@ impl TcpSocket {
     /// As `bind 127.0.0.1:80: ...`: `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` as
     /// [`TcpListener::bind`]; `InvalidInput` if it has an address already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
-        let bound = self.bind_quietly(addr);
+        let bound = self.bind_raw(addr);
         bound.map_err(|e| during(format!("bind {addr}"), e))
     }
 
     /// `bind` for those who put the address into the error themselves.
-    pub(super) fn bind_quietly(&self, addr: SocketAddr) -> io::Result<()> {
+    pub(super) fn bind_raw(&self, addr: SocketAddr) -> io::Result<()> {
         self.socket.bind(&addr.into())
     }
 
@@ -112,14 +112,14 @@ impl TcpSocket {
     /// See [`TcpSocket`].
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let addr = self.local_addr();
-        self.listen_quietly(backlog).map_err(|e| match addr {
+        self.listen_raw(backlog).map_err(|e| match addr {
             Ok(addr) => during(format!("listen on {addr}"), e),
             Err(_) => during("listen", e),
         })
     }
 
     /// `listen` for those who put the address into the error themselves.
-    pub(super) fn listen_quietly(self, backlog: u32) -> io::Result<TcpListener> {
+    pub(super) fn listen_raw(self, backlog: u32) -> io::Result<TcpListener> {
         let backlog = backlog.try_into().unwrap_or(libc::c_int::MAX);
         self.socket.listen(backlog)?;
         Ok(TcpListener::new(self.socket.into()))
@@ -152,12 +152,12 @@ impl TcpSocket {
     /// # }).unwrap();
     /// ```
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let connected = self.connect_quietly(addr).await;
+        let connected = self.connect_raw(addr).await;
         connected.map_err(|e| during(format!("connect to {addr}"), e))
     }
 
     /// `connect` for those who put the address into the error themselves.
-    pub(super) async fn connect_quietly(self, addr: SocketAddr) -> io::Result<TcpStream> {
+    pub(super) async fn connect_raw(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let begun = match self.socket.connect(&addr.into()) {
             Ok(()) => false,
             // Interrupted, it goes on as if it had not been, and EALREADY is that it was begun before
@@ -172,7 +172,7 @@ impl TcpSocket {
         if begun {
             finished(&source).await?;
         }
-        Ok(TcpStream::over(source))
+        Ok(TcpStream::from_source(source))
     }
 
     /// Whether the local address may be one that an earlier connection still occupies
@@ -357,7 +357,7 @@ async fn finished(source: &Source<net::TcpStream>) -> io::Result<()> {
                 return Err(e);
             }
             match stream.peer_addr() {
-                Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => Err(why_not_yet(stream)?),
+                Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => Err(pending_error(stream)?),
                 result => result.map(drop),
             }
         })
@@ -367,8 +367,8 @@ async fn finished(source: &Source<net::TcpStream>) -> io::Result<()> {
 
 /// Neither failed nor connected, a moment ago.
 #[cold]
-fn why_not_yet(stream: &net::TcpStream) -> io::Result<io::Error> {
-    if !sys::has_hung_up(stream)? {
+fn pending_error(stream: &net::TcpStream) -> io::Result<io::Error> {
+    if !sys::is_hung_up(stream)? {
         return Ok(io::ErrorKind::WouldBlock.into());
     }
     // It may have failed since it was asked.

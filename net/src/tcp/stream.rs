@@ -150,15 +150,15 @@ impl TcpStream {
     /// ```
     pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
         set_nonblocking(stream.as_fd())?;
-        Ok(TcpStream::over(Source::new(stream).streaming()))
+        Ok(TcpStream::from_source(Source::new(stream).streaming()))
     }
 
     /// Wraps a connection that this crate made: non-blocking, and nobody else has it.
     pub(super) fn new(stream: net::TcpStream) -> TcpStream {
-        TcpStream::over(Source::new(stream).streaming().sole_owner())
+        TcpStream::from_source(Source::new(stream).streaming().sole_owner())
     }
 
-    pub(super) fn over(source: Source<net::TcpStream>) -> TcpStream {
+    pub(super) fn from_source(source: Source<net::TcpStream>) -> TcpStream {
         TcpStream { source }
     }
 
@@ -630,7 +630,7 @@ impl TcpStream {
 }
 
 transfer::read_from_source!(TcpStream);
-transfer::write_to_source!(TcpStream, transfer::end_half);
+transfer::write_to_source!(TcpStream, transfer::shutdown_write);
 
 impl Connection for TcpStream {
     fn end_writing(&self) {

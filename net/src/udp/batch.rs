@@ -379,7 +379,7 @@ impl UdpSocket {
     /// How many segments one [`Transmit`] may be cut into: 1 where the kernel cuts nothing, else 64,
     /// which every Linux that cuts takes (since 4.18; udp(7)). It costs a system call.
     pub fn max_segments(&self) -> usize {
-        udp::most_segments(self.source.get_ref())
+        udp::max_segments(self.source.get_ref())
     }
 
     /// Whether the kernel may join datagrams of one sender, all of one size but the last, into one

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{Domain, Protocol, Type};
 
-use crate::addr::{ToSocketAddrs, find_some, first_that_works, lookup_host, sealed::Internal};
+use crate::addr::{ToSocketAddrs, lookup_host, resolve_nonempty, sealed::Internal, try_each};
 use crate::error::{during, invalid};
 use crate::sys;
 
@@ -68,7 +68,7 @@ impl UdpSocket {
             };
             attempt().map_err(|e| during(format!("bind {addr}"), e))
         };
-        first_that_works(find_some("bind", addr.target(Internal)).await?, bind)
+        try_each(resolve_nonempty("bind", addr.target(Internal)).await?, bind)
     }
 
     /// Makes the first of `addr`'s addresses that can be had the only one that is sent to and
@@ -89,8 +89,8 @@ impl UdpSocket {
             let connected = self.source.get_ref().connect(addr);
             connected.map_err(|e| during(format!("connect to {addr}"), e))
         };
-        let addrs = find_some("connect to", addr.target(Internal)).await?;
-        first_that_works(addrs, connect)
+        let addrs = resolve_nonempty("connect to", addr.target(Internal)).await?;
+        try_each(addrs, connect)
     }
 
     /// Takes over a socket of std's, and makes it non-blocking.

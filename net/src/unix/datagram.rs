@@ -41,7 +41,7 @@ pub struct UnixDatagram {
     pub(super) source: Source<net::UnixDatagram>,
     /// Whether receiving was ended. Linux lets a non-blocking socket say WouldBlock from then on, for
     /// ever, and is always readable.
-    is_ended: AtomicBool,
+    recv_shut_down: AtomicBool,
 }
 
 impl UnixDatagram {
@@ -54,7 +54,7 @@ impl UnixDatagram {
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let path = path.as_ref();
-        let bound = unix::of_path(path).and_then(|addr| UnixDatagram::bind_to(&addr));
+        let bound = unix::path_addr(path).and_then(|addr| UnixDatagram::bind_to(&addr));
         bound.map_err(|e| during(format!("bind {}", path.display()), e))
     }
 
@@ -114,13 +114,13 @@ impl UnixDatagram {
     /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
     fn new(socket: Socket) -> UnixDatagram {
         let socket = net::UnixDatagram::from(OwnedFd::from(socket));
-        UnixDatagram::over(Source::new(socket).sole_owner())
+        UnixDatagram::from_source(Source::new(socket).sole_owner())
     }
 
-    fn over(source: Source<net::UnixDatagram>) -> UnixDatagram {
+    fn from_source(source: Source<net::UnixDatagram>) -> UnixDatagram {
         UnixDatagram {
             source,
-            is_ended: AtomicBool::new(false),
+            recv_shut_down: AtomicBool::new(false),
         }
     }
 
@@ -134,8 +134,8 @@ impl UnixDatagram {
     /// once it was waited for.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
-        unix::silence(&socket)?;
-        Ok(UnixDatagram::over(Source::new(socket)))
+        unix::suppress_sigpipe(&socket)?;
+        Ok(UnixDatagram::from_source(Source::new(socket)))
     }
 
     /// Gives back std's socket, **still non-blocking**.
@@ -150,10 +150,10 @@ impl UnixDatagram {
     /// `NotConnected`, on some systems.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         // First, so that whoever is woken by it knows; on other threads, too.
-        let ends = how != Shutdown::Write && !self.is_ended.swap(true, Ordering::SeqCst);
+        let ends = how != Shutdown::Write && !self.recv_shut_down.swap(true, Ordering::SeqCst);
         let ended = self.source.get_ref().shutdown(how);
         if ends && ended.is_err() {
-            self.is_ended.store(false, Ordering::SeqCst);
+            self.recv_shut_down.store(false, Ordering::SeqCst);
         }
         ended
     }
@@ -165,13 +165,13 @@ impl UnixDatagram {
         end: impl Fn() -> io::Result<R>,
     ) -> impl FnMut(&net::UnixDatagram) -> io::Result<R> {
         move |socket| match recv(socket) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.is_ended() => end(),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.recv_shut_down() => end(),
             result => result,
         }
     }
 
-    fn is_ended(&self) -> bool {
-        self.is_ended.load(Ordering::SeqCst)
+    fn recv_shut_down(&self) -> bool {
+        self.recv_shut_down.load(Ordering::SeqCst)
     }
 
     /// Our address.
@@ -200,7 +200,7 @@ impl UnixDatagram {
 }
 
 /// The end of receiving.
-fn from_nobody() -> io::Result<(usize, SocketAddr)> {
+fn end_of_messages() -> io::Result<(usize, SocketAddr)> {
     Ok((0, SocketAddr::from_pathname("")?))
 }
 
@@ -264,7 +264,8 @@ impl UnixDatagram {
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
-        self.send_resting(|socket| socket.send_to(buf, path)).await
+        self.send_with_backoff(|socket| socket.send_to(buf, path))
+            .await
     }
 
     /// [`send_to`](UnixDatagram::send_to) an address that may be an abstract name, such as that of
@@ -299,19 +300,19 @@ impl UnixDatagram {
     /// # }).unwrap();
     /// ```
     pub async fn send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
-        self.send_resting(|socket| socket.send_to_addr(buf, addr))
+        self.send_with_backoff(|socket| socket.send_to_addr(buf, addr))
             .await
     }
 
     /// Tries until there is room, with rests.
-    async fn send_resting(
+    async fn send_with_backoff(
         &self,
         mut send: impl FnMut(&net::UnixDatagram) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut backoff = Backoff::default();
         poll_fn(|cx| {
             loop {
-                ready!(backoff.poll_rested(cx))?;
+                ready!(backoff.poll_ready(cx))?;
                 match send(self.source.get_ref()) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => backoff.begin(),
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -396,7 +397,7 @@ impl UnixDatagram {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let recv = self.ending(|socket| socket.recv_from(buf), from_nobody);
+        let recv = self.ending(|socket| socket.recv_from(buf), end_of_messages);
         self.source.poll_io(Direction::Read, cx, recv)
     }
 
@@ -405,7 +406,7 @@ impl UnixDatagram {
     /// # Errors
     /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let recv = self.ending(|socket| socket.recv_from(buf), from_nobody);
+        let recv = self.ending(|socket| socket.recv_from(buf), end_of_messages);
         self.source.try_io(Direction::Read, recv)
     }
 }

@@ -9,7 +9,7 @@ use runtime_reactor::{Direction, Source};
 
 use super::{UnixDatagram, UnixStream};
 use crate::error::invalid;
-use crate::sys::unix::{self, MOST_FDS, WithFds};
+use crate::sys::unix::{self, MAX_FDS, WithFds};
 
 /// What came with descriptors, or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,9 @@ fn place((len, mut came, was_cut): WithFds, places: &mut [Option<OwnedFd>]) -> R
 }
 
 fn check(buf: &[u8], fds: &[BorrowedFd<'_>], is_stream: bool) -> io::Result<()> {
-    if fds.len() > MOST_FDS {
+    if fds.len() > MAX_FDS {
         let text = format!(
-            "{} descriptors are too many: {MOST_FDS} may be sent",
+            "{} descriptors are too many: {MAX_FDS} may be sent",
             fds.len()
         );
         return Err(invalid(text));

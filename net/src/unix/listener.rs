@@ -82,7 +82,7 @@ impl UnixListener {
     /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         let path = path.as_ref();
-        let addr = unix::of_path(path);
+        let addr = unix::path_addr(path);
         let bound = addr.and_then(|addr| UnixListener::bind_to(&addr));
         bound.map_err(|e| during(format!("bind {}", path.display()), e))
     }
@@ -120,7 +120,7 @@ impl UnixListener {
     /// See [`UnixListener`].
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let mut backoff = Backoff::default();
-        poll_fn(|cx| self.poll_accept_resting(cx, &mut backoff)).await
+        poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
     }
 
     /// [`accept`](UnixListener::accept) for those who write futures by hand. Several tasks may call
@@ -129,11 +129,11 @@ impl UnixListener {
     /// # Errors
     /// As `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-        let accepted = self.acceptor.poll_accept_anonymously(cx, unix::accept);
+        let accepted = self.acceptor.poll_accept_shared(cx, unix::accept);
         accepted.map(|accepted| self.accepted(accepted))
     }
 
-    fn poll_accept_resting(
+    fn poll_accept_with(
         &self,
         cx: &mut Context<'_>,
         backoff: &mut Backoff,
@@ -224,7 +224,7 @@ impl Stream for Incoming<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let listener = self.listener;
-        let accepted = ready!(listener.poll_accept_resting(cx, &mut self.backoff));
+        let accepted = ready!(listener.poll_accept_with(cx, &mut self.backoff));
         Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
     }
 

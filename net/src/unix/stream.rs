@@ -57,7 +57,7 @@ impl UnixStream {
     /// See [`UnixListener`](crate::UnixListener).
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         let path = path.as_ref();
-        let connected = match unix::of_path(path) {
+        let connected = match unix::path_addr(path) {
             Ok(addr) => UnixStream::connect_to(&addr).await,
             Err(e) => Err(e),
         };
@@ -110,7 +110,7 @@ impl UnixStream {
                 Err((Some(libc::EINTR), _)) => {}
                 Err((Some(libc::EAGAIN), _)) => {
                     backoff.begin();
-                    poll_fn(|cx| backoff.poll_rested(cx)).await?;
+                    poll_fn(|cx| backoff.poll_ready(cx)).await?;
                 }
                 Err((_, e)) => return Err(e),
             }
@@ -155,7 +155,7 @@ impl UnixStream {
     /// ```
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         set_nonblocking(stream.as_fd())?;
-        unix::silence(&stream)?;
+        unix::suppress_sigpipe(&stream)?;
         let source = Source::new(stream);
         Ok(UnixStream { source })
     }
@@ -372,7 +372,7 @@ impl UnixStream {
 }
 
 transfer::read_from_source!(UnixStream);
-transfer::write_to_source!(UnixStream, transfer::end_half);
+transfer::write_to_source!(UnixStream, transfer::shutdown_write);
 
 impl Connection for UnixStream {
     fn end_writing(&self) {

@@ -12,7 +12,7 @@ use crate::sys::cvt;
 use crate::udp::{Received, Transmit};
 
 /// The most datagrams in a call: about 12 kB of headers on the stack.
-const MOST: usize = 32;
+const MAX_MESSAGES: usize = 32;
 
 fn empty() -> libc::mmsghdr {
     // SAFETY: it holds integers and pointers, for which zero is a value.
@@ -20,11 +20,11 @@ fn empty() -> libc::mmsghdr {
 }
 
 pub(crate) fn send_batch(socket: &net::UdpSocket, transmits: &[Transmit<'_>]) -> io::Result<usize> {
-    let transmits = &transmits[..transmits.len().min(MOST)];
-    let mut controls: [UdpControl; MOST] = array::from_fn(|_| UdpControl::new());
-    let mut addresses: [Option<SockAddr>; MOST] = [const { None }; MOST];
-    let mut contents: [IoSlice<'_>; MOST] = array::from_fn(|_| IoSlice::new(&[]));
-    let mut messages: [libc::mmsghdr; MOST] = array::from_fn(|_| empty());
+    let transmits = &transmits[..transmits.len().min(MAX_MESSAGES)];
+    let mut controls: [UdpControl; MAX_MESSAGES] = array::from_fn(|_| UdpControl::new());
+    let mut addresses: [Option<SockAddr>; MAX_MESSAGES] = [const { None }; MAX_MESSAGES];
+    let mut contents: [IoSlice<'_>; MAX_MESSAGES] = array::from_fn(|_| IoSlice::new(&[]));
+    let mut messages: [libc::mmsghdr; MAX_MESSAGES] = array::from_fn(|_| empty());
     for (i, transmit) in transmits.iter().enumerate() {
         let control = is_v4(transmit, socket).and_then(|is_v4| encode(transmit, is_v4));
         match control {
@@ -60,10 +60,11 @@ pub(crate) fn recv_batch(
     bufs: &mut [IoSliceMut<'_>],
     all: &mut [Received],
 ) -> io::Result<usize> {
-    let n = bufs.len().min(all.len()).min(MOST);
-    let mut controls: [UdpControl; MOST] = array::from_fn(|_| UdpControl::new());
-    let mut addresses: [SockAddrStorage; MOST] = array::from_fn(|_| SockAddrStorage::zeroed());
-    let mut messages: [libc::mmsghdr; MOST] = array::from_fn(|_| empty());
+    let n = bufs.len().min(all.len()).min(MAX_MESSAGES);
+    let mut controls: [UdpControl; MAX_MESSAGES] = array::from_fn(|_| UdpControl::new());
+    let mut addresses: [SockAddrStorage; MAX_MESSAGES] =
+        array::from_fn(|_| SockAddrStorage::zeroed());
+    let mut messages: [libc::mmsghdr; MAX_MESSAGES] = array::from_fn(|_| empty());
     for i in 0..n {
         let head = &mut messages[i].msg_hdr;
         head.msg_name = (&raw mut addresses[i]).cast();

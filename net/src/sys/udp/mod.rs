@@ -11,7 +11,7 @@ pub(crate) use many::{recv_batch, send_batch};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use one_by_one::{recv_batch, send_batch};
 pub(crate) use options::{
-    most_segments, set_dont_fragment, set_gro, set_recv_destination, set_recv_ecn,
+    max_segments, set_dont_fragment, set_gro, set_recv_destination, set_recv_ecn,
 };
 
 use std::io::{self, IoSlice};

@@ -110,14 +110,14 @@ pub(crate) fn set_gro(_: &net::UdpSocket, _: bool) -> io::Result<()> {
 /// How many segments one send may have: UDP_MAX_SEGMENTS of Linux 4.18 to 6.8 (it is 128 since),
 /// and 1 where UDP_SEGMENT is not known.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn most_segments(socket: &net::UdpSocket) -> usize {
+pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
     let off = socket_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT);
     if off.is_ok() { 64 } else { 1 }
 }
 
 /// How many segments one send may have.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn most_segments(_: &net::UdpSocket) -> usize {
+pub(crate) fn max_segments(_: &net::UdpSocket) -> usize {
     1
 }
 
