@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use runtime_reactor::{Direction, Source};
 
 use crate::backoff::{Backoff, Backoffs};
-use crate::sys::{self, AcceptError};
+use crate::sys::accept::{AcceptError, classify, is_unsupported};
 
 /// How many clients may stand in the queue. It is as many as the system allows by default since
 /// Linux 5.4 (net.core.somaxconn); a system that allows fewer silently takes fewer, and an empty
@@ -52,9 +52,9 @@ impl<L: AsFd> Acceptor<L> {
                 }
                 Err(e) => e,
             };
-            match sys::classify(&error) {
+            match classify(&error) {
                 AcceptError::Connection if dead < MAX_CONSECUTIVE_ABORTS => dead += 1,
-                AcceptError::Connection if sys::is_unsupported(&error) => {
+                AcceptError::Connection if is_unsupported(&error) => {
                     return Poll::Ready(Err(error));
                 }
                 AcceptError::Connection | AcceptError::Exhausted => {

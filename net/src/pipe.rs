@@ -47,7 +47,8 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use runtime_reactor::{Interest, Readiness, Source, set_nonblocking};
 
 use crate::error::{during, invalid};
-use crate::{sys, transfer};
+use crate::sys::pipe as sys;
+use crate::transfer;
 
 /// Makes a pipe. Both ends are non-blocking and closed on exec.
 ///

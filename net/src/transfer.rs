@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use runtime_reactor::{Direction, Source};
 use socket2::SockRef;
 
-use crate::sys;
+use crate::sys::socket::{MAX_BUFFERS, SEND_FLAGS};
 
 /// What bytes are written to.
 pub(crate) trait Send: AsFd {
@@ -24,11 +24,11 @@ macro_rules! send_without_signal {
     ($($socket:ty),*) => {$(
         impl Send for $socket {
             fn send(&self, buf: &[u8]) -> io::Result<usize> {
-                SockRef::from(self).send_with_flags(buf, sys::SEND_FLAGS)
+                SockRef::from(self).send_with_flags(buf, SEND_FLAGS)
             }
 
             fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                SockRef::from(self).send_vectored_with_flags(bufs, sys::SEND_FLAGS)
+                SockRef::from(self).send_vectored_with_flags(bufs, SEND_FLAGS)
             }
         }
     )*};
@@ -54,7 +54,7 @@ impl Send for std::fs::File {
 fn clamp_buffers<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
     let full = bufs.iter().position(|buf| !buf.is_empty());
     let start = full.unwrap_or(bufs.len());
-    start..bufs.len().min(start + sys::MAX_BUFFERS)
+    start..bufs.len().min(start + MAX_BUFFERS)
 }
 
 fn total<B: Deref<Target = [u8]>>(bufs: &[B]) -> usize {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::cvt;
+use super::errno::cvt;
 
 /// A pipe, reader first, both ends non-blocking and closed on exec: one system call.
 #[cfg(not(target_vendor = "apple"))]

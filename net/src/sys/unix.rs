@@ -10,12 +10,15 @@ use std::vec;
 
 use socket2::{Domain, MsgHdr, SockAddr, SockRef, Socket, Type};
 
-use super::control::{Control, space};
-use crate::unix::UCred;
+use super::accept::accept_from;
+use super::control::{Control, space, value};
+use super::errno::cvt;
+use super::socket::{self, SEND_FLAGS};
+use crate::unix::cred::UCred;
 
 /// A non-blocking socket, closed on exec and without SIGPIPE.
 pub(crate) fn socket(kind: Type) -> io::Result<Socket> {
-    super::socket(Domain::UNIX, kind, None)
+    socket::new(Domain::UNIX, kind, None)
 }
 
 /// Two of them, connected to each other.
@@ -28,7 +31,7 @@ pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
 
 /// Accepts a connection, non-blocking and closed on exec, with its peer's address.
 pub(crate) fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
-    let (socket, peer) = super::accept_from(SockRef::from(listener))?;
+    let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), to_std(&peer)?))
 }
 
@@ -72,19 +75,6 @@ pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
     SockAddr::unix(addr.as_pathname().unwrap_or(Path::new("")))
 }
 
-/// Keeps writing to a closed connection from killing the process, where that is a property of the
-/// socket.
-#[cfg(target_vendor = "apple")]
-pub(crate) fn suppress_sigpipe(socket: &impl AsFd) -> io::Result<()> {
-    SockRef::from(socket).set_nosigpipe(true)
-}
-
-/// Keeps writing to a closed connection from killing the process: elsewhere each call says so.
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) fn suppress_sigpipe(_: &impl AsFd) -> io::Result<()> {
-    Ok(())
-}
-
 /// Who connected, or listens.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
@@ -105,7 +95,7 @@ pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
             &mut len,
         )
     };
-    super::cvt(result)?;
+    cvt(result)?;
     // 0 is a process that cannot be seen from our namespace.
     let pid = (cred.pid != 0).then_some(cred.pid);
     Ok(UCred::new(cred.uid, cred.gid, pid))
@@ -117,7 +107,7 @@ pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
     use std::os::fd::AsRawFd;
     let (mut uid, mut gid) = (0, 0);
     // SAFETY: getpeereid writes one uid and one gid, which outlive the call.
-    super::cvt(unsafe { libc::getpeereid(stream.as_raw_fd(), &mut uid, &mut gid) })?;
+    cvt(unsafe { libc::getpeereid(stream.as_raw_fd(), &mut uid, &mut gid) })?;
     Ok(UCred::new(uid, gid, peer_pid(stream)))
 }
 
@@ -171,7 +161,7 @@ pub(crate) fn send_fds(
         control.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &raw);
         message = message.with_control(control.as_bytes());
     }
-    SockRef::from(socket).sendmsg(&message, super::SEND_FLAGS)
+    SockRef::from(socket).sendmsg(&message, SEND_FLAGS)
 }
 
 /// What came: so many bytes, all descriptors, whether bytes or descriptors were cut off.
@@ -209,7 +199,7 @@ const SCM_PIDFD: libc::c_int = 4;
 /// They were opened for us, and nobody else knows them or takes them again.
 unsafe fn take_fds(data: &[u8]) -> Vec<OwnedFd> {
     let numbers = data.chunks_exact(size_of::<RawFd>());
-    let numbers = numbers.filter_map(super::control::value::<RawFd>);
+    let numbers = numbers.filter_map(value::<RawFd>);
     let opened = numbers.filter(|&number| number >= 0);
     // SAFETY: the caller's promise.
     opened

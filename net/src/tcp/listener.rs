@@ -11,13 +11,12 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use runtime_reactor::{Source, set_nonblocking};
 
-use super::socket::TcpSocket;
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal, try_each};
 use crate::backoff::Backoff;
 use crate::error::during;
-use crate::sys;
+use crate::sys::tcp;
 
 /// A socket that accepts connections.
 ///
@@ -147,7 +146,7 @@ impl TcpListener {
     /// # Errors
     /// As `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = self.acceptor.poll_accept_shared(cx, sys::accept);
+        let accepted = self.acceptor.poll_accept_shared(cx, tcp::accept);
         accepted.map(|accepted| self.accepted(accepted))
     }
 
@@ -181,7 +180,7 @@ impl TcpListener {
         cx: &mut Context<'_>,
         backoff: &mut Backoff,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = ready!(self.acceptor.poll_accept(cx, backoff, sys::accept));
+        let accepted = ready!(self.acceptor.poll_accept(cx, backoff, tcp::accept));
         Poll::Ready(self.accepted(accepted))
     }
 
@@ -322,16 +321,10 @@ impl Stream for Incoming<'_> {
 /// Binds to the first of the addresses that can be had.
 fn bind(addrs: SocketAddrs, shared: bool) -> io::Result<TcpListener> {
     try_each(addrs, |addr| {
-        let attempt = || {
-            let socket = TcpSocket::new_for(addr)?;
-            socket.set_reuseaddr(true)?;
-            if shared {
-                socket.set_reuseport(true)?;
-            }
-            socket.bind_raw(addr)?;
-            socket.listen_raw(BACKLOG)
-        };
-        attempt().map_err(|e| during(format!("bind {addr}"), e))
+        match tcp::bind_listener(addr, shared, BACKLOG) {
+            Ok(listener) => Ok(TcpListener::new(listener)),
+            Err(e) => Err(during(format!("bind {addr}"), e)),
+        }
     })
 }
 

@@ -43,8 +43,7 @@
 //! # }).unwrap();
 //! ```
 
-use crate::split;
-
+mod connect;
 mod listener;
 mod race;
 mod socket;
@@ -53,15 +52,4 @@ mod stream;
 pub use listener::{Incoming, TcpListener};
 pub use socket::TcpSocket;
 pub use socket2::TcpKeepalive;
-pub use stream::TcpStream;
-
-/// The reading half of a borrowed connection: see [`TcpStream::split`].
-pub type ReadHalf<'a> = split::ReadHalf<'a, TcpStream>;
-/// The writing half of a borrowed connection: see [`TcpStream::split`].
-pub type WriteHalf<'a> = split::WriteHalf<'a, TcpStream>;
-/// The reading half of a connection: see [`TcpStream::into_split`].
-pub type OwnedReadHalf = split::OwnedReadHalf<TcpStream>;
-/// The writing half of a connection: see [`TcpStream::into_split`].
-pub type OwnedWriteHalf = split::OwnedWriteHalf<TcpStream>;
-/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
-pub type ReuniteError = split::ReuniteError<TcpStream>;
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

@@ -5,73 +5,24 @@
 //! each address. An attempt that gives no answer is not given up but overtaken: after a while the
 //! next one begins beside it, and at once if it fails. The first connection ends all the others.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::vec;
 
 use runtime_reactor::Timer;
 
-use super::socket::{self, TcpSocket};
-use super::stream::TcpStream;
-use crate::addr::{SocketAddrs, Target, resolve_nonempty};
 use crate::error::during;
 
 /// How long an attempt is alone: what RFC 8305 recommends (section 5, "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Longer limits are none; what is added to the present has to stay an `Instant`.
-const MAX_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// Connects to the first address of `target` that answers.
-pub(super) async fn connect(target: Target) -> io::Result<TcpStream> {
-    let mut addrs = resolve_nonempty("connect to", target).await?;
-    match (addrs.next(), addrs.next()) {
-        // The common case needs no list, and names its address itself.
-        (Some(only), None) => socket::connect(only).await,
-        (first, second) => {
-            let addrs = first.into_iter().chain(second).chain(addrs);
-            let mut race = Race::new(interleave_families(addrs), attempt);
-            poll_fn(|cx| race.poll(cx)).await
-        }
-    }
-}
-
-/// As `connect`, and gives up, lookup included, when `limit` has passed.
-pub(super) async fn connect_timeout(target: Target, limit: Duration) -> io::Result<TcpStream> {
-    let mut passed = Timer::after(limit.min(MAX_LIMIT));
-    let name = target.name();
-    let mut find = pin!(resolve_nonempty("connect to", target));
-    let addrs: SocketAddrs = poll_fn(|cx| {
-        if let Poll::Ready(found) = find.as_mut().poll(cx) {
-            return Poll::Ready(found);
-        }
-        ready!(Pin::new(&mut passed).poll(cx))?;
-        let text = format!("look up {name}: no answer within {limit:?}");
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
-    })
-    .await?;
-    let mut race = Race::new(interleave_families(addrs), attempt);
-    poll_fn(|cx| {
-        if let Poll::Ready(connected) = race.poll(cx) {
-            return Poll::Ready(connected);
-        }
-        ready!(Pin::new(&mut passed).poll(cx))?;
-        Poll::Ready(Err(race.timed_out(limit)))
-    })
-    .await
-}
-
-async fn attempt(addr: SocketAddr) -> io::Result<TcpStream> {
-    TcpSocket::new_for(addr)?.connect_raw(addr).await
-}
-
 /// Lets the families take turns, beginning with that of the first address; within each the order
 /// stays (RFC 8305, section 4).
-fn interleave_families(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+pub(super) fn interleave_families(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut addrs = addrs.peekable();
     let first = addrs.peek().is_some_and(SocketAddr::is_ipv6);
     let (ours, theirs): (Vec<_>, Vec<_>) = addrs.partition(|addr| addr.is_ipv6() == first);
@@ -86,7 +37,7 @@ fn interleave_families(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAdd
 }
 
 /// Attempts to connect, of which the first to succeed wins. `attempt` begins one.
-struct Race<A, F> {
+pub(super) struct Race<A, F> {
     attempt: A,
     waiting: vec::IntoIter<SocketAddr>,
     running: Vec<(SocketAddr, Pin<Box<F>>)>,
@@ -100,7 +51,7 @@ where
     A: FnMut(SocketAddr) -> F,
     F: Future<Output = io::Result<T>>,
 {
-    fn new(addrs: Vec<SocketAddr>, attempt: A) -> Race<A, F> {
+    pub(super) fn new(addrs: Vec<SocketAddr>, attempt: A) -> Race<A, F> {
         Race {
             attempt,
             waiting: addrs.into_iter(),
@@ -111,7 +62,7 @@ where
     }
 
     /// Dropping the race after it was ready closes the losers.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let mut unpolled = 0;
         loop {
             let failures = self.failed.len();
@@ -162,7 +113,7 @@ where
     }
 
     #[cold]
-    fn timed_out(&self, limit: Duration) -> io::Error {
+    pub(super) fn timed_out(&self, limit: Duration) -> io::Error {
         let mut text = format!("connect {}", self.failures());
         for (addr, _) in &self.running {
             text += &format!("to {addr}: no answer; ");

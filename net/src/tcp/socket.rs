@@ -1,20 +1,18 @@
 //! A socket that is not connected yet, with its options.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::task::ready;
 use std::time::Duration;
 
-use runtime_reactor::{Direction, Source};
 use socket2::{Domain, Socket, TcpKeepalive};
 
+use super::connect;
 use super::listener::TcpListener;
 use super::stream::TcpStream;
 use crate::error::during;
-use crate::sys;
+use crate::sys::tcp;
 
 /// A TCP socket before it listens or is connected: for options that must be set before.
 ///
@@ -58,13 +56,8 @@ impl TcpSocket {
         TcpSocket::new(Domain::IPV6)
     }
 
-    /// A socket of the family of `addr`.
-    pub(super) fn new_for(addr: SocketAddr) -> io::Result<TcpSocket> {
-        TcpSocket::new(Domain::for_address(addr))
-    }
-
     fn new(domain: Domain) -> io::Result<TcpSocket> {
-        let socket = sys::tcp_socket(domain)?;
+        let socket = tcp::socket(domain)?;
         Ok(TcpSocket { socket })
     }
 
@@ -90,13 +83,8 @@ impl TcpSocket {
     /// As `bind 127.0.0.1:80: ...`: `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` as
     /// [`TcpListener::bind`]; `InvalidInput` if it has an address already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
-        let bound = self.bind_raw(addr);
+        let bound = self.socket.bind(&addr.into());
         bound.map_err(|e| during(format!("bind {addr}"), e))
-    }
-
-    /// `bind` for those who put the address into the error themselves.
-    pub(super) fn bind_raw(&self, addr: SocketAddr) -> io::Result<()> {
-        self.socket.bind(&addr.into())
     }
 
     /// Makes it a listener. `backlog` is how many clients may wait to be accepted; the system may
@@ -112,17 +100,11 @@ impl TcpSocket {
     /// See [`TcpSocket`].
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let addr = self.local_addr();
-        self.listen_raw(backlog).map_err(|e| match addr {
-            Ok(addr) => during(format!("listen on {addr}"), e),
-            Err(_) => during("listen", e),
-        })
-    }
-
-    /// `listen` for those who put the address into the error themselves.
-    pub(super) fn listen_raw(self, backlog: u32) -> io::Result<TcpListener> {
-        let backlog = backlog.try_into().unwrap_or(libc::c_int::MAX);
-        self.socket.listen(backlog)?;
-        Ok(TcpListener::new(self.socket.into()))
+        match (tcp::listen(self.socket, backlog), addr) {
+            (Ok(listener), _) => Ok(TcpListener::new(listener)),
+            (Err(e), Ok(addr)) => Err(during(format!("listen on {addr}"), e)),
+            (Err(e), Err(_)) => Err(during("listen", e)),
+        }
     }
 
     /// Connects it to `addr`.
@@ -152,27 +134,10 @@ impl TcpSocket {
     /// # }).unwrap();
     /// ```
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let connected = self.connect_raw(addr).await;
-        connected.map_err(|e| during(format!("connect to {addr}"), e))
-    }
-
-    /// `connect` for those who put the address into the error themselves.
-    pub(super) async fn connect_raw(self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let begun = match self.socket.connect(&addr.into()) {
-            Ok(()) => false,
-            // Interrupted, it goes on as if it had not been, and EALREADY is that it was begun before
-            // it came to us: connect(2).
-            Err(e) => match e.raw_os_error() {
-                Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => true,
-                _ => return Err(e),
-            },
-        };
-        let source = Source::new(net::TcpStream::from(self.socket));
-        let source = source.streaming().sole_owner();
-        if begun {
-            finished(&source).await?;
+        match connect::connect_raw(self.socket, addr).await {
+            Ok(source) => Ok(TcpStream::from_source(source)),
+            Err(e) => Err(during(format!("connect to {addr}"), e)),
         }
-        Ok(TcpStream::from_source(source))
     }
 
     /// Whether the local address may be one that an earlier connection still occupies
@@ -197,7 +162,7 @@ impl TcpSocket {
     /// # Errors
     /// What getsockopt(2) says.
     pub fn reuseport(&self) -> io::Result<bool> {
-        sys::reuseport(&self.socket)
+        tcp::reuseport(&self.socket)
     }
 
     /// Sets [`reuseport`](TcpSocket::reuseport), before [`bind`](TcpSocket::bind).
@@ -209,7 +174,7 @@ impl TcpSocket {
     /// Linux (3.9), DragonFly and FreeBSD (12.0, where it is `SO_REUSEPORT_LB`) spread clients over
     /// the listeners of one address; elsewhere one of them gets all.
     pub fn set_reuseport(&self, reuse: bool) -> io::Result<()> {
-        sys::set_reuseport(&self.socket, reuse)
+        tcp::set_reuseport(&self.socket, reuse)
     }
 
     /// The bytes that may wait to be sent.
@@ -260,7 +225,7 @@ impl TcpSocket {
     /// `SO_BINDTODEVICE`: `ENODEV` for a name there is not, `PermissionDenied` before Linux 5.7
     /// without privileges.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
-        sys::bind_device(&self.socket, interface)
+        tcp::bind_device(&self.socket, interface)
     }
 
     /// As [`TcpStream::nodelay`].
@@ -316,7 +281,7 @@ impl TcpSocket {
     /// # Errors
     /// What setsockopt(2) says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(sys::whole_seconds(linger))
+        self.socket.set_linger(tcp::whole_seconds(linger))
     }
 
     /// Its local address.
@@ -336,51 +301,6 @@ impl TcpSocket {
     /// What getsockopt(2) says.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.take_error()
-    }
-}
-
-/// Waits for the end of a `connect` that was begun.
-///
-/// It is registered only now: before `connect`, epoll says of a socket that it has hung up. And it
-/// is not believed when it says that it is writable, which may be said in error: SO_ERROR knows
-/// why it failed, getpeername whether it succeeded. If neither says anything, either it has hung up
-/// without a reason, or it was a false alarm.
-async fn finished(source: &Source<net::TcpStream>) -> io::Result<()> {
-    let mut registered = false;
-    poll_fn(|cx| {
-        if !registered {
-            registered = true;
-            ready!(source.poll_begun(Direction::Write, cx))?;
-        }
-        source.poll_io(Direction::Write, cx, |stream| {
-            if let Some(e) = stream.take_error()? {
-                return Err(e);
-            }
-            match stream.peer_addr() {
-                Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => Err(pending_error(stream)?),
-                result => result.map(drop),
-            }
-        })
-    })
-    .await
-}
-
-/// Neither failed nor connected, a moment ago.
-#[cold]
-fn pending_error(stream: &net::TcpStream) -> io::Result<io::Error> {
-    if !sys::is_hung_up(stream)? {
-        return Ok(io::ErrorKind::WouldBlock.into());
-    }
-    // It may have failed since it was asked.
-    let error = stream.take_error()?;
-    Ok(error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into()))
-}
-
-/// Connects a new socket to `addr`.
-pub(super) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    match TcpSocket::new_for(addr) {
-        Ok(socket) => socket.connect(addr).await,
-        Err(e) => Err(during(format!("connect to {addr}"), e)),
     }
 }
 
@@ -405,35 +325,5 @@ impl From<TcpSocket> for OwnedFd {
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    use runtime_reactor::{Backend, Reactor};
-
-    use super::*;
-
-    #[test]
-    fn an_attempt_that_ended_without_a_reason_is_aborted() {
-        let reactor = Reactor::with_backend(Backend::available()[0]).unwrap();
-        if reactor.backend() != Backend::Epoll {
-            return; // only epoll speaks of a socket on which nothing was begun
-        }
-        let _entered = reactor.enter();
-        let socket = TcpSocket::new_v4().unwrap();
-        let source = Source::new(net::TcpStream::from(socket.socket));
-        let mut finished = pin!(finished(&source));
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(finished.as_mut().poll(&mut cx).is_pending());
-        reactor.turn(None).unwrap();
-        match finished.as_mut().poll(&mut cx) {
-            Poll::Ready(Err(e)) => assert_eq!(e.kind(), io::ErrorKind::ConnectionAborted),
-            other => panic!("{other:?}"),
-        }
     }
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{SockRef, TcpKeepalive};
 
-use super::race;
-use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::connect;
 use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::split::{self, sealed::Connection};
-use crate::{sys, transfer};
+use crate::sys::tcp;
+use crate::transfer;
 
 /// A connection.
 ///
@@ -90,7 +90,8 @@ impl TcpStream {
     /// # });
     /// ```
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        race::connect(addr.target(Internal)).await
+        let source = connect::connect(addr.target(Internal)).await?;
+        Ok(TcpStream::from_source(source))
     }
 
     /// As [`connect`](TcpStream::connect), and gives up when `limit` has passed, which is for all
@@ -121,7 +122,8 @@ impl TcpStream {
         addr: impl ToSocketAddrs,
         limit: Duration,
     ) -> io::Result<TcpStream> {
-        race::connect_timeout(addr.target(Internal), limit).await
+        let source = connect::connect_timeout(addr.target(Internal), limit).await?;
+        Ok(TcpStream::from_source(source))
     }
 
     /// Takes over a connection of std's, and makes it non-blocking.
@@ -585,7 +587,7 @@ impl TcpStream {
     /// `inet_release` does not look at the flag; tokio-rs/tokio#7751). `shutdown` does not block,
     /// other than socket(7) says. The BSDs do not wait when the socket is non-blocking.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self).set_linger(sys::whole_seconds(linger))
+        SockRef::from(self).set_linger(tcp::whole_seconds(linger))
     }
 
     /// Whether the system asks an idle peer whether it is still there (`SO_KEEPALIVE`).
@@ -640,3 +642,14 @@ impl Connection for TcpStream {
 }
 
 crate::descriptor::descriptor!(TcpStream, net::TcpStream, source);
+
+/// The reading half of a borrowed connection: see [`TcpStream::split`].
+pub type ReadHalf<'a> = split::ReadHalf<'a, TcpStream>;
+/// The writing half of a borrowed connection: see [`TcpStream::split`].
+pub type WriteHalf<'a> = split::WriteHalf<'a, TcpStream>;
+/// The reading half of a connection: see [`TcpStream::into_split`].
+pub type OwnedReadHalf = split::OwnedReadHalf<TcpStream>;
+/// The writing half of a connection: see [`TcpStream::into_split`].
+pub type OwnedWriteHalf = split::OwnedWriteHalf<TcpStream>;
+/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
+pub type ReuniteError = split::ReuniteError<TcpStream>;

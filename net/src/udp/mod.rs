@@ -45,8 +45,9 @@
 //! ```
 
 mod batch;
+pub(crate) mod message;
 mod options;
 mod socket;
 
-pub use batch::{Ecn, Received, Transmit};
+pub use message::{Ecn, Received, Transmit};
 pub use socket::UdpSocket;

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{ToSocketAddrs, lookup_host, resolve_nonempty, sealed::Internal, try_each};
 use crate::error::{during, invalid};
-use crate::sys;
+use crate::sys::socket;
 
 /// A socket for datagrams.
 ///
@@ -61,7 +61,7 @@ impl UdpSocket {
         let bind = |addr: SocketAddr| {
             let attempt = || {
                 let domain = Domain::for_address(addr);
-                let socket = sys::socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
+                let socket = socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
                 socket.bind(&addr.into())?;
                 let source = Source::new(net::UdpSocket::from(socket)).sole_owner();
                 Ok(UdpSocket { source })

@@ -13,9 +13,11 @@ use std::task::{Context, Poll, ready};
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{SockAddr, SockRef, Socket, Type};
 
+use super::addr::display;
 use crate::backoff::Backoff;
 use crate::error::during;
-use crate::sys::{SEND_FLAGS, unix};
+use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
+use crate::sys::unix;
 
 /// A socket for datagrams within one machine. None is lost, and they arrive in order. On macOS and the
 /// BSDs a receiver that is full [is an error](crate::unix#what-differs-between-platforms), and the sender's
@@ -64,7 +66,7 @@ impl UnixDatagram {
     /// As `bind`.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
         let bound = unix::from_std(addr).and_then(|addr| UnixDatagram::bind_to(&addr));
-        bound.map_err(|e| during(format!("bind {}", super::name(addr)), e))
+        bound.map_err(|e| during(format!("bind {}", display(addr)), e))
     }
 
     fn bind_to(addr: &SockAddr) -> io::Result<UnixDatagram> {
@@ -108,7 +110,7 @@ impl UnixDatagram {
     /// As `connect`.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let connected = self.source.get_ref().connect_addr(addr);
-        connected.map_err(|e| during(format!("connect to {}", super::name(addr)), e))
+        connected.map_err(|e| during(format!("connect to {}", display(addr)), e))
     }
 
     /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
@@ -134,7 +136,7 @@ impl UnixDatagram {
     /// once it was waited for.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
-        unix::suppress_sigpipe(&socket)?;
+        suppress_sigpipe(&socket)?;
         Ok(UnixDatagram::from_source(Source::new(socket)))
     }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use runtime_reactor::{Direction, Source};
 
-use super::{UnixDatagram, UnixStream};
+use super::datagram::UnixDatagram;
+use super::stream::UnixStream;
 use crate::error::invalid;
 use crate::sys::unix::{self, MAX_FDS, WithFds};
 

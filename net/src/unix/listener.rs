@@ -13,6 +13,7 @@ use futures_core::Stream;
 use runtime_reactor::{Source, set_nonblocking};
 use socket2::Type;
 
+use super::addr::display;
 use super::stream::UnixStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::backoff::Backoff;
@@ -93,7 +94,7 @@ impl UnixListener {
     /// As `bind`.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixListener> {
         let bound = unix::from_std(addr).and_then(|addr| UnixListener::bind_to(&addr));
-        bound.map_err(|e| during(format!("bind {}", super::name(addr)), e))
+        bound.map_err(|e| during(format!("bind {}", display(addr)), e))
     }
 
     fn bind_to(addr: &socket2::SockAddr) -> io::Result<UnixListener> {
@@ -149,7 +150,7 @@ impl UnixListener {
         match accepted {
             Ok((stream, peer)) => Ok((UnixStream::new(stream), peer)),
             Err(e) => Err(match self.local_addr() {
-                Ok(addr) => during(format!("accept on {}", super::name(&addr)), e),
+                Ok(addr) => during(format!("accept on {}", display(&addr)), e),
                 Err(_) => during("accept", e),
             }),
         }

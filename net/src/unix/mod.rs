@@ -44,9 +44,8 @@
 //! # }).unwrap();
 //! ```
 
-use crate::split;
-
-mod cred;
+mod addr;
+pub(crate) mod cred;
 mod datagram;
 mod fds;
 mod listener;
@@ -57,23 +56,4 @@ pub use datagram::UnixDatagram;
 pub use fds::ReceivedFds;
 pub use listener::{Incoming, UnixListener};
 pub use std::os::unix::net::SocketAddr;
-pub use stream::UnixStream;
-
-/// The reading half of a borrowed connection: see [`UnixStream::split`].
-pub type ReadHalf<'a> = split::ReadHalf<'a, UnixStream>;
-/// The writing half of a borrowed connection: see [`UnixStream::split`].
-pub type WriteHalf<'a> = split::WriteHalf<'a, UnixStream>;
-/// The reading half of a connection: see [`UnixStream::into_split`].
-pub type OwnedReadHalf = split::OwnedReadHalf<UnixStream>;
-/// The writing half of a connection: see [`UnixStream::into_split`].
-pub type OwnedWriteHalf = split::OwnedWriteHalf<UnixStream>;
-/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
-pub type ReuniteError = split::ReuniteError<UnixStream>;
-
-/// An address for messages.
-fn name(addr: &SocketAddr) -> String {
-    match addr.as_pathname() {
-        Some(path) => path.display().to_string(),
-        None => format!("{addr:?}"),
-    }
-}
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, UnixStream, WriteHalf};

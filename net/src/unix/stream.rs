@@ -11,10 +11,12 @@ use std::path::Path;
 use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{SockAddr, Socket, Type};
 
-use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, UCred, WriteHalf};
+use super::addr::display;
+use super::cred::UCred;
 use crate::backoff::Backoff;
 use crate::error::during;
 use crate::split::{self, sealed::Connection};
+use crate::sys::socket::suppress_sigpipe;
 use crate::sys::unix;
 use crate::transfer;
 
@@ -97,7 +99,7 @@ impl UnixStream {
             Ok(addr) => UnixStream::connect_to(&addr).await,
             Err(e) => Err(e),
         };
-        connected.map_err(|e| during(format!("connect to {}", super::name(addr)), e))
+        connected.map_err(|e| during(format!("connect to {}", display(addr)), e))
     }
 
     async fn connect_to(addr: &SockAddr) -> io::Result<UnixStream> {
@@ -155,7 +157,7 @@ impl UnixStream {
     /// ```
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         set_nonblocking(stream.as_fd())?;
-        unix::suppress_sigpipe(&stream)?;
+        suppress_sigpipe(&stream)?;
         let source = Source::new(stream);
         Ok(UnixStream { source })
     }
@@ -382,3 +384,14 @@ impl Connection for UnixStream {
 }
 
 crate::descriptor::descriptor!(UnixStream, net::UnixStream, source);
+
+/// The reading half of a borrowed connection: see [`UnixStream::split`].
+pub type ReadHalf<'a> = split::ReadHalf<'a, UnixStream>;
+/// The writing half of a borrowed connection: see [`UnixStream::split`].
+pub type WriteHalf<'a> = split::WriteHalf<'a, UnixStream>;
+/// The reading half of a connection: see [`UnixStream::into_split`].
+pub type OwnedReadHalf = split::OwnedReadHalf<UnixStream>;
+/// The writing half of a connection: see [`UnixStream::into_split`].
+pub type OwnedWriteHalf = split::OwnedWriteHalf<UnixStream>;
+/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
+pub type ReuniteError = split::ReuniteError<UnixStream>;

@@ -5,8 +5,8 @@
 use std::io::{self, IoSliceMut};
 use std::net;
 
-use super::{recv, send};
-use crate::udp::{Received, Transmit};
+use super::message::{recv, send};
+use crate::udp::message::{Received, Transmit};
 
 pub(crate) fn send_batch(socket: &net::UdpSocket, transmits: &[Transmit<'_>]) -> io::Result<usize> {
     for (sent, transmit) in transmits.iter().enumerate() {

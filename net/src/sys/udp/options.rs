@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use socket2::SockRef;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-use super::unsupported;
-use crate::sys::cvt;
+use super::unsupported::unsupported;
+use crate::sys::errno::cvt;
 
 /// Asks for the ECN bits of received datagrams.
 pub(crate) fn set_recv_ecn(socket: &net::UdpSocket, on: bool) -> io::Result<()> {

@@ -7,9 +7,9 @@ use std::{array, mem, ptr};
 
 use socket2::{SockAddr, SockAddrStorage};
 
-use super::{UdpControl, encode, is_v4, received};
-use crate::sys::cvt;
-use crate::udp::{Received, Transmit};
+use super::message::{UdpControl, encode, is_v4, received};
+use crate::sys::errno::cvt;
+use crate::udp::message::{Received, Transmit};
 
 /// The most datagrams in a call: about 12 kB of headers on the stack.
 const MAX_MESSAGES: usize = 32;

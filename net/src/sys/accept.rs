@@ -1,0 +1,86 @@
+//! Accepting a connection, and what an error of it means.
+
+use std::io;
+
+use socket2::{SockAddr, SockRef, Socket};
+
+/// One system call.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
+    listener.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+}
+
+/// Without SIGPIPE: macOS has no accept4. It refuses to set options of a connection that the peer has
+/// reset already (EINVAL, `sosetoptlock` of XNU), which is the connection's trouble and not ours.
+#[cfg(target_vendor = "apple")]
+pub(super) fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
+    let (socket, peer) = listener.accept_raw()?;
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    let silent = socket.set_nosigpipe(true);
+    silent.map_err(|_| io::Error::from_raw_os_error(libc::ECONNABORTED))?;
+    Ok((socket, peer))
+}
+
+/// Whose trouble an error of `accept` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// The connection's: it died in the queue. The next one may be well.
+    Connection,
+    /// Nobody's in particular: the process or the system has no descriptor or memory left. The
+    /// connection stays in the queue.
+    Exhausted,
+    /// The listener's: it will say so again.
+    Listener,
+}
+
+/// accept(2) on Linux: "already-pending network errors on the new socket [...] should be treated
+/// like EAGAIN by retrying"; the other systems return ECONNABORTED only.
+pub(crate) fn classify(error: &io::Error) -> AcceptError {
+    match error.raw_os_error().unwrap_or(0) {
+        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => AcceptError::Exhausted,
+        libc::ECONNABORTED
+        | libc::ECONNRESET
+        | libc::EPROTO
+        | libc::EPERM
+        | libc::ENETDOWN
+        | libc::ENETUNREACH
+        | libc::ENOPROTOOPT
+        | libc::EHOSTDOWN
+        | libc::EHOSTUNREACH
+        | libc::EOPNOTSUPP
+        | libc::ETIMEDOUT
+        | libc::ESOCKTNOSUPPORT
+        | libc::EPROTONOSUPPORT => AcceptError::Connection,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        libc::ENONET | libc::ENOSR => AcceptError::Connection,
+        _ => AcceptError::Listener,
+    }
+}
+
+/// Whether this is what a socket that cannot listen says, time and again; a listener says it of a
+/// single connection.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EOPNOTSUPP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(errno: libc::c_int) -> AcceptError {
+        classify(&io::Error::from_raw_os_error(errno))
+    }
+
+    #[test]
+    fn errors_of_accept_are_told_apart() {
+        assert_eq!(of(libc::EMFILE), AcceptError::Exhausted);
+        assert_eq!(of(libc::ENOMEM), AcceptError::Exhausted);
+        assert_eq!(of(libc::ECONNABORTED), AcceptError::Connection);
+        assert_eq!(of(libc::EPERM), AcceptError::Connection);
+        assert_eq!(of(libc::EINVAL), AcceptError::Listener);
+        assert_eq!(of(libc::EBADF), AcceptError::Listener);
+        let made_up = io::Error::other("no errno");
+        assert_eq!(classify(&made_up), AcceptError::Listener);
+    }
+}

@@ -1,0 +1,9 @@
+//! What a platform does not have.
+
+use std::io;
+
+#[allow(dead_code, reason = "Linux has it all")]
+pub(super) fn unsupported(what: &str) -> io::Error {
+    let text = format!("{what} does not exist on this platform");
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
