@@ -13,13 +13,17 @@
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 #![deny(unsafe_code)]
 
+/// Gathers what the expansions of the macros call. It is not part of the public interface.
 #[doc(hidden)]
-#[path = "macros_support.rs"]
-pub mod __macro;
+pub mod __macro {
+    pub use crate::macro_support::{BranchOrder, all_disabled, discard, poll_branch, take_output};
+}
+
 pub mod compat;
 mod driver;
 pub mod fs;
 pub mod io;
+mod macro_support;
 mod macros;
 pub mod net;
 #[cfg(feature = "process")]

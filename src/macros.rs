@@ -137,7 +137,7 @@ macro_rules! select {
 ///     let branch2 = true;
 ///     let mut branch1 = pin!(branch1.then_some(a));
 ///     let mut branch2 = pin!(branch2.then_some(b));
-///     poll_fn(|cx| ...).await         // polls a lap; at most one output is `Some`, and matches
+///     poll_fn(|cx| ...).await         // polls each branch once; at most one output is `Some`, and matches
 /// };                                  // the futures are gone
 /// if output1.is_some() {
 ///     let Some(Some(x)) = output1 else { unreachable!() };
@@ -155,44 +155,44 @@ macro_rules! select {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
-    (@read $lap:ident $read:tt $outputs:tt else => $else:expr $(,)?) => {
-        $crate::__select!(@write $lap $read $outputs $else)
+    (@read $order:ident $read:tt $outputs:tt else => $else:expr $(,)?) => {
+        $crate::__select!(@write $order $read $outputs $else)
     };
-    (@read $lap:ident $read:tt $outputs:tt) => {
-        $crate::__select!(@write $lap $read $outputs $crate::__macro::all_disabled())
+    (@read $order:ident $read:tt $outputs:tt) => {
+        $crate::__select!(@write $order $read $outputs $crate::__macro::all_disabled())
     };
     // A block may stand without a comma. Were it tried as an expression first, there would be no
     // way back.
-    (@read $lap:ident [$($read:tt)*] ($($outputs:tt)*)
+    (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:block, $($rest:tt)*
     ) => {
-        $crate::__select!(@read $lap
+        $crate::__select!(@read $order
             [$($read)* { branch output ($pattern) ($future) (true $(&& $condition)?) ($handler) }]
             ($($outputs)* output,)
             $($rest)*
         )
     };
-    (@read $lap:ident [$($read:tt)*] ($($outputs:tt)*)
+    (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:block $($rest:tt)*
     ) => {
-        $crate::__select!(@read $lap
+        $crate::__select!(@read $order
             [$($read)* { branch output ($pattern) ($future) (true $(&& $condition)?) ($handler) }]
             ($($outputs)* output,)
             $($rest)*
         )
     };
-    (@read $lap:ident [$($read:tt)*] ($($outputs:tt)*)
+    (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:expr $(, $($rest:tt)*)?
     ) => {
-        $crate::__select!(@read $lap
+        $crate::__select!(@read $order
             [$($read)* { branch output ($pattern) ($future) (true $(&& $condition)?) ($handler) }]
             ($($outputs)* output,)
             $($($rest)*)?
         )
     };
 
-    (@write $lap:ident [] () $else:expr) => { $else };
-    (@write $lap:ident
+    (@write $order:ident [] () $else:expr) => { $else };
+    (@write $order:ident
         [$({
             $branch:ident $output:ident
             ($pattern:pat) ($future:expr) ($condition:expr) ($handler:expr)
@@ -207,9 +207,9 @@ macro_rules! __select {
             ::core::future::poll_fn(|cx| {
                 $(let mut $output = ::core::option::Option::None;)+
                 let mut pending = false;
-                let mut lap = $crate::__macro::Lap::$lap([$(stringify!($branch)),+].len());
-                'lap: while lap.goes_on() {
-                    $(if lap.is_turn() {
+                let mut order = $crate::__macro::BranchOrder::$order([$(stringify!($branch)),+].len());
+                'visit: while order.has_next() {
+                    $(if order.is_next() {
                         match $crate::__macro::poll_branch($branch.as_mut(), cx) {
                             ::core::task::Poll::Pending => pending = true,
                             ::core::task::Poll::Ready(mut done) => {
@@ -225,7 +225,7 @@ macro_rules! __select {
                                 if matches {
                                     $output = done;
                                     pending = false;
-                                    break 'lap;
+                                    break 'visit;
                                 }
                             }
                         }

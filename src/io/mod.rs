@@ -19,7 +19,7 @@
 mod any_fd;
 mod copy;
 mod copy_bidirectional;
-pub(crate) mod lend;
+pub(crate) mod scratch;
 mod stdio;
 
 pub use any_fd::Async;

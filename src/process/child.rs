@@ -3,15 +3,16 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::process;
+use std::process::{self, ExitStatus, Output};
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncRead;
 use runtime_reactor::during;
 
-use super::exit::Exit;
-use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output, orphans};
-use crate::io::lend::with_buffer;
+use super::orphans;
+use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use super::wait::Waitable;
+use crate::io::scratch::with_buffer;
 
 /// A child process. As [`std::process::Child`].
 ///
@@ -27,35 +28,8 @@ pub struct Child {
     /// Its standard error, if it was piped.
     pub stderr: Option<ChildStderr>,
     /// Taken out when it is dropped.
-    running: Option<Running>,
+    process: Option<Waitable>,
     kill_on_drop: bool,
-}
-
-/// A process whose end may not have been noticed yet, and how it will be.
-#[derive(Debug)]
-pub(super) struct Running {
-    pub(super) std: process::Child,
-    /// Made when it is first needed: most often the first look finds nothing.
-    exit: Option<Exit>,
-}
-
-impl Running {
-    fn new(std: process::Child) -> Running {
-        Running { std, exit: None }
-    }
-
-    pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
-        if let Some(status) = self.std.try_wait()? {
-            // It is not needed any more; std remembers the status.
-            self.exit = None;
-            return Poll::Ready(Ok(status));
-        }
-        let exit = match &mut self.exit {
-            Some(exit) => exit,
-            none => none.insert(Exit::watch(self.std.id())),
-        };
-        exit.poll_ended(&mut self.std, cx)
-    }
 }
 
 impl Child {
@@ -67,7 +41,7 @@ impl Child {
             stdin: None,
             stdout: None,
             stderr: None,
-            running: Some(Running::new(std)),
+            process: Some(Waitable::new(std)),
             kill_on_drop,
         };
         // If one of them fails, the child is dropped, as one whose end nobody waits for.
@@ -77,8 +51,8 @@ impl Child {
         Ok(child)
     }
 
-    fn running(&mut self) -> &mut Running {
-        self.running.as_mut().expect("taken by drop only")
+    fn process(&mut self) -> &mut Waitable {
+        self.process.as_mut().expect("taken by drop only")
     }
 
     /// The number of the process. Once its end was noticed the system may give it to another.
@@ -86,7 +60,7 @@ impl Child {
     /// # Panics
     /// Never.
     pub fn id(&self) -> u32 {
-        self.running.as_ref().expect("taken by drop only").std.id()
+        self.process.as_ref().expect("taken by drop only").std.id()
     }
 
     /// Waits for its end. Its standard input, if it is still here, is closed before, so that it does not
@@ -117,7 +91,7 @@ impl Child {
 
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
         let id = self.id();
-        let wait = self.running().poll_wait(cx);
+        let wait = self.process().poll_wait(cx);
         wait.map_err(|e| during(format!("wait for process {id}"), e))
     }
 
@@ -140,7 +114,7 @@ impl Child {
     /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let id = self.id();
-        let status = self.running().std.try_wait();
+        let status = self.process().std.try_wait();
         status.map_err(|e| during(format!("wait for process {id}"), e))
     }
 
@@ -197,7 +171,7 @@ impl Child {
     /// ```
     pub fn start_kill(&mut self) -> io::Result<()> {
         let id = self.id();
-        let std = &mut self.running().std;
+        let std = &mut self.process().std;
         let killed = match std.try_wait() {
             Ok(None) => std.kill(),
             looked => looked.map(drop),
@@ -259,17 +233,17 @@ async fn collect(what: &str, pipe: Option<impl AsyncRead + Unpin>) -> io::Result
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let Some(mut running) = self.running.take() else {
+        let Some(mut process) = self.process.take() else {
             return;
         };
         // An error is that somebody else has taken the status: then there is nothing to do.
-        if !matches!(running.std.try_wait(), Ok(None)) {
+        if !matches!(process.std.try_wait(), Ok(None)) {
             return;
         }
         if self.kill_on_drop {
             // It is our child and runs, so that the only error is that it changed its user.
-            let _ = running.std.kill();
+            let _ = process.std.kill();
         }
-        orphans::adopt(running);
+        orphans::reap_later(process);
     }
 }

@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{self, CommandArgs, CommandEnvs};
+use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 
 use runtime_reactor::during;
 
-use super::{Child, ExitStatus, Output, Stdio, orphans};
+use super::child::Child;
+use super::orphans;
 
 /// A program to start, and how. As [`std::process::Command`], which it wraps.
 ///
@@ -31,9 +32,9 @@ use super::{Child, ExitStatus, Output, Stdio, orphans};
 pub struct Command {
     std: process::Command,
     kill_on_drop: bool,
-    /// Which of stdin, stdout and stderr were chosen: for the others `output` has a default of its
+    /// Which of stdin, stdout and stderr were configured: for the others `output` has a default of its
     /// own.
-    chosen: [bool; 3],
+    configured: [bool; 3],
 }
 
 impl Command {
@@ -91,21 +92,21 @@ impl Command {
     /// Its standard input. Default: ours, and none for [`output`](Command::output).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.std.stdin(stdin);
-        self.chosen[0] = true;
+        self.configured[0] = true;
         self
     }
 
     /// Its standard output. Default: ours, and a pipe for [`output`](Command::output).
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Command {
         self.std.stdout(stdout);
-        self.chosen[1] = true;
+        self.configured[1] = true;
         self
     }
 
     /// Its standard error. Default: ours, and a pipe for [`output`](Command::output).
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Command {
         self.std.stderr(stderr);
-        self.chosen[2] = true;
+        self.configured[2] = true;
         self
     }
 
@@ -184,7 +185,7 @@ impl Command {
     }
 
     /// What is wrapped, for what is missing here, such as [`CommandExt::pre_exec`]. Standard streams that are
-    /// chosen there are not noticed by [`output`](Command::output), which puts its defaults.
+    /// configured there are not noticed by [`output`](Command::output), which puts its defaults.
     pub fn as_std_mut(&mut self) -> &mut process::Command {
         &mut self.std
     }
@@ -219,7 +220,7 @@ impl Command {
     }
 
     /// Starts the program and waits for its end. As [`std::process::Command::status`]. Nobody reads
-    /// its output here: a pipe that was chosen for it is closed, so that the child does not wait for room.
+    /// its output here: a pipe that was configured for it is closed, so that the child does not wait for room.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait`].
@@ -268,15 +269,15 @@ impl Command {
     /// # }).unwrap();
     /// ```
     pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
-        self.choose_for_the_rest(Stdio::null, Stdio::piped);
+        self.set_default_stdio(Stdio::null, Stdio::piped);
         let child = self.spawn();
         // As they are by default, for whatever it is used for next.
-        self.choose_for_the_rest(Stdio::inherit, Stdio::inherit);
+        self.set_default_stdio(Stdio::inherit, Stdio::inherit);
         async { child?.wait_with_output().await }
     }
 
-    fn choose_for_the_rest(&mut self, input: fn() -> Stdio, output: fn() -> Stdio) {
-        let [stdin, stdout, stderr] = self.chosen;
+    fn set_default_stdio(&mut self, input: fn() -> Stdio, output: fn() -> Stdio) {
+        let [stdin, stdout, stderr] = self.configured;
         if !stdin {
             self.std.stdin(input());
         }
@@ -290,12 +291,12 @@ impl Command {
 }
 
 impl From<process::Command> for Command {
-    /// Standard streams that were chosen before are not noticed by [`output`](Command::output).
+    /// Standard streams that were configured before are not noticed by [`output`](Command::output).
     fn from(std: process::Command) -> Command {
         Command {
             std,
             kill_on_drop: false,
-            chosen: [false; 3],
+            configured: [false; 3],
         }
     }
 }

@@ -45,6 +45,7 @@ mod command;
 mod exit;
 mod orphans;
 mod pipe;
+mod wait;
 
 pub use child::Child;
 pub use command::Command;

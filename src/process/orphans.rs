@@ -1,4 +1,4 @@
-//! Children whose [`Child`](super::Child) was dropped before their end.
+//! Children whose [`Child`](super::Child) was dropped before they exited.
 
 use std::future::poll_fn;
 use std::process;
@@ -6,40 +6,41 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runtime_executor::Handle;
 
-use super::child::Running;
+use super::wait::Waitable;
 
-/// Those that no task looks after.
-static LEFT: Mutex<Vec<process::Child>> = Mutex::new(Vec::new());
+/// Dropped children that no task waits for.
+static UNREAPED: Mutex<Vec<process::Child>> = Mutex::new(Vec::new());
 
-fn left() -> MutexGuard<'static, Vec<process::Child>> {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+fn unreaped() -> MutexGuard<'static, Vec<process::Child>> {
+    UNREAPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sees to it that the status of a child is taken: by a task of this thread's runtime, or, if there
-/// is none or it is dropped first, by the next [`reap`].
-pub(super) fn adopt(running: Running) {
+/// Arranges for the exit status of a child to be taken: by a task of this thread's runtime, or, if
+/// there is no runtime or it is dropped first, by the next call of [`reap`].
+pub(super) fn reap_later(child: Waitable) {
     reap();
-    let mut orphan = Orphan(Some(running));
+    let mut orphan = Orphan(Some(child));
     if let Some(handle) = Handle::try_current() {
-        drop(handle.spawn(async move { orphan.end().await }));
+        drop(handle.spawn(async move { orphan.wait().await }));
     }
 }
 
-/// Takes the status of those that have ended by now. One system call each.
+/// Takes the exit statuses of those unreaped children that have exited, with one system call for
+/// each unreaped child.
 pub(super) fn reap() {
-    left().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    unreaped().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
 }
 
-/// A child that is waited for; if that comes to nothing it is left to others.
-struct Orphan(Option<Running>);
+/// A child that a task waits for. If the task does not finish, the child becomes unreaped.
+struct Orphan(Option<Waitable>);
 
 impl Orphan {
-    async fn end(&mut self) {
-        let Some(running) = &mut self.0 else {
+    async fn wait(&mut self) {
+        let Some(child) = &mut self.0 else {
             return;
         };
-        // An error to wait (no descriptor is left) leaves it to others.
-        if poll_fn(|cx| running.poll_wait(cx)).await.is_ok() {
+        // On an error (no descriptor is left), dropping the orphan makes it unreaped.
+        if poll_fn(|cx| child.poll_wait(cx)).await.is_ok() {
             self.0 = None;
         }
     }
@@ -47,9 +48,9 @@ impl Orphan {
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        if let Some(mut running) = self.0.take() {
-            if matches!(running.std.try_wait(), Ok(None)) {
-                left().push(running.std);
+        if let Some(mut child) = self.0.take() {
+            if matches!(child.std.try_wait(), Ok(None)) {
+                unreaped().push(child.std);
             }
         }
     }
