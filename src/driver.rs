@@ -10,7 +10,7 @@ use runtime_reactor::{Notifier, Reactor};
 
 /// While tasks are ready, the reactor is asked for news after the batch in which so many polls have
 /// come together, not after every one: asking is a system call, and a poll may take no longer.
-pub(crate) const POLLS_A_TURN: usize = 64;
+pub(crate) const POLLS_PER_TURN: usize = 64;
 
 /// The reactor, as something an executor can park in.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Park for Driver {
     fn park(&self, idle: bool, polled: usize) {
         // A batch in which nothing was polled has read mail.
         let polled = self.polled.get() + polled.max(1);
-        if !idle && polled < POLLS_A_TURN && !self.reactor.wants_turn() {
+        if !idle && polled < POLLS_PER_TURN && !self.reactor.wants_turn() {
             self.polled.set(polled);
             return;
         }

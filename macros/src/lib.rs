@@ -96,7 +96,7 @@ enum Role {
     Test,
 }
 
-/// What the attributes refuse, each beside what they accept.
+/// What the attributes reject, each beside what they accept.
 ///
 /// ```
 /// #[runtime::main(crate = "::runtime")]
@@ -157,7 +157,7 @@ enum Role {
 /// # fn main() {}
 /// ```
 #[cfg(doctest)]
-struct Refused;
+struct RejectedInputs;
 
 fn expand(arguments: TokenStream, item: TokenStream, role: Role) -> TokenStream {
     let expansion = Arguments::parse(arguments).and_then(|arguments| {
@@ -167,12 +167,12 @@ fn expand(arguments: TokenStream, item: TokenStream, role: Role) -> TokenStream 
         }
         Ok(wrap(arguments, function, role))
     });
-    expansion.unwrap_or_else(|error| refuse(error, item))
+    expansion.unwrap_or_else(|error| reject(error, item))
 }
 
 /// Reports `error`. Where it costs the program its `main`, an empty one stands in, to spare the
 /// reader a second error that says `main` is missing.
-fn refuse(error: Error, item: TokenStream) -> TokenStream {
+fn reject(error: Error, item: TokenStream) -> TokenStream {
     let mut output = error.into_compile_error();
     if parse::declares_main(item) {
         output.extend(tokens("fn main() {}"));

@@ -45,7 +45,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt::{self, ReadBufCursor};
 use pin_project_lite::pin_project;
 
-use crate::io::lend;
+use crate::io::scratch;
 use crate::time;
 
 pin_project! {
@@ -87,7 +87,7 @@ impl<T: AsyncRead> rt::Read for Io<T> {
     ) -> Poll<io::Result<()>> {
         // hyper's buffer is not initialised. Copying what was read is cheaper than clearing all of
         // the buffer first, and needs no promise about a stranger's `poll_read`.
-        lend::with_buffer(|buffer| {
+        scratch::with_buffer(|buffer| {
             let room = cursor.remaining().min(buffer.len());
             let read = ready!(self.project().stream.poll_read(cx, &mut buffer[..room]))?;
             cursor.put_slice(&buffer[..read]);

@@ -5,9 +5,9 @@ use std::mem;
 
 /// A job reads at least this much, if the file has it: a hop to another thread and back costs as
 /// much as copying so many bytes.
-const LEAST_BYTES: usize = 64 * 1024;
+const MIN_BYTES: usize = 64 * 1024;
 /// No job moves more: other files share the pool, and the buffer stays with its file.
-pub(super) const MOST_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// What was read ahead.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Buffer {
     }
 
     /// Its memory, for what is to be written, unless it still holds what was read ahead.
-    pub(super) fn spare_memory(&mut self) -> Vec<u8> {
+    pub(super) fn take_spare(&mut self) -> Vec<u8> {
         if !self.unread().is_empty() {
             return Vec::new();
         }
@@ -41,18 +41,18 @@ impl Buffer {
     }
 
     /// One read, for somebody who has asked for so many bytes.
-    pub(super) fn fill(&mut self, mut file: &std::fs::File, asked: usize) -> io::Result<()> {
-        let most = asked.clamp(LEAST_BYTES, MOST_BYTES);
+    pub(super) fn fill(&mut self, mut file: &std::fs::File, requested: usize) -> io::Result<()> {
+        let length = requested.clamp(MIN_BYTES, MAX_BYTES);
         (self.start, self.end) = (0, 0);
-        if self.bytes.len() < most {
-            self.bytes.resize(most, 0);
+        if self.bytes.len() < length {
+            self.bytes.resize(length, 0);
         }
-        self.end = retry(|| file.read(&mut self.bytes[..most]))?;
+        self.end = retry(|| file.read(&mut self.bytes[..length]))?;
         Ok(())
     }
 
     /// Moves the file back to where its user thinks it is.
-    pub(super) fn give_back(&mut self, mut file: &std::fs::File) -> io::Result<()> {
+    pub(super) fn rewind(&mut self, mut file: &std::fs::File) -> io::Result<()> {
         let unread = self.unread().len();
         if unread > 0 {
             file.seek(SeekFrom::Current(-(unread as i64)))?;
@@ -61,9 +61,9 @@ impl Buffer {
         Ok(())
     }
 
-    /// As `give_back`; but what cannot seek has no position to correct, and the bytes stay here.
-    pub(super) fn give_back_or_keep(&mut self, file: &std::fs::File) -> io::Result<()> {
-        match self.give_back(file) {
+    /// As `rewind`; but what cannot seek has no position to correct, and the bytes stay here.
+    pub(super) fn rewind_or_keep(&mut self, file: &std::fs::File) -> io::Result<()> {
+        match self.rewind(file) {
             Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => Ok(()),
             result => result,
         }

@@ -17,7 +17,7 @@ use runtime_reactor::during;
 use super::{FileType, Metadata, on_path, pool};
 
 /// So many entries are read in one job at the most.
-const CHUNK_ENTRIES: usize = 128;
+const MAX_CHUNK_ENTRIES: usize = 128;
 
 /// Opens a directory to read what lies in it, in no particular order. As [`std::fs::read_dir`].
 ///
@@ -73,7 +73,7 @@ fn lock(chunk: &Mutex<Chunk>) -> MutexGuard<'_, Chunk> {
 
 impl Chunk {
     fn fill(&mut self) {
-        while self.read.len() < CHUNK_ENTRIES {
+        while self.read.len() < MAX_CHUNK_ENTRIES {
             match self.entries.as_mut().and_then(Iterator::next) {
                 Some(entry) => self.read.push_back(entry.map(DirEntry::new)),
                 None => {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::lend;
+use super::scratch;
 
 /// Reads all that comes from `reader` and writes it to `writer`, until the reader is at its end;
 /// flushes the writer, and gives the number of bytes.
@@ -43,7 +43,7 @@ where
 }
 
 /// So many pieces are moved in one poll before others get their turn, whatever the types are.
-const PIECES_A_POLL: usize = 64;
+const PIECES_PER_POLL: usize = 64;
 
 /// One direction of a copy.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl Transfer {
         R: AsyncRead + ?Sized,
         W: AsyncWrite + ?Sized,
     {
-        for _ in 0..PIECES_A_POLL {
+        for _ in 0..PIECES_PER_POLL {
             ready!(self.poll_write_pending(cx, writer.as_mut()))?;
             if self.at_end {
                 ready!(writer.as_mut().poll_flush(cx))?;
@@ -99,7 +99,7 @@ impl Transfer {
         R: AsyncRead + ?Sized,
         W: AsyncWrite + ?Sized,
     {
-        lend::with_buffer(|buffer| {
+        scratch::with_buffer(|buffer| {
             let read = match reader.poll_read(cx, buffer) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(read) => read?,

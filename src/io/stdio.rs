@@ -182,7 +182,7 @@ impl Stream {
     /// Goes over to the pool, if `e` says that this descriptor cannot be waited for: devices that
     /// poll(2) or the selector does not know, such as /dev/tty on macOS. What the reactor says of itself (that
     /// there is none here) is `Other`.
-    fn give_up_waiting(&mut self, original: BorrowedFd<'_>, e: io::Error) -> io::Result<()> {
+    fn fall_back_to_pool(&mut self, original: BorrowedFd<'_>, e: io::Error) -> io::Result<()> {
         if e.kind() == io::ErrorKind::Other {
             return Err(e);
         }
@@ -208,16 +208,16 @@ impl Stream {
                 Opened::Pool(file) => return Pin::new(file).poll_read(cx, buf),
                 Opened::Polled(source) => source,
             };
-            let mut tried = false;
+            let mut attempted = false;
             let read = |mut file: &std::fs::File| {
                 if !is_ready(file.as_fd(), Direction::Read)? {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                tried = true;
+                attempted = true;
                 file.read(buf)
             };
             match ready!(source.poll_io(Direction::Read, cx, read)) {
-                Err(e) if !tried => self.give_up_waiting(original, e)?,
+                Err(e) if !attempted => self.fall_back_to_pool(original, e)?,
                 result => {
                     return Poll::Ready(result.map_err(|e| during(format!("read {name}"), e)));
                 }
@@ -238,16 +238,16 @@ impl Stream {
                 Opened::Polled(source) => source,
             };
             let piece = &buf[..buf.len().min(libc::PIPE_BUF)];
-            let mut tried = false;
+            let mut attempted = false;
             let write = |mut file: &std::fs::File| {
                 if !is_ready(file.as_fd(), Direction::Write)? {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                tried = true;
+                attempted = true;
                 file.write(piece)
             };
             match ready!(source.poll_io(Direction::Write, cx, write)) {
-                Err(e) if !tried => self.give_up_waiting(original, e)?,
+                Err(e) if !attempted => self.fall_back_to_pool(original, e)?,
                 result => {
                     return Poll::Ready(result.map_err(|e| during(format!("write to {name}"), e)));
                 }
@@ -277,9 +277,10 @@ fn open(original: BorrowedFd<'_>, direction: Direction, name: &str) -> io::Resul
             Direction::Write => (&file).write(&[])?,
         };
     }
-    let file = match kind.is_fifo() || file.is_terminal() {
-        true => open_anew(&file, direction).unwrap_or(file),
-        false => file,
+    let file = if kind.is_fifo() || file.is_terminal() {
+        reopen(&file, direction).unwrap_or(file)
+    } else {
+        file
     };
     Ok(Opened::Polled(Source::new(file)))
 }
@@ -292,7 +293,7 @@ fn duplicate(original: BorrowedFd<'_>) -> io::Result<std::fs::File> {
 /// Another open file of the same terminal or pipe, non-blocking for us alone. `None` where the system
 /// makes no such thing: on Linux /dev/fd is a way to proc(5), and opening what stands there opens it
 /// anew; elsewhere it gives a duplicate, and is no symbolic link.
-fn open_anew(file: &std::fs::File, direction: Direction) -> Option<std::fs::File> {
+fn reopen(file: &std::fs::File, direction: Direction) -> Option<std::fs::File> {
     let path = format!("/dev/fd/{}", file.as_raw_fd());
     let link = std::fs::symlink_metadata(&path).ok()?;
     let (reads, permission) = match direction {

@@ -19,14 +19,14 @@ impl Resolve for BlockingResolver {
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
         let lookup = runtime_executor::spawn_blocking(move || runtime_net::resolve_blocking(&name));
-        Box::pin(GivenUpOnDrop(lookup))
+        Box::pin(AbortOnDrop(lookup))
     }
 }
 
 /// A lookup that is not made any more if nobody waits for it when its turn comes.
-struct GivenUpOnDrop<T>(JoinHandle<io::Result<T>>);
+struct AbortOnDrop<T>(JoinHandle<io::Result<T>>);
 
-impl<T: 'static> Future for GivenUpOnDrop<T> {
+impl<T: 'static> Future for AbortOnDrop<T> {
     type Output = io::Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -34,7 +34,7 @@ impl<T: 'static> Future for GivenUpOnDrop<T> {
     }
 }
 
-impl<T> Drop for GivenUpOnDrop<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -61,7 +61,7 @@ mod tests {
             drop(kept);
             Ok::<_, io::Error>(())
         });
-        let mut lookup = GivenUpOnDrop(lookup);
+        let mut lookup = AbortOnDrop(lookup);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut lookup).poll(&mut cx).is_pending());
         drop(lookup);

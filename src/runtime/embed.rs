@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use runtime_reactor::Backend;
 
 use super::Runtime;
-use crate::driver::POLLS_A_TURN;
+use crate::driver::POLLS_PER_TURN;
 
 /// For a thread that has a loop already: that of a GUI, of a game, of a C library. It watches
 /// [`pollable_fd`](Runtime::pollable_fd) beside its own descriptors, until [`next_deadline`](Runtime::next_deadline)
@@ -53,7 +53,7 @@ impl Runtime {
     /// the panic of a detached task.
     #[track_caller]
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
-        let _entered = self.enter_alone("Runtime::turn", Location::caller());
+        let _entered = self.enter_exclusive("Runtime::turn", Location::caller());
         let limit = if self.has_ready_tasks() {
             Some(Duration::ZERO)
         } else {
@@ -61,12 +61,12 @@ impl Runtime {
         };
         self.driver.reactor.turn(limit)?;
         let mut polled = self.executor.run_ready();
-        while polled < POLLS_A_TURN && self.has_ready_tasks() {
+        while polled < POLLS_PER_TURN && self.has_ready_tasks() {
             // A batch in which nothing was polled has read mail, and that must have an end too.
             polled += self.executor.run_ready().max(1);
         }
         if polled > 0 {
-            self.show_changes();
+            self.flush_changes();
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Runtime {
         }
         let fd = self.driver.reactor.try_clone_fd()?;
         let fd = self.fd.get_or_init(|| fd);
-        self.show_changes();
+        self.flush_changes();
         Ok(fd.as_fd())
     }
 
@@ -117,7 +117,7 @@ impl Runtime {
 
     /// On kqueue what tasks register rides in the next wait; when that is not ours, since somebody
     /// watches the descriptor, it is made here. An error is for the next turn to tell.
-    pub(super) fn show_changes(&self) {
+    pub(super) fn flush_changes(&self) {
         if self.fd.get().is_some() && self.backend() == Backend::Kqueue {
             let _ = self.driver.reactor.turn(Some(Duration::ZERO));
         }

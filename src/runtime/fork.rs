@@ -72,13 +72,13 @@ impl Runtime {
         }
         let _entered = self.enter();
         self.driver.reactor.after_fork_child()?;
-        self.let_go_of_parents_fd();
+        self.forget_inherited_fd();
         Ok(())
     }
 
     /// The duplicate of a kqueue was not inherited either, so its number may be another
     /// descriptor's, which must not be closed.
-    pub(super) fn let_go_of_parents_fd(&mut self) {
+    pub(super) fn forget_inherited_fd(&mut self) {
         let fd = self.fd.take();
         if self.backend() == Backend::Kqueue {
             mem::forget(fd);

@@ -83,7 +83,7 @@ impl Runtime {
     /// and the [`PanicPolicy`] says so, now or, with `ShutDown`, in an earlier call.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let _entered = self.enter_alone("block_on", Location::caller());
+        let _entered = self.enter_exclusive("block_on", Location::caller());
         assert!(
             !self.driver.reactor.is_forked(),
             "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or make \
@@ -97,7 +97,7 @@ impl Runtime {
             let root_woken = self.executor.take_root_wake();
             if root_woken {
                 if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
-                    self.show_changes();
+                    self.flush_changes();
                     return output;
                 }
             }
@@ -175,7 +175,7 @@ impl Runtime {
     }
 
     #[track_caller]
-    fn enter_alone(&self, what: &str, at: &Location<'_>) -> Entered {
+    fn enter_exclusive(&self, what: &str, at: &Location<'_>) -> Entered {
         assert!(
             !Executor::is_entered(),
             "{what} was called at {at} inside a runtime, whose thread it would block: await the \
@@ -200,7 +200,7 @@ struct Entered {
 impl Drop for Runtime {
     fn drop(&mut self) {
         if self.driver.reactor.is_forked() {
-            self.let_go_of_parents_fd();
+            self.forget_inherited_fd();
         }
         let _entered = self.enter();
         self.executor.close();

@@ -168,11 +168,11 @@ impl Builder {
                 starts.push(start);
             }
             drop(built);
-            start(cores, &handles, starts);
+            start_cores(cores, &handles, starts);
             // All are waited for before the first panic is told.
             threads.into_iter().map(|thread| thread.join()).collect()
         });
-        outcome(ended)
+        collect_results(ended)
     }
 
     fn build_core(self, index: usize) -> io::Result<Runtime> {
@@ -184,7 +184,7 @@ impl Builder {
 }
 
 /// Once all runtimes are made, lets all of them begin; if one is missing, none.
-fn start(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Sender<PerCore>>) {
+fn start_cores(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Sender<PerCore>>) {
     let mut handles: Vec<(usize, Handle)> = built.iter().collect();
     if handles.len() < cores {
         return;
@@ -217,23 +217,26 @@ where
         return Ok(None);
     };
     stop.register(runtime.executor.root_waker());
-    let mut failed = StopUnlessDefused(Some(stop));
+    let mut guard = StopOnDrop(Some(stop));
     let result = runtime.block_on(async {
         let mut main = pin!(main(core));
-        poll_fn(|cx| match stop.is_requested() {
-            true => Poll::Ready(Ok(None)),
-            false => main.as_mut().poll(cx).map_ok(Some),
+        poll_fn(|cx| {
+            if stop.is_requested() {
+                Poll::Ready(Ok(None))
+            } else {
+                main.as_mut().poll(cx).map_ok(Some)
+            }
         })
         .await
     });
     if result.is_ok() {
-        failed.0 = None;
+        guard.0 = None;
     }
     result
 }
 
 /// Puts what became of each core into one result.
-fn outcome<T>(ended: Vec<thread::Result<io::Result<Option<T>>>>) -> io::Result<Vec<T>> {
+fn collect_results<T>(ended: Vec<thread::Result<io::Result<Option<T>>>>) -> io::Result<Vec<T>> {
     let (mut outputs, mut errors) = (Vec::new(), Vec::new());
     for (index, ended) in ended.into_iter().enumerate() {
         match ended {
@@ -279,9 +282,9 @@ impl Stop {
 }
 
 /// Ends the others when a core panics or fails.
-struct StopUnlessDefused<'a>(Option<&'a Stop>);
+struct StopOnDrop<'a>(Option<&'a Stop>);
 
-impl Drop for StopUnlessDefused<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(stop) = self.0 {
             stop.request();

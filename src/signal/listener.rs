@@ -17,7 +17,7 @@ static TABLE: Mutex<BTreeMap<libc::c_int, Entry>> = Mutex::new(BTreeMap::new());
 struct Entry {
     listeners: usize,
     /// What the last listener puts back.
-    before: libc::sigaction,
+    previous: libc::sigaction,
     /// The registry's handler. It is installed by the registry itself the first time only.
     ours: libc::sigaction,
 }
@@ -50,7 +50,7 @@ impl Listener {
     }
 
     /// Takes what the handler has written. More than the buffer holds are told as two.
-    pub(super) fn poll_heard(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let take = |mut stream: &UnixStream| stream.read(&mut [0; 256]);
         self.reader
             .poll_io(Direction::Read, cx, take)
@@ -65,11 +65,11 @@ impl Drop for Listener {
             unreachable!("a listener was counted");
         };
         entry.listeners -= 1;
-        let installed = exchange(self.signal, None);
+        let installed = swap_disposition(self.signal, None);
         // First the disposition, then the action: a signal in between does what it did before we
         // came, and is not swallowed. A handler that somebody else has put over ours stays.
         if entry.listeners == 0 && installed.is_ok_and(|now| is_same(&now, &entry.ours)) {
-            let _ = exchange(self.signal, Some(&entry.before));
+            let _ = swap_disposition(self.signal, Some(&entry.previous));
         }
         signal_hook_registry::unregister(self.id);
     }
@@ -77,33 +77,33 @@ impl Drop for Listener {
 
 /// Lets every `signal` of this process write to `writer`.
 fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
-    let process = this_process();
+    let process = process_id();
     let notify = move || {
         // Between fork(2) and execve(2) a child has our handler and our descriptors; the signal is
         // not meant for us.
-        if this_process() == process {
+        if process_id() == process {
             // A full pipe says what is to be said already, and an error cannot be told here.
             let _ = (&writer).write(&[1]);
         }
     };
     let mut table = table();
-    let before = exchange(signal, None)?;
+    let previous = swap_disposition(signal, None)?;
     // SAFETY: the action may only do what is async-signal-safe: it calls getpid(2) and makes one
     // write(2) or send(2), whichever std does, on a socket it owns, without allocation, lock or
     // panic. The registry saves errno around it.
     let id = unsafe { signal_hook_registry::register(signal, notify) }?;
     let result = match table.get_mut(&signal) {
-        None => exchange(signal, None).map(|ours| {
+        None => swap_disposition(signal, None).map(|ours| {
             let entry = Entry {
                 listeners: 1,
-                before,
+                previous,
                 ours,
             };
             table.insert(signal, entry);
         }),
         Some(entry) if entry.listeners == 0 => {
-            entry.before = before;
-            exchange(signal, Some(&entry.ours)).map(|_| entry.listeners = 1)
+            entry.previous = previous;
+            swap_disposition(signal, Some(&entry.ours)).map(|_| entry.listeners = 1)
         }
         Some(entry) => {
             entry.listeners += 1;
@@ -122,7 +122,10 @@ fn is_same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
 }
 
 /// Installs a disposition, if one is given, and says which there was.
-fn exchange(signal: libc::c_int, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+fn swap_disposition(
+    signal: libc::c_int,
+    new: Option<&libc::sigaction>,
+) -> io::Result<libc::sigaction> {
     let new = new.map_or(ptr::null(), ptr::from_ref);
     let mut old = mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: `new` is null or a disposition that this function gave out, whose handler the program
@@ -134,7 +137,7 @@ fn exchange(signal: libc::c_int, new: Option<&libc::sigaction>) -> io::Result<li
     Ok(unsafe { old.assume_init() })
 }
 
-fn this_process() -> libc::pid_t {
+fn process_id() -> libc::pid_t {
     // SAFETY: getpid takes nothing and cannot fail.
     unsafe { libc::getpid() }
 }

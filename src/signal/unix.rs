@@ -92,8 +92,8 @@ impl Signal {
     /// # Errors
     /// As there.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let heard = ready!(self.listener.poll_heard(cx));
-        Poll::Ready(heard.map_err(|e| during(format!("wait for {}", self.kind), e)))
+        let received = ready!(self.listener.poll_recv(cx));
+        Poll::Ready(received.map_err(|e| during(format!("wait for {}", self.kind), e)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{Sleep, after};
+use super::{Sleep, saturating_add};
 
 /// Ticks every `period`, for the first time at once.
 ///
@@ -73,17 +73,17 @@ pub enum MissedTickBehavior {
 impl MissedTickBehavior {
     /// When the tick after the one that was due at `due` and came at `now` is due.
     fn next(self, due: Instant, now: Instant, period: Duration) -> Instant {
-        let next = after(due, period);
+        let next = saturating_add(due, period);
         if now < next {
             return next;
         }
         match self {
             MissedTickBehavior::Burst => next,
-            MissedTickBehavior::Delay => after(now, period),
+            MissedTickBehavior::Delay => saturating_add(now, period),
             MissedTickBehavior::Skip => {
                 let into_period = now.saturating_duration_since(due).as_nanos() % period.as_nanos();
                 let into_period = Duration::from_nanos(into_period as u64);
-                after(now, period.saturating_sub(into_period))
+                saturating_add(now, period.saturating_sub(into_period))
             }
         }
     }
@@ -135,7 +135,7 @@ impl Interval {
     /// # });
     /// ```
     pub fn reset(&mut self) {
-        self.reset_at(after(Instant::now(), self.period));
+        self.reset_at(saturating_add(Instant::now(), self.period));
     }
 
     /// Lets the next tick come at `deadline`, and the following ones by that.

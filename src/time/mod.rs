@@ -29,7 +29,7 @@ pub use std::time::{Duration, Instant};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
 /// `start + duration`, or so late that it never comes.
-fn after(start: Instant, duration: Duration) -> Instant {
+fn saturating_add(start: Instant, duration: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
     start.checked_add(duration).unwrap_or_else(|| start + NEVER)
 }

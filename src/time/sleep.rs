@@ -31,7 +31,7 @@ use runtime_reactor::Timer;
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep::new(
-        super::after(Instant::now(), duration),
+        super::saturating_add(Instant::now(), duration),
         "sleep",
         Location::caller(),
     )
@@ -66,20 +66,20 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     timer: Timer,
     /// Who made it, and where: for the panic outside a runtime.
-    maker: &'static str,
-    made_at: &'static Location<'static>,
+    constructor: &'static str,
+    location: &'static Location<'static>,
 }
 
 impl Sleep {
     pub(super) fn new(
         deadline: Instant,
-        maker: &'static str,
-        made_at: &'static Location<'static>,
+        constructor: &'static str,
+        location: &'static Location<'static>,
     ) -> Sleep {
         Sleep {
             timer: Timer::at(deadline),
-            maker,
-            made_at,
+            constructor,
+            location,
         }
     }
 
@@ -125,7 +125,10 @@ impl Future for Sleep {
         let result = ready!(Pin::new(&mut self.timer).poll(cx));
         match result {
             Ok(()) => Poll::Ready(()),
-            Err(e) => panic!("time::{} called at {}: {e}", self.maker, self.made_at),
+            Err(e) => panic!(
+                "time::{} called at {}: {e}",
+                self.constructor, self.location
+            ),
         }
     }
 }

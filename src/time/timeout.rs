@@ -44,7 +44,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
         future: future.into_future(),
         limit: Limit::After(limit),
         sleep: None,
-        made_at: Location::caller(),
+        location: Location::caller(),
     }
 }
 
@@ -79,7 +79,7 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
         future: future.into_future(),
         limit: Limit::At(deadline),
         sleep: None,
-        made_at: Location::caller(),
+        location: Location::caller(),
     }
 }
 
@@ -99,7 +99,7 @@ pin_project! {
         limit: Limit,
         // Made when the future first has to wait.
         sleep: Option<Sleep>,
-        made_at: &'static Location<'static>,
+        location: &'static Location<'static>,
     }
 }
 
@@ -128,12 +128,14 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        let (limit, made_at) = (*this.limit, *this.made_at);
+        let (limit, location) = (*this.limit, *this.location);
         let sleep = this.sleep.get_or_insert_with(|| match limit {
-            Limit::After(limit) => {
-                Sleep::new(super::after(Instant::now(), limit), "timeout", made_at)
-            }
-            Limit::At(deadline) => Sleep::new(deadline, "timeout_at", made_at),
+            Limit::After(limit) => Sleep::new(
+                super::saturating_add(Instant::now(), limit),
+                "timeout",
+                location,
+            ),
+            Limit::At(deadline) => Sleep::new(deadline, "timeout_at", location),
         });
         ready!(Pin::new(sleep).poll(cx));
         Poll::Ready(Err(Elapsed(())))

@@ -10,19 +10,19 @@ use runtime_executor::JoinHandle;
 
 use super::File;
 use crate::fs::pool;
-use crate::fs::read_ahead::MOST_BYTES;
+use crate::fs::read_ahead::MAX_BYTES;
 
 /// What the file is doing.
 pub(super) enum State {
-    Rest,
+    Idle,
     Reading(JoinHandle<io::Result<()>>),
     Writing(JoinHandle<io::Result<()>>),
-    /// To where, so that the one who asked finds the answer.
+    /// To where, so that the one who requested finds the answer.
     Seeking(SeekFrom, JoinHandle<io::Result<u64>>),
 }
 
 /// What became of the one thing the file was doing.
-enum Done {
+enum Completed {
     Nothing,
     /// It is in the buffer; if that is empty, the file was at its end.
     Read(io::Result<()>),
@@ -31,42 +31,42 @@ enum Done {
 
 impl File {
     /// Runs `op` after what was written, and with nothing read ahead.
-    pub(super) async fn after_writing(
+    pub(super) async fn run_after_write(
         &mut self,
         what: &str,
         op: impl FnOnce(&std::fs::File) -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
-        poll_fn(|cx| self.poll_written(cx)).await?;
+        poll_fn(|cx| self.poll_write_done(cx)).await?;
         let pool = pool().map_err(|e| self.failed(what, e))?;
         let shared = self.shared.clone();
         // As if it wrote: if this future is dropped, the next operation waits for it.
         self.state = State::Writing(pool.spawn_blocking(move || {
-            shared.buffer().give_back_or_keep(&shared.file)?;
+            shared.buffer().rewind_or_keep(&shared.file)?;
             op(&shared.file)
         }));
-        poll_fn(|cx| self.poll_settled(cx)).await;
+        poll_fn(|cx| self.poll_idle(cx)).await;
         self.take_write_error().map_err(|e| self.failed(what, e))
     }
 
     /// Waits until the file rests.
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Completed> {
         let done = match &mut self.state {
-            State::Rest => Done::Nothing,
-            State::Reading(job) => Done::Read(ready!(poll_ended(job, cx))),
+            State::Idle => Completed::Nothing,
+            State::Reading(job) => Completed::Read(ready!(poll_job(job, cx))),
             State::Writing(job) => {
-                self.write_error = ready!(poll_ended(job, cx)).err();
-                Done::Nothing
+                self.write_error = ready!(poll_job(job, cx)).err();
+                Completed::Nothing
             }
-            State::Seeking(to, job) => Done::Sought(*to, ready!(poll_ended(job, cx))),
+            State::Seeking(to, job) => Completed::Sought(*to, ready!(poll_job(job, cx))),
         };
-        self.state = State::Rest;
+        self.state = State::Idle;
         Poll::Ready(done)
     }
 
     /// Waits until everything written is in the file, and tells if it is not.
-    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_done(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // What was read meanwhile stays in the buffer; its error comes again if it matters.
-        ready!(self.poll_settled(cx));
+        ready!(self.poll_idle(cx));
         Poll::Ready(self.take_write_error().map_err(|e| self.failed("write", e)))
     }
 
@@ -74,17 +74,18 @@ impl File {
         self.write_error.take().map_or(Ok(()), Err)
     }
 
-    fn start_reading(&mut self, asked: usize) -> io::Result<()> {
+    fn start_reading(&mut self, requested: usize) -> io::Result<()> {
         let pool = pool()?;
         let shared = self.shared.clone();
-        self.state =
-            State::Reading(pool.spawn_blocking(move || shared.buffer().fill(&shared.file, asked)));
+        self.state = State::Reading(
+            pool.spawn_blocking(move || shared.buffer().fill(&shared.file, requested)),
+        );
         Ok(())
     }
 }
 
 /// What became of a job; one that was lost with its runtime, or found no thread, has done nothing.
-fn poll_ended<R: 'static>(
+fn poll_job<R: 'static>(
     job: &mut JoinHandle<io::Result<R>>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<R>> {
@@ -98,7 +99,7 @@ impl AsyncRead for File {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            if let State::Rest = self.state {
+            if let State::Idle = self.state {
                 let n = self.shared.buffer().read(buf);
                 if n > 0 || buf.is_empty() {
                     return Poll::Ready(Ok(n));
@@ -106,7 +107,7 @@ impl AsyncRead for File {
                 self.start_reading(buf.len())
                     .map_err(|e| self.failed("read", e))?;
             }
-            if let Done::Read(result) = ready!(self.poll_settled(cx)) {
+            if let Completed::Read(result) = ready!(self.poll_idle(cx)) {
                 result.map_err(|e| self.failed("read", e))?;
                 if self.shared.buffer().unread().is_empty() {
                     return Poll::Ready(Ok(0));
@@ -122,19 +123,19 @@ impl AsyncWrite for File {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_written(cx))?;
+        ready!(self.poll_write_done(cx))?;
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let n = buf.len().min(MOST_BYTES);
+        let n = buf.len().min(MAX_BYTES);
         let pool = pool().map_err(|e| self.failed("write", e))?;
         let shared = self.shared.clone();
-        let mut bytes = shared.buffer().spare_memory();
+        let mut bytes = shared.buffer().take_spare();
         bytes.clear();
         bytes.extend_from_slice(&buf[..n]);
         self.state = State::Writing(pool.spawn_blocking(move || {
             let mut buffer = shared.buffer();
-            buffer.give_back_or_keep(&shared.file)?;
+            buffer.rewind_or_keep(&shared.file)?;
             let written = (&shared.file).write_all(&bytes);
             if buffer.unread().is_empty() {
                 buffer.bytes = bytes;
@@ -147,7 +148,7 @@ impl AsyncWrite for File {
     /// Waits until everything written has arrived at the system; [`File::sync_all`] goes on to the
     /// disk.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_written(cx)
+        self.poll_write_done(cx)
     }
 
     /// Flushes; the descriptor is closed by dropping the file.
@@ -163,8 +164,8 @@ impl AsyncSeek for File {
         to: SeekFrom,
     ) -> Poll<io::Result<u64>> {
         loop {
-            match ready!(self.poll_settled(cx)) {
-                Done::Sought(asked, result) if asked == to => {
+            match ready!(self.poll_idle(cx)) {
+                Completed::Sought(requested, result) if requested == to => {
                     return Poll::Ready(result.map_err(|e| self.failed("seek in", e)));
                 }
                 _ => {}
@@ -174,7 +175,7 @@ impl AsyncSeek for File {
             let pool = pool().map_err(|e| self.failed("seek in", e))?;
             let shared = self.shared.clone();
             let job = pool.spawn_blocking(move || {
-                shared.buffer().give_back(&shared.file)?;
+                shared.buffer().rewind(&shared.file)?;
                 (&shared.file).seek(to)
             });
             self.state = State::Seeking(to, job);

@@ -95,7 +95,7 @@ impl File {
                 buffer: Mutex::default(),
             }),
             path: path.into(),
-            state: State::Rest,
+            state: State::Idle,
             write_error: None,
         }
     }
@@ -250,7 +250,7 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub async fn into_std(mut self) -> io::Result<std::fs::File> {
-        self.after_writing("flush", |_| Ok(())).await?;
+        self.run_after_write("flush", |_| Ok(())).await?;
         if !self.shared.buffer().unread().is_empty() {
             let e = io::Error::from_raw_os_error(libc::ESPIPE);
             return Err(self.failed("give back", e));
@@ -287,7 +287,7 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub async fn sync_all(&mut self) -> io::Result<()> {
-        self.after_writing("sync", |file| file.sync_all()).await
+        self.run_after_write("sync", |file| file.sync_all()).await
     }
 
     /// As [`sync_all`](File::sync_all), without what is not needed to read it again. As
@@ -299,7 +299,7 @@ impl File {
     /// # Cancel safety
     /// Dropping the future does not stop it once it has begun.
     pub async fn sync_data(&mut self) -> io::Result<()> {
-        self.after_writing("sync", |file| file.sync_data()).await
+        self.run_after_write("sync", |file| file.sync_data()).await
     }
 
     /// Cuts the file, or fills it up with zeros. As [`std::fs::File::set_len`]: the position stays.
@@ -326,7 +326,7 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub async fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.after_writing("set the length of", move |file| file.set_len(bytes))
+        self.run_after_write("set the length of", move |file| file.set_len(bytes))
             .await
     }
 
