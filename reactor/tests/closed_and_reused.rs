@@ -1,4 +1,4 @@
-//! A descriptor's number soon belongs to another one.
+//! Descriptor numbers that are reused after a close.
 
 mod support;
 
@@ -9,11 +9,11 @@ use std::task::{Context, Wake, Waker};
 use runtime_reactor::{Direction, Source};
 use support::{Task, look, pipe, poll_read, reactor, read_fd, tcp_pair, watchdog, write_fd};
 
-/// Held by each test, since what it is about is which number is free.
+/// Held by each test, because each depends on which number is free.
 static NUMBERS: Mutex<()> = Mutex::new(());
 
 #[test]
-fn an_event_of_a_closed_source_does_not_reach_the_next_one_of_its_number() {
+fn an_event_of_a_closed_source_does_not_reach_the_next_source_of_its_number() {
     let _watchdog = watchdog();
     let _alone = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
     let (reactor, _entered) = reactor();
@@ -24,9 +24,9 @@ fn an_event_of_a_closed_source_does_not_reach_the_next_one_of_its_number() {
     std::io::Write::write_all(&mut old_peer, b"for the old one").unwrap();
     let (reader, writer) = pipe();
     drop(old);
-    // SAFETY: the number is free, and nobody else opens anything meanwhile.
+    // SAFETY: the number is free, and the lock keeps the other test from opening it meanwhile.
     let number = unsafe { libc::dup2(reader.as_raw_fd(), number) };
-    // SAFETY: as above, so this is its only owner.
+    // SAFETY: dup2 has just returned this descriptor, and it has no other owner.
     let reused = unsafe { OwnedFd::from_raw_fd(number) };
     let new = Source::new(reused);
     let waker = second.waker();
@@ -45,7 +45,7 @@ fn an_event_of_a_closed_source_does_not_reach_the_next_one_of_its_number() {
     assert!(poll().is_ready());
 }
 
-/// Drops what it holds when it is woken.
+/// A waker that drops the sources it holds.
 struct Drops(Mutex<Vec<Source<std::net::TcpStream>>>);
 
 impl Wake for Drops {
@@ -55,7 +55,7 @@ impl Wake for Drops {
 }
 
 #[test]
-fn a_source_closed_within_a_batch_does_not_spoil_the_batch() {
+fn a_source_dropped_within_a_batch_does_not_disturb_the_batch() {
     let _watchdog = watchdog();
     let _alone = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
     let (reactor, _entered) = reactor();
@@ -84,8 +84,12 @@ fn a_source_closed_within_a_batch_does_not_spoil_the_batch() {
         std::io::Write::write_all(peer, b"x").unwrap();
     }
     reactor.turn(None).unwrap();
-    assert_eq!(task.count(), 19, "each event had been delivered before");
-    // Their numbers are taken by new ones, which have heard of nothing.
+    assert_eq!(
+        task.count(),
+        19,
+        "every event was delivered before a waker ran"
+    );
+    // New sources reuse the numbers and have no events yet.
     let fresh: Vec<_> = (0..10).map(|_| tcp_pair()).collect();
     let task = Task::default();
     for (source, _) in &fresh {

@@ -1,4 +1,4 @@
-//! The end of a connect that took its time.
+//! Connects that complete or fail after `EINPROGRESS`.
 
 mod support;
 
@@ -17,12 +17,12 @@ fn socket() -> TcpStream {
     // SAFETY: socket takes three integers.
     let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
     assert_ne!(fd, -1);
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     unsafe { TcpStream::from_raw_fd(fd) }
 }
 
 fn address_of(port: u16) -> libc::sockaddr_in {
-    // SAFETY: all zeroes is a valid sockaddr_in.
+    // SAFETY: a sockaddr_in consists of integers, for which all-zero is valid.
     let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
     address.sin_family = libc::AF_INET as _;
     address.sin_port = port.to_be();
@@ -30,12 +30,12 @@ fn address_of(port: u16) -> libc::sockaddr_in {
     address
 }
 
-/// A socket whose connect to `to` has begun.
+/// Returns a socket whose connect to `to` has begun.
 fn begin(to: SocketAddr) -> Source<TcpStream> {
     let stream = socket();
     stream.set_nonblocking(true).unwrap();
     let address = address_of(to.port());
-    // SAFETY: the kernel reads one sockaddr_in of the size that it is told.
+    // SAFETY: `address` is a valid sockaddr_in of the size that is passed.
     let begun = unsafe {
         libc::connect(
             stream.as_raw_fd(),
@@ -51,29 +51,29 @@ fn begin(to: SocketAddr) -> Source<TcpStream> {
     Source::new(stream).sole_owner()
 }
 
-fn ended(source: &Source<TcpStream>) -> impl Future<Output = io::Result<()>> {
+fn completed(source: &Source<TcpStream>) -> impl Future<Output = io::Result<()>> {
     poll_fn(|cx| source.poll_begun(Direction::Write, cx).map_ok(drop))
 }
 
 #[test]
-fn a_refused_connect_ends_with_its_error() {
+fn a_refused_connect_completes_with_its_error() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    // Bound, so that nobody else gets the port meanwhile, but not listening.
-    let nobody = socket();
+    // Bound, so that no other socket gets the port, but not listening.
+    let bound_only = socket();
     let any = address_of(0);
-    // SAFETY: the kernel reads one sockaddr_in of the size that it is told.
+    // SAFETY: `any` is a valid sockaddr_in of the size that is passed.
     let bound = unsafe {
         libc::bind(
-            nobody.as_raw_fd(),
+            bound_only.as_raw_fd(),
             (&raw const any).cast(),
             size_of_val(&any) as libc::socklen_t,
         )
     };
     assert_eq!(bound, 0);
-    let address = nobody.local_addr().unwrap();
+    let address = bound_only.local_addr().unwrap();
     let source = begin(address);
-    block_on(&reactor, ended(&source)).unwrap();
+    block_on(&reactor, completed(&source)).unwrap();
     let e = source
         .get_ref()
         .take_error()
@@ -83,18 +83,18 @@ fn a_refused_connect_ends_with_its_error() {
 }
 
 #[test]
-fn an_accepted_connect_ends() {
+fn an_accepted_connect_completes() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let source = begin(listener.local_addr().unwrap());
-    block_on(&reactor, ended(&source)).unwrap();
+    block_on(&reactor, completed(&source)).unwrap();
     assert!(source.get_ref().take_error().unwrap().is_none());
     assert!(source.get_ref().peer_addr().is_ok());
 }
 
 #[test]
-fn a_connect_begun_here_ends_on_the_thread_it_was_moved_to() {
+fn a_connect_begun_here_completes_on_the_thread_it_was_moved_to() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

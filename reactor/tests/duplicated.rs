@@ -1,4 +1,4 @@
-//! The kernel goes on telling of an open file as long as somebody has it open.
+//! Duplicated descriptors, which keep an open file registered after its source is dropped.
 
 mod support;
 
@@ -10,14 +10,14 @@ use runtime_reactor::Source;
 use support::{Task, has_levels, look, poll_read, reactor, tcp_pair, watchdog};
 
 #[test]
-fn what_a_duplicate_keeps_open_makes_no_endless_events() {
+fn a_file_kept_open_by_a_duplicate_causes_no_endless_events() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();
     let task = Task::default();
     assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
     let mut duplicate = source.get_ref().try_clone().unwrap();
-    // It says that it is the sole owner, and that is not so.
+    // The source claims to be the sole owner, which is false.
     drop(source);
     peer.write_all(b"unread").unwrap();
     for _ in 0..10 {
@@ -57,7 +57,7 @@ fn a_source_that_may_have_duplicates_is_removed_from_the_kernel() {
 }
 
 #[test]
-fn what_was_taken_out_of_a_source_can_be_a_source_again() {
+fn a_descriptor_taken_out_of_a_source_can_be_a_source_again() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (mut source, mut peer) = tcp_pair();
@@ -95,7 +95,7 @@ fn a_second_source_on_a_descriptor_takes_nothing_from_the_first() {
         Poll::Ready(Err(refused)) => {
             assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
         }
-        // Each has a place of its own in the list.
+        // A level backend has one entry for each.
         other => assert!(other.is_pending() && has_levels(&reactor)),
     }
     drop(second);

@@ -1,5 +1,6 @@
-//! A reactor, and a child of fork(2) that has it too. Without the test harness, whose threads a
-//! child would not have.
+//! A reactor that a child of fork(2) inherits.
+//!
+//! This binary has no test harness, because a child would not have the harness's threads.
 
 mod support;
 
@@ -20,28 +21,28 @@ fn main() {
             a_child_waits_for_an_end_that_its_parent_waited_for,
         ),
         (
-            "a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent",
-            a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent,
+            "a_child_without_a_selector_gets_an_error_and_changes_nothing_for_its_parent",
+            a_child_without_a_selector_gets_an_error_and_changes_nothing_for_its_parent,
         ),
         (
-            "a_child_does_not_ring_at_its_parents_door",
-            a_child_does_not_ring_at_its_parents_door,
+            "a_child_does_not_notify_its_parent",
+            a_child_does_not_notify_its_parent,
         ),
         (
-            "a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for",
-            a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for,
+            "a_child_with_a_selector_of_its_own_waits_for_its_parents_sources",
+            a_child_with_a_selector_of_its_own_waits_for_its_parents_sources,
         ),
         (
-            "what_the_child_closed_is_an_error_of_its_source",
-            what_the_child_closed_is_an_error_of_its_source,
+            "a_descriptor_that_the_child_closed_is_an_error_of_its_source",
+            a_descriptor_that_the_child_closed_is_an_error_of_its_source,
         ),
         (
             "a_grandchild_needs_a_selector_of_its_own_too",
             a_grandchild_needs_a_selector_of_its_own_too,
         ),
         (
-            "where_nothing_was_forked_nothing_is_done",
-            where_nothing_was_forked_nothing_is_done,
+            "without_a_fork_after_fork_child_changes_nothing",
+            without_a_fork_after_fork_child_changes_nothing,
         ),
     ];
     for (name, test) in tests {
@@ -51,25 +52,25 @@ fn main() {
     }
 }
 
-/// Whoever hangs is killed; children have to ask for it themselves.
+/// Has this process killed if it hangs. A child does not inherit that and calls it again.
 fn limit_time() {
-    // SAFETY: alarm takes a number, and SIGALRM, which nobody handles, ends the process.
+    // SAFETY: alarm takes an integer. SIGALRM has no handler here and ends the process.
     unsafe { libc::alarm(120) };
 }
 
-/// Runs `work` in a forked child, and asserts here that it came to its end there.
+/// Runs `work` in a forked child, and asserts that it completed there.
 fn in_child(work: impl FnOnce()) {
-    // SAFETY: this process has one thread, so the child may do whatever it likes.
+    // SAFETY: this process has one thread, so the child may call any function.
     let pid = unsafe { libc::fork() };
     assert_ne!(pid, -1);
     if pid == 0 {
         limit_time();
         let panicked = catch_unwind(AssertUnwindSafe(work)).is_err();
-        // SAFETY: _exit takes a number. What the parent has on its stack is not dropped here.
+        // SAFETY: _exit takes an integer. It drops nothing of the parent's stack.
         unsafe { libc::_exit(panicked.into()) };
     }
     let mut status = 0;
-    // SAFETY: waitpid writes one int, to a place that outlives the call.
+    // SAFETY: the pointer is valid for the int that waitpid writes.
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
     assert_eq!(status, 0, "the child's status");
 }
@@ -80,7 +81,7 @@ fn is_readable(fd: &OwnedFd) -> bool {
         events: libc::POLLIN,
         revents: 0,
     };
-    // SAFETY: the kernel reads and writes the one pollfd that it is given.
+    // SAFETY: the pointer is valid for the one pollfd that the kernel reads and writes.
     unsafe { libc::poll(&mut asked, 1, 0) > 0 }
 }
 
@@ -90,10 +91,10 @@ fn poll_pipe(source: &Source<OwnedFd>, task: &Task) -> Poll<std::io::Result<usiz
     source.poll_io(Direction::Read, &mut cx, |fd| read_fd(fd, &mut [0; 8]))
 }
 
-fn a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent() {
+fn a_child_without_a_selector_gets_an_error_and_changes_nothing_for_its_parent() {
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();
-    // One that has to be taken back by a system call.
+    // A source whose removal is a system call.
     let (reader, writer) = pipe();
     let pipe_source = Source::new(reader);
     let (task, pipe_task) = (Task::default(), Task::default());
@@ -110,10 +111,10 @@ fn a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent(
             Poll::Ready(Err(e)) => assert!(e.to_string().contains("after_fork_child"), "{e}"),
             other => panic!("{other:?}"),
         }
-        // The parent's copies stay.
+        // Dropping them here must leave the parent's registrations alone.
         drop((sources.take(), fresh));
         reactor.close();
-        // One of its own is none of the parent's.
+        // A reactor of the child's own works.
         let own = Reactor::new().unwrap();
         look(&own);
     });
@@ -123,8 +124,8 @@ fn a_child_that_was_given_nothing_is_told_so_and_changes_nothing_for_its_parent(
     turn_until(&reactor, || task.count() == 1 && pipe_task.count() == 1);
 }
 
-fn a_child_does_not_ring_at_its_parents_door() {
-    // One with a descriptor in which it shows, whatever RUNTIME_BACKEND says.
+fn a_child_does_not_notify_its_parent() {
+    // Whatever RUNTIME_BACKEND says: this needs a backend with a descriptor that shows it.
     let reactor = Reactor::with_backend(Backend::available()[0]).unwrap();
     let notifier = reactor.notifier();
     let fd = reactor.try_clone_fd().unwrap();
@@ -135,7 +136,7 @@ fn a_child_does_not_ring_at_its_parents_door() {
     assert!(is_readable(&fd), "the parent still can");
 }
 
-fn a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for() {
+fn a_child_with_a_selector_of_its_own_waits_for_its_parents_sources() {
     let (reactor, _entered) = reactor();
     let (mut a, mut b) = (tcp_pair(), tcp_pair());
     let (for_a, for_b, for_timer) = (Task::default(), Task::default(), Task::default());
@@ -162,7 +163,7 @@ fn a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for() {
         assert!(matches!(read, Poll::Ready(Ok(1))), "{read:?}");
         turn_until(&reactor, || for_timer.count() == 1);
         assert!(Instant::now() >= deadline);
-        // What is made, waits, is notified and dropped here is the child's alone.
+        // Sources and notifications of the child concern the child alone.
         let (c, mut peer) = tcp_pair();
         let for_c = Task::default();
         assert!(poll_read(&c, &for_c, &mut [0; 8]).is_pending());
@@ -177,25 +178,25 @@ fn a_child_with_a_selector_of_its_own_waits_for_what_its_parent_waited_for() {
     });
     assert_eq!(reactor.stats().registrations, before.registrations);
     assert_eq!(reactor.stats().removals, before.removals);
-    // The child has taken the byte, and its registrations: ours are still there.
+    // The child has read the byte. The parent's registrations are untouched.
     b.1.write_all(b"x").unwrap();
     turn_until(&reactor, || for_b.count() == 1);
     let read = poll_read(&a.0, &for_a, &mut [0; 8]);
     assert!(read.is_pending(), "{read:?}");
-    let heard = for_a.count();
+    let count = for_a.count();
     a.1.write_all(b"x").unwrap();
-    turn_until(&reactor, || for_a.count() > heard);
+    turn_until(&reactor, || for_a.count() > count);
     block_on(&reactor, timer).unwrap();
 }
 
-fn what_the_child_closed_is_an_error_of_its_source() {
+fn a_descriptor_that_the_child_closed_is_an_error_of_its_source() {
     let (reactor, _entered) = reactor();
     let (source, _peer) = tcp_pair();
     let task = Task::default();
     assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
     in_child(|| {
-        // SAFETY: close takes a number. The source is never dropped in this process, so nobody
-        // closes it again.
+        // SAFETY: close takes an integer. This process never drops the source, so the descriptor
+        // is closed only once.
         unsafe { libc::close(source.get_ref().as_raw_fd()) };
         reactor.after_fork_child().unwrap();
         turn_until(&reactor, || task.count() == 1);
@@ -227,7 +228,7 @@ fn a_grandchild_needs_a_selector_of_its_own_too() {
     turn_until(&reactor, || task.count() == 1);
 }
 
-fn where_nothing_was_forked_nothing_is_done() {
+fn without_a_fork_after_fork_child_changes_nothing() {
     let (reactor, _entered) = reactor();
     let (source, _peer) = tcp_pair();
     let mut cx = Context::from_waker(Waker::noop());
@@ -246,7 +247,7 @@ fn where_nothing_was_forked_nothing_is_done() {
 fn a_child_waits_for_an_end_that_its_parent_waited_for() {
     let (reactor, _entered) = reactor();
     if reactor.backend() == Backend::Select {
-        return; // it knows of no end
+        return; // select cannot report the end
     }
     let (source, mut peer) = tcp_pair();
     let task = Task::default();

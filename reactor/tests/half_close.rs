@@ -1,4 +1,4 @@
-//! A peer that ends its half has not taken back what it sent.
+//! Half-closed connections: the data sent before the end, and the direction that stays open.
 
 mod support;
 
@@ -10,7 +10,7 @@ use runtime_reactor::{Backend, Direction, Interest};
 use support::{Task, block_on, has_levels, poll_read, poll_write, reactor, tcp_pair, watchdog};
 
 #[test]
-fn what_was_sent_before_the_end_is_read_before_it() {
+fn data_sent_before_the_end_is_read_before_it() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();
@@ -20,7 +20,7 @@ fn what_was_sent_before_the_end_is_read_before_it() {
     peer.write_all(b"the last words").unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
     reactor.turn(None).unwrap();
-    // One event may have told of both: then a short read must not be taken for the end of it.
+    // If one event reported both, a short read must not be taken for a drained socket.
     let mut got = Vec::new();
     loop {
         match poll_read(&source, &task, &mut buffer) {
@@ -41,7 +41,7 @@ fn what_was_sent_before_the_end_is_read_before_it() {
 }
 
 #[test]
-fn readiness_tells_a_half_close_from_data() {
+fn readiness_distinguishes_a_half_close_from_data() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();
@@ -51,7 +51,7 @@ fn readiness_tells_a_half_close_from_data() {
     let readiness = block_on(&reactor, source.ready(Interest::READABLE)).unwrap();
     assert!(readiness.is_readable() && !readiness.is_read_closed());
     if has_levels(&reactor) {
-        // The end is told to those who wait for it, and who has data to read does not.
+        // A level backend reports the end only to a waiter, and a reader with data left is none.
         assert!(poll_read(&source, &task, &mut [0; 8]).is_ready());
         assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
     }
@@ -59,18 +59,18 @@ fn readiness_tells_a_half_close_from_data() {
     reactor.turn(None).unwrap();
     let both = Interest::READABLE | Interest::WRITABLE;
     let readiness = block_on(&reactor, source.ready(both)).unwrap();
-    let tells_ends = match reactor.backend() {
+    let reports_ends = match reactor.backend() {
         Backend::Select => false,
-        // With POLLRDHUP.
+        // Only with POLLRDHUP.
         Backend::Poll => cfg!(any(target_os = "linux", target_os = "freebsd")),
         _ => true,
     };
-    assert_eq!(readiness.is_read_closed(), tells_ends);
+    assert_eq!(readiness.is_read_closed(), reports_ends);
     assert!(!readiness.is_write_closed());
 }
 
 #[test]
-fn our_own_end_does_not_look_like_the_peers() {
+fn our_own_shutdown_does_not_look_like_the_peers() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();

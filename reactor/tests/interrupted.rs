@@ -1,5 +1,6 @@
-//! Signals interrupt waits: nothing is lost, and no deadline moves. A binary of its own, since
-//! signal handlers belong to the process.
+//! Waits interrupted by signals: no event is lost and no deadline moves.
+//!
+//! This is a test binary of its own, because signal handlers belong to the process.
 
 mod support;
 
@@ -28,12 +29,12 @@ impl Drop for SetsWhenDropped<'_> {
     }
 }
 
-/// Interrupts this thread without end while `f` runs.
+/// Interrupts this thread with signals for as long as `f` runs.
 fn in_a_storm<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: all zeroes is a valid sigaction: no flags, so that nothing is restarted.
+    // SAFETY: all-zero is a valid sigaction. It has no flags, so that no call is restarted.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = count as extern "C" fn(libc::c_int) as usize;
-    // SAFETY: the handler only touches an atomic; the kernel reads one sigaction.
+    // SAFETY: the handler is async-signal-safe, as it only touches an atomic; `action` is valid.
     let set = unsafe { libc::sigaction(libc::SIGALRM, &action, ptr::null_mut()) };
     assert_eq!(set, 0);
     // SAFETY: pthread_self has no preconditions.
@@ -43,7 +44,7 @@ fn in_a_storm<R>(f: impl FnOnce() -> R) -> R {
         let over = &over;
         s.spawn(move || {
             while !over.load(Ordering::SeqCst) {
-                // SAFETY: the thread waits for this one to end, so it is alive.
+                // SAFETY: the target joins this thread before it ends, so it is alive.
                 unsafe { libc::pthread_kill(target, libc::SIGALRM) };
                 thread::yield_now();
             }

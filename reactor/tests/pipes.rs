@@ -1,4 +1,4 @@
-//! Pipes, whose ends come and go.
+//! Pipes whose other end closes before, during or after the wait.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn poll_read(source: &Source<OwnedFd>, waker: &Waker) -> Poll<io::Result<usize>>
     source.poll_io(Direction::Read, &mut cx, |fd| read_fd(fd, &mut [0; 4096]))
 }
 
-/// The writing end of a full pipe, and the reading one.
+/// Returns the write end of a full pipe and its read end.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = pipe();
     while write_fd(&writer, &[0; 4096]).is_ok() {}
@@ -27,7 +27,7 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
 }
 
 #[test]
-fn a_pipe_whose_reader_is_gone_before_the_registration_does_not_hang() {
+fn a_writer_whose_reader_closed_before_the_registration_does_not_hang() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (writer, reader) = full_pipe();
@@ -35,7 +35,7 @@ fn a_pipe_whose_reader_is_gone_before_the_registration_does_not_hang() {
     let task = Task::default();
     let waker = task.waker();
     let mut reader = Some(reader);
-    // The reader goes between the operation and the registration.
+    // The reader closes between the operation and the registration.
     let polled = source.poll_io(Direction::Write, &mut Context::from_waker(&waker), |fd| {
         let written = write_fd(fd, b"x");
         reader = None;
@@ -49,7 +49,7 @@ fn a_pipe_whose_reader_is_gone_before_the_registration_does_not_hang() {
 }
 
 #[test]
-fn a_waiting_writer_hears_that_the_reader_has_gone() {
+fn a_waiting_writer_is_woken_when_the_reader_closes() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (writer, reader) = full_pipe();
@@ -66,7 +66,7 @@ fn a_waiting_writer_hears_that_the_reader_has_gone() {
 }
 
 #[test]
-fn a_waiting_writer_goes_on_when_there_is_room() {
+fn a_waiting_writer_is_woken_when_there_is_room() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (writer, reader) = full_pipe();
@@ -86,7 +86,7 @@ fn a_waiting_writer_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_waiting_reader_reads_what_is_left_and_then_the_end() {
+fn a_waiting_reader_reads_the_remaining_data_and_then_the_end() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (reader, writer) = pipe();

@@ -1,4 +1,4 @@
-//! What cannot be waited for says so.
+//! Regular files and directories, which no backend can wait for.
 
 mod support;
 
@@ -14,9 +14,9 @@ use runtime_reactor::{Direction, Source, is_ready};
 use support::{block_on, reactor};
 
 #[test]
-fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
+fn waiting_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
     let (reactor, _entered) = reactor();
-    // A file that is there wherever this runs.
+    // A file and a directory that exist on every system.
     for path in [env::current_exe().unwrap(), "/".into()] {
         let source = Source::new(File::open(path).unwrap());
         let mut begun = pin!(poll_fn(|cx| source.poll_begun(Direction::Read, cx)));
@@ -29,7 +29,7 @@ fn to_wait_for_a_regular_file_or_a_directory_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_regular_file_that_need_not_wait_is_a_source_like_any_other() {
+fn a_regular_file_that_does_not_have_to_wait_is_a_source_like_any_other() {
     let (_reactor, _entered) = reactor();
     let source = Source::new(File::open(env::current_exe().unwrap()).unwrap());
     let mut cx = Context::from_waker(Waker::noop());
@@ -40,11 +40,11 @@ fn a_regular_file_that_need_not_wait_is_a_source_like_any_other() {
 }
 
 #[test]
-fn what_poll_knows_nothing_of_is_an_error_and_not_ready() {
-    // SAFETY: no descriptor has this number, and it is given to poll(2) alone, which takes any.
-    let nothing = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+fn a_descriptor_that_poll_rejects_is_an_error_and_not_ready() {
+    // SAFETY: no descriptor has this number, and it is passed only to poll(2), which accepts any.
+    let closed = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
     for direction in [Direction::Read, Direction::Write] {
-        let e = is_ready(nothing, direction).expect_err("POLLNVAL");
+        let e = is_ready(closed, direction).expect_err("POLLNVAL");
         assert_eq!(e.kind(), io::ErrorKind::Unsupported);
     }
 }

@@ -1,4 +1,4 @@
-//! A connection that is reset is news for everybody who waits on it.
+//! A reset of a connection, which wakes its reader and its writer.
 
 mod support;
 
@@ -17,12 +17,12 @@ fn a_reset_reaches_a_waiting_reader_and_a_waiting_writer() {
     assert!(poll_read(&source, &reader, &mut [0; 8]).is_pending());
     fill(&reactor, &source, &writer);
     let before = writer.count();
-    // Closing with unread data resets; lingering for no time makes sure of it.
+    // Closing with unread data resets the connection; a linger time of zero makes sure of it.
     let linger = libc::linger {
         l_onoff: 1,
         l_linger: 0,
     };
-    // SAFETY: the kernel reads one linger of the size that it is told.
+    // SAFETY: `linger` is valid and of the size that is passed.
     let set = unsafe {
         libc::setsockopt(
             peer.as_raw_fd(),
@@ -36,11 +36,11 @@ fn a_reset_reaches_a_waiting_reader_and_a_waiting_writer() {
     drop(peer);
     turn_until(&reactor, || reader.count() > 0 && writer.count() > before);
     let Poll::Ready(Err(e)) = poll_read(&source, &reader, &mut [0; 8]) else {
-        panic!("the reset is told to the first who asks");
+        panic!("the first operation returns the reset");
     };
     assert_eq!(e.kind(), ErrorKind::ConnectionReset);
     let Poll::Ready(Err(e)) = poll_write(&source, &writer, b"x") else {
-        panic!("and the next one hears that it is over");
+        panic!("the next operation returns a broken pipe");
     };
     assert_eq!(e.kind(), ErrorKind::BrokenPipe);
 }

@@ -1,4 +1,4 @@
-//! Where less than was asked for does not mean that there is no more.
+//! Short reads that do not mean that the socket is drained.
 
 mod support;
 
@@ -11,7 +11,7 @@ use runtime_reactor::Source;
 use support::{Task, look, poll_read, reactor, tcp_pair, watchdog};
 
 #[test]
-fn urgent_data_of_a_peer_does_not_hide_what_follows() {
+fn urgent_data_does_not_hide_the_bytes_behind_it() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();
@@ -19,7 +19,7 @@ fn urgent_data_of_a_peer_does_not_hide_what_follows() {
     let mut buffer = [0; 64];
     assert!(poll_read(&source, &task, &mut buffer).is_pending());
     peer.write_all(b"before").unwrap();
-    // SAFETY: pointer and length are those of one live slice.
+    // SAFETY: the pointer is valid for the one byte that the kernel reads.
     let sent = unsafe { libc::send(peer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
     assert_eq!(sent, 1);
     peer.write_all(b"after").unwrap();
@@ -34,8 +34,9 @@ fn urgent_data_of_a_peer_does_not_hide_what_follows() {
 }
 
 #[test]
-fn a_descriptor_passed_on_does_not_hide_what_follows() {
-    // A streaming source would be stopped by it, which is why a Unix socket must not be one.
+fn a_passed_descriptor_does_not_hide_the_bytes_behind_it() {
+    // A read stops at the descriptor. A streaming source would take that for a drained socket, so
+    // a Unix socket must not be one.
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
@@ -56,7 +57,7 @@ fn a_descriptor_passed_on_does_not_hide_what_follows() {
     assert_eq!(got, b"firstsecond");
 }
 
-/// Sends `bytes` with a descriptor, which a plain read drops.
+/// Sends `bytes` together with a descriptor, which a plain read discards.
 fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
     #[repr(align(8))]
     struct Control([u8; 64]);
@@ -65,26 +66,26 @@ fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
-    // SAFETY: all zeroes is a valid msghdr.
+    // SAFETY: a msghdr consists of integers and pointers, for which all-zero is valid.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &mut slice;
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: arithmetic only.
+    // SAFETY: CMSG_SPACE only computes a length.
     message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as _;
-    // SAFETY: the message has a control buffer.
+    // SAFETY: `message` is a valid msghdr with a control buffer.
     let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
-    // SAFETY: that buffer has room for one header, is aligned for it, and is zeroed.
+    // SAFETY: the header lies in the control buffer, which is large enough, aligned and zeroed.
     let filled = unsafe { &mut *header };
     filled.cmsg_level = libc::SOL_SOCKET;
     filled.cmsg_type = libc::SCM_RIGHTS;
-    // SAFETY: arithmetic only.
+    // SAFETY: CMSG_LEN only computes a length.
     filled.cmsg_len = unsafe { libc::CMSG_LEN(size_of::<i32>() as u32) } as _;
-    // SAFETY: arithmetic only, within the buffer.
+    // SAFETY: `header` points to a header in the control buffer; its data lies in there too.
     let data = unsafe { libc::CMSG_DATA(header) }.cast::<i32>();
-    // SAFETY: behind the header there is room for one descriptor.
+    // SAFETY: the control buffer has room for one descriptor behind the header.
     unsafe { data.write_unaligned(stream.as_raw_fd()) };
-    // SAFETY: all that the message points to lives until the call has returned.
+    // SAFETY: everything that `message` points to lives until the call has returned.
     let sent = unsafe { libc::sendmsg(stream.as_raw_fd(), &message, 0) };
     assert_eq!(sent, bytes.len() as isize);
 }
