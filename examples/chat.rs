@@ -1,13 +1,14 @@
-//! A chat room. Everybody's lines go to everybody else, and whoever reads slowly misses some, but
-//! holds nobody up.
+//! A chat server. Each line that a member sends goes to all other members. A member who reads too
+//! slowly misses lines, but does not delay the others.
 //!
-//! What it shows: tasks that share `Rc` and `RefCell`, without a lock, since they share a thread.
+//! It shows tasks that share state through `Rc` and `RefCell`: they run on one thread and need no
+//! lock. It prints the address it listens on, and a line when a member joins or leaves.
 //!
 //! Run with:
 //!
 //!     cargo run --example chat
 //!
-//! and come in, from several terminals:
+//! and connect from several terminals:
 //!
 //!     nc 127.0.0.1 8080
 
@@ -24,8 +25,9 @@ use runtime::io::{self, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader}
 use runtime::net::TcpStream;
 use runtime::net::tcp::{ReadHalf, WriteHalf};
 
-/// So many lines wait for a member who does not read; each is no longer than this.
+/// The maximum number of lines queued for a member.
 const QUEUE_LINES: usize = 64;
+/// The maximum length of a line, in bytes.
 const LINE_BYTES: u64 = 1024;
 
 #[runtime::main]
@@ -44,42 +46,43 @@ async fn serve(address: &str) -> io::Result<()> {
         let (stream, peer) = listener.accept().await?;
         let room = room.clone();
         runtime::spawn(async move {
-            if let Err(e) = attend(&stream, &room).await {
+            if let Err(e) = serve_client(&stream, &room).await {
                 eprintln!("{peer}: {e}");
             }
         });
     }
 }
 
-/// Everybody who has a name.
+/// The members of the chat, by name.
 #[derive(Default)]
 struct Room {
     members: RefCell<BTreeMap<Rc<str>, Member>>,
 }
 
 struct Member {
-    /// The lines that are to be written to them.
+    /// The lines that wait to be written to this member.
     queue: Sender<Rc<str>>,
-    /// How many there was no room for.
+    /// The number of dropped lines that this member has not been notified of.
     missed: usize,
 }
 
 impl Room {
-    /// Gives a line to everybody but `author`. It never waits, so the borrow is never in the way.
-    fn tell_all_but(&self, author: &str, line: Rc<str>) {
+    /// Queues a line for every member except `author`. It never waits, so that the borrow ends
+    /// before another task runs.
+    fn send_to_all_but(&self, author: &str, line: Rc<str>) {
         for (name, member) in &mut *self.members.borrow_mut() {
             if **name != *author {
-                member.tell(line.clone());
+                member.send(line.clone());
             }
         }
     }
 }
 
 impl Member {
-    fn tell(&mut self, line: Rc<str>) {
+    fn send(&mut self, line: Rc<str>) {
         if self.missed > 0 {
-            let apology = format!("* you have missed {} lines", self.missed);
-            if self.queue.try_send(apology.into()).is_ok() {
+            let notice = format!("* you have missed {} lines", self.missed);
+            if self.queue.try_send(notice.into()).is_ok() {
                 self.missed = 0;
             }
         }
@@ -89,7 +92,7 @@ impl Member {
     }
 }
 
-/// A name that is taken, for as long as this lives.
+/// A reserved name; dropping it removes the member from the room.
 struct Seat<'a> {
     room: &'a Room,
     name: Rc<str>,
@@ -104,25 +107,25 @@ impl<'a> Seat<'a> {
         }
         members.insert(name.clone(), Member { queue, missed: 0 });
         drop(members);
-        common::say(format_args!("{name} has joined"));
-        room.tell_all_but(&name, format!("* {name} has joined").into());
+        common::print_line(format_args!("{name} has joined"));
+        room.send_to_all_but(&name, format!("* {name} has joined").into());
         Some(Seat { room, name })
     }
 }
 
 impl Drop for Seat<'_> {
-    /// However the task ends: the client has left, was cut off, or the task panicked.
+    /// Runs however the task ends: the client left, its connection failed, or the task panicked.
     fn drop(&mut self) {
         self.room.members.borrow_mut().remove(&self.name);
-        common::say(format_args!("{} has left", self.name));
+        common::print_line(format_args!("{} has left", self.name));
         let line = format!("* {} has left", self.name);
-        self.room.tell_all_but(&self.name, line.into());
+        self.room.send_to_all_but(&self.name, line.into());
     }
 }
 
-/// The whole stay of one client.
-async fn attend(stream: &TcpStream, room: &Room) -> io::Result<()> {
-    // Lines are short and people wait for them: none waits for the next to fill a packet.
+/// Serves one client from its connection to its disconnection.
+async fn serve_client(stream: &TcpStream, room: &Room) -> io::Result<()> {
+    // Lines are short and wanted at once: Nagle's algorithm would delay them.
     stream.set_nodelay(true)?;
     let (reader, mut writer) = stream.split();
     let mut reader = BufReader::new(reader);
@@ -146,32 +149,32 @@ async fn attend(stream: &TcpStream, room: &Room) -> io::Result<()> {
     let welcome = format!("* welcome, {}\n", seat.name);
     writer.write_all(welcome.as_bytes()).await?;
 
-    // Two loops in one task. The first that ends, ends the other.
+    // Two loops run in one task. When one of them ends, the other is dropped.
     runtime::select! {
-        result = listen(reader, &seat) => result,
-        result = speak(writer, lines) => result,
+        result = receive_lines(reader, &seat) => result,
+        result = send_lines(writer, lines) => result,
     }
 }
 
-/// From the client to the room.
-async fn listen(mut reader: BufReader<ReadHalf<'_>>, seat: &Seat<'_>) -> io::Result<()> {
+/// Forwards the lines of the client to the room.
+async fn receive_lines(mut reader: BufReader<ReadHalf<'_>>, seat: &Seat<'_>) -> io::Result<()> {
     while let Some(line) = read_line(&mut reader).await? {
         let line = format!("{}: {line}", seat.name);
-        seat.room.tell_all_but(&seat.name, line.into());
+        seat.room.send_to_all_but(&seat.name, line.into());
     }
     Ok(())
 }
 
-/// From the room to the client. If the client does not read, this waits, and nobody else does.
-async fn speak(mut writer: WriteHalf<'_>, lines: Receiver<Rc<str>>) -> io::Result<()> {
+/// Forwards the lines of the room to the client. If the client does not read, only this task waits.
+async fn send_lines(mut writer: WriteHalf<'_>, lines: Receiver<Rc<str>>) -> io::Result<()> {
     while let Ok(line) = lines.recv().await {
         writer.write_all(format!("{line}\n").as_bytes()).await?;
     }
     Ok(())
 }
 
-/// A line without its end, and without the characters by which a stranger could command another's
-/// terminal; `None` at the end.
+/// Reads a line and returns it without its end and without control characters, which could carry
+/// commands for the terminal of another member. Returns `None` at the end of the stream.
 async fn read_line(reader: &mut BufReader<ReadHalf<'_>>) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let mut limited = reader.take(LINE_BYTES);

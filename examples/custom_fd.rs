@@ -1,6 +1,8 @@
-//! Tells of the changes of a file until it is gone, through a descriptor that this runtime knows
-//! nothing of: inotify on Linux, a kqueue of its own with EVFILT_VNODE elsewhere. Whatever the system
-//! can wait for, `Async` can.
+//! Prints the changes of a file until it is deleted.
+//!
+//! It shows `Async` with a descriptor of a kind that the runtime does not know: inotify on Linux, a
+//! kqueue of its own with EVFILT_VNODE elsewhere. `Async` waits for any descriptor that the system
+//! can poll.
 //!
 //! Run with:
 //!
@@ -10,8 +12,9 @@
 //!
 //!     echo news >>/tmp/file; rm /tmp/file
 //!
-//! It prints what it watches, then `modified`, `renamed` or `deleted`, each once if it comes several
-//! times in a row, and ends with the file. On Linux that is when nobody has it open any more.
+//! It prints the path it watches, then `modified`, `renamed` or `deleted` for each change; equal
+//! changes in a row are printed once. It ends when the file is deleted. Linux reports the deletion
+//! when the last descriptor of the file is closed.
 
 mod common;
 
@@ -23,23 +26,23 @@ use runtime::io;
 #[runtime::main]
 async fn main() -> ExitCode {
     let mut arguments = Arguments::new("custom_fd PATH");
-    let Some(path) = arguments.word() else {
-        arguments.wrong("which file?");
+    let Some(path) = arguments.positional() else {
+        arguments.usage_error("PATH is missing");
     };
     arguments.finish();
-    common::report("custom_fd", tell(&path).await)
+    common::report("custom_fd", watch(&path).await)
 }
 
-async fn tell(path: &str) -> io::Result<()> {
+async fn watch(path: &str) -> io::Result<()> {
     let watch =
         Watch::new(path).map_err(|e| io::Error::new(e.kind(), format!("watch {path}: {e}")))?;
-    common::say(format_args!("watching {path}"));
+    common::print_line(format_args!("watching {path}"));
     let mut last = None;
     while last != Some(Change::Deleted) {
         for change in watch.changes().await? {
-            // The system may tell once or twice of what is one change to people.
+            // One change by a program may arrive as several events.
             if last != Some(change) {
-                common::say(change.name());
+                common::print_line(change.name());
             }
             last = Some(change);
         }
@@ -89,13 +92,13 @@ mod inotify {
             Async::new(inotify).map(Watch)
         }
 
-        /// What has happened since it was asked last.
+        /// Waits for changes and returns those since the last call.
         pub(crate) async fn changes(&self) -> io::Result<Vec<Change>> {
             self.0.read_with(read).await
         }
     }
 
-    /// Reads one buffer of events. `WouldBlock` is all that waiting needs to know.
+    /// Reads one buffer of events. `Async` waits when this returns `WouldBlock`.
     fn read(inotify: &OwnedFd) -> io::Result<Vec<Change>> {
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let mut reader = Reader::new(inotify, &mut buffer);
@@ -106,7 +109,7 @@ mod inotify {
                 (ReadFlags::MODIFY, Change::Modified),
                 (ReadFlags::MOVE_SELF, Change::Renamed),
                 (ReadFlags::DELETE_SELF, Change::Deleted),
-                (ReadFlags::UNMOUNT, Change::Deleted), // with its file system
+                (ReadFlags::UNMOUNT, Change::Deleted), // the file system is gone
             ];
             let what = kinds.into_iter().filter(|(flag, _)| event.contains(*flag));
             changes.extend(what.map(|(_, change)| change));
@@ -130,7 +133,7 @@ mod vnode {
 
     pub(crate) struct Watch {
         queue: Async<OwnedFd>,
-        /// What is watched; the kqueue forgets it when it is closed.
+        /// The watched file. It stays open because closing it removes the watch from the kqueue.
         _file: File,
     }
 
@@ -148,25 +151,27 @@ mod vnode {
             let flags = EventFlags::ADD | EventFlags::CLEAR;
             let change = Event::new(filter, flags, std::ptr::null_mut());
             let mut none: [Event; 0] = [];
-            // SAFETY: the file is kept open beside the kqueue.
+            // SAFETY: kevent requires the descriptor of the filter to stay open; `_file` keeps it
+            // so.
             unsafe { kevent(&queue, &[change], &mut none, Some(Duration::ZERO)) }?;
-            // A kqueue waits as long as it is told to, so there is no mode to be set.
+            // kevent takes a timeout, so a kqueue has no blocking mode to change.
             let queue = Async::new_nonblocking(queue)?;
             Ok(Watch { queue, _file: file })
         }
 
-        /// What has happened since it was asked last; something has.
+        /// Waits for changes and returns those since the last call.
         pub(crate) async fn changes(&self) -> io::Result<Vec<Change>> {
             self.queue.read_with(read).await
         }
     }
 
-    /// Takes the events that there are. `WouldBlock` is all that waiting needs to know.
+    /// Takes the pending events. `Async` waits when this returns `WouldBlock`.
     fn read(queue: &OwnedFd) -> io::Result<Vec<Change>> {
         let mut events = Vec::with_capacity(8);
-        let room = rustix::buffer::spare_capacity(&mut events);
-        // SAFETY: nothing is registered.
-        unsafe { kevent(queue, &[], room, Some(Duration::ZERO)) }?;
+        let spare = rustix::buffer::spare_capacity(&mut events);
+        // SAFETY: kevent requires the registered descriptors to stay open; this call registers
+        // none.
+        unsafe { kevent(queue, &[], spare, Some(Duration::ZERO)) }?;
         let mut changes = Vec::new();
         for event in &events {
             let EventFilter::Vnode { flags, .. } = event.filter() else {
@@ -176,14 +181,14 @@ mod vnode {
                 (VnodeEvents::WRITE, Change::Modified),
                 (VnodeEvents::RENAME, Change::Renamed),
                 (VnodeEvents::DELETE, Change::Deleted),
-                (VnodeEvents::REVOKE, Change::Deleted), // with its file system
+                (VnodeEvents::REVOKE, Change::Deleted), // the file system is gone
             ];
             let what = kinds.into_iter().filter(|(flag, _)| flags.contains(*flag));
             changes.extend(what.map(|(_, change)| change));
         }
-        match changes.is_empty() {
-            true => Err(ErrorKind::WouldBlock.into()),
-            false => Ok(changes),
+        if changes.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
         }
+        Ok(changes)
     }
 }

@@ -1,10 +1,11 @@
-//! A TCP server that sends back whatever it gets: a task for each connection, one thread for all.
+//! A TCP server that sends back the bytes it receives. Each connection is a task; all tasks run on
+//! one thread. It prints the address it listens on, and errors of connections.
 //!
 //! Run with:
 //!
 //!     cargo run --example echo
 //!
-//! and talk to it, from as many terminals as you like:
+//! and connect from one or more terminals:
 //!
 //!     nc 127.0.0.1 8080
 
@@ -28,10 +29,10 @@ async fn main() -> ExitCode {
 async fn serve(address: &str) -> io::Result<()> {
     let listener = common::listen(address).await?;
     loop {
-        // It does not fail when descriptors run out: it waits until there are some again.
+        // When the process is out of descriptors, `accept` waits until one is free.
         let (stream, peer) = listener.accept().await?;
-        // The task runs on this very thread, so what it holds need not be `Send`. Nobody waits for
-        // it, so its handle is dropped and it says itself what went wrong.
+        // The task runs on this thread, so its future need not be `Send`. Dropping the join handle
+        // detaches the task, which therefore reports its own error.
         runtime::spawn(async move {
             if let Err(e) = echo(&stream).await {
                 eprintln!("{peer}: {e}");
@@ -40,10 +41,11 @@ async fn serve(address: &str) -> io::Result<()> {
     }
 }
 
-/// Until the client has sent its last.
+/// Sends back everything the client sends, until the client closes its side.
 async fn echo(stream: &TcpStream) -> io::Result<()> {
     let (reader, writer) = stream.split();
-    // While it waits it holds no buffer: an idle connection is a small task and a descriptor.
+    // `copy` holds no buffer while it waits: an idle connection costs a small task and a
+    // descriptor.
     io::copy(reader, writer).await?;
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! An echo server that lives in somebody else's loop: one of poll(2), such as a GUI or a C library
-//! brings along. It is the loop that waits; the runtime is one of the things it waits for.
+//! An echo server inside a foreign event loop, here one around poll(2), as a GUI toolkit or a C
+//! library has. Only the loop waits; the descriptor of the runtime is one of those it polls.
 //!
 //! Run with:
 //!
 //!     cargo run --example foreign_loop
 //!
-//! and talk to it (`nc 127.0.0.1 8080`). The loop itself reads standard input: each line is answered
-//! with how many clients there are, and `quit` ends the program. macOS cannot `poll` a kqueue;
-//! there such a loop needs select(2) or a kqueue of its own.
+//! and connect to it (`nc 127.0.0.1 8080`). The loop itself reads standard input: for each line it
+//! prints the number of clients, and `quit` ends the program. macOS cannot poll a kqueue; there
+//! such a loop has to use select(2) or a kqueue of its own.
 
 mod common;
 
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use common::{Arguments, say};
+use common::{Arguments, print_line};
 use runtime::Runtime;
 use runtime::net::TcpListener;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,16 +34,16 @@ fn main() -> ExitCode {
 fn run(address: &str) -> io::Result<()> {
     let runtime = Runtime::new()?;
     let listener = runtime.block_on(common::listen(address))?;
-    // Tasks run on this thread, inside `turn`, so they share what they like with the loop.
+    // Tasks run on this thread, inside `turn`, so they can share state with the loop.
     let clients = Rc::new(Cell::new(0));
     runtime.spawn(serve(listener, clients.clone()));
 
     let mut stdin = Some(io::stdin());
     loop {
-        // Last of all: whatever the loop did since may have changed the deadline.
+        // Read last: earlier steps of the loop may have changed the deadline.
         let limit = limit_of(runtime.next_deadline());
         let typed = wait(&runtime, stdin.as_ref(), limit.as_ref())?;
-        // It does not block: waiting is the loop's business.
+        // A limit of zero does not block: only the loop waits.
         runtime.turn(Some(Duration::ZERO))?;
         if !typed {
             continue;
@@ -51,24 +51,25 @@ fn run(address: &str) -> io::Result<()> {
         let mut text = [0; 256];
         let read = io::stdin().read(&mut text)?;
         if read == 0 {
-            stdin = None; // nobody will type any more, but the clients are still there
+            stdin = None; // end of input; the clients are still served
         }
         for line in String::from_utf8_lossy(&text[..read]).lines() {
             match line.trim() {
                 "quit" => return Ok(()),
-                _ => say(format_args!("{} clients", clients.get())),
+                _ => print_line(format_args!("{} clients", clients.get())),
             }
         }
     }
 }
 
-/// What poll(2) takes for a limit.
+/// Returns the time until the deadline in the form that poll(2) takes.
 fn limit_of(deadline: Option<Instant>) -> Option<Timespec> {
     let limit = deadline?.saturating_duration_since(Instant::now());
     Timespec::try_from(limit).ok()
 }
 
-/// Waits for the runtime, for the user and for the deadline; says whether the user typed something.
+/// Waits for the runtime, standard input or the deadline. Returns true if standard input is
+/// readable.
 fn wait(
     runtime: &Runtime,
     stdin: Option<&io::Stdin>,
@@ -85,7 +86,7 @@ fn wait(
     };
     if watched[0].revents().contains(PollFlags::NVAL) {
         return Err(io::Error::other(
-            "poll(2) of this system cannot watch a kqueue",
+            "poll(2) cannot watch a kqueue on this system",
         ));
     }
     Ok(watched

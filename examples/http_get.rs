@@ -1,12 +1,13 @@
-//! Fetches a page with hyper's client: the body goes to stdout, everything else to stderr.
+//! Fetches a page with hyper's client. It prints the body to stdout, and the status and the times
+//! the steps took to stderr.
 //!
 //! Run with:
 //!
 //!     cargo run --example http_get -- http://127.0.0.1:8080/
 //!
-//! while the example `http_server` runs. The whole exchange has a time limit, 10 seconds unless
-//! `--timeout` says otherwise. Exit codes: 0 for an answer, 1 for an error, be it of the network or
-//! one that the server reports (400 and up), 2 for a URL that this example does not understand.
+//! while the example `http_server` runs. `--timeout` limits the whole exchange; the default is 10
+//! seconds. Exit codes: 0 after a successful response, 1 after a network error or a status of 400
+//! and above, 2 for an invalid command line or URL.
 
 mod common;
 
@@ -29,27 +30,29 @@ async fn main() -> ExitCode {
     let mut arguments = Arguments::new("http_get [--timeout SECONDS] URL");
     let seconds = arguments.option("--timeout").unwrap_or(10.0);
     let Ok(limit) = Duration::try_from_secs_f64(seconds) else {
-        arguments.wrong(format_args!("--timeout {seconds}: not a length of time"));
+        arguments.usage_error(format_args!("--timeout {seconds}: not a valid duration"));
     };
-    let Some(url) = arguments.word() else {
-        arguments.wrong("the URL is missing");
+    let Some(url) = arguments.positional() else {
+        arguments.usage_error("the URL is missing");
     };
     let uri: Uri = match url.parse() {
         Ok(uri) => uri,
-        Err(e) => arguments.wrong(format_args!("{url}: {e}")),
+        Err(e) => arguments.usage_error(format_args!("{url}: {e}")),
     };
     match (uri.scheme_str(), uri.host()) {
         (Some("http"), Some(host)) if !host.is_empty() => {
             let authority = uri.authority().map_or("", |authority| authority.as_str());
-            // Such as http://host:99999/, which has a port in the text and none as a number.
+            // For example http://host:99999/: the text has a port, but it is not a `u16`.
             if uri.port_u16().is_none() && !authority.ends_with(host) {
-                arguments.wrong(format_args!("{url}: a port is a number from 0 to 65535"));
+                arguments.usage_error(format_args!(
+                    "{url}: the port must be a number from 0 to 65535"
+                ));
             }
         }
-        (Some("https"), _) => arguments.wrong(format_args!(
-            "{url}: https is not supported, this example speaks plain http only"
-        )),
-        _ => arguments.wrong(format_args!("{url}: write http://HOST[:PORT]/PATH")),
+        (Some("https"), _) => {
+            arguments.usage_error(format_args!("{url}: https is not supported, only http"))
+        }
+        _ => arguments.usage_error(format_args!("{url}: expected http://HOST[:PORT]/PATH")),
     }
     arguments.finish();
 
@@ -67,7 +70,8 @@ async fn get(uri: &Uri) -> io::Result<()> {
     let stream = TcpStream::connect(format!("{host}:{port}")).await?;
     let connected = start.elapsed();
 
-    // The connection is a future of its own, that moves bytes while `sender` asks.
+    // The connection is a separate future that transfers the bytes of the requests made by
+    // `sender`.
     let (mut sender, connection) = http1::handshake(Io::new(stream)).await.map_err(reason)?;
     runtime::spawn(connection);
 
@@ -85,7 +89,8 @@ async fn get(uri: &Uri) -> io::Result<()> {
     let mut length = 0;
     while let Some(frame) = response.frame().await {
         if let Some(bytes) = frame.map_err(reason)?.data_ref() {
-            // This may block, if our reader is slow; but there is no other task to hold up.
+            // This may block the thread while the reader of stdout is slow. No other task is
+            // delayed.
             std::io::stdout().write_all(bytes)?;
             length += bytes.len();
         }
@@ -97,7 +102,7 @@ async fn get(uri: &Uri) -> io::Result<()> {
         start.elapsed()
     );
     if status.is_client_error() || status.is_server_error() {
-        return Err(io::Error::other(format!("the server says {status}")));
+        return Err(io::Error::other(format!("the server returned {status}")));
     }
     Ok(())
 }

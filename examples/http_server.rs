@@ -1,13 +1,15 @@
-//! An HTTP/1 server with hyper, for a page and the files of a directory.
+//! An HTTP/1 server with hyper that serves a page and the files of a directory.
 //!
-//! What it shows: hyper on this runtime, files read on other threads piece by piece, an orderly end
-//! on Ctrl-C, and how a server stays useful when there are more clients than descriptors.
+//! It shows hyper on this runtime, files read in chunks on the blocking pool, a graceful shutdown
+//! on Ctrl-C, and a server that keeps serving when there are more clients than descriptors. It
+//! prints the address it listens on, the maximum number of connections, and the progress of the
+//! shutdown.
 //!
 //! Run with:
 //!
 //!     cargo run --release --example http_server -- .
 //!
-//! and ask it:
+//! and send requests:
 //!
 //!     curl http://127.0.0.1:8080/
 //!     curl -r 0-99 http://127.0.0.1:8080/files/README.md
@@ -39,136 +41,138 @@ use runtime::time::{Duration, timeout};
 use runtime::{Runtime, io};
 use rustix::process::{Resource, getrlimit};
 
-/// A client may be silent for so long before it sends a request, the first or the next; and for so
-/// long when others wait for its place.
-const SILENCE: Duration = Duration::from_secs(30);
-const SILENCE_WHEN_CROWDED: Duration = Duration::from_secs(2);
+/// The maximum time a client may take to send a request, the first or the next.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// The same limit while connections are scarce.
+const IDLE_LIMIT_WHEN_CROWDED: Duration = Duration::from_secs(2);
 
-/// After Ctrl-C, requests that were begun get so long.
-const LAST_REQUESTS: Duration = Duration::from_secs(60);
+/// The maximum time that requests in progress get after Ctrl-C.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(60);
 
-/// The threads that read files: the disk does not get faster by more of them.
-const FILE_THREADS: usize = 8;
+/// The maximum number of threads that read files; more do not make the disk faster.
+const MAX_FILE_THREADS: usize = 8;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::new("http_server [--listen ADDR] [DIR]");
     let address = arguments.address("--listen");
-    let folder = match arguments.word() {
+    let folder = match arguments.positional() {
         None => None,
         Some(path) => match Folder::open(&path) {
             Ok(folder) => Some(folder),
-            Err(e) => arguments.wrong(format_args!("{path}: {e}")),
+            Err(e) => arguments.usage_error(format_args!("{path}: {e}")),
         },
     };
     arguments.finish();
     let address = address.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
 
     let runtime = Runtime::builder()
-        .max_blocking_threads(FILE_THREADS)
+        .max_blocking_threads(MAX_FILE_THREADS)
         .build();
     let result = runtime.and_then(|runtime| runtime.block_on(serve(&address, folder)));
     common::report("http_server", result)
 }
 
-/// What the connections share. They are all on this thread, so there is nothing to lock.
+/// State shared by all connections. They run on one thread, so it needs no lock.
 struct Server {
     folder: Option<Folder>,
-    /// Whether places run short. Then every answer is the last one of its connection, so that
-    /// clients take turns: who keeps its connection would keep others out.
+    /// Set while more than three quarters of the allowed connections are in use. Each connection is
+    /// then closed after one response, so that clients who keep connections open do not keep others
+    /// out.
     crowded: Cell<bool>,
 }
 
 async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
-    let mut end = ctrl_c();
+    let mut interrupt = ctrl_c();
     let listener = common::listen(address).await?;
-    let places = places();
-    common::say(format_args!("there are places for {places} connections"));
+    let limit = max_connections();
+    common::print_line(format_args!("serving up to {limit} connections at a time"));
 
     let server = Rc::new(Server {
         folder,
         crowded: Cell::new(false),
     });
-    // Nothing is ever sent: it is closed, and so everybody is told.
-    let (ending, told) = async_channel::bounded::<Infallible>(1);
+    // Nothing is sent on this channel: closing it notifies all connections of the shutdown.
+    let (shutdown, on_shutdown) = async_channel::bounded::<Infallible>(1);
     let mut connections = JoinSet::new();
     loop {
-        // When all places are taken nobody is accepted until one is free. That takes no processor
-        // time; new clients wait in the listener's queue.
+        // At the limit nothing is accepted until a connection ends. That takes no CPU time; new
+        // clients wait in the backlog of the listener.
         runtime::select! {
             biased;
-            result = &mut end => break result?,
+            result = &mut interrupt => break result?,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < places => {
+            accepted = listener.accept(), if connections.len() < limit => {
                 let (stream, _) = accepted?;
-                connections.spawn(connection(stream, server.clone(), told.clone()));
+                connections.spawn(connection(stream, server.clone(), on_shutdown.clone()));
             }
         }
-        server.crowded.set(connections.len() >= places - places / 4);
+        server.crowded.set(connections.len() >= limit - limit / 4);
     }
 
-    let mut end_at_once = ctrl_c();
+    let mut second_interrupt = ctrl_c();
     drop(listener);
-    drop(ending);
-    common::say(format_args!(
-        "ending: {} connections finish what they have begun, Ctrl-C ends them at once",
+    drop(shutdown);
+    common::print_line(format_args!(
+        "shutting down: {} connections finish their requests; press Ctrl-C again to close them now",
         connections.len()
     ));
-    let all_finished = timeout(LAST_REQUESTS, async {
+    let all_finished = timeout(SHUTDOWN_LIMIT, async {
         while connections.join_next().await.is_some() {}
     });
     runtime::select! {
         finished = all_finished => finished.map_err(|_| {
-            let text = format!("a request has taken more than {LAST_REQUESTS:?}: cut off");
+            let text = format!("a request took over {SHUTDOWN_LIMIT:?} and was cut off");
             io::Error::new(io::ErrorKind::TimedOut, text)
         })?,
-        Ok(()) = &mut end_at_once => exit(130), // as shells call the end by SIGINT
+        Ok(()) = &mut second_interrupt => exit(130), // what shells report for an exit by SIGINT
     }
-    common::say("all requests are finished");
+    common::print_line("all requests are complete");
     Ok(())
 }
 
-/// So many connections are held at once: what the limit of descriptors (`ulimit -n`) leaves after
-/// the few that are something else, and a quarter of that for the files to send.
-fn places() -> usize {
-    const SOMETHING_ELSE: usize = 16;
+/// Returns the maximum number of simultaneous connections: three quarters of the descriptors that
+/// `ulimit -n` allows, after a reserve. The remaining quarter is for the files being sent.
+fn max_connections() -> usize {
+    const RESERVE: usize = 16;
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|n| n.try_into().ok()).unwrap_or(usize::MAX);
-    let free = limit.saturating_sub(SOMETHING_ELSE);
+    let free = limit.saturating_sub(RESERVE);
     (free - free / 4).max(1)
 }
 
-/// Serves one client, until it leaves, has been silent for too long, or the server ends.
+/// Serves one client until it disconnects, exceeds the idle limit, or the server shuts down.
 async fn connection(
     stream: TcpStream,
     server: Rc<Server>,
-    told: async_channel::Receiver<Infallible>,
+    on_shutdown: async_channel::Receiver<Infallible>,
 ) {
-    // Without this the last, short packet of an answer may wait for the client's acknowledgement.
+    // Nagle's algorithm may hold back the last, short segment of a response until an
+    // acknowledgment.
     let _ = stream.set_nodelay(true);
-    let silence = if server.crowded.get() {
-        SILENCE_WHEN_CROWDED
+    let idle_limit = if server.crowded.get() {
+        IDLE_LIMIT_WHEN_CROWDED
     } else {
-        SILENCE
+        IDLE_LIMIT
     };
     let service = service_fn(|request| answer(&server, request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(Timer)
-            .header_read_timeout(silence)
+            .header_read_timeout(idle_limit)
             .serve_connection(Io::new(stream), service)
     );
     let result = runtime::select! {
         biased;
         result = connection.as_mut() => result,
-        _ = told.recv() => {
-            // An idle connection is closed, a busy one after the answer that it owes.
+        _ = on_shutdown.recv() => {
+            // An idle connection is closed now, a busy one after its current response.
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
-    // That clients leave in the middle or are silent is their way, and not worth a line.
+    // Disconnects and timeouts of clients are ordinary and are not reported.
     match result {
-        Err(e) if e.is_user() => eprintln!("an answer failed: {}", common::with_cause(&e)),
+        Err(e) if e.is_user() => eprintln!("a response failed: {}", common::with_cause(&e)),
         _ => {}
     }
 }
@@ -178,10 +182,13 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Infallible> {
     let mut response = match *request.method() {
-        // The answer to HEAD is the same; hyper leaves the body out, and so it is never read.
+        // The response to HEAD is the same; hyper omits the body, which is therefore never read.
         Method::GET | Method::HEAD => page(server, &request).await,
         _ => {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD.\n");
+            let mut response = text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Only GET and HEAD are allowed.\n",
+            );
             let allowed = HeaderValue::from_static("GET, HEAD");
             response.headers_mut().insert(ALLOW, allowed);
             response
@@ -200,10 +207,10 @@ async fn page(server: &Server, request: &Request<Incoming>) -> Response<Content>
         (Some(name), Some(folder)) => folder.answer(name, request.headers()).await,
         (Some(_), None) => text(
             StatusCode::NOT_FOUND,
-            "This server was started without a directory to serve.\n",
+            "This server was started without a directory.\n",
         ),
         (None, folder) if path == "/" => welcome(folder.is_some()),
-        (None, _) => text(StatusCode::NOT_FOUND, "There is no such page.\n"),
+        (None, _) => text(StatusCode::NOT_FOUND, "Page not found.\n"),
     }
 }
 
@@ -211,8 +218,8 @@ fn welcome(has_files: bool) -> Response<Content> {
     let page = if has_files {
         "<!doctype html><title>runtime</title><p>It works. Files are at /files/NAME.\n"
     } else {
-        "<!doctype html><title>runtime</title><p>It works. There is nothing at /files/, since the \
-         server was started without a directory.\n"
+        "<!doctype html><title>runtime</title><p>It works. /files/ is empty because the server was \
+         started without a directory.\n"
     };
     let mut response = text(StatusCode::OK, page);
     let html = HeaderValue::from_static("text/html; charset=utf-8");

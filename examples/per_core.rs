@@ -1,14 +1,15 @@
-//! An echo server on several threads, each with a runtime of its own. It greets every client with
-//! the number of the core that serves it.
+//! An echo server on several threads, each with its own runtime. It greets each client with the
+//! number of the core that serves it, and at the end prints the number of clients for each core.
 //!
 //! Run with:
 //!
 //!     cargo run --example per_core
 //!
-//! and talk to it, several times (`nc 127.0.0.1 8080`); Ctrl-C ends it. All cores listen on one port, and
-//! the system deals out the clients. With `--deal` only the first core listens, and hands on the
-//! connections in turn: for macOS, NetBSD and OpenBSD, where one listener gets all. `--cores N` is
-//! how many there are (one for each processor), `--pin 1` binds each to a processor.
+//! and connect to it several times (`nc 127.0.0.1 8080`). Ctrl-C ends it. All cores listen on one
+//! port, and the system distributes the clients. With `--deal 1` only the first core listens, and
+//! distributes the connections round-robin: macOS, NetBSD and OpenBSD give all connections to one
+//! listener. `--cores N` sets the number of cores (default: one for each processor); `--pin 1` pins
+//! each thread to a processor.
 
 mod common;
 
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Mutex;
 
-use common::{Arguments, say};
+use common::{Arguments, print_line};
 use runtime::io::{self, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
 use runtime::signal::ctrl_c;
@@ -31,10 +32,10 @@ fn main() -> ExitCode {
     let [pin, deal] = ["--pin", "--deal"].map(|name| match arguments.option::<u8>(name) {
         None | Some(0) => false,
         Some(1) => true,
-        Some(other) => arguments.wrong(format_args!("{name} {other}: 0 or 1")),
+        Some(other) => arguments.usage_error(format_args!("{name} {other}: expected 0 or 1")),
     });
     if cores == Some(0) {
-        arguments.wrong("--cores 0: one at least");
+        arguments.usage_error("--cores 0: must be at least 1");
     }
     arguments.finish();
     let address = address.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
@@ -46,13 +47,13 @@ fn run(address: &str, cores: Option<usize>, pin: bool, deal: bool) -> io::Result
         Some(cores) => cores,
         None => std::thread::available_parallelism()?.get(),
     };
-    // Made here, so that there is one port if the system chooses it. It has never waited, so it
-    // belongs to no thread yet.
+    // Bound before the cores start, so that all of them use the port if the system chooses it. The
+    // listener has never waited, so it is not registered with a reactor yet.
     let first = runtime::block_on(TcpListener::bind_shared(address))?;
     let address = first.local_addr()?;
-    // From now on, also for a core that comes late.
+    // Created before the cores start, so that no core misses a Ctrl-C.
     let ends = Mutex::new((0..cores).map(|_| ctrl_c()).collect::<Vec<_>>());
-    say(format_args!("listening on {address}"));
+    print_line(format_args!("listening on {address}"));
     let first = Mutex::new(Some(first));
     let served = Runtime::builder()
         .pin_cores(pin)
@@ -67,9 +68,9 @@ fn run(address: &str, cores: Option<usize>, pin: bool, deal: bool) -> io::Result
                 None => Some(TcpListener::bind_shared(address).await?),
             };
             let Some(end) = ends.lock().ok().and_then(|mut ends| ends.pop()) else {
-                unreachable!("there is one for each");
+                unreachable!("`ends` has one entry for each core");
             };
-            // What the tasks of one core share needs no lock.
+            // Tasks of one core share their state without a lock.
             let greeted = Rc::new(Cell::new(0));
             runtime::select! {
                 served = serve(listener, &core, deal, &greeted) => served?,
@@ -78,7 +79,7 @@ fn run(address: &str, cores: Option<usize>, pin: bool, deal: bool) -> io::Result
             Ok(greeted.get())
         })?;
     for (core, greeted) in served.iter().enumerate() {
-        say(format_args!("core {core} greeted {greeted} clients"));
+        print_line(format_args!("core {core} greeted {greeted} clients"));
     }
     Ok(())
 }
@@ -90,23 +91,24 @@ async fn serve(
     greeted: &Cell<u64>,
 ) -> io::Result<()> {
     let Some(listener) = listener else {
-        return std::future::pending().await; // its connections come from core 0
+        return std::future::pending().await; // core 0 hands connections to this one
     };
-    for turn in 0.. {
+    for number in 0.. {
         let (stream, peer) = listener.accept().await?;
         greeted.set(greeted.get() + 1);
-        let to = if deal {
-            turn % core.handles().len()
+        let target = if deal {
+            number % core.handles().len()
         } else {
             core.index()
         };
         let echo = async move {
-            if let Err(e) = echo(stream, to).await {
+            if let Err(e) = echo(stream, target).await {
                 eprintln!("{peer}: {e}");
             }
         };
-        // It has not waited yet, so it belongs to the core that it comes to.
-        drop(core.handles()[to].spawn(echo));
+        // The stream has not waited yet, so it registers with the reactor of the core it is sent
+        // to.
+        drop(core.handles()[target].spawn(echo));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Two child processes write to a pipe each, and one loop reads whichever has something to say.
+//! Two child processes each write to a pipe, and one loop reads from both.
 //!
 //! It always prints
 //!
@@ -7,8 +7,9 @@
 //!     C - 3
 //!     D - 4
 //!
-//! although A and C come from one child, B and D from the other, and nobody sleeps: a child writes a
-//! line for each line it reads, and the loop, having heard one child, gives the other the word.
+//! although A and C come from one child and B and D from the other, without a sleep: a child writes
+//! a line for each line it reads, and after a line from one child the loop sends a line to the
+//! other.
 //!
 //! Run with:
 //!
@@ -27,38 +28,38 @@ use runtime::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 #[runtime::main]
 async fn main() -> ExitCode {
     Arguments::new("pipes").finish();
-    common::report("pipes", converse().await)
+    common::report("pipes", run().await)
 }
 
-async fn converse() -> io::Result<()> {
+async fn run() -> io::Result<()> {
     let mut first = Speaker::start(["A - 1", "C - 3"])?;
     let mut second = Speaker::start(["B - 2", "D - 4"])?;
-    first.give_the_word().await?;
+    first.request_line().await?;
     loop {
-        // Both are waited for at once, in one system call. `next` may be dropped half way: what was
-        // read of a line is kept in `lines`.
+        // `select!` waits for both pipes in one system call. Dropping `next` early loses nothing:
+        // the part of a line that was read is kept in `lines`.
         runtime::select! {
             Some(line) = first.lines.next() => {
-                common::say(line?);
-                second.give_the_word().await?;
+                common::print_line(line?);
+                second.request_line().await?;
             }
             Some(line) = second.lines.next() => {
-                common::say(line?);
-                first.give_the_word().await?;
+                common::print_line(line?);
+                first.request_line().await?;
             }
-            else => break, // both pipes are at their end
+            else => break, // both pipes are at end of file
         }
     }
     first.reap().await?;
     second.reap().await
 }
 
-/// A child process that has lines to say, one for each time it is given the word.
+/// A child process that writes one line for each line it reads.
 struct Speaker {
     child: Child,
-    /// Our end of its standard input.
-    word: ChildStdin,
-    /// What comes out of its standard output.
+    /// The write end of its standard input.
+    stdin: ChildStdin,
+    /// The lines of its standard output.
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -75,24 +76,24 @@ impl Speaker {
             .stdout(Stdio::piped())
             .spawn()?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both were asked for");
+            unreachable!("both pipes were requested");
         };
         Ok(Speaker {
             child,
-            word: stdin,
+            stdin,
             lines: BufReader::new(stdout).lines(),
         })
     }
 
-    async fn give_the_word(&mut self) -> io::Result<()> {
-        match self.word.write_all(b"go\n").await {
-            // It has said everything and is gone.
+    async fn request_line(&mut self) -> io::Result<()> {
+        match self.stdin.write_all(b"go\n").await {
+            // The child has written all its lines and has exited.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result,
         }
     }
 
-    /// Waits for the end of the child, as for its pipes: in the one thread there is.
+    /// Waits for the child to exit, on the same thread as the pipes.
     async fn reap(mut self) -> io::Result<()> {
         let status = self.child.wait().await?;
         if status.success() {

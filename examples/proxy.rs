@@ -1,13 +1,14 @@
-//! A TCP proxy: hands every connection on to another address, both ways, until both ends are done.
+//! A TCP proxy that forwards each connection to another address, in both directions.
 //!
-//! When one side has sent its last, the other side is told so and may go on sending: a connection
-//! that is half closed here is half closed there.
+//! When one side closes its sending direction, the proxy closes that direction on the other side
+//! and keeps forwarding the opposite direction. It prints the bytes of each direction at the end of
+//! a connection.
 //!
 //! Run with:
 //!
 //!     cargo run --example proxy -- --listen 127.0.0.1:8081 --to 127.0.0.1:8080
 //!
-//! with, say, the example `http_server` at the other end, and ask it through the proxy:
+//! with, for example, `http_server` as the target, and send a request through the proxy:
 //!
 //!     curl http://127.0.0.1:8081/
 
@@ -24,7 +25,7 @@ async fn main() -> ExitCode {
     let mut arguments = Arguments::new("proxy [--listen ADDR] --to ADDR");
     let address = arguments.address("--listen");
     let Some(target) = arguments.address("--to") else {
-        arguments.wrong("where to? --to ADDR is missing");
+        arguments.usage_error("--to ADDR is missing");
     };
     arguments.finish();
     let address = address.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
@@ -38,8 +39,8 @@ async fn serve(address: &str, target: String) -> io::Result<()> {
         let target = target.clone();
         runtime::spawn(async move {
             match relay(client, &target).await {
-                Ok((sent, received)) => common::say(format_args!(
-                    "{peer} <-> {target}: {sent} bytes there, {received} bytes back"
+                Ok((sent, received)) => common::print_line(format_args!(
+                    "{peer} <-> {target}: {sent} bytes to target, {received} bytes to client"
                 )),
                 Err(e) => eprintln!("{peer} <-> {target}: {e}"),
             }
@@ -47,11 +48,11 @@ async fn serve(address: &str, target: String) -> io::Result<()> {
     }
 }
 
-/// The numbers of bytes from the client and from the server.
+/// Forwards both directions and returns the number of bytes from the client and from the server.
 async fn relay(mut client: TcpStream, target: &str) -> io::Result<(u64, u64)> {
-    // If this fails the client is dropped, and so learns it.
+    // If this fails, `client` is dropped, which closes its connection.
     let mut server = TcpStream::connect(target).await?;
-    // What comes in small pieces goes on in small pieces, and at once.
+    // Forward small segments at once instead of collecting them (Nagle's algorithm).
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     io::copy_bidirectional(&mut client, &mut server).await

@@ -1,8 +1,9 @@
-//! Runs several commands at once, and writes their name before every line they write.
+//! Runs several commands at once and prints their output, each line after the name of its command.
 //!
-//! It ends when all of them have, with code 1 if one of them failed. Ctrl-C kills those that are left.
+//! It exits when all commands have exited, with code 1 if one of them failed. Ctrl-C kills the
+//! commands that still run.
 //!
-//! What it shows: children and their pipes are waited for like sockets, in one thread.
+//! It shows that child processes and their pipes are awaited like sockets, on one thread.
 //!
 //! Run with:
 //!
@@ -23,14 +24,14 @@ use runtime::task::JoinSet;
 async fn main() -> ExitCode {
     let mut arguments = Arguments::new("run NAME=COMMAND...");
     let mut commands = Vec::new();
-    while let Some(word) = arguments.word() {
+    while let Some(word) = arguments.positional() {
         match word.split_once('=') {
             Some((name, command)) => commands.push((name.to_owned(), command.to_owned())),
-            None => arguments.wrong(format_args!("{word:?}: write NAME=COMMAND")),
+            None => arguments.usage_error(format_args!("{word:?}: expected NAME=COMMAND")),
         }
     }
     if commands.is_empty() {
-        arguments.wrong("there is nothing to run");
+        arguments.usage_error("no command is given");
     }
     arguments.finish();
     common::report("run", run_all(commands).await)
@@ -58,18 +59,18 @@ async fn run_all(commands: Vec<(String, String)>) -> io::Result<()> {
     }
 }
 
-/// Runs one command to its end, or kills it on Ctrl-C.
+/// Runs one command until it exits, or kills it on Ctrl-C.
 async fn run(name: &str, command: &str) -> io::Result<ExitStatus> {
-    let interrupted = ctrl_c(); // heard from now on
+    let interrupted = ctrl_c(); // counts from this call, not from the first poll
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true) // if we fail
+        .kill_on_drop(true) // when this function returns an error
         .spawn()?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        unreachable!("both were asked for");
+        unreachable!("both pipes were requested");
     };
     let end = async {
         let stdout = copy_lines(name, stdout, io::stdout());
@@ -85,7 +86,8 @@ async fn run(name: &str, command: &str) -> io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// A line of up to PIPE_BUF bytes (512 at least) is written in one go, and not mixed with others'.
+/// Copies lines and puts `name` before each. A line of up to PIPE_BUF bytes (at least 512) is
+/// written atomically and does not mix with those of other commands.
 async fn copy_lines(
     name: &str,
     from: impl AsyncRead + Unpin,

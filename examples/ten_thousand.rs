@@ -1,14 +1,15 @@
-//! Ten thousand connections in one thread, and what each of them costs.
+//! Holds ten thousand connections on one thread and prints what they cost.
 //!
-//! This process is the server, an echo like the example of that name. The clients live in a second
-//! process, which it starts itself, so that the memory it reports is the server's alone.
+//! This process is the server, an echo server like the example `echo`. It starts a second process
+//! for the clients, so that the memory it reports is that of the server alone. It prints the memory
+//! for each connection, the latency of the echo, and the number of system calls.
 //!
 //! Run with:
 //!
 //!     cargo run --release --example ten_thousand
 //!
-//! or another number of `--connections`. The system must allow a process so many descriptors
-//! (`ulimit -Hn`); if it does not, this goes as far as it may and says so.
+//! `--connections N` sets another number. If the system allows the process fewer descriptors
+//! (`ulimit -Hn`), it opens as many connections as possible and prints a warning.
 
 mod common;
 mod ten_thousand {
@@ -29,7 +30,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use ten_thousand::client;
 use ten_thousand::progress::Progress;
 
-/// Descriptors of a process that are no connections, at most.
+/// The maximum number of descriptors of a process other than connections.
 const OTHER_DESCRIPTORS: usize = 32;
 
 fn main() -> ExitCode {
@@ -37,10 +38,10 @@ fn main() -> ExitCode {
     let address = arguments.address("--listen");
     let address = address.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let wanted: usize = arguments.option("--connections").unwrap_or(10_000);
-    // Not for people: this is how the second process is started.
+    // Internal: starts the process of the clients.
     let server: Option<String> = arguments.option("--clients-of");
     if wanted == 0 {
-        arguments.wrong("--connections 0: at least 1");
+        arguments.usage_error("--connections 0: must be at least 1");
     }
     arguments.finish();
 
@@ -51,8 +52,8 @@ fn main() -> ExitCode {
     common::report("ten_thousand", result)
 }
 
-/// Raises the limit of descriptors as far as `connections` need it and the system permits, and gives
-/// the number of connections that are possible.
+/// Raises the descriptor limit as far as `connections` require and the system allows. Returns the
+/// number of connections that fit.
 fn raise_limit(connections: usize) -> io::Result<usize> {
     let needed = connections.saturating_add(OTHER_DESCRIPTORS) as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -76,7 +77,7 @@ fn run(address: &str, wanted: usize, connections: usize) -> io::Result<()> {
         let listener = common::listen(address).await?;
         if connections < wanted {
             eprintln!(
-                "{wanted} connections need {} descriptors (`ulimit -Hn`): going on with {connections}",
+                "{wanted} connections need {} descriptors (`ulimit -Hn`); opening {connections}",
                 wanted + OTHER_DESCRIPTORS
             );
         }
@@ -93,24 +94,24 @@ async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> i
     for done in 1..=connections {
         let (stream, _) = runtime::select! {
             accepted = listener.accept() => accepted?,
-            // If they have ended, nobody comes any more.
+            // The clients report nothing yet, unless they failed.
             line = clients.reports.next() => return Err(failed(line)),
         };
         runtime::spawn(async move {
             let (reader, writer) = stream.split();
-            // An error would be a client that is gone, and it is for the clients to complain.
+            // An error means that the client is gone; the client process reports it.
             let _ = io::copy(reader, writer).await;
         });
         progress.show(done);
     }
     progress.finish();
-    // Every task has run, and found that there is nothing to read yet.
+    // After one batch every task has run and waits for its first read.
     runtime::task::yield_now().await;
     let memory_after = resident_bytes();
 
-    common::say(format_args!("{connections} connections, {}", threads()));
+    common::print_line(format_args!("{connections} connections, {}", threads()));
     if let (Some(before), Some(after)) = (memory_before, memory_after) {
-        common::say(format_args!(
+        common::print_line(format_args!(
             "memory: {} bytes a connection ({} KiB before, {} KiB with all of them)",
             after.saturating_sub(before) / connections as u64,
             before / 1024,
@@ -122,20 +123,20 @@ async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> i
     let after = runtime.stats();
     if let (Some(idle), Some(busy)) = (memory_after, resident_bytes()) {
         let grown = busy.saturating_sub(idle) / 1024;
-        common::say(format_args!(
-            "memory: {grown} KiB more after the traffic than before it"
+        common::print_line(format_args!(
+            "memory: {grown} KiB more after the traffic than before"
         ));
     }
     print_calls(&before, &after, client::pings(connections));
     clients.end().await
 }
 
-/// What the reactor asked of the kernel. The echo itself adds one recv and one send for each ping.
+/// Prints the system calls of the reactor. The echo adds one `recv` and one `send` for each ping.
 fn print_calls(before: &Stats, after: &Stats, pings: usize) {
     let waits = after.waits - before.waits;
-    common::say(format_args!(
+    common::print_line(format_args!(
         "system calls of the reactor: {} to register descriptors and {} waits before the traffic; \
-         {} and {waits} during it, for {pings} pings: {:.3} a ping",
+         {} and {waits} during it, for {pings} pings ({:.3} for each)",
         before.registrations,
         before.waits,
         after.registrations - before.registrations,
@@ -143,10 +144,10 @@ fn print_calls(before: &Stats, after: &Stats, pings: usize) {
     ));
 }
 
-/// The process in which the clients live.
+/// The process of the clients.
 struct Clients {
     child: Child,
-    /// What it says, line by line; see `client::run`.
+    /// The lines it prints; see `client::run`.
     reports: futures_lite::io::Lines<BufReader<ChildStdout>>,
 }
 
@@ -157,10 +158,10 @@ impl Clients {
             .args(["--connections", &connections.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true) // if we fail
+            .kill_on_drop(true) // when the server returns an error
             .spawn()?;
         let Some(stdout) = child.stdout.take() else {
-            unreachable!("it was asked for");
+            unreachable!("the pipe was requested");
         };
         Ok(Clients {
             child,
@@ -168,12 +169,12 @@ impl Clients {
         })
     }
 
-    /// Lets them talk, and passes on what they report.
+    /// Starts the traffic and prints what the clients report until it ends.
     async fn drive(&mut self) -> io::Result<()> {
         if let Some(stdin) = &mut self.child.stdin {
             stdin.write_all(b"go\n").await?;
         }
-        let mut progress = Progress::new("talking", client::ROUNDS);
+        let mut progress = Progress::new("sending", client::ROUNDS);
         while let Some(line) = self.reports.next().await {
             let line = line?;
             match line.strip_prefix("round ").map(str::parse) {
@@ -181,33 +182,37 @@ impl Clients {
                 _ if line == "done" => return Ok(()),
                 _ => {
                     progress.finish();
-                    common::say(line);
+                    common::print_line(line);
                 }
             }
         }
         Err(failed(None))
     }
 
-    /// Waits for their end, which closing their standard input brings about.
+    /// Closes the standard input of the clients, which makes them exit, and waits for that.
     async fn end(mut self) -> io::Result<()> {
         let status = self.child.wait().await?;
         if status.success() {
             Ok(())
         } else {
-            Err(io::Error::other(format!("the clients ended with {status}")))
+            Err(io::Error::other(format!(
+                "the client process ended with {status}"
+            )))
         }
     }
 }
 
 fn failed(line: Option<io::Result<String>>) -> io::Error {
     match line {
-        Some(Ok(line)) => io::Error::other(format!("the clients say {line:?} out of turn")),
+        Some(Ok(line)) => {
+            io::Error::other(format!("unexpected line from the client process: {line:?}"))
+        }
         Some(Err(e)) => e,
-        None => io::Error::other("the clients have failed"),
+        None => io::Error::other("the client process failed"),
     }
 }
 
-/// How much memory this process occupies, where the system says so in /proc.
+/// Returns the resident memory of this process, where /proc exists.
 fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
@@ -215,10 +220,11 @@ fn resident_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Describes the number of threads of this process.
 fn threads() -> String {
     match fs::read_dir("/proc/self/task").map(Iterator::count) {
         Ok(1) => "1 thread".to_owned(),
         Ok(count) => format!("{count} threads"),
-        Err(_) => "in this thread".to_owned(),
+        Err(_) => "thread count unknown".to_owned(),
     }
 }

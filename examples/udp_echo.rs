@@ -1,10 +1,11 @@
-//! A UDP server that sends every datagram back to where it came from, as many as there are at a time.
+//! A UDP server that sends each datagram back to its sender, in batches where the system has a call
+//! for them. It prints the address it listens on, and errors of single datagrams.
 //!
 //! Run with:
 //!
 //!     cargo run --example udp_echo
 //!
-//! and talk to it:
+//! and send something to it:
 //!
 //!     nc -u 127.0.0.1 8080
 
@@ -17,10 +18,10 @@ use runtime::io::{self, IoSliceMut};
 use runtime::net::UdpSocket;
 use runtime::net::udp::{Received, Transmit};
 
-/// So many datagrams are taken in one call, where the system has such a call.
+/// The maximum number of datagrams received in one call.
 const BATCH: usize = 16;
-/// The longest datagram there is over IPv4, and a byte more.
-const LONGEST: usize = 65508;
+/// The buffer size for a datagram: one byte more than the largest IPv4 payload.
+const MAX_DATAGRAM: usize = 65508;
 
 #[runtime::main]
 async fn main() -> ExitCode {
@@ -33,14 +34,17 @@ async fn main() -> ExitCode {
 
 async fn serve(address: &str) -> io::Result<()> {
     let socket = UdpSocket::bind(address).await?;
-    common::say(format_args!("listening on {}", socket.local_addr()?));
-    let mut memory = vec![0; BATCH * LONGEST];
+    common::print_line(format_args!("listening on {}", socket.local_addr()?));
+    let mut memory = vec![0; BATCH * MAX_DATAGRAM];
     let mut received = [Received::default(); BATCH];
     loop {
-        let mut bufs: Vec<_> = memory.chunks_mut(LONGEST).map(IoSliceMut::new).collect();
+        let mut bufs: Vec<_> = memory
+            .chunks_mut(MAX_DATAGRAM)
+            .map(IoSliceMut::new)
+            .collect();
         let n = socket.recv_batch(&mut bufs, &mut received).await?;
         let answers: Vec<Transmit<'_>> = memory
-            .chunks(LONGEST)
+            .chunks(MAX_DATAGRAM)
             .zip(&received[..n])
             .map(|(buf, received)| Transmit::to(&buf[..received.len], received.addr))
             .collect();
@@ -52,7 +56,7 @@ async fn answer(socket: &UdpSocket, mut answers: &[Transmit<'_>]) {
     while let Some(first) = answers.first() {
         let sent = match socket.send_batch(answers).await {
             Ok(sent) => sent,
-            // One that cannot be answered keeps nobody else from it.
+            // An error for one destination does not stop the other datagrams.
             Err(e) => {
                 eprintln!("{:?}: {e}", first.destination);
                 1

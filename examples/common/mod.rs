@@ -1,5 +1,5 @@
-//! What every example does the same way: its command line, its listener, its last words.
-#![allow(dead_code, unreachable_pub, reason = "no example uses all of it")]
+//! Code shared by the examples: command line, listener and error reports.
+#![allow(dead_code, unreachable_pub, reason = "no example uses every item")]
 
 use std::error::Error;
 use std::fmt::Display;
@@ -9,14 +9,16 @@ use std::str::FromStr;
 
 use runtime::net::TcpListener;
 
-/// The words of the command line that nobody has taken yet.
+/// The arguments of the command line that have not been consumed yet.
 pub struct Arguments {
     usage: &'static str,
     words: Vec<String>,
 }
 
 impl Arguments {
-    /// Those of this process; `usage` begins with its name. `--help` is answered at once.
+    /// Reads the arguments of this process. `usage` begins with the name of the program.
+    ///
+    /// Prints the usage and exits with code 0 if `--help` or `-h` is among them.
     pub fn new(usage: &'static str) -> Arguments {
         let words: Result<_, _> = std::env::args_os()
             .skip(1)
@@ -28,7 +30,7 @@ impl Arguments {
         };
         let words: Vec<String> = match words {
             Ok(words) => words,
-            Err(word) => arguments.wrong(format_args!("{word:?} is not UTF-8")),
+            Err(word) => arguments.usage_error(format_args!("{word:?} is not UTF-8")),
         };
         if words.iter().any(|word| word == "--help" || word == "-h") {
             println!("usage: {usage}");
@@ -37,21 +39,21 @@ impl Arguments {
         Arguments { usage, words }
     }
 
-    /// Takes `--name VALUE`.
+    /// Removes and returns the value of `--name VALUE`.
     pub fn option<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let at = self.words.iter().position(|word| word == name)?;
         self.words.remove(at);
         if at == self.words.len() {
-            self.wrong(format_args!("{name} needs a value"));
+            self.usage_error(format_args!("{name} needs a value"));
         }
         let value = self.words.remove(at);
         match value.parse() {
             Ok(value) => Some(value),
-            Err(e) => self.wrong(format_args!("{name} {value}: {e}")),
+            Err(e) => self.usage_error(format_args!("{name} {value}: {e}")),
         }
     }
 
-    /// Takes `--name HOST:PORT`.
+    /// Removes and returns the address of `--name HOST:PORT`.
     pub fn address(&mut self, name: &str) -> Option<String> {
         let address: String = self.option(name)?;
         let port = address
@@ -59,46 +61,47 @@ impl Arguments {
             .map(|(_, port)| port.parse::<u16>());
         match port {
             Some(Ok(_)) => Some(address),
-            _ => self.wrong(format_args!("{name} {address}: write HOST:PORT")),
+            _ => self.usage_error(format_args!("{name} {address}: write HOST:PORT")),
         }
     }
 
-    /// Takes the first word that is left, unless it is a flag.
-    pub fn word(&mut self) -> Option<String> {
+    /// Removes and returns the first remaining argument, unless it begins with `-`.
+    pub fn positional(&mut self) -> Option<String> {
         let first = self.words.first()?;
         (!first.starts_with('-')).then(|| self.words.remove(0))
     }
 
-    /// Refuses what is left.
+    /// Exits with a usage error if an argument is left.
     pub fn finish(self) {
         if let Some(word) = self.words.first() {
-            self.wrong(format_args!("what is {word:?}?"));
+            self.usage_error(format_args!("unexpected argument {word:?}"));
         }
     }
 
-    /// Says what is wrong and how it is right, and ends the process with code 2.
-    pub fn wrong(&self, what: impl Display) -> ! {
+    /// Prints the error and the usage to standard error and exits with code 2.
+    pub fn usage_error(&self, what: impl Display) -> ! {
         let name = self.usage.split(' ').next().unwrap_or_default();
         eprintln!("{name}: {what}\nusage: {}", self.usage);
         exit(2)
     }
 }
 
-/// Binds a listener, and says where it listens: `address` may have port 0.
+/// Binds a listener and prints its address; with port 0 the system chooses the port.
 pub async fn listen(address: &str) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address).await?;
-    // Whoever started us may wait for this line, or for none at all.
-    say(format_args!("listening on {}", listener.local_addr()?));
+    // Tests wait for this line to learn the port. It is flushed at once, as stdout is
+    // line-buffered.
+    print_line(format_args!("listening on {}", listener.local_addr()?));
     Ok(listener)
 }
 
-/// Prints a line, whether anybody reads it or not: `println!` panics once they are gone.
-pub fn say(line: impl Display) {
+/// Prints a line and ignores errors, unlike `println!`, which panics when stdout is a closed pipe.
+pub fn print_line(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Turns the result of `main` into an exit code. An error is one line for people, not the `{:?}`
-/// that returning it would print.
+/// Converts the result of `main` to an exit code. An error is printed as one readable line, not in
+/// the `Debug` form that returning it from `main` would print.
 pub fn report(name: &str, result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,7 +112,7 @@ pub fn report(name: &str, result: io::Result<()>) -> ExitCode {
     }
 }
 
-/// An error and what caused it, which some keep to themselves when they are printed.
+/// Formats an error together with its source, which many errors leave out of their own message.
 pub fn with_cause(error: &dyn Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),

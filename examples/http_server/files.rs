@@ -1,4 +1,5 @@
-//! Files as answers: found without leaving the directory, read piece by piece on other threads.
+//! Responses from files of a directory: path lookup that cannot leave the directory, ranges, and
+//! bodies read in chunks on the blocking pool.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
@@ -22,7 +23,7 @@ use runtime::task::JoinHandle;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-/// A directory whose files may be asked for.
+/// A directory whose files are served.
 #[derive(Clone)]
 pub(crate) struct Folder(Arc<OwnedFd>);
 
@@ -33,7 +34,7 @@ impl Folder {
         Ok(Folder(Arc::new(fd)))
     }
 
-    pub(crate) async fn answer(&self, path: &str, asked: &HeaderMap) -> Response<Content> {
+    pub(crate) async fn answer(&self, path: &str, headers: &HeaderMap) -> Response<Content> {
         let Some(names) = names(path) else {
             return failure(StatusCode::NOT_FOUND);
         };
@@ -41,9 +42,9 @@ impl Folder {
         let folder = self.clone();
         let found = runtime::spawn_blocking(move || folder.find(&names)).await;
         match found {
-            Ok(Ok((file, metadata))) => answer(file, &metadata, content_type, asked),
+            Ok(Ok((file, metadata))) => answer(file, &metadata, content_type, headers),
             Ok(Err(Errno::MFILE | Errno::NFILE)) => failure(StatusCode::SERVICE_UNAVAILABLE),
-            // Missing, forbidden, a symbolic link: all the same to a stranger.
+            // A client cannot tell a missing file from a forbidden one or a symbolic link.
             Ok(Err(_)) => failure(StatusCode::NOT_FOUND),
             Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -51,11 +52,11 @@ impl Folder {
 
     /// Opens a regular file. Blocks.
     ///
-    /// It goes down from directory to directory and follows no symbolic link, wherever that leads.
-    /// So there is nothing to check afterwards, and no moment in which somebody could exchange what
-    /// was checked. (Linux has openat2(2) for this; going step by step works on every Unix.)
+    /// Opens one directory after the other relative to its parent and follows no symbolic link.
+    /// Checking a path before opening it would leave a window in which it could be replaced.
+    /// (Linux has openat2(2) for this; opening step by step works on every Unix.)
     fn find(&self, names: &[OsString]) -> Result<(File, Metadata), Errno> {
-        // Opening a FIFO would wait for somebody who writes to it, but for NONBLOCK.
+        // Without NONBLOCK, opening a FIFO would wait for a writer.
         let any = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let (name, parents) = names.split_last().ok_or(Errno::NOENT)?;
         let mut folder = self.0.clone();
@@ -71,13 +72,13 @@ impl Folder {
     }
 }
 
-/// The names that a path of a URL consists of; `None` if one of them could be more than the name of
-/// something in a directory. It is looked at after decoding, and decoded once.
+/// Splits the path of a URL into file names, each percent-decoded once. Returns `None` if one of
+/// them is not a plain name: empty, `.`, `..`, or with a slash or a zero byte.
 fn names(path: &str) -> Option<Vec<OsString>> {
     let names = path.split('/').map(|part| {
         let name = percent_decode(part)?;
-        let tricky = matches!(&name[..], b"" | b"." | b"..");
-        (!tricky && !name.contains(&b'/') && !name.contains(&0)).then_some(name)
+        let special = matches!(&name[..], b"" | b"." | b"..");
+        (!special && !name.contains(&b'/') && !name.contains(&0)).then_some(name)
     });
     names.map(|name| name.map(OsString::from_vec)).collect()
 }
@@ -117,12 +118,12 @@ fn answer(
     file: File,
     metadata: &Metadata,
     content_type: &'static str,
-    asked: &HeaderMap,
+    headers: &HeaderMap,
 ) -> Response<Content> {
     let length = metadata.len();
     let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
     let tag = format!("\"{length:x}-{seconds:x}-{nanoseconds:x}\"");
-    let value = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
 
     let mut response = Response::builder()
         .header(ACCEPT_RANGES, "bytes")
@@ -135,20 +136,20 @@ fn answer(
         let not_modified = response.status(StatusCode::NOT_MODIFIED);
         return built(not_modified.body(Content::text("")));
     }
-    // "If it is still what I have a part of": dates are too coarse to say so.
-    let unchanged = value(IF_RANGE).is_none_or(|had| had == tag);
+    // A date in If-Range never matches: its resolution of a second is too coarse.
+    let unchanged = value(IF_RANGE).is_none_or(|known| known == tag);
     let range = value(RANGE).filter(|_| unchanged);
-    let range = range.map_or(Asked::Whole, |range| asked_for(range, length));
+    let range = range.map_or(RequestedRange::Whole, |range| parse_range(range, length));
     let range = match range {
-        Asked::Whole => 0..length,
-        Asked::Part(range) => {
+        RequestedRange::Whole => 0..length,
+        RequestedRange::Part(range) => {
             let part = format!("bytes {}-{}/{length}", range.start, range.end - 1);
             response = response
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(CONTENT_RANGE, part);
             range
         }
-        Asked::Nothing => {
+        RequestedRange::Unsatisfiable => {
             response = response
                 .status(StatusCode::RANGE_NOT_SATISFIABLE)
                 .header(CONTENT_RANGE, format!("bytes */{length}"));
@@ -156,7 +157,7 @@ fn answer(
         }
     };
     let response = response.header(CONTENT_LENGTH, range.end - range.start);
-    built(response.body(Content::File(Piecewise {
+    built(response.body(Content::File(FileRange {
         file: Arc::new(file),
         rest: range,
         reading: None,
@@ -170,53 +171,53 @@ fn failure(status: StatusCode) -> Response<Content> {
     built(match status {
         StatusCode::SERVICE_UNAVAILABLE => response
             .header(RETRY_AFTER, "1")
-            .body(Content::text("Too many files are open. Try again.\n")),
-        StatusCode::NOT_FOUND => response.body(Content::text("There is no such file.\n")),
-        _ => response.body(Content::text("That failed.\n")),
+            .body(Content::text("Too many files are open. Try again later.\n")),
+        StatusCode::NOT_FOUND => response.body(Content::text("File not found.\n")),
+        _ => response.body(Content::text("Internal server error.\n")),
     })
 }
 
 fn built(response: hyper::http::Result<Response<Content>>) -> Response<Content> {
-    response.expect("every header above is a valid one")
+    response.expect("all headers are valid")
 }
 
 #[derive(Debug, PartialEq)]
-enum Asked {
+enum RequestedRange {
     Whole,
-    /// Not empty.
+    /// A range that is not empty.
     Part(Range<u64>),
-    /// A part that the file has not.
-    Nothing,
+    /// A range outside the file.
+    Unsatisfiable,
 }
 
-/// Reads a `Range` header. What cannot be read, and several ranges at once, count as the whole file:
-/// a server may always send that (RFC 9110, 14.2).
-fn asked_for(range: &str, length: u64) -> Asked {
-    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number too large for us is beyond any file's end.
-        true if !text.is_empty() => Some(text.parse().unwrap_or(u64::MAX)),
-        _ => None,
+/// Parses a `Range` header. An invalid header and a list of ranges count as the whole file, which a
+/// server may always send (RFC 9110, 14.2).
+fn parse_range(range: &str, length: u64) -> RequestedRange {
+    let number = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A number that exceeds `u64` is beyond the end of any file.
+        is_number.then(|| text.parse().unwrap_or(u64::MAX))
     };
     let Some((first, last)) = range.strip_prefix("bytes=").and_then(|r| r.split_once('-')) else {
-        return Asked::Whole;
+        return RequestedRange::Whole;
     };
     let range = match (number(first), number(last)) {
         (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(length),
         (Some(first), None) if last.is_empty() => first..length,
         (None, Some(count)) if first.is_empty() => length.saturating_sub(count)..length,
-        _ => return Asked::Whole,
+        _ => return RequestedRange::Whole,
     };
     if range.is_empty() {
-        Asked::Nothing
+        RequestedRange::Unsatisfiable
     } else {
-        Asked::Part(range)
+        RequestedRange::Part(range)
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub(crate) enum Content {
     Text(Bytes),
-    File(Piecewise),
+    File(FileRange),
 }
 
 impl Content {
@@ -225,31 +226,33 @@ impl Content {
     }
 }
 
-/// A part of a file, of which only a piece is in memory at any time.
-pub(crate) struct Piecewise {
+/// A range of a file, of which one chunk at a time is in memory.
+pub(crate) struct FileRange {
     file: Arc<File>,
+    /// The part that has not been read yet.
     rest: Range<u64>,
+    /// The job that reads the next chunk.
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
-const PIECE_BYTES: u64 = 128 * 1024;
+const CHUNK_BYTES: u64 = 128 * 1024;
 
 impl Body for Content {
     type Data = Bytes;
     type Error = io::Error;
 
-    /// hyper asks for the next piece when it has sent most of those before.
+    /// hyper polls for the next chunk after it has sent most of the previous ones.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let piece = match &mut *self {
+        let chunk = match &mut *self {
             Content::Text(text) => Ok(std::mem::take(text)),
-            Content::File(file) => ready!(file.poll_piece(cx)),
+            Content::File(file) => ready!(file.poll_chunk(cx)),
         };
-        Poll::Ready(match piece {
-            Ok(piece) if piece.is_empty() => None,
-            piece => Some(piece.map(Frame::data)),
+        Poll::Ready(match chunk {
+            Ok(chunk) if chunk.is_empty() => None,
+            chunk => Some(chunk.map(Frame::data)),
         })
     }
 
@@ -265,30 +268,30 @@ impl Body for Content {
     }
 }
 
-impl Piecewise {
-    /// Nothing, when all is read.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+impl FileRange {
+    /// Reads the next chunk; an empty one marks the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.rest.is_empty() {
             return Poll::Ready(Ok(Bytes::new()));
         }
         let (file, rest) = (&self.file, &self.rest);
         let reading = self.reading.get_or_insert_with(|| {
             let (file, at) = (file.clone(), rest.start);
-            let length = PIECE_BYTES.min(rest.end - at) as usize;
-            runtime::spawn_blocking(move || read_piece(&file, at, length))
+            let length = CHUNK_BYTES.min(rest.end - at) as usize;
+            runtime::spawn_blocking(move || read_chunk(&file, at, length))
         });
-        let piece = ready!(Pin::new(reading).poll(cx));
+        let chunk = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
-        let piece = piece??;
-        self.rest.start += piece.len() as u64;
-        Poll::Ready(Ok(piece))
+        let chunk = chunk??;
+        self.rest.start += chunk.len() as u64;
+        Poll::Ready(Ok(chunk))
     }
 }
 
-/// Blocks.
-fn read_piece(file: &File, at: u64, length: usize) -> io::Result<Bytes> {
-    let mut piece = vec![0; length];
-    // A file that was cut short meanwhile is an error, since its length has been announced.
-    file.read_exact_at(&mut piece, at)?;
-    Ok(piece.into())
+/// Reads `length` bytes at offset `at`. Blocks.
+fn read_chunk(file: &File, at: u64, length: usize) -> io::Result<Bytes> {
+    let mut chunk = vec![0; length];
+    // A file truncated in the meantime is an error: the header has announced its former length.
+    file.read_exact_at(&mut chunk, at)?;
+    Ok(chunk.into())
 }

@@ -1,4 +1,4 @@
-//! The clients: as many connections, in one thread of another process.
+//! The clients of `ten_thousand`: all connections on one thread of a second process.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -11,55 +11,55 @@ use runtime::time::{Duration, Instant};
 
 use crate::common;
 
-/// What is sent, and expected back.
-const PING: &[u8; 32] = b"is there anybody on the far end?";
+/// The message that is sent and expected back.
+const PING: &[u8; 32] = b"thirty-two bytes that come back!";
 
-/// So many connections are being made at a time, and so many pings are on their way when only some
-/// of the clients are busy.
-const AT_A_TIME: usize = 64;
+/// The number of connections opened at a time, and of pings in flight in a quiet round.
+const CONCURRENCY: usize = 64;
 
-/// In each of the first rounds another tenth of the clients is busy, in the last ones everybody
-/// speaks at once.
-pub(crate) const ROUNDS: usize = BUSY_ROUNDS + LOUD_ROUNDS;
-const BUSY_ROUNDS: usize = 20;
-const LOUD_ROUNDS: usize = 5;
+/// The total number of rounds. In each quiet round another tenth of the clients sends one ping
+/// each; in each full round all clients send at once.
+pub(crate) const ROUNDS: usize = QUIET_ROUNDS + FULL_ROUNDS;
+const QUIET_ROUNDS: usize = 20;
+const FULL_ROUNDS: usize = 5;
 
-/// How many pings that makes.
+/// Returns the total number of pings.
 pub(crate) fn pings(connections: usize) -> usize {
-    BUSY_ROUNDS * connections.div_ceil(10) + LOUD_ROUNDS * connections
+    QUIET_ROUNDS * connections.div_ceil(10) + FULL_ROUNDS * connections
 }
 
 type Connections = Rc<Vec<TcpStream>>;
 
-/// Connects, waits for a line on standard input, talks and reports, and waits for the input's end.
+/// Connects, waits for a line on standard input, sends the pings, prints the latencies, and waits
+/// for the end of standard input.
 pub(crate) async fn run(server: &str, count: usize) -> io::Result<()> {
     let connections = connect(server, count).await?;
     wait_for_input().await?;
 
     let mut stdout = io::stdout();
-    let mut few = Latencies::default();
-    for round in 0..BUSY_ROUNDS {
+    let mut quiet = Latencies::default();
+    for round in 0..QUIET_ROUNDS {
         let tenth = count.div_ceil(10);
-        let busy: Vec<usize> = (0..tenth).map(|i| (round * tenth + i) % count).collect();
-        few.0
-            .append(&mut talk(&connections, busy, AT_A_TIME).await?);
+        let clients: Vec<usize> = (0..tenth).map(|i| (round * tenth + i) % count).collect();
+        let latencies = exchange(&connections, clients, CONCURRENCY).await?;
+        quiet.0.extend(latencies);
         writeln!(stdout, "round {}", round + 1)?;
     }
-    let mut all = Latencies::default();
-    for round in BUSY_ROUNDS..ROUNDS {
-        let everybody = (0..count).collect();
-        all.0
-            .append(&mut talk(&connections, everybody, count).await?);
+    let mut full = Latencies::default();
+    for round in QUIET_ROUNDS..ROUNDS {
+        let clients = (0..count).collect();
+        let latencies = exchange(&connections, clients, count).await?;
+        full.0.extend(latencies);
         writeln!(stdout, "round {}", round + 1)?;
     }
-    few.print(&format!("latency, {AT_A_TIME} pings at a time"));
-    all.print(&format!("latency, all {count} at once"));
+    quiet.print(&format!("latency, {CONCURRENCY} pings at a time"));
+    full.print(&format!("latency, all {count} at once"));
     writeln!(stdout, "done")?;
     stdout.flush()?;
     wait_for_input().await
 }
 
-/// For a word from the server, which is short and comes whole, or its end.
+/// Waits for a line of the server, which arrives in one read, or for the end of standard input.
 async fn wait_for_input() -> io::Result<()> {
     runtime::io::stdin().read(&mut [0; 16]).await.map(drop)
 }
@@ -68,7 +68,7 @@ async fn connect(server: &str, count: usize) -> io::Result<Connections> {
     let connections = Rc::new(RefCell::new(Vec::with_capacity(count)));
     let left = Rc::new(Cell::new(count));
     let mut workers = JoinSet::new();
-    for _ in 0..AT_A_TIME {
+    for _ in 0..CONCURRENCY {
         let (connections, left) = (connections.clone(), left.clone());
         let server = server.to_owned();
         workers.spawn(async move {
@@ -86,24 +86,24 @@ async fn connect(server: &str, count: usize) -> io::Result<Connections> {
     Ok(Rc::new(connections.take()))
 }
 
-/// Lets each of `speakers` send its ping, `at_a_time` of them together, and gives the times until
-/// the pings are back.
-async fn talk(
+/// Sends a ping from each of `clients`, at most `concurrency` at a time, and returns the round-trip
+/// times.
+async fn exchange(
     connections: &Connections,
-    speakers: Vec<usize>,
-    at_a_time: usize,
+    clients: Vec<usize>,
+    concurrency: usize,
 ) -> io::Result<Vec<Duration>> {
-    let speakers = Rc::new(RefCell::new(speakers));
+    let clients = Rc::new(RefCell::new(clients));
     let mut workers = JoinSet::new();
-    for _ in 0..at_a_time.min(speakers.borrow().len()) {
-        let (connections, speakers) = (connections.clone(), speakers.clone());
+    for _ in 0..concurrency.min(clients.borrow().len()) {
+        let (connections, clients) = (connections.clone(), clients.clone());
         workers.spawn(async move {
             let mut latencies = Vec::new();
             loop {
-                let Some(speaker) = speakers.borrow_mut().pop() else {
+                let Some(client) = clients.borrow_mut().pop() else {
                     return Ok(latencies);
                 };
-                latencies.push(ping(&connections[speaker]).await?);
+                latencies.push(ping(&connections[client]).await?);
             }
         });
     }
@@ -119,7 +119,7 @@ async fn ping(mut stream: &TcpStream) -> io::Result<Duration> {
     if pong == *PING {
         Ok(start.elapsed())
     } else {
-        Err(io::Error::other("what came back is not what was sent"))
+        Err(io::Error::other("the echo differs from the ping"))
     }
 }
 
@@ -131,7 +131,7 @@ impl Latencies {
         self.0.sort_unstable();
         let last = self.0.len() - 1;
         let at = |share: f64| self.0[(last as f64 * share) as usize];
-        common::say(format_args!(
+        common::print_line(format_args!(
             "{what}: p50 {:.1?}, p90 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, max {:.1?} of {} pings",
             at(0.5),
             at(0.9),

@@ -1,4 +1,4 @@
-//! How far something is: a bar on a terminal, a few lines elsewhere.
+//! Progress on standard error: a bar on a terminal, a few lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 
@@ -6,7 +6,7 @@ pub(crate) struct Progress {
     what: &'static str,
     total: usize,
     on_terminal: bool,
-    /// In tenths, or on a terminal in fortieths.
+    /// The last step shown, in fortieths on a terminal and in tenths elsewhere.
     shown: usize,
     finished: bool,
 }
@@ -22,7 +22,7 @@ impl Progress {
         }
     }
 
-    /// `done` of the total. Writes only when there is something new to see.
+    /// Shows `done` of the total. Prints only when the visible step changes.
     pub(crate) fn show(&mut self, done: usize) {
         let steps = if self.on_terminal { 40 } else { 10 };
         let step = done * steps / self.total;
@@ -38,7 +38,7 @@ impl Progress {
         }
     }
 
-    /// The bar stays, and what is printed next begins a line.
+    /// Ends the line of the bar, so that the next output begins a new one.
     pub(crate) fn finish(&mut self) {
         if self.on_terminal && !self.finished {
             eprintln!();

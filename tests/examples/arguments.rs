@@ -1,4 +1,4 @@
-//! What all examples have in common.
+//! The command line of all examples.
 
 use std::net::TcpListener;
 
@@ -20,25 +20,25 @@ const ALL: [&str; 12] = [
 ];
 
 #[test]
-fn bad_arguments_are_answered_with_the_usage_and_code_2() {
-    let bad: [&[&str]; 3] = [&["--nonsense"], &["--listen"], &["--listen", "here"]];
+fn invalid_arguments_print_the_usage_and_exit_with_code_2() {
+    let invalid: [&[&str]; 3] = [&["--nonsense"], &["--listen"], &["--listen", "here"]];
     for name in ALL {
-        for arguments in bad {
+        for arguments in invalid {
             let output = run(name, arguments);
-            let said = text(&output.stderr);
+            let stderr = text(&output.stderr);
             assert_eq!(
                 output.status.code(),
                 Some(2),
-                "{name} {arguments:?}: {said}"
+                "{name} {arguments:?}: {stderr}"
             );
-            assert!(said.contains(&format!("\nusage: {name}")), "{said}");
+            assert!(stderr.contains(&format!("\nusage: {name}")), "{stderr}");
             assert!(output.stdout.is_empty());
         }
     }
 }
 
 #[test]
-fn help_is_no_error() {
+fn help_prints_the_usage_and_succeeds() {
     for name in ALL {
         let output = run(name, &["--help"]);
         assert!(output.status.success());
@@ -47,9 +47,9 @@ fn help_is_no_error() {
 }
 
 #[test]
-fn an_address_in_use_is_one_clear_line_and_code_1() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+fn an_address_in_use_is_reported_in_one_line_with_code_1() {
+    let in_use = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = in_use.local_addr().unwrap().to_string();
     for name in [
         "chat",
         "echo",
@@ -64,10 +64,13 @@ fn an_address_in_use_is_one_clear_line_and_code_1() {
             arguments.extend(["--to", "127.0.0.1:1"]);
         }
         let output = run(name, &arguments);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
-        assert!(said.contains(&address) && said.contains("in use"), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {stderr}");
+        assert!(
+            stderr.contains(&address) && stderr.contains("in use"),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(output.stdout.is_empty());
     }
 }

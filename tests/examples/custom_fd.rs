@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::support::{example, run, text};
 
 #[test]
-fn changes_of_a_file_are_told_until_it_is_gone() {
+fn changes_of_a_file_are_printed_until_it_is_deleted() {
     let path = std::env::temp_dir().join(format!("runtime-watched-{}", std::process::id()));
     fs::write(&path, "").unwrap();
     let mut child = example("custom_fd")
@@ -29,10 +29,10 @@ fn changes_of_a_file_are_told_until_it_is_gone() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_one_clear_line_and_code_1() {
+fn a_missing_file_is_reported_in_one_line_with_code_1() {
     let output = run("custom_fd", &["/nowhere/at/all"]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("/nowhere/at/all"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("/nowhere/at/all"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }

@@ -3,14 +3,15 @@ use std::net::Shutdown;
 
 use crate::support::Server;
 
-/// poll and select have no descriptor that a foreign loop could watch.
+/// Returns true if the backend has a descriptor that a foreign loop can poll; poll and select have
+/// none.
 fn has_descriptor() -> bool {
     let backend = std::env::var("RUNTIME_BACKEND");
     !matches!(backend.as_deref(), Ok("poll" | "select"))
 }
 
 #[test]
-fn it_serves_and_its_loop_answers_the_user_in_one_thread() {
+fn one_thread_serves_clients_and_standard_input() {
     if !has_descriptor() {
         return;
     }
@@ -29,7 +30,7 @@ fn it_serves_and_its_loop_answers_the_user_in_one_thread() {
 }
 
 #[test]
-fn it_serves_on_when_nobody_types_any_more() {
+fn it_keeps_serving_after_the_end_of_standard_input() {
     if !has_descriptor() {
         return;
     }

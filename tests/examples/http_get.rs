@@ -8,46 +8,49 @@ use crate::support::{Server, run, text};
 fn the_body_goes_to_stdout_and_the_rest_to_stderr() {
     let server = Server::start("http_server", &[]);
     let output = run("http_get", &[&format!("http://{}/", server.address)]);
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     assert!(text(&output.stdout).contains("It works"));
-    assert!(said.starts_with("HTTP/1.1 200 OK\n"), "{said}");
-    assert!(said.contains("answered after"), "{said}");
+    assert!(stderr.starts_with("HTTP/1.1 200 OK\n"), "{stderr}");
+    assert!(stderr.contains("answered after"), "{stderr}");
 }
 
 #[test]
-fn what_the_server_refuses_is_an_error_after_its_words() {
+fn an_error_status_is_reported_after_its_body() {
     let server = Server::start("http_server", &[]);
     let output = run("http_get", &[&format!("http://{}/no", server.address)]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(text(&output.stdout), "There is no such page.\n");
-    assert!(text(&output.stderr).contains("the server says 404"));
+    assert_eq!(text(&output.stdout), "Page not found.\n");
+    assert!(text(&output.stderr).contains("the server returned 404"));
 }
 
 #[test]
 fn a_refused_connection_is_an_error_that_names_the_address() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let gone = gone.unwrap().to_string();
-    let output = run("http_get", &[&format!("http://{gone}/")]);
-    let said = text(&output.stderr);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let closed = closed.unwrap().to_string();
+    let output = run("http_get", &[&format!("http://{closed}/")]);
+    let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains(&format!("connect to {gone}: ")), "{said}");
+    assert!(
+        stderr.contains(&format!("connect to {closed}: ")),
+        "{stderr}"
+    );
 }
 
 #[test]
-fn a_silent_server_is_an_error_after_the_limit() {
+fn a_server_that_does_not_respond_is_an_error_after_the_time_limit() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let url = format!("http://{address}/");
     let output = run("http_get", &["--timeout", "0.2", &url]);
-    let said = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains(&url), "{said}");
-    assert!(said.contains("not complete within 0.2 s"), "{said}");
+    assert!(stderr.contains(&url), "{stderr}");
+    assert!(stderr.contains("not complete within 0.2 s"), "{stderr}");
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_an_error() {
+fn a_truncated_response_is_an_error() {
     let (url, server) = serve_once(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
     let output = run("http_get", &[&url]);
     assert_eq!(output.status.code(), Some(1));
@@ -57,7 +60,7 @@ fn an_answer_that_is_cut_off_is_an_error() {
 }
 
 #[test]
-fn what_is_no_http_url_is_refused() {
+fn an_invalid_url_is_rejected() {
     let urls = [
         ("https://127.0.0.1/", "https is not supported"),
         ("127.0.0.1:80", "http://HOST"),
@@ -68,14 +71,14 @@ fn what_is_no_http_url_is_refused() {
     ];
     for (url, reason) in urls {
         let output = run("http_get", &[url]);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{url}: {said}");
-        assert!(said.contains(reason), "{said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{url}: {stderr}");
+        assert!(stderr.contains(reason), "{stderr}");
     }
 }
 
-/// A server for one request, which it gives back.
-fn serve_once(answer: &'static [u8]) -> (String, JoinHandle<String>) {
+/// Starts a server for one request; joining its thread returns the request.
+fn serve_once(response: &'static [u8]) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
@@ -86,7 +89,7 @@ fn serve_once(answer: &'static [u8]) -> (String, JoinHandle<String>) {
             stream.read_exact(&mut byte).unwrap();
             request.push(byte[0]);
         }
-        stream.write_all(answer).unwrap();
+        stream.write_all(response).unwrap();
         String::from_utf8(request).unwrap()
     });
     (url, server)

@@ -4,24 +4,24 @@ use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Server, ask, read_head, send};
+use crate::support::{Server, read_head, request, send};
 
-/// A directory that is removed with this.
-struct Folder(PathBuf);
+/// A temporary directory that is removed on drop.
+struct TempDir(PathBuf);
 
-impl Folder {
-    fn new(name: &str) -> Folder {
+impl TempDir {
+    fn new(name: &str) -> TempDir {
         let name = format!("runtime-http-server-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).unwrap();
-        Folder(path)
+        TempDir(path)
     }
 
     fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 
-    /// A file in which every place looks different.
+    /// Writes a file whose contents differ at every offset.
     fn write(&self, name: &str, length: usize) -> Vec<u8> {
         let words = (0..length.div_ceil(4) as u32).map(|i| i.wrapping_mul(0x9e37_79b9));
         let mut bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
@@ -30,7 +30,7 @@ impl Folder {
         bytes
     }
 
-    /// A file that is too long for the buffers of sockets, though not for the disk: it is a hole.
+    /// Creates a sparse file that exceeds all socket buffers but takes no disk space.
     fn write_hole(&self, name: &str) -> u64 {
         const LENGTH: u64 = 64 << 20;
         let file = File::create(self.0.join(name)).unwrap();
@@ -39,16 +39,16 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 #[test]
-fn the_page_says_whether_there_are_files() {
+fn the_page_reports_a_missing_directory() {
     let server = Server::start("http_server", &[]);
-    let page = ask(&server, "GET", "/", &[]);
+    let page = request(&server, "GET", "/", &[]);
     assert_eq!(page.status, 200);
     assert_eq!(
         page.header("content-type"),
@@ -57,11 +57,11 @@ fn the_page_says_whether_there_are_files() {
     assert!(
         String::from_utf8(page.body)
             .unwrap()
-            .contains("nothing at /files/")
+            .contains("/files/ is empty")
     );
-    assert_eq!(ask(&server, "GET", "/files/a", &[]).status, 404);
-    assert_eq!(ask(&server, "GET", "/elsewhere", &[]).status, 404);
-    let refused = ask(&server, "POST", "/", &[]);
+    assert_eq!(request(&server, "GET", "/files/a", &[]).status, 404);
+    assert_eq!(request(&server, "GET", "/elsewhere", &[]).status, 404);
+    let refused = request(&server, "POST", "/", &[]);
     assert_eq!(
         (refused.status, refused.header("allow")),
         (405, Some("GET, HEAD"))
@@ -69,22 +69,25 @@ fn the_page_says_whether_there_are_files() {
 }
 
 #[test]
-fn files_come_whole_and_identical() {
-    let folder = Folder::new("whole");
+fn files_arrive_complete_and_identical() {
+    let folder = TempDir::new("whole");
     fs::create_dir(folder.0.join("deep")).unwrap();
     let server = Server::start("http_server", &[folder.path()]);
-    // Around the length of a piece, and none at all.
+    // Empty, and around the length of a chunk.
     for length in [0, 1, 128 * 1024, 128 * 1024 + 1, 3_000_000] {
         let file = folder.write("deep/with space.txt", length);
-        let answer = ask(&server, "GET", "/files/deep/with%20space.txt", &[]);
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("content-length"), Some(&*length.to_string()));
-        assert_eq!(answer.header("accept-ranges"), Some("bytes"));
-        let content_type = answer.header("content-type");
+        let response = request(&server, "GET", "/files/deep/with%20space.txt", &[]);
+        assert_eq!(response.status, 200);
+        assert_eq!(
+            response.header("content-length"),
+            Some(&*length.to_string())
+        );
+        assert_eq!(response.header("accept-ranges"), Some("bytes"));
+        let content_type = response.header("content-type");
         assert_eq!(content_type, Some("text/plain; charset=utf-8"));
-        assert!(answer.body == file, "{length} bytes");
+        assert!(response.body == file, "{length} bytes");
 
-        let head = ask(&server, "HEAD", "/files/deep/with%20space.txt", &[]);
+        let head = request(&server, "HEAD", "/files/deep/with%20space.txt", &[]);
         assert_eq!(head.status, 200);
         assert_eq!(head.header("content-length"), Some(&*length.to_string()));
         assert!(head.body.is_empty());
@@ -92,11 +95,12 @@ fn files_come_whole_and_identical() {
 }
 
 #[test]
-fn a_range_is_a_part_and_one_beyond_the_end_is_refused() {
-    let folder = Folder::new("ranges");
+fn a_range_returns_a_part_and_one_beyond_the_end_is_rejected() {
+    let folder = TempDir::new("ranges");
     let file = folder.write("file", 1000);
     let server = Server::start("http_server", &[folder.path()]);
-    let ask = |range: &str| ask(&server, "GET", "/files/file", &[&format!("Range: {range}")]);
+    let request =
+        |range: &str| request(&server, "GET", "/files/file", &[&format!("Range: {range}")]);
 
     let parts = [
         ("bytes=0-99", 0, 99),
@@ -109,16 +113,16 @@ fn a_range_is_a_part_and_one_beyond_the_end_is_refused() {
         ("bytes=990-99999999999999999999999", 990, 999),
     ];
     for (range, first, last) in parts {
-        let answer = ask(range);
-        assert_eq!(answer.status, 206, "{range}");
+        let response = request(range);
+        assert_eq!(response.status, 206, "{range}");
         let expected = format!("bytes {first}-{last}/1000");
-        assert_eq!(answer.header("content-range"), Some(&*expected));
-        assert_eq!(answer.body, file[first..=last], "{range}");
+        assert_eq!(response.header("content-range"), Some(&*expected));
+        assert_eq!(response.body, file[first..=last], "{range}");
     }
     for range in ["bytes=1000-", "bytes=1000-1001", "bytes=-0"] {
-        let answer = ask(range);
-        assert_eq!(answer.status, 416, "{range}");
-        assert_eq!(answer.header("content-range"), Some("bytes */1000"));
+        let response = request(range);
+        assert_eq!(response.status, 416, "{range}");
+        assert_eq!(response.header("content-range"), Some("bytes */1000"));
     }
     for range in [
         "bytes=5-4",
@@ -128,38 +132,42 @@ fn a_range_is_a_part_and_one_beyond_the_end_is_refused() {
         "lines=1-2",
         "x",
     ] {
-        let answer = ask(range);
-        assert_eq!((answer.status, answer.body.len()), (200, 1000), "{range}");
+        let response = request(range);
+        assert_eq!(
+            (response.status, response.body.len()),
+            (200, 1000),
+            "{range}"
+        );
     }
 }
 
 #[test]
-fn the_tag_says_whether_a_part_still_fits_and_whether_to_send_at_all() {
-    let folder = Folder::new("tags");
+fn the_etag_decides_conditional_and_range_requests() {
+    let folder = TempDir::new("tags");
     folder.write("file", 1000);
     let server = Server::start("http_server", &[folder.path()]);
-    let ask = |headers: &[&str]| ask(&server, "GET", "/files/file", headers);
-    let first = ask(&[]);
+    let request = |headers: &[&str]| request(&server, "GET", "/files/file", headers);
+    let first = request(&[]);
     let tag = first.header("etag").unwrap();
 
     let same = format!("If-Range: {tag}");
-    assert_eq!(ask(&["Range: bytes=0-1", &same]).status, 206);
+    assert_eq!(request(&["Range: bytes=0-1", &same]).status, 206);
     assert_eq!(
-        ask(&["Range: bytes=0-1", "If-Range: \"other\""]).status,
+        request(&["Range: bytes=0-1", "If-Range: \"other\""]).status,
         200
     );
     let known = format!("If-None-Match: {tag}");
-    let answer = ask(&[&known]);
-    assert_eq!((answer.status, answer.body.len()), (304, 0));
+    let response = request(&[&known]);
+    assert_eq!((response.status, response.body.len()), (304, 0));
     folder.write("file", 1001);
-    assert_eq!(ask(&[&known]).status, 200);
+    assert_eq!(request(&[&known]).status, 200);
 }
 
 #[test]
-fn nothing_outside_the_directory_can_be_had() {
-    let outside = Folder::new("outside");
+fn nothing_outside_the_directory_is_served() {
+    let outside = TempDir::new("outside");
     outside.write("secret", 10);
-    let folder = Folder::new("inside");
+    let folder = TempDir::new("inside");
     folder.write("file", 10);
     fs::create_dir(folder.0.join("deep")).unwrap();
     symlink(outside.0.join("secret"), folder.0.join("link")).unwrap();
@@ -168,7 +176,7 @@ fn nothing_outside_the_directory_can_be_had() {
 
     let absolute = outside.path();
     let name = Path::new(absolute).file_name().unwrap().to_str().unwrap();
-    let tricks = [
+    let paths = [
         format!("../{name}/secret"),
         format!("deep/../../{name}/secret"),
         format!("%2e%2e/{name}/secret"),
@@ -179,7 +187,7 @@ fn nothing_outside_the_directory_can_be_had() {
         format!("%2f{}/secret", &absolute[1..]),
         "link".to_owned(),
         "dirlink/secret".to_owned(),
-        // Inside, but no file's name.
+        // Inside the directory, but not the name of a file.
         "deep".to_owned(),
         "./file".to_owned(),
         "file/".to_owned(),
@@ -189,28 +197,28 @@ fn nothing_outside_the_directory_can_be_had() {
         "%zz".to_owned(),
         String::new(),
     ];
-    for trick in tricks {
-        let answer = ask(&server, "GET", &format!("/files/{trick}"), &[]);
-        assert_eq!(answer.status, 404, "{trick}");
+    for path in paths {
+        let response = request(&server, "GET", &format!("/files/{path}"), &[]);
+        assert_eq!(response.status, 404, "{path}");
     }
-    assert_eq!(ask(&server, "GET", "/files/file", &[]).status, 200);
-    assert_eq!(ask(&server, "GET", "/files/f%69le", &[]).status, 200);
+    assert_eq!(request(&server, "GET", "/files/file", &[]).status, 200);
+    assert_eq!(request(&server, "GET", "/files/f%69le", &[]).status, 200);
 }
 
 #[test]
-fn a_file_that_is_cut_short_meanwhile_breaks_its_answer_off() {
-    let folder = Folder::new("cut");
+fn a_file_truncated_during_a_download_ends_its_response_early() {
+    let folder = TempDir::new("cut");
     let length = folder.write_hole("file");
     let server = Server::start("http_server", &[folder.path()]);
     let mut download = begin_download(&server, "/files/file");
     File::create(folder.0.join("file")).unwrap();
-    let mut came = Vec::new();
-    let _ = download.read_to_end(&mut came); // the end, or a reset
-    assert!((came.len() as u64) < length);
-    assert_eq!(ask(&server, "GET", "/files/file", &[]).status, 200);
+    let mut received = Vec::new();
+    let _ = download.read_to_end(&mut received); // the end of the stream, or a reset
+    assert!((received.len() as u64) < length);
+    assert_eq!(request(&server, "GET", "/files/file", &[]).status, 200);
 }
 
-/// Asks for a file and reads no more than the head of the answer.
+/// Requests a file and reads only the head of the response.
 fn begin_download(server: &Server, path: &str) -> TcpStream {
     let mut stream = server.connect();
     send(&mut stream, "GET", path, &[]);
@@ -219,8 +227,8 @@ fn begin_download(server: &Server, path: &str) -> TcpStream {
 }
 
 #[test]
-fn ctrl_c_lets_requests_finish_and_nobody_begin() {
-    let folder = Folder::new("graceful");
+fn ctrl_c_finishes_current_requests_and_accepts_no_new_ones() {
+    let folder = TempDir::new("graceful");
     let file = folder.write("file", 20_000_000);
     let mut server = Server::start("http_server", &[folder.path()]);
     let mut idle = server.connect();
@@ -230,26 +238,26 @@ fn ctrl_c_lets_requests_finish_and_nobody_begin() {
     let mut download = begin_download(&server, "/files/file");
 
     server.interrupt();
-    server.line_with("ending: ");
+    server.line_with("shutting down: ");
     assert!(TcpStream::connect(server.address).is_err());
     for mut idle in [idle, silent] {
         assert_eq!(idle.read(&mut [0]).unwrap(), 0);
     }
-    let mut came = Vec::new();
-    download.read_to_end(&mut came).unwrap();
-    assert!(came == file);
-    server.line_with("all requests are finished");
+    let mut received = Vec::new();
+    download.read_to_end(&mut received).unwrap();
+    assert!(received == file);
+    server.line_with("all requests are complete");
     assert_eq!(server.wait().code(), Some(0));
 }
 
 #[test]
-fn a_second_ctrl_c_ends_at_once() {
-    let folder = Folder::new("at-once");
+fn a_second_ctrl_c_exits_at_once() {
+    let folder = TempDir::new("at-once");
     folder.write_hole("file");
     let mut server = Server::start("http_server", &[folder.path()]);
     let download = begin_download(&server, "/files/file");
     server.interrupt();
-    server.line_with("ending: 1 connections");
+    server.line_with("shutting down: 1 connections");
     server.interrupt();
     assert_eq!(server.wait().code(), Some(130));
     drop(download);
@@ -258,62 +266,62 @@ fn a_second_ctrl_c_ends_at_once() {
 #[test]
 fn more_clients_than_descriptors_are_all_served() {
     let server = Server::start_with_descriptors(64, "http_server", &[]);
-    // They would all keep their connections if they could.
+    // HTTP/1.1 clients that keep their connections open by default.
     let mut clients: Vec<_> = (0..150).map(|_| server.connect()).collect();
     for client in &mut clients {
         send(client, "HEAD", "/", &[]);
     }
-    let answers = clients.iter_mut().map(read_head);
-    let closed = answers.map(|answer| {
-        assert_eq!(answer.status, 200);
-        answer.header("connection") == Some("close")
+    let responses = clients.iter_mut().map(read_head);
+    let closed = responses.map(|response| {
+        assert_eq!(response.status, 200);
+        response.header("connection") == Some("close")
     });
     assert!(closed.filter(|&closed| closed).count() > 100);
 }
 
 #[test]
-fn idle_clients_who_hold_all_places_cost_nothing_and_have_to_leave() {
-    let folder = Folder::new("hogs");
+fn idle_clients_at_the_connection_limit_use_no_cpu_and_are_disconnected() {
+    let folder = TempDir::new("idle_clients");
     let file = folder.write("file", 3_000_000);
     let server = Server::start_with_descriptors(64, "http_server", &[folder.path()]);
-    let hogs: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    let idle_clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
     #[cfg(target_os = "linux")]
-    let before = server.processor_ticks();
-    // Its turn comes when those who were let in last have been silent for too long.
-    assert_eq!(ask(&server, "GET", "/", &[]).status, 200);
+    let before = server.cpu_ticks();
+    // This request is served when the connections accepted last exceed the idle limit.
+    assert_eq!(request(&server, "GET", "/", &[]).status, 200);
     #[cfg(target_os = "linux")]
     assert!(
-        server.processor_ticks() - before <= 10,
-        "a tenth of a second"
+        server.cpu_ticks() - before <= 10,
+        "at most 100 ms of CPU time"
     );
-    drop(hogs);
-    assert!(ask(&server, "GET", "/files/file", &[]).body == file);
+    drop(idle_clients);
+    assert!(request(&server, "GET", "/files/file", &[]).body == file);
 }
 
 #[test]
-fn a_file_for_which_there_is_no_descriptor_can_be_asked_for_later() {
-    let folder = Folder::new("exhausted");
+fn a_file_without_a_free_descriptor_is_served_later() {
+    let folder = TempDir::new("exhausted");
     folder.write_hole("file");
     let server = Server::start_with_descriptors(64, "http_server", &[folder.path()]);
-    // Each that succeeds holds a connection and a file. All ask before the first is answered: a
-    // crowded server waits only two seconds for a request.
+    // Each success holds a connection and a file. All requests are sent before the first response
+    // is read, since a crowded server waits only two seconds for a request.
     let mut clients: Vec<_> = (0..36).map(|_| server.connect()).collect();
     for client in &mut clients {
         send(client, "GET", "/files/file", &[]);
     }
-    let mut refused = 0;
+    let mut rejected = 0;
     for client in &mut clients {
-        let answer = read_head(client);
-        match answer.status {
+        let response = read_head(client);
+        match response.status {
             200 => {}
             503 => {
-                assert_eq!(answer.header("retry-after"), Some("1"));
-                refused += 1;
+                assert_eq!(response.header("retry-after"), Some("1"));
+                rejected += 1;
             }
             other => panic!("{other}"),
         }
     }
-    assert!(refused > 0 && refused < 36, "{refused}");
+    assert!(rejected > 0 && rejected < 36, "{rejected}");
     drop(clients);
-    assert_eq!(ask(&server, "HEAD", "/files/file", &[]).status, 200);
+    assert_eq!(request(&server, "HEAD", "/files/file", &[]).status, 200);
 }

@@ -1,10 +1,10 @@
-//! The examples, run as their users run them. Cargo builds them before it runs the tests.
+//! The examples, run as child processes. Cargo builds them before it runs the tests.
 
 mod arguments;
 mod chat;
 mod custom_fd;
 mod echo;
-#[cfg(not(target_vendor = "apple"))] // which cannot poll a kqueue, as the example says
+#[cfg(not(target_vendor = "apple"))] // poll(2) cannot watch a kqueue there
 mod foreign_loop;
 mod http_get;
 mod http_server;

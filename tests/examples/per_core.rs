@@ -3,8 +3,8 @@ use std::net::TcpStream;
 
 use crate::support::Server;
 
-/// Says which core greets a client, which it then talks to.
-fn greeted(server: &Server) -> (String, BufReader<TcpStream>) {
+/// Connects, checks the echo, and returns the greeting and the open connection.
+fn connect(server: &Server) -> (String, BufReader<TcpStream>) {
     let mut stream = BufReader::new(server.connect());
     let mut line = String::new();
     stream.read_line(&mut line).unwrap();
@@ -16,12 +16,12 @@ fn greeted(server: &Server) -> (String, BufReader<TcpStream>) {
 }
 
 #[test]
-fn connections_are_dealt_out_in_turn_and_all_cores_end_in_order() {
+fn connections_are_distributed_round_robin_and_results_are_in_core_order() {
     let mut server = Server::start("per_core", &["--cores", "3", "--deal", "1", "--pin", "1"]);
-    let clients: Vec<_> = (0..6).map(|_| greeted(&server)).collect();
+    let clients: Vec<_> = (0..6).map(|_| connect(&server)).collect();
     let cores: Vec<&str> = clients.iter().map(|(line, _)| line.trim()).collect();
-    let turns = ["core 0", "core 1", "core 2", "core 0", "core 1", "core 2"];
-    assert_eq!(cores, turns);
+    let expected = ["core 0", "core 1", "core 2", "core 0", "core 1", "core 2"];
+    assert_eq!(cores, expected);
     server.interrupt();
     assert_eq!(server.line(), "core 0 greeted 6 clients");
     assert_eq!(server.line(), "core 1 greeted 0 clients");
@@ -33,7 +33,7 @@ fn connections_are_dealt_out_in_turn_and_all_cores_end_in_order() {
 fn all_cores_listen_on_one_port() {
     let mut server = Server::start("per_core", &["--cores", "2"]);
     for _ in 0..10 {
-        let (core, _) = greeted(&server);
+        let (core, _) = connect(&server);
         assert!(["core 0\n", "core 1\n"].contains(&&*core), "{core}");
     }
     server.interrupt();

@@ -6,27 +6,27 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::support::{example, run, text};
 
 #[test]
-fn lines_bear_the_name_of_the_command_that_wrote_them() {
+fn lines_begin_with_the_name_of_their_command() {
     let commands = ["a=echo one; echo two", "b=echo three >&2; printf four"];
     let output = run("run", &commands);
     let mut lines: Vec<&str> = text(&output.stdout).lines().collect();
-    lines.sort_unstable(); // each command's are in order, and nothing else is
+    lines.sort_unstable(); // only the lines of one command have an order
     assert_eq!(lines, ["a | one", "a | two", "b | four"]);
     assert_eq!(text(&output.stderr), "b | three\n");
     assert!(output.status.success());
 }
 
 #[test]
-fn a_command_that_fails_is_named_and_the_others_run_on() {
+fn a_command_that_fails_is_named_and_the_others_continue() {
     let output = run("run", &["bad=exit 3", "good=echo fine"]);
     assert_eq!(text(&output.stdout), "good | fine\n");
-    let said = text(&output.stderr);
-    assert_eq!(said, "bad | exit status: 3\nrun: failed commands: 1\n");
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr, "bad | exit status: 3\nrun: failed commands: 1\n");
     assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
-fn more_than_a_pipe_holds_comes_through() {
+fn output_larger_than_a_pipe_is_complete() {
     let commands = ["many=i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"];
     let output = run("run", &commands);
     let expected = (0..20_000).map(|i| format!("many | line {i}"));
@@ -34,7 +34,7 @@ fn more_than_a_pipe_holds_comes_through() {
 }
 
 #[test]
-fn words_that_are_no_commands_are_answered_with_the_usage() {
+fn invalid_commands_print_the_usage() {
     for arguments in [&[][..], &["ls"][..], &["a=ls", "--what"][..]] {
         let output = run("run", arguments);
         assert_eq!(output.status.code(), Some(2));
@@ -43,7 +43,7 @@ fn words_that_are_no_commands_are_answered_with_the_usage() {
 }
 
 #[test]
-fn ctrl_c_kills_what_runs() {
+fn ctrl_c_kills_running_commands() {
     let mut child = example("run")
         .args(["a=echo $$; exec sleep 1000", "b=echo $$; exec sleep 1000"])
         .stdout(Stdio::piped())
@@ -58,16 +58,16 @@ fn ctrl_c_kills_what_runs() {
         Pid::from_raw(pid.parse().unwrap()).unwrap()
     });
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let mut said = String::new();
+    let mut stderr = String::new();
     child
         .stderr
         .take()
         .unwrap()
-        .read_to_string(&mut said)
+        .read_to_string(&mut stderr)
         .unwrap();
-    assert!(said.ends_with("run: failed commands: 2\n"), "{said}");
+    assert!(stderr.ends_with("run: failed commands: 2\n"), "{stderr}");
     assert_eq!(child.wait().unwrap().code(), Some(1));
     for pid in pids {
-        assert!(test_kill_process(pid).is_err(), "it is gone, and no zombie");
+        assert!(test_kill_process(pid).is_err(), "the child has been reaped");
     }
 }

@@ -1,4 +1,4 @@
-//! Example programs as child processes.
+//! Helpers that run examples as child processes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,23 +11,23 @@ use std::{env, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// No answer takes as long; so it is a failure, and not one to wait for in vain.
+/// The time after which a missing response fails the test.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// The example of that name, not started yet.
+/// Returns the command for an example.
 pub(crate) fn example(name: &str) -> Command {
     let test = env::current_exe().unwrap(); // target/debug/deps/examples-0123
     let target = test.parent().and_then(|deps| deps.parent()).unwrap();
     let path = target.join("examples").join(name);
     assert!(
         path.exists(),
-        "{} is missing: `cargo test` builds it, and so does `cargo build --examples`",
+        "{} is missing: build it with `cargo test` or `cargo build --examples`",
         path.display()
     );
     Command::new(path)
 }
 
-/// Runs an example to its end.
+/// Runs an example until it exits.
 pub(crate) fn run(name: &str, arguments: &[&str]) -> Output {
     example(name)
         .args(arguments)
@@ -36,10 +36,10 @@ pub(crate) fn run(name: &str, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Runs an example to its end, whose standard output nobody reads any more.
+/// Runs an example whose standard output is closed at the other end.
 pub(crate) fn run_unread(name: &str, arguments: &[&str]) -> Output {
-    let (unread, stdout) = UnixStream::pair().unwrap();
-    drop(unread);
+    let (reader, stdout) = UnixStream::pair().unwrap();
+    drop(reader);
     example(name)
         .args(arguments)
         .stdin(Stdio::null())
@@ -55,22 +55,22 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// A server that runs, and is killed with this.
+/// A running server, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// What it prints after the first line. It is taken off the pipe, so that the server never
-    /// waits for us.
+    /// The lines it prints after the first. A thread drains the pipe, so that the server never
+    /// blocks on it.
     lines: Receiver<String>,
 }
 
 impl Server {
-    /// Starts an example, on a port that the system chooses, and waits until it listens.
+    /// Starts an example on a port that the system chooses and waits until it listens.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Server {
         Server::start_command(&mut example(name), arguments, Stdio::null())
     }
 
-    /// As `start`, with so many descriptors at the most.
+    /// Like `start`, with a limit for descriptors.
     pub(crate) fn start_with_descriptors(limit: u32, name: &str, arguments: &[&str]) -> Server {
         let mut shell = Command::new("sh");
         let script = format!(r#"ulimit -n {limit} && exec "$0" "$@""#);
@@ -78,7 +78,7 @@ impl Server {
         Server::start_command(&mut shell, arguments, Stdio::null())
     }
 
-    /// As `start`, with somebody who types.
+    /// Like `start`, with a pipe to its standard input.
     #[cfg(not(target_vendor = "apple"))]
     pub(crate) fn start_with_stdin(name: &str) -> (Server, std::process::ChildStdin) {
         let mut server = Server::start_command(&mut example(name), &[], Stdio::piped());
@@ -112,12 +112,14 @@ impl Server {
         server
     }
 
-    /// The next line it prints.
+    /// Waits for the next line.
     pub(crate) fn line(&self) -> String {
-        self.lines.recv_timeout(LIMIT).expect("a line from it")
+        self.lines
+            .recv_timeout(LIMIT)
+            .expect("the server prints a line")
     }
 
-    /// The next line that has `part` in it.
+    /// Waits for the next line that contains `part`.
     pub(crate) fn line_with(&self, part: &str) -> String {
         loop {
             let line = self.line();
@@ -134,7 +136,7 @@ impl Server {
         stream
     }
 
-    /// As Ctrl-C does.
+    /// Sends SIGINT, like Ctrl-C.
     pub(crate) fn interrupt(&self) {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
@@ -148,11 +150,11 @@ impl Server {
         threads_of(self.child.id())
     }
 
-    /// How long it has kept a processor busy, in ticks of a hundredth of a second.
+    /// Returns the CPU time used so far, in ticks of 10 ms.
     #[cfg(target_os = "linux")]
-    pub(crate) fn processor_ticks(&self) -> u64 {
+    pub(crate) fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(')').unwrap(); // of proc_pid_stat(5), from the third on
+        let (_, fields) = stat.rsplit_once(')').unwrap(); // from field 3, see proc_pid_stat(5)
         let ticks = fields.split_whitespace().skip(11).take(2);
         ticks.map(|field| field.parse::<u64>().unwrap()).sum()
     }
@@ -171,15 +173,15 @@ impl Drop for Server {
     }
 }
 
-/// An answer of an HTTP server.
+/// A response of an HTTP server.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(": ")?;
@@ -188,26 +190,26 @@ impl Answer {
     }
 }
 
-/// Asks, and reads all that comes until the server closes the connection.
-pub(crate) fn ask(server: &Server, method: &str, path: &str, headers: &[&str]) -> Answer {
+/// Sends a request and reads until the server closes the connection.
+pub(crate) fn request(server: &Server, method: &str, path: &str, headers: &[&str]) -> HttpResponse {
     let mut stream = server.connect();
     let close = [headers, &["Connection: close"]].concat();
     send(&mut stream, method, path, &close);
-    let mut answer = read_head(&mut stream);
-    stream.read_to_end(&mut answer.body).unwrap();
-    answer
+    let mut response = read_head(&mut stream);
+    stream.read_to_end(&mut response.body).unwrap();
+    response
 }
 
 pub(crate) fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[&str]) {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
     for header in headers {
-        request += &format!("{header}\r\n");
+        text += &format!("{header}\r\n");
     }
-    stream.write_all((request + "\r\n").as_bytes()).unwrap();
+    stream.write_all((text + "\r\n").as_bytes()).unwrap();
 }
 
-/// Reads up to the body and no further.
-pub(crate) fn read_head(stream: &mut TcpStream) -> Answer {
+/// Reads the head of a response and nothing of its body.
+pub(crate) fn read_head(stream: &mut TcpStream) -> HttpResponse {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -216,7 +218,7 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> Answer {
     }
     let head = String::from_utf8(head).unwrap();
     let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse();
-    Answer {
+    HttpResponse {
         status: status.unwrap(),
         head,
         body: Vec::new(),

@@ -1,5 +1,4 @@
-//! No example has a second thread, but `per_core`, whose point it is, and those that read files or look
-//! up names.
+//! Examples run on one thread, except `per_core` and those that read files or resolve names.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
@@ -33,7 +32,7 @@ fn servers_have_one_thread() {
 }
 
 #[test]
-fn what_waits_for_descriptors_of_others_has_one_thread() {
+fn waiting_for_a_custom_descriptor_takes_one_thread() {
     let path = std::env::temp_dir().join(format!("runtime-threads-{}", std::process::id()));
     std::fs::write(&path, "").unwrap();
     let mut child = example("custom_fd")
@@ -51,7 +50,7 @@ fn what_waits_for_descriptors_of_others_has_one_thread() {
 }
 
 #[test]
-fn who_waits_for_children_has_one_thread() {
+fn waiting_for_children_takes_one_thread() {
     let output = run(
         "run",
         &["one=exec cat", "two=grep ^Threads /proc/$PPID/status"],

@@ -3,7 +3,7 @@ use std::net::UdpSocket;
 use crate::support::{LIMIT, Server, run, text};
 
 #[test]
-fn every_datagram_comes_back_to_its_sender() {
+fn each_datagram_is_returned_to_its_sender() {
     let server = Server::start("udp_echo", &[]);
     let clients = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
     for (n, client) in (1..).zip(&clients) {
@@ -23,12 +23,15 @@ fn every_datagram_comes_back_to_its_sender() {
 }
 
 #[test]
-fn a_port_in_use_is_one_clear_line_and_code_1() {
+fn a_port_in_use_is_reported_in_one_line_with_code_1() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = run("udp_echo", &["--listen", &address]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&address) && said.contains("in use"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains(&address) && stderr.contains("in use"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
