@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_executor::{Park, Unpark};
+use runtime_executor::{Park, ParkMode, Unpark};
 use runtime_reactor::{Notifier, Reactor};
 
 /// While tasks are ready, the reactor is asked for news after the batch in which so many polls have
@@ -34,15 +34,20 @@ impl Driver {
 }
 
 impl Park for Driver {
-    fn park(&self, idle: bool, polled: usize) {
-        // A batch in which nothing was polled has read mail.
-        let polled = self.polled.get() + polled.max(1);
-        if !idle && polled < POLLS_PER_TURN && !self.reactor.wants_turn() {
-            self.polled.set(polled);
-            return;
-        }
+    fn park(&self, mode: ParkMode) {
+        let limit = match mode {
+            ParkMode::Block => None,
+            ParkMode::Yield { polled } => {
+                // A batch in which nothing was polled has drained the inbox.
+                let polled = self.polled.get() + polled.max(1);
+                if polled < POLLS_PER_TURN && !self.reactor.wants_turn() {
+                    self.polled.set(polled);
+                    return;
+                }
+                Some(Duration::ZERO)
+            }
+        };
         self.polled.set(0);
-        let limit = if idle { None } else { Some(Duration::ZERO) };
         if let Err(e) = self.reactor.turn(limit) {
             // Only if the descriptors of the reactor were closed behind its back.
             panic!("the reactor cannot wait any more: {e}");

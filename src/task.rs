@@ -4,6 +4,6 @@
 //! None: nothing here asks the system for anything, but for the threads of [`spawn_blocking`].
 
 pub use runtime_executor::{
-    AbortHandle, Builder, Id, JoinError, JoinHandle, JoinSet, OutsideScope, TaskLocal, id, spawn,
+    AbortHandle, AccessError, Builder, Id, JoinError, JoinHandle, JoinSet, TaskLocal, id, spawn,
     spawn_blocking, task_local, try_id, yield_now,
 };

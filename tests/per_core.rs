@@ -174,7 +174,7 @@ fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
         if core.index() == 0 {
             let listener = listener.lock().unwrap().take().unwrap();
             let (stream, _) = listener.accept().await?;
-            let serving = core.handles()[1].run(move || runtime::spawn(serve(stream)));
+            let serving = core.handles()[1].spawn_fn(move || runtime::spawn(serve(stream)));
             *handed.lock().unwrap() = Some(serving);
             return Ok(()); // and with it goes this reactor
         }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::context;
 use crate::error::JoinError;
 use crate::handle::Handle;
-use crate::park::{Park, ThreadPark, Unpark};
+use crate::park::{Park, ParkMode, ThreadPark, Unpark};
 
 impl Handle {
     /// Runs a future on the executor's thread, and blocks the calling one until it has its output.
@@ -27,9 +27,9 @@ impl Handle {
     ///
     /// # Examples
     /// ```
-    /// # use runtime_executor::{Executor, Options, Park, ThreadPark};
+    /// # use runtime_executor::{Executor, Config, Park, ThreadPark};
     /// # let park = ThreadPark::new();
-    /// # let executor = Executor::new(park.unparker(), Options::default()).unwrap();
+    /// # let executor = Executor::new(park.unparker(), Config::new()).unwrap();
     /// let handle = executor.handle().clone();
     /// let asking = std::thread::spawn(move || handle.block_on(async { 6 * 7 }).unwrap());
     /// // Meanwhile this thread runs the executor.
@@ -59,7 +59,7 @@ impl Handle {
             if let Poll::Ready(output) = Pin::new(&mut task).poll(&mut cx) {
                 return output;
             }
-            park.park(true, 0);
+            park.park(ParkMode::Block);
         }
     }
 }

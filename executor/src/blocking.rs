@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fmt, io, mem, thread};
 
+use crate::config::PoolConfig;
 use crate::context;
 use crate::error::JoinError;
 use crate::handle::Handle;
@@ -18,30 +18,9 @@ use crate::scheduler::unhandled_panic;
 use crate::sync::{Condvar, Mutex};
 use crate::task::{drop_catching, wake_catching};
 
-/// The bounds of the blocking pool.
-#[derive(Debug, Clone)]
-pub struct PoolOptions {
-    /// So many threads at the most, at least 1; more jobs wait in a queue. 512 by default.
-    pub max_threads: usize,
-    /// How long a thread waits for another job before it ends. 10 seconds by default.
-    pub keep_alive: Duration,
-    /// What the threads are called. `runtime-blocking` by default; Linux shows 15 bytes of it.
-    pub thread_name: String,
-}
-
-impl Default for PoolOptions {
-    fn default() -> PoolOptions {
-        PoolOptions {
-            max_threads: 512,
-            keep_alive: Duration::from_secs(10),
-            thread_name: "runtime-blocking".to_owned(),
-        }
-    }
-}
-
 /// A queue of jobs, and the threads that empty it.
 pub(crate) struct Pool {
-    options: PoolOptions,
+    config: PoolConfig,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -77,14 +56,14 @@ struct BlockingJob<F, T> {
 impl Pool {
     /// # Errors
     /// `InvalidInput` for a thread name that no thread can have.
-    pub(crate) fn new(options: PoolOptions) -> io::Result<Arc<Pool>> {
-        if options.thread_name.bytes().any(|byte| byte == 0) {
-            let name = &options.thread_name;
+    pub(crate) fn new(config: PoolConfig) -> io::Result<Arc<Pool>> {
+        if config.thread_name.bytes().any(|byte| byte == 0) {
+            let name = &config.thread_name;
             let text = format!("{name:?} cannot be the name of a thread: it has a NUL in it");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Arc::new(Pool {
-            options,
+            config,
             state: Mutex::default(),
             work: Condvar::default(),
         }))
@@ -122,7 +101,7 @@ impl Pool {
         if state.queue.len() <= state.returning + state.waiting {
             drop(state);
             self.work.notify_one();
-        } else if state.threads < self.options.max_threads.max(1) {
+        } else if state.threads < self.config.max_threads.max(1) {
             state.threads += 1;
             drop(state);
             if let Err(error) = self.start_thread(handle) {
@@ -133,7 +112,7 @@ impl Pool {
 
     fn start_thread(self: &Arc<Self>, handle: &Handle) -> io::Result<()> {
         let (pool, handle) = (self.clone(), handle.clone());
-        let builder = thread::Builder::new().name(self.options.thread_name.clone());
+        let builder = thread::Builder::new().name(self.config.thread_name.clone());
         builder.spawn(move || {
             context::set_pool_context(handle);
             pool.work();
@@ -174,7 +153,7 @@ impl Pool {
             }
             state.waiting += 1;
             let timed_out;
-            (state, timed_out) = self.work.wait_timeout(state, self.options.keep_alive);
+            (state, timed_out) = self.work.wait_timeout(state, self.config.keep_alive);
             state.waiting -= 1;
             if timed_out && state.queue.is_empty() {
                 break;
@@ -204,7 +183,7 @@ impl Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("options", &self.options)
+            .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }

@@ -10,8 +10,8 @@ use crate::join::JoinHandle;
 ///
 /// # Examples
 /// ```
-/// # use runtime_executor::{Executor, Options, ThreadPark};
-/// # let executor = Executor::new(ThreadPark::new().unparker(), Options::default()).unwrap();
+/// # use runtime_executor::{Executor, Config, ThreadPark};
+/// # let executor = Executor::new(ThreadPark::new().unparker(), Config::new()).unwrap();
 /// # let _entered = executor.enter();
 /// runtime_executor::Builder::new().name("accept").spawn(async { /* ... */ });
 /// ```

@@ -14,7 +14,7 @@ thread_local! {
     /// Without a destructor: where there is one, every look asks first whether it is registered.
     static CURRENT: Cell<ManuallyDrop<Option<Rc<Scheduler>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
-    /// That destructor, in case an [`Entered`] is never dropped, or later than this.
+    /// That destructor, in case an [`EnterGuard`] is never dropped, or later than this.
     static CLEAR_ON_EXIT: ClearOnExit = const { ClearOnExit };
     /// On threads of the blocking pool: the runtime they work for.
     static POOL_HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
@@ -84,8 +84,8 @@ pub(crate) fn set_pool_context(handle: Handle) {
     POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));
 }
 
-pub(crate) fn enter(scheduler: Rc<Scheduler>) -> Entered {
-    Entered {
+pub(crate) fn enter(scheduler: Rc<Scheduler>) -> EnterGuard {
+    EnterGuard {
         before: exchange(Some(scheduler)),
         _not_send: PhantomData,
     }
@@ -113,12 +113,12 @@ impl Drop for ClearOnExit {
 /// [entered](crate::Executor::enter). Dropping it restores what was there before.
 #[derive(Debug)]
 #[must_use = "the executor is left when this is dropped"]
-pub struct Entered {
+pub struct EnterGuard {
     before: Option<Rc<Scheduler>>,
     _not_send: PhantomData<*const ()>,
 }
 
-impl Drop for Entered {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
         // The destructor of the one that is left runs here, where nothing is borrowed.
         drop(exchange(self.before.take()));

@@ -7,40 +7,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::{fmt, io};
 
-use crate::blocking::PoolOptions;
-use crate::context::{self, Entered};
+use crate::config::Config;
+use crate::context::{self, EnterGuard};
 use crate::handle::Handle;
 use crate::join::JoinHandle;
-use crate::park::Unpark;
+use crate::park::{ParkMode, Unpark};
 use crate::scheduler::Scheduler;
 use crate::task::WakerId;
-
-/// What happens when a task panics and nobody will ever look at its output, because its
-/// [`JoinHandle`] was dropped.
-///
-/// A panic whose handle still exists goes to whoever awaits it, whatever the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum PanicPolicy {
-    /// A line on standard error says which task panicked, where it was spawned, and the message.
-    #[default]
-    Report,
-    /// `block_on` panics with the same payload. The other tasks stay as they are, and run on in the
-    /// next `block_on`.
-    Propagate,
-    /// All tasks are dropped, then `block_on` panics with the same payload. The runtime is over: it
-    /// cannot be used again.
-    ShutDown,
-}
-
-/// How an executor is made.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// What becomes of panics that nobody awaits.
-    pub panic_policy: PanicPolicy,
-    /// The threads that blocking jobs run on.
-    pub pool: PoolOptions,
-}
 
 /// Polls tasks. One a thread; it never blocks, and knows nothing of what wakes them.
 ///
@@ -49,16 +22,16 @@ pub struct Options {
 ///
 /// # Examples
 /// ```
-/// use runtime_executor::{Executor, Options, Park, ThreadPark};
+/// use runtime_executor::{Executor, Config, Park, ThreadPark};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let park = ThreadPark::new();
-/// let executor = Executor::new(park.unparker(), Options::default())?;
+/// let executor = Executor::new(park.unparker(), Config::default())?;
 /// let _entered = executor.enter();
 /// let answer = runtime_executor::spawn(async { 42 });
 /// let mut polled = executor.run_ready();
 /// while !answer.is_finished() {
-///     park.park(!executor.has_work(), polled);
+///     park.park(executor.park_mode(polled));
 ///     polled = executor.run_ready();
 /// }
 /// # Ok(())
@@ -73,14 +46,14 @@ impl Executor {
     ///
     /// # Errors
     /// If there are 4,096 of them in the process already (32 where pointers have 32 bits).
-    pub fn new(unparker: Arc<dyn Unpark>, options: Options) -> io::Result<Executor> {
+    pub fn new(unparker: Arc<dyn Unpark>, config: Config) -> io::Result<Executor> {
         Ok(Executor {
-            scheduler: Rc::new(Scheduler::new(unparker, options)?),
+            scheduler: Rc::new(Scheduler::new(unparker, config)?),
         })
     }
 
     /// Makes this the executor of the calling thread until the guard is dropped.
-    pub fn enter(&self) -> Entered {
+    pub fn enter(&self) -> EnterGuard {
         context::enter(self.scheduler.clone())
     }
 
@@ -125,6 +98,16 @@ impl Executor {
     /// parking twice without [`run_ready`](Executor::run_ready) in between.
     pub fn has_work(&self) -> bool {
         self.scheduler.has_root_wake() || self.has_ready_tasks()
+    }
+
+    /// Returns how to [park](crate::Park::park) after `polled` futures were polled: may block unless
+    /// the executor [has work](Executor::has_work).
+    pub fn park_mode(&self, polled: usize) -> ParkMode {
+        if self.has_work() {
+            ParkMode::Yield { polled }
+        } else {
+            ParkMode::Block
+        }
     }
 
     /// As [`has_work`](Executor::has_work), for an owner without a root future.

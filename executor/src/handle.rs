@@ -104,14 +104,14 @@ impl Handle {
     /// # Examples
     /// A future that is not `Send`, started from another thread:
     /// ```
-    /// # use runtime_executor::{Executor, Options, ThreadPark};
-    /// # let executor = Executor::new(ThreadPark::new().unparker(), Options::default()).unwrap();
+    /// # use runtime_executor::{Executor, Config, ThreadPark};
+    /// # let executor = Executor::new(ThreadPark::new().unparker(), Config::new()).unwrap();
     /// # let _entered = executor.enter();
     /// # let handle = executor.handle().clone();
     /// use std::rc::Rc;
     ///
     /// let other = std::thread::spawn(move || {
-    ///     handle.run(|| {
+    ///     handle.spawn_fn(|| {
     ///         let state = Rc::new(7); // made there, and stays there
     ///         drop(runtime_executor::spawn(async move { *state }));
     ///     })
@@ -121,7 +121,7 @@ impl Handle {
     /// # assert!(ran.is_finished());
     /// ```
     #[track_caller]
-    pub fn run<F, T>(&self, closure: F) -> JoinHandle<T>
+    pub fn spawn_fn<F, T>(&self, closure: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,

@@ -12,6 +12,7 @@
 mod block_on;
 mod blocking;
 mod builder;
+mod config;
 mod context;
 mod error;
 mod executor;
@@ -38,17 +39,31 @@ use std::task::Poll;
 
 use crate::scheduler::Scheduler;
 
-pub use blocking::PoolOptions;
 pub use builder::Builder;
-pub use context::Entered;
+pub use config::{Config, PanicPolicy};
+pub use context::EnterGuard;
 pub use error::JoinError;
-pub use executor::{Executor, Options, PanicPolicy};
+pub use executor::Executor;
 pub use handle::Handle;
 pub use id::Id;
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
-pub use park::{Park, ThreadPark, Unpark};
-pub use task_local::{OutsideScope, TaskLocal};
+pub use park::{Park, ParkMode, ThreadPark, Unpark};
+pub use task_local::{AccessError, TaskLocal};
+
+/// Items that the macros of this crate expand to. Not part of the public API.
+#[doc(hidden)]
+pub mod internal {
+    use std::cell::RefCell;
+    use std::thread::LocalKey;
+
+    use crate::task_local::TaskLocal;
+
+    /// Makes the key that `task_local!` declares.
+    pub const fn new_task_local<T>(value: &'static LocalKey<RefCell<Option<T>>>) -> TaskLocal<T> {
+        TaskLocal::new(value)
+    }
+}
 
 /// Spawns a task on the executor of this thread. It need not be `Send`.
 ///

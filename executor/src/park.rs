@@ -4,22 +4,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 
-/// What the thread sleeps in when no task is ready.
+/// The way in which [`Park::park`] may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParkMode {
+    /// Nothing is ready: the thread may block until it is unparked or a task is woken.
+    Block,
+    /// Tasks are ready: the call must not block.
+    Yield {
+        /// The number of futures that were polled since the last call, from which the implementor
+        /// can decide whether to look for events now or later.
+        polled: usize,
+    },
+}
+
+/// The blocking half of an executor's loop: waits for events and wakes tasks.
 ///
-/// # The contract
+/// The executor's owner calls [`park`](Park::park) between two calls of
+/// [`run_ready`](crate::Executor::run_ready).
 ///
-/// `park(idle, polled)` gives whatever wakes tasks its turn. With `idle` it may block until there is
-/// something to wake; without, there are tasks to run and it must not. `polled` is how many futures
-/// were polled since the last call, so that it can tell whether it is worth looking again. It may
-/// return for no reason.
-///
-/// An [`Unpark::unpark`] that comes before a `park` makes that `park` return at once: otherwise a
-/// wake between the last look at the queue and the falling asleep would be lost. There is one for all
-/// that comes until the next [`run_ready`](crate::Executor::run_ready), which therefore stands between
-/// any two parks that may block.
+/// # Contract
+/// An [`Unpark::unpark`] that comes before a `park` makes that `park` return at once. Otherwise a
+/// wake between the last look at the run queue and the moment in which the thread blocks would be
+/// lost. All messages that arrive until the next [`run_ready`](crate::Executor::run_ready) share
+/// one unpark, so `run_ready` is called between any two parks that may block.
 pub trait Park {
-    /// Lets wakers be called; blocks only if `idle`.
-    fn park(&self, idle: bool, polled: usize);
+    /// Waits for events and wakes the tasks that wait for them. May return spuriously.
+    fn park(&self, mode: ParkMode);
 }
 
 /// What other threads call so that the executor's thread looks into its inbox.
@@ -63,8 +73,8 @@ impl Default for ThreadPark {
 }
 
 impl Park for ThreadPark {
-    fn park(&self, idle: bool, _: usize) {
-        if !idle {
+    fn park(&self, mode: ParkMode) {
+        if mode != ParkMode::Block {
             return;
         }
         while !self.0.unparked.swap(false, Ordering::AcqRel) {

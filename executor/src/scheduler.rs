@@ -10,9 +10,9 @@ use std::task::{Context, Poll, Waker};
 use std::{fmt, io};
 
 use crate::blocking::Pool;
+use crate::config::{Config, PanicPolicy};
 use crate::context;
 use crate::error::JoinError;
-use crate::executor::{Options, PanicPolicy};
 use crate::handle::Handle;
 use crate::id::{Id, TaskKey};
 use crate::inbox::{Inbox, RemoteOp};
@@ -49,8 +49,8 @@ struct Scratch {
 }
 
 impl Scheduler {
-    pub(crate) fn new(unparker: Arc<dyn Unpark>, options: Options) -> io::Result<Scheduler> {
-        let pool = Pool::new(options.pool)?;
+    pub(crate) fn new(unparker: Arc<dyn Unpark>, config: Config) -> io::Result<Scheduler> {
+        let pool = Pool::new(config.pool)?;
         let inbox = Inbox::open(unparker)?;
         Ok(Scheduler {
             number: inbox.number,
@@ -61,7 +61,7 @@ impl Scheduler {
             running: Cell::new(VACANT),
             polls: Cell::new(0),
             handle: Handle::new(inbox, pool),
-            panic_policy: options.panic_policy,
+            panic_policy: config.panic_policy,
             panic: Cell::new(None),
             closed: Cell::new(false),
         })

@@ -11,9 +11,9 @@ use std::{error, fmt};
 ///
 /// # Examples
 /// ```
-/// # use runtime_executor::{Executor, Options, Park, ThreadPark};
+/// # use runtime_executor::{Executor, Config, Park, ThreadPark};
 /// # let park = ThreadPark::new();
-/// # let executor = Executor::new(park.unparker(), Options::default()).unwrap();
+/// # let executor = Executor::new(park.unparker(), Config::new()).unwrap();
 /// # let _entered = executor.enter();
 /// runtime_executor::task_local! {
 ///     /// The request that is being served.
@@ -31,7 +31,7 @@ use std::{error, fmt};
 /// }
 /// # ;
 /// # let handle = executor.spawn(test);
-/// # while { executor.run_ready(); !handle.is_finished() } { park.park(!executor.has_work(), 1); }
+/// # while { executor.run_ready(); !handle.is_finished() } { park.park(executor.park_mode(1)); }
 /// ```
 #[macro_export]
 macro_rules! task_local {
@@ -42,7 +42,7 @@ macro_rules! task_local {
                 static VALUE: ::std::cell::RefCell<::core::option::Option<$type>> =
                     const { ::std::cell::RefCell::new(::core::option::Option::None) };
             }
-            $crate::TaskLocal::__new(&VALUE)
+            $crate::internal::new_task_local(&VALUE)
         };
     )*};
 }
@@ -53,8 +53,7 @@ pub struct TaskLocal<T: 'static> {
 }
 
 impl<T: 'static> TaskLocal<T> {
-    #[doc(hidden)]
-    pub const fn __new(value: &'static ThreadLocalKey<RefCell<Option<T>>>) -> TaskLocal<T> {
+    pub(crate) const fn new(value: &'static ThreadLocalKey<RefCell<Option<T>>>) -> TaskLocal<T> {
         TaskLocal { value }
     }
 
@@ -96,13 +95,13 @@ impl<T: 'static> TaskLocal<T> {
     ///
     /// # Errors
     /// Outside a scope, and while the thread is being torn down.
-    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, OutsideScope> {
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         let call = |value: &RefCell<Option<T>>| value.borrow().as_ref().map(f);
         self.value
             .try_with(call)
             .ok()
             .flatten()
-            .ok_or(OutsideScope(()))
+            .ok_or(AccessError(()))
     }
 }
 
@@ -147,12 +146,12 @@ impl<T: 'static> Drop for Set<'_, T> {
 
 /// The task-local value was asked for outside its scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutsideScope(());
+pub struct AccessError(());
 
-impl fmt::Display for OutsideScope {
+impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no scope of this task-local value is open here")
     }
 }
 
-impl error::Error for OutsideScope {}
+impl error::Error for AccessError {}

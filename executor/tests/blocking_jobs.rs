@@ -10,24 +10,14 @@ use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use runtime_executor::{Executor, Handle, Options, PoolOptions, ThreadPark, spawn_blocking};
+use runtime_executor::{Config, Executor, Handle, ThreadPark, spawn_blocking};
 use support::{
     CountingWaker, Loop, SharedCount, child, elsewhere, is_child, on_drop, poll_once, text,
     wait_for, watchdog,
 };
 
 fn with_pool(max_threads: usize) -> Loop {
-    with(PoolOptions {
-        max_threads,
-        ..PoolOptions::default()
-    })
-}
-
-fn with(pool: PoolOptions) -> Loop {
-    Loop::with(Options {
-        pool,
-        ..Options::default()
-    })
+    Loop::with(Config::new().max_blocking_threads(max_threads))
 }
 
 /// A job that runs until it is told to end, and says when it has begun.
@@ -56,10 +46,7 @@ fn tell_end(sender: Sender<ThreadId>) {
 #[test]
 fn a_job_runs_on_another_thread_with_the_pools_name() {
     let _watchdog = watchdog();
-    let looped = with(PoolOptions {
-        thread_name: "a-name".to_owned(),
-        ..PoolOptions::default()
-    });
+    let looped = Loop::with(Config::new().blocking_thread_name("a-name"));
     let (id, name) = looped.block_on(async {
         let job = || {
             (
@@ -117,10 +104,7 @@ fn listed_threads_named(name: &str) -> Option<usize> {
 #[test]
 fn there_is_no_thread_before_the_first_job_and_one_after_it() {
     let _watchdog = watchdog();
-    let looped = with(PoolOptions {
-        thread_name: "first-job".to_owned(),
-        ..PoolOptions::default()
-    });
+    let looped = Loop::with(Config::new().blocking_thread_name("first-job"));
     let Some(before) = threads_named("first-job") else {
         return;
     };
@@ -235,10 +219,7 @@ fn no_threads_at_all_means_one() {
 #[test]
 fn an_idle_thread_ends_and_the_next_job_starts_another() {
     let _watchdog = watchdog();
-    let looped = with(PoolOptions {
-        keep_alive: Duration::from_millis(1),
-        ..PoolOptions::default()
-    });
+    let looped = Loop::with(Config::new().blocking_thread_keep_alive(Duration::from_millis(1)));
     let (ends, ended) = channel();
     for _ in 0..3 {
         let ends = ends.clone();
@@ -254,10 +235,7 @@ fn an_idle_thread_ends_and_the_next_job_starts_another() {
 #[test]
 fn the_threads_end_with_the_executor() {
     let _watchdog = watchdog();
-    let looped = with(PoolOptions {
-        keep_alive: Duration::from_secs(3600),
-        ..PoolOptions::default()
-    });
+    let looped = Loop::with(Config::new().blocking_thread_keep_alive(Duration::from_secs(3600)));
     let (ends, ended) = channel();
     let together = Arc::new(Barrier::new(2));
     looped.block_on(async {
@@ -440,11 +418,11 @@ fn a_handle_is_awaited_on_another_thread() {
 #[test]
 fn jobs_that_come_when_threads_are_about_to_end_are_run() {
     let _watchdog = watchdog();
-    let looped = with(PoolOptions {
-        keep_alive: Duration::from_nanos(1),
-        max_threads: 2,
-        ..PoolOptions::default()
-    });
+    let looped = Loop::with(
+        Config::new()
+            .blocking_thread_keep_alive(Duration::from_nanos(1))
+            .max_blocking_threads(2),
+    );
     looped.block_on(async {
         for n in 0..2000 {
             let pair = [spawn_blocking(move || n), spawn_blocking(move || n)];
@@ -480,15 +458,9 @@ fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
 
 #[test]
 fn a_thread_name_that_no_thread_can_have_is_refused_when_the_executor_is_made() {
-    let options = Options {
-        pool: PoolOptions {
-            thread_name: "with a \0 in it".to_owned(),
-            ..PoolOptions::default()
-        },
-        ..Options::default()
-    };
+    let config = Config::new().blocking_thread_name("with a \0 in it");
     let park = ThreadPark::new();
-    let error = Executor::new(park.unparker(), options).unwrap_err();
+    let error = Executor::new(park.unparker(), config).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
 

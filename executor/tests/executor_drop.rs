@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use runtime_executor::{
-    Executor, Handle, JoinHandle, Options, Unpark, spawn, spawn_blocking, yield_now,
+    Config, Executor, Handle, JoinHandle, Unpark, spawn, spawn_blocking, yield_now,
 };
 use support::{Count, Loop, SharedCount, elsewhere, on_drop, poll_once};
 
@@ -338,7 +338,7 @@ fn an_executor_that_is_never_left_is_freed_with_its_thread() {
     let unparker = Arc::new(Unparker);
     let theirs = unparker.clone();
     let thread = thread::spawn(move || {
-        let executor = Executor::new(theirs, Options::default()).unwrap();
+        let executor = Executor::new(theirs, Config::new()).unwrap();
         std::mem::forget(executor.enter());
     });
     thread.join().unwrap();

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use runtime_executor::{
-    AbortHandle, Builder, Entered, Executor, Handle, Id, JoinError, JoinHandle, JoinSet, Options,
-    OutsideScope, PanicPolicy, PoolOptions, TaskLocal, ThreadPark,
+    AbortHandle, AccessError, Builder, Config, EnterGuard, Executor, Handle, Id, JoinError,
+    JoinHandle, JoinSet, PanicPolicy, ParkMode, TaskLocal, ThreadPark,
 };
 
 /// Picks a method only if the type is not what the marker says: an ambiguity otherwise.
@@ -39,16 +39,16 @@ assert_both!(
     Waker,
     Id,
     JoinError,
-    Options,
-    PoolOptions,
-    PanicPolicy
+    Config,
+    PanicPolicy,
+    ParkMode,
 );
 assert_both!(
     JoinHandle<u8>,
     JoinHandle<Vec<u8>>,
     JoinSet<u8>,
     ThreadPark,
-    OutsideScope
+    AccessError
 );
 // One thread at a time may take the output, so that it need not be Sync.
 assert_both!(
@@ -57,8 +57,8 @@ assert_both!(
 );
 assert_both!(TaskLocal<Rc<u8>>, Builder<'static>);
 
-assert_not!(Send: Executor, Entered, JoinHandle<Rc<u8>>, JoinSet<Rc<u8>>);
-assert_not!(Sync: Executor, Entered, JoinHandle<Rc<u8>>, JoinSet<Rc<u8>>);
+assert_not!(Send: Executor, EnterGuard, JoinHandle<Rc<u8>>, JoinSet<Rc<u8>>);
+assert_not!(Sync: Executor, EnterGuard, JoinHandle<Rc<u8>>, JoinSet<Rc<u8>>);
 
 struct Pinned(#[allow(dead_code, reason = "it is there for its type")] std::marker::PhantomPinned);
 const _: () = unpin::<JoinHandle<Pinned>>();

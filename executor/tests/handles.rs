@@ -41,7 +41,7 @@ fn a_closure_runs_on_the_thread_of_the_executor_and_gives_back_what_it_returns()
     let home = thread::current().id();
     STATE.with(|state| state.set(5));
     let (there, value) = beside(&looped, |handle| {
-        wait_for(handle.run(|| {
+        wait_for(handle.spawn_fn(|| {
             let value = STATE.with(|state| state.replace(6));
             (thread::current().id(), value)
         }))
@@ -56,7 +56,7 @@ fn a_closure_may_spawn_what_is_not_send() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let answer = beside(&looped, |handle| {
-        let spawned = wait_for(handle.run(|| {
+        let spawned = wait_for(handle.spawn_fn(|| {
             let state = Rc::new(7);
             spawn(async move { *state })
         }));
@@ -73,7 +73,7 @@ fn on_its_own_thread_a_closure_waits_for_its_turn() {
     let ran = looped
         .executor
         .handle()
-        .run(move || sender.send(()).unwrap());
+        .spawn_fn(move || sender.send(()).unwrap());
     assert!(receiver.try_recv().is_err());
     looped.settle();
     receiver.try_recv().unwrap();
@@ -85,7 +85,7 @@ fn a_closure_that_panics_or_is_too_late_is_a_join_error() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let panicked: Result<(), JoinError> = beside(&looped, |handle| {
-        wait_for(handle.run(|| panic!("on purpose")))
+        wait_for(handle.spawn_fn(|| panic!("on purpose")))
     });
     let said = panicked.unwrap_err().to_string();
     assert!(
@@ -94,7 +94,7 @@ fn a_closure_that_panics_or_is_too_late_is_a_join_error() {
     );
     let handle = looped.executor.handle().clone();
     drop(looped);
-    let late = elsewhere(move || wait_for(handle.run(|| unreachable!("it is gone"))));
+    let late = elsewhere(move || wait_for(handle.spawn_fn(|| unreachable!("it is gone"))));
     assert!(late.is_err_and(|e: JoinError| e.is_cancelled()));
 }
 

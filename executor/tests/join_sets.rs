@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use runtime_executor::{JoinSet, Options, PoolOptions, yield_now};
+use runtime_executor::{Config, JoinSet, yield_now};
 use support::{Count, CountingWaker, Loop, on_drop, text, wait_for, watchdog};
 
 async fn after(yields: usize) -> usize {
@@ -268,13 +268,7 @@ fn the_last_who_waits_is_woken_and_once() {
 #[test]
 fn blocking_jobs_and_tasks_share_a_set() {
     let _watchdog = watchdog();
-    let looped = Loop::with(Options {
-        pool: PoolOptions {
-            max_threads: 3,
-            ..PoolOptions::default()
-        },
-        ..Options::default()
-    });
+    let looped = Loop::with(Config::new().max_blocking_threads(3));
     let mut outputs = looped.block_on(async {
         let mut set = JoinSet::new();
         for n in 0..20 {

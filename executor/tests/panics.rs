@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use runtime_executor::{Builder, Executor, JoinHandle, Options, PanicPolicy, spawn, yield_now};
+use runtime_executor::{Builder, Config, Executor, JoinHandle, PanicPolicy, spawn, yield_now};
 use support::{Count, Loop, elsewhere, on_drop, poll_once, text};
 
 const POLICIES: [PanicPolicy; 3] = [
@@ -18,10 +18,7 @@ const POLICIES: [PanicPolicy; 3] = [
 ];
 
 fn with(panic_policy: PanicPolicy) -> Loop {
-    Loop::with(Options {
-        panic_policy,
-        ..Options::default()
-    })
+    Loop::with(Config::new().panic_policy(panic_policy))
 }
 
 /// Something whose drop panics.

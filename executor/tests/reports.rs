@@ -5,7 +5,7 @@ mod support;
 use std::io::pipe;
 use std::process::{Command, Stdio};
 
-use runtime_executor::{Builder, Options, PanicPolicy, PoolOptions, spawn_blocking};
+use runtime_executor::{Builder, Config, PanicPolicy, spawn_blocking};
 use support::{Loop, child, elsewhere, is_child};
 
 /// The standard error of this test, run again.
@@ -58,10 +58,7 @@ fn an_awaited_panic_is_not_reported() {
 #[test]
 fn every_other_panic_of_a_batch_is_reported_under_propagate() {
     if is_child() {
-        let looped = Loop::with(Options {
-            panic_policy: PanicPolicy::Propagate,
-            ..Options::default()
-        });
+        let looped = Loop::with(Config::new().panic_policy(PanicPolicy::Propagate));
         for n in 0..3 {
             drop(looped.executor.spawn(async move { panic!("number {n}") }));
         }
@@ -81,10 +78,7 @@ fn every_other_panic_of_a_batch_is_reported_under_propagate() {
 #[test]
 fn a_panic_that_could_not_be_raised_any_more_is_reported_at_the_end() {
     if is_child() {
-        let looped = Loop::with(Options {
-            panic_policy: PanicPolicy::Propagate,
-            ..Options::default()
-        });
+        let looped = Loop::with(Config::new().panic_policy(PanicPolicy::Propagate));
         let handle = looped.executor.spawn(async { panic!("late") });
         // And one whose handle is there, and will only say that the runtime is gone.
         let other = looped.executor.spawn(async { panic!("never asked") });
@@ -128,13 +122,7 @@ fn a_handle_dropped_elsewhere_with_a_panic_in_it_is_reported_even_without_a_runt
 #[test]
 fn a_detached_blocking_job_that_panics_is_reported() {
     if is_child() {
-        let looped = Loop::with(Options {
-            pool: PoolOptions {
-                max_threads: 1,
-                ..PoolOptions::default()
-            },
-            ..Options::default()
-        });
+        let looped = Loop::with(Config::new().max_blocking_threads(1));
         let (tell, told) = std::sync::mpsc::channel::<()>();
         looped.block_on(async {
             let handle = spawn_blocking(move || {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use runtime_executor::{Executor, Options, Unpark, spawn};
+use runtime_executor::{Config, Executor, ParkMode, Unpark, spawn};
 use support::{elsewhere, poll_once};
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ fn waiting(waker: &Arc<Mutex<Option<Waker>>>) -> impl Future<Output = ()> + use<
 #[test]
 fn everything_from_another_thread_unparks() {
     let counts = Arc::new(Counts::default());
-    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let entered = executor.enter();
     let waker = Arc::default();
     let mut handle = spawn(waiting(&waker));
@@ -85,7 +85,7 @@ fn everything_from_another_thread_unparks() {
 #[test]
 fn what_comes_before_it_looks_unparks_it_once() {
     let counts = Arc::new(Counts::default());
-    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let _entered = executor.enter();
     let remote = executor.handle().clone();
     let root = executor.root_waker();
@@ -106,7 +106,7 @@ fn what_comes_before_it_looks_unparks_it_once() {
 #[test]
 fn nothing_on_its_own_thread_does() {
     let counts = Arc::new(Counts::default());
-    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let _entered = executor.enter();
     let waker = Arc::default();
     let mut handle = spawn(waiting(&waker));
@@ -128,7 +128,7 @@ fn nothing_on_its_own_thread_does() {
 #[test]
 fn the_output_for_another_thread_wakes_it_and_unparks_nobody() {
     let counts = Arc::new(Counts::default());
-    let executor = Executor::new(counts.clone(), Options::default()).unwrap();
+    let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let _entered = executor.enter();
     let mut handle = spawn(async { 1 });
     let (woken, waker) = support::CountingWaker::new();
@@ -144,5 +144,5 @@ fn an_unpark_is_kept_although_somebody_else_parks_the_thread() {
     let park = runtime_executor::ThreadPark::new();
     park.unparker().unpark();
     std::thread::park(); // as thread::scope does, say
-    runtime_executor::Park::park(&park, true, 0); // would not return
+    runtime_executor::Park::park(&park, ParkMode::Block); // would not return
 }

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use runtime_executor::{Executor, Handle, JoinHandle, Options, PanicPolicy, Park};
+use runtime_executor::{Config, Executor, Handle, JoinHandle, PanicPolicy, Park};
 use runtime_reactor::{Backend, Reactor, Stats};
 
 pub use per_core::{PerCore, per_core};
@@ -102,7 +102,7 @@ impl Runtime {
                 }
             }
             let polled = self.executor.run_ready() + usize::from(root_woken);
-            self.driver.park(!self.executor.has_work(), polled);
+            self.driver.park(self.executor.park_mode(polled));
         }
     }
 
@@ -192,7 +192,7 @@ impl Runtime {
 
 /// Dropped as a whole: what each of them restores is its own.
 struct Entered {
-    _executor: runtime_executor::Entered,
+    _executor: runtime_executor::EnterGuard,
     _reactor: runtime_reactor::Entered,
     _resolver: runtime_net::ResolverEntered,
 }
@@ -237,7 +237,7 @@ impl fmt::Debug for Runtime {
 #[must_use = "nothing is made until `build` is called"]
 pub struct Builder {
     backend: Option<Backend>,
-    options: Options,
+    executor: Config,
     pin_cores: bool,
 }
 
@@ -264,26 +264,26 @@ impl Builder {
 
     /// So many threads for blocking jobs at the most, at least 1; more jobs queue up. Default: 512.
     pub fn max_blocking_threads(mut self, threads: usize) -> Builder {
-        self.options.pool.max_threads = threads;
+        self.executor = self.executor.max_blocking_threads(threads);
         self
     }
 
     /// How long a thread for blocking jobs waits for the next one before it ends. Default: 10
     /// seconds.
     pub fn blocking_thread_keep_alive(mut self, keep_alive: Duration) -> Builder {
-        self.options.pool.keep_alive = keep_alive;
+        self.executor = self.executor.blocking_thread_keep_alive(keep_alive);
         self
     }
 
     /// What the threads for blocking jobs are called. Default: `runtime-blocking`.
     pub fn blocking_thread_name(mut self, name: impl Into<String>) -> Builder {
-        self.options.pool.thread_name = name.into();
+        self.executor = self.executor.blocking_thread_name(name);
         self
     }
 
     /// What becomes of the panic of a task whose handle was dropped. Default: it is reported.
     pub fn panic_policy(mut self, policy: PanicPolicy) -> Builder {
-        self.options.panic_policy = policy;
+        self.executor = self.executor.panic_policy(policy);
         self
     }
 
@@ -300,7 +300,7 @@ impl Builder {
             None => Reactor::new()?,
         };
         let driver = Driver::new(reactor);
-        let executor = Executor::new(driver.unparker(), self.options)?;
+        let executor = Executor::new(driver.unparker(), self.executor)?;
         Ok(Runtime {
             executor,
             driver,

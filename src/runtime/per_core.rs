@@ -118,7 +118,7 @@ impl Builder {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
     ///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
     ///     let (mut stream, _) = listener.accept().await?;
-    ///     core.handles()[1].run(move || {
+    ///     core.handles()[1].spawn_fn(move || {
     ///         runtime::spawn(async move { stream.write_all(b"from core 1").await })
     ///     });
     ///     let mut said = String::new();

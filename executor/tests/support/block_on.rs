@@ -4,12 +4,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use runtime_executor::{Executor, Options, Park, ThreadPark};
+use runtime_executor::{Executor, Config, Park, ThreadPark};
 
 /// Runs a future, and the tasks it spawns meanwhile, on an executor of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let park = ThreadPark::new();
-    let executor = Executor::new(park.unparker(), Options::default()).unwrap();
+    let executor = Executor::new(park.unparker(), Config::new()).unwrap();
     let _entered = executor.enter();
     let waker = executor.root_waker();
     let mut future = pin!(future);
@@ -22,6 +22,6 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             }
         }
         executor.run_ready();
-        park.park(!executor.has_work(), 1);
+        park.park(executor.park_mode(1));
     }
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use runtime_executor::{Executor, Options, Park, ThreadPark};
+use runtime_executor::{Config, Executor, Park, ThreadPark};
 
 /// An executor on this thread and what the thread sleeps in.
 pub(crate) struct Loop {
@@ -22,10 +22,10 @@ pub(crate) struct Loop {
 
 impl Loop {
     pub(crate) fn new() -> Loop {
-        Loop::with(Options::default())
+        Loop::with(Config::new())
     }
 
-    pub(crate) fn with(options: Options) -> Loop {
+    pub(crate) fn with(options: Config) -> Loop {
         let park = ThreadPark::new();
         let executor = Executor::new(park.unparker(), options).unwrap();
         Loop { executor, park }
@@ -45,7 +45,7 @@ impl Loop {
                 }
             }
             self.executor.run_ready();
-            self.park.park(!self.executor.has_work(), 1);
+            self.park.park(self.executor.park_mode(1));
             woken = self.executor.take_root_wake();
         }
     }

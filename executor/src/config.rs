@@ -1,0 +1,108 @@
+//! The configuration of an executor.
+
+use std::time::Duration;
+
+/// The executor's response to a panic in a detached task: one whose
+/// [`JoinHandle`](crate::JoinHandle) was dropped.
+///
+/// A panic in a task whose handle still exists goes to the task that awaits the handle, whatever
+/// the policy.
+///
+/// # Examples
+/// ```
+/// use runtime::{PanicPolicy, Runtime};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = Runtime::builder()
+///     .panic_policy(PanicPolicy::Propagate)
+///     .build()?;
+/// # drop(runtime);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PanicPolicy {
+    /// Writes one line to standard error: the task, where it was spawned, and the panic message.
+    #[default]
+    Report,
+    /// Panics in `block_on` with the same payload. The other tasks are kept and continue in the
+    /// next `block_on`.
+    Propagate,
+    /// Drops all tasks, then panics in `block_on` with the same payload. The runtime is shut down
+    /// and cannot be used again.
+    ShutDown,
+}
+
+/// The configuration of an [`Executor`](crate::Executor).
+///
+/// # Examples
+/// ```
+/// use runtime_executor::{Config, PanicPolicy};
+///
+/// let config = Config::new()
+///     .panic_policy(PanicPolicy::ShutDown)
+///     .max_blocking_threads(4);
+/// # drop(config);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a configuration has no effect until an executor is made with it"]
+pub struct Config {
+    pub(crate) panic_policy: PanicPolicy,
+    pub(crate) pool: PoolConfig,
+}
+
+/// The limits of the blocking pool.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolConfig {
+    pub(crate) max_threads: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) thread_name: String,
+}
+
+impl Config {
+    /// Returns the default configuration.
+    pub fn new() -> Config {
+        Config {
+            panic_policy: PanicPolicy::default(),
+            pool: PoolConfig {
+                max_threads: 512,
+                keep_alive: Duration::from_secs(10),
+                thread_name: "runtime-blocking".to_owned(),
+            },
+        }
+    }
+
+    /// Sets the response to a panic in a detached task. Default: [`PanicPolicy::Report`].
+    pub fn panic_policy(mut self, policy: PanicPolicy) -> Config {
+        self.panic_policy = policy;
+        self
+    }
+
+    /// Sets the maximum number of blocking-pool threads; further jobs are queued. Minimum 1,
+    /// default 512.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Config {
+        self.pool.max_threads = threads;
+        self
+    }
+
+    /// Sets how long an idle blocking-pool thread waits for another job before it exits. Default:
+    /// 10 seconds.
+    pub fn blocking_thread_keep_alive(mut self, keep_alive: Duration) -> Config {
+        self.pool.keep_alive = keep_alive;
+        self
+    }
+
+    /// Sets the name of the blocking-pool threads. Default: `runtime-blocking`. Linux shows its
+    /// first 15 bytes.
+    pub fn blocking_thread_name(mut self, name: impl Into<String>) -> Config {
+        self.pool.thread_name = name.into();
+        self
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}
