@@ -26,7 +26,7 @@ use std::sync::{Arc, RwLock};
 use std::task::Waker;
 
 use crate::interest::{Direction, Interest};
-use crate::slot::Key;
+use crate::slot::Token;
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
 use crate::sys::{self, Doorbell};
@@ -38,20 +38,20 @@ use crate::timers::TimerKey;
 pub(crate) enum Letter {
     /// A source was polled elsewhere and found nothing.
     Wait {
-        key: Key,
+        token: Token,
         direction: Direction,
         waker: Waker,
     },
     /// Somebody waits elsewhere for what is no direction.
     Watch {
-        key: Key,
+        token: Token,
         interest: Interest,
         waker: Waker,
     },
     /// Who waits elsewhere was told that the registration failed.
-    Retry { key: Key, interest: Interest },
+    Retry { token: Token, interest: Interest },
     /// A source was dropped elsewhere.
-    Remove { key: Key },
+    Remove { token: Token },
     /// A timer was polled elsewhere.
     TimerWait { key: TimerKey, waker: Waker },
     /// A timer was dropped elsewhere.
@@ -168,7 +168,7 @@ impl Mailbox {
     /// another one of the same number for it. One that may stay open (`fd`) is taken back from the
     /// kernel here, while it certainly is; no registration of it comes after, since the letter comes
     /// with it.
-    pub(crate) fn remove(&self, key: Key, open: Option<RawFd>) {
+    pub(crate) fn remove(&self, token: Token, open: Option<RawFd>) {
         let take_back = || {
             if let Some(fd) = open.filter(|_| !self.is_forked()) {
                 self.count_removal();
@@ -178,7 +178,7 @@ impl Mailbox {
         // If the reactor is gone, so is the slot.
         if self
             .letters
-            .push_after(take_back, Letter::Remove { key })
+            .push_after(take_back, Letter::Remove { token })
             .is_ok()
         {
             self.notify();

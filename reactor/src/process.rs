@@ -84,12 +84,12 @@ impl Process {
         }
         match current::if_numbered(home.reactor) {
             Some(reactor) => {
-                let polled = reactor.poll_ready(home.key, Interest::READABLE, cx);
+                let polled = reactor.poll_ready(home.token, Interest::READABLE, cx);
                 polled.map_ok(drop)
             }
             None => {
                 let letter = Letter::Wait {
-                    key: home.key,
+                    token: home.token,
                     direction: Direction::Read,
                     waker: cx.waker().clone(),
                 };
@@ -107,7 +107,7 @@ impl Process {
         let settled = self.home.get_or_init(|| home.clone());
         if !Arc::ptr_eq(settled, &home) {
             // Another thread was first, so it is that reactor's.
-            reactor.remove(home.key);
+            reactor.remove(home.token);
         }
         Ok(settled)
     }
@@ -120,10 +120,10 @@ impl Drop for Process {
             return;
         };
         match current::if_numbered(home.reactor) {
-            Some(reactor) => reactor.remove(home.key),
+            Some(reactor) => reactor.remove(home.token),
             None => {
                 if let Some(mailbox) = Mailbox::find(home.reactor) {
-                    let _ = mailbox.post(Letter::Remove { key: home.key });
+                    let _ = mailbox.post(Letter::Remove { token: home.token });
                 }
             }
         }

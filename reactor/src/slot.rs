@@ -1,4 +1,4 @@
-//! What the reactor knows of one registered descriptor, and the key that names it to the kernel.
+//! What the reactor knows of one registered descriptor, and the token that names it to the kernel.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use crate::wake_list::WakeList;
 /// A registration's name in the kernel's 64 bits: where its slot lies, and which of the slot's
 /// tenants is meant. An event for an earlier tenant is stale, and does not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct Token {
     index: u32,
     generation: u32,
 }
 
-impl Key {
+impl Token {
     /// What a selector registers its own doorbell under; no slot ever has it.
-    pub(crate) const DOORBELL: Key = Key::new(u32::MAX, u32::MAX);
+    pub(crate) const NOTIFY: Token = Token::new(u32::MAX, u32::MAX);
 
-    pub(crate) const fn new(index: u32, generation: u32) -> Key {
-        Key { index, generation }
+    pub(crate) const fn new(index: u32, generation: u32) -> Token {
+        Token { index, generation }
     }
 
     pub(crate) const fn to_bits(self) -> u64 {
@@ -38,8 +38,8 @@ impl Key {
         self.index as usize
     }
 
-    pub(crate) const fn from_bits(bits: u64) -> Key {
-        Key::new(bits as u32, (bits >> 32) as u32)
+    pub(crate) const fn from_bits(bits: u64) -> Token {
+        Token::new(bits as u32, (bits >> 32) as u32)
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Slots {
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) reactor: u32,
-    pub(crate) key: Key,
+    pub(crate) token: Token,
     /// Names the descriptor to the selector; its source keeps it open. Of a process, its number.
     pub(crate) fd: RawFd,
     /// Whether it is the end of a process that is waited for.
@@ -76,7 +76,7 @@ pub(crate) struct Home {
 /// One registered descriptor. Only the reactor's thread touches it.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    /// The generation half of the key; written once.
+    /// The generation half of the token; written once.
     generation: u32,
     /// Whether the selector knows of it.
     pub(crate) is_added: bool,
@@ -124,7 +124,7 @@ impl Slots {
         };
         let home = Arc::new(Home {
             reactor,
-            key: self.next_key()?,
+            token: self.next_token()?,
             fd,
             is_process: false,
             tells,
@@ -140,7 +140,7 @@ impl Slots {
     pub(crate) fn insert_process(&mut self, reactor: u32, id: u32) -> io::Result<Arc<Home>> {
         let home = Arc::new(Home {
             reactor,
-            key: self.next_key()?,
+            token: self.next_token()?,
             fd: id as RawFd,
             is_process: true,
             tells: Interest::NONE,
@@ -152,15 +152,15 @@ impl Slots {
         Ok(home)
     }
 
-    /// The key of the slot that is filled next.
-    fn next_key(&mut self) -> io::Result<Key> {
+    /// The token of the slot that is filled next.
+    fn next_token(&mut self) -> io::Result<Token> {
         // The kernel gives out fewer descriptors than this, so nobody will see the error.
         let index = u32::try_from(self.slab.vacant_key())
             .ok()
             .filter(|&index| index != u32::MAX)
             .ok_or_else(|| io::Error::other("the reactor has 2^32 - 1 sources already"))?;
         self.generation = self.generation.wrapping_add(1);
-        Ok(Key::new(index, self.generation))
+        Ok(Token::new(index, self.generation))
     }
 
     fn fill(&mut self, home: &Arc<Home>) {
@@ -173,22 +173,22 @@ impl Slots {
         });
     }
 
-    /// The slot of `key`, unless it has another tenant by now.
-    pub(crate) fn get(&mut self, key: Key) -> Option<&mut Slot> {
-        let slot = self.slab.get_mut(key.index as usize)?;
-        (slot.generation == key.generation).then_some(slot)
+    /// The slot of `token`, unless it has another tenant by now.
+    pub(crate) fn get(&mut self, token: Token) -> Option<&mut Slot> {
+        let slot = self.slab.get_mut(token.index as usize)?;
+        (slot.generation == token.generation).then_some(slot)
     }
 
-    /// Whether another slot than that of `key` is for the same descriptor. O(n).
-    pub(crate) fn has_another(&self, fd: RawFd, key: Key) -> bool {
+    /// Whether another slot than that of `token` is for the same descriptor. O(n).
+    pub(crate) fn has_another(&self, fd: RawFd, token: Token) -> bool {
         let mut slots = self.slab.iter();
-        slots.any(|(index, slot)| slot.home.fd == fd && index != key.index as usize)
+        slots.any(|(index, slot)| slot.home.fd == fd && index != token.index as usize)
     }
 
     /// Takes the slot out, with the wakers in it: they are dropped by the caller, after its borrow.
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Slot> {
-        self.get(key)?;
-        Some(self.slab.remove(key.index as usize))
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
+        self.get(token)?;
+        Some(self.slab.remove(token.index as usize))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -313,16 +313,16 @@ impl Home {
     /// Registers it in a selector that knows nothing of it.
     pub(crate) fn add(&self, selector: &mut dyn Selector) -> io::Result<()> {
         match self.is_process {
-            true => selector.add_process(self.fd as u32, self.key),
-            false => selector.add(self.fd, self.key),
+            true => selector.add_process(self.fd as u32, self.token),
+            false => selector.add(self.fd, self.token),
         }
     }
 
     /// Has the selector say again what is so.
     pub(crate) fn renew(&self, selector: &mut dyn Selector) -> io::Result<()> {
         match self.is_process {
-            true => selector.add_process(self.fd as u32, self.key),
-            false => selector.renew(self.fd, self.key),
+            true => selector.add_process(self.fd as u32, self.token),
+            false => selector.renew(self.fd, self.token),
         }
     }
 
@@ -589,24 +589,24 @@ mod tests {
     use crate::wake_list::tests::CountingWaker;
 
     #[test]
-    fn a_key_survives_the_kernels_64_bits() {
-        let key = Key::new(0xdead_beef, 0xfeed_f00d);
-        assert_eq!(Key::from_bits(key.to_bits()), key);
-        assert_eq!(Key::DOORBELL.to_bits(), u64::MAX);
+    fn a_token_survives_the_kernels_64_bits() {
+        let token = Token::new(0xdead_beef, 0xfeed_f00d);
+        assert_eq!(Token::from_bits(token.to_bits()), token);
+        assert_eq!(Token::NOTIFY.to_bits(), u64::MAX);
     }
 
     #[test]
-    fn a_recycled_slot_does_not_answer_to_its_old_key() {
+    fn a_recycled_slot_does_not_answer_to_its_old_token() {
         let mut slots = Slots::default();
         let old = slots
             .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
             .unwrap()
-            .key;
+            .token;
         assert!(slots.remove(old).is_some());
         let new = slots
             .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
             .unwrap()
-            .key;
+            .token;
         assert_eq!(old.index, new.index, "the slab reuses the slot");
         assert!(slots.get(old).is_none() && slots.remove(old).is_none());
         assert!(slots.get(new).is_some());
@@ -619,7 +619,7 @@ mod tests {
         let fd = slots.insert(0, 78, Readiness::EMPTY, true, Interest::RARE);
         let names = ["process 77: Op", "descriptor 78: regular files"];
         for (home, name) in [process, fd.unwrap()].into_iter().zip(names) {
-            let slot = slots.get(home.key).unwrap();
+            let slot = slots.get(home.token).unwrap();
             slot.deliver(Readiness::EMPTY, libc::EPERM, &mut WakeList::default());
             let text = home.error(Interest::READABLE).unwrap_err().to_string();
             assert!(text.contains(name), "{text}");
@@ -629,11 +629,11 @@ mod tests {
     #[test]
     fn two_tasks_that_wait_in_one_direction_are_both_woken() {
         let mut slots = Slots::default();
-        let key = slots
+        let token = slots
             .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
             .unwrap()
-            .key;
-        let slot = slots.get(key).unwrap();
+            .token;
+        let slot = slots.get(token).unwrap();
         let (first, second, writer) = (
             CountingWaker::new(),
             CountingWaker::new(),
@@ -653,11 +653,11 @@ mod tests {
     #[test]
     fn a_queue_of_wakers_nobody_needs_stays_short() {
         let mut slots = Slots::default();
-        let key = slots
+        let token = slots
             .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
             .unwrap()
-            .key;
-        let slot = slots.get(key).unwrap();
+            .token;
+        let slot = slots.get(token).unwrap();
         let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
         let mut woken = WakeList::default();
         for (turn, waker) in (100..).zip(&wakers) {

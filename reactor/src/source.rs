@@ -355,7 +355,7 @@ impl<T: AsFd> Source<T> {
     ) -> Poll<io::Result<Readiness>> {
         let registration = &self.registration;
         match registration.reactor() {
-            Some((reactor, home)) => reactor.poll_ready(home.key, direction.interest(), cx),
+            Some((reactor, home)) => reactor.poll_ready(home.token, direction.interest(), cx),
             None => {
                 let begun = registration.home.get().is_some();
                 registration.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
@@ -470,11 +470,11 @@ impl Registration {
         };
         home.check_told(interest)?;
         if let Some(reactor) = current::if_numbered(home.reactor) {
-            return reactor.watch(home.key, interest, cx);
+            return reactor.watch(home.token, interest, cx);
         }
         check(home, interest)?;
         let letter = Letter::Watch {
-            key: home.key,
+            token: home.token,
             interest,
             waker: cx.waker().clone(),
         };
@@ -496,7 +496,7 @@ impl Registration {
         let settled = self.home.get_or_init(|| home.clone());
         if !Arc::ptr_eq(settled, &home) {
             // Another thread was first, so it is that reactor's.
-            reactor.remove_open(home.key, fd);
+            reactor.remove_open(home.token, fd);
         }
         Ok(settled)
     }
@@ -541,7 +541,7 @@ fn wait_at(home: &Home, direction: Direction, cx: &Context<'_>) -> io::Result<()
     // first whether it is needed would cost more than most clones.
     let mut waker = Some(cx.waker().clone());
     current::with_numbered(home.reactor, |reactor| {
-        reactor.set_waiter(home.key, direction, &mut waker);
+        reactor.set_waiter(home.token, direction, &mut waker);
     });
     match waker {
         None => Ok(()),
@@ -554,12 +554,12 @@ fn wait_at(home: &Home, direction: Direction, cx: &Context<'_>) -> io::Result<()
 #[cold]
 fn wait_otherwise(home: &Home, direction: Direction, waker: Waker) -> io::Result<()> {
     if let Some(reactor) = current::if_numbered(home.reactor) {
-        return reactor.wait_for(home.key, direction, waker);
+        return reactor.wait_for(home.token, direction, waker);
     }
     check(home, direction.interest())?;
-    let key = home.key;
+    let token = home.token;
     let letter = Letter::Wait {
-        key,
+        token,
         direction,
         waker,
     };
@@ -569,8 +569,8 @@ fn wait_otherwise(home: &Home, direction: Direction, waker: Waker) -> io::Result
 /// Says on another thread than its reactor's that a registration failed, and has it tried again.
 fn check(home: &Home, interest: Interest) -> io::Result<()> {
     home.error(interest).or_else(|e| {
-        let key = home.key;
-        post(home, Letter::Retry { key, interest }).and(Err(e))
+        let token = home.token;
+        post(home, Letter::Retry { token, interest }).and(Err(e))
     })
 }
 
@@ -589,14 +589,14 @@ impl Drop for Registration {
             return;
         };
         let &Home {
-            reactor, key, fd, ..
+            reactor, token, fd, ..
         } = &**home;
         match (current::if_numbered(reactor), self.sole_owner) {
-            (Some(reactor), true) => reactor.remove(key),
-            (Some(reactor), false) => reactor.remove_open(key, fd),
+            (Some(reactor), true) => reactor.remove(token),
+            (Some(reactor), false) => reactor.remove_open(token, fd),
             (None, sole_owner) => {
                 if let Some(mailbox) = Mailbox::find(reactor) {
-                    mailbox.remove(key, (!sole_owner).then_some(fd));
+                    mailbox.remove(token, (!sole_owner).then_some(fd));
                 }
             }
         }
@@ -634,7 +634,7 @@ impl<T: AsFd> Ready<'_, T> {
     fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let Source { registration, io } = self.source;
         if let Some((reactor, home)) = registration.reactor() {
-            return reactor.poll_ready(home.key, self.interest, cx);
+            return reactor.poll_ready(home.token, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
         let rare = self.interest.rare();

@@ -48,7 +48,7 @@ impl Reactor {
         pending.clear();
         for slot in self.slots.borrow_mut().iter_mut() {
             slot.is_added = false;
-            pending.push(slot.home.key);
+            pending.push(slot.home.token);
         }
         drop(pending);
         self.add_pending(&mut woken);

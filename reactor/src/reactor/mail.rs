@@ -5,7 +5,7 @@ use std::task::Waker;
 use super::Reactor;
 use crate::interest::Direction;
 use crate::mailbox::Letter;
-use crate::slot::{Key, Slot};
+use crate::slot::{Slot, Token};
 use crate::wake_list::WakeList;
 
 impl Reactor {
@@ -24,8 +24,8 @@ impl Reactor {
         let letters = self.mailbox.take();
         for letter in &letters {
             match *letter {
-                Letter::Remove { key } => {
-                    if let Some(slot) = self.take_slot(key) {
+                Letter::Remove { token } => {
+                    if let Some(slot) = self.take_slot(token) {
                         slot.discard(woken);
                     }
                 }
@@ -48,16 +48,16 @@ impl Reactor {
         for letter in letters {
             match letter {
                 Letter::Wait {
-                    key,
+                    token,
                     direction,
                     waker,
-                } => self.add_waiter(key, direction, waker, woken),
+                } => self.add_waiter(token, direction, waker, woken),
                 Letter::Watch {
-                    key,
+                    token,
                     interest,
                     waker,
-                } => self.add_watcher(key, interest, waker, woken),
-                Letter::Retry { key, interest } => self.retry(key, interest),
+                } => self.add_watcher(token, interest, waker, woken),
+                Letter::Retry { token, interest } => self.retry(token, interest),
                 Letter::TimerWait { key, waker } => {
                     let mut timers = self.timers.borrow_mut();
                     match timers.waker(key) {
@@ -71,9 +71,9 @@ impl Reactor {
         }
     }
 
-    fn add_waiter(&self, key: Key, direction: Direction, waker: Waker, woken: &mut WakeList) {
+    fn add_waiter(&self, token: Token, direction: Direction, waker: Waker, woken: &mut WakeList) {
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key);
+        let slot = slots.get(token);
         let has_no_error = |slot: &&mut Slot| slot.home.error(direction.interest()).is_ok();
         let Some(slot) = slot.filter(has_no_error) else {
             return woken.push(waker);
@@ -91,7 +91,7 @@ impl Reactor {
         self.mailbox.counters.renewals.add(1);
         let mut selector = self.selector.borrow_mut();
         if !slot.home.is_edge() {
-            selector.arm(key, direction);
+            selector.arm(token, direction);
         }
         if let Err(e) = slot.home.renew(&mut **selector) {
             slot.fail(direction.readiness(), &e, woken);

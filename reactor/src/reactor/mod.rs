@@ -13,7 +13,7 @@ use crate::current::{self, Entered};
 use crate::error::during;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::{Key, Slot, Slots};
+use crate::slot::{Slot, Slots, Token};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timer::Armed;
@@ -52,7 +52,7 @@ pub struct Reactor {
     selector: RefCell<Box<dyn Selector>>,
     slots: RefCell<Slots>,
     /// Whom the next wait registers.
-    pending: RefCell<Vec<Key>>,
+    pending: RefCell<Vec<Token>>,
     timers: RefCell<Timers>,
     events: RefCell<Vec<Event>>,
     /// Filled while things are borrowed, emptied as soon as they are not.
@@ -256,7 +256,7 @@ impl Reactor {
         counters.events.add(events.len() as u64);
         let mut slots = self.slots.borrow_mut();
         for event in events {
-            match slots.get(event.key) {
+            match slots.get(event.token) {
                 Some(slot) => {
                     slot.home.count_unread(event.unread);
                     slot.deliver(event.readiness, event.errno, woken);
@@ -354,49 +354,56 @@ impl Reactor {
     /// Whether any of `interest` is ready; if not, the task of `cx` is woken once it is.
     pub(crate) fn poll_ready(
         &self,
-        key: Key,
+        token: Token,
         interest: Interest,
         cx: &Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         let readiness = {
             let mut slots = self.slots.borrow_mut();
-            let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+            let slot = slots
+                .get(token)
+                .ok_or_else(|| current::gone("this source"))?;
             let answer = slot.home.readiness().answering(interest);
             slot.home.error(interest).map(|()| answer)
         };
-        let readiness = readiness.map_err(|e| self.failed(key, interest, e))?;
+        let readiness = readiness.map_err(|e| self.failed(token, interest, e))?;
         if !readiness.is_empty() {
             return Poll::Ready(Ok(readiness));
         }
         for direction in interest.directions() {
             // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
-            self.wait_for(key, direction, cx.waker().clone())?;
+            self.wait_for(token, direction, cx.waker().clone())?;
         }
         if !interest.rare().is_empty() {
-            self.watch(key, interest, cx)?;
+            self.watch(token, interest, cx)?;
         }
         Poll::Pending
     }
 
     /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
-    pub(crate) fn watch(&self, key: Key, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
-        match self.slots.borrow_mut().get(key) {
+    pub(crate) fn watch(
+        &self,
+        token: Token,
+        interest: Interest,
+        cx: &Context<'_>,
+    ) -> io::Result<()> {
+        match self.slots.borrow_mut().get(token) {
             Some(slot) => slot.home.check_told(interest)?,
             None => return Err(current::gone("this source")),
         }
         // Cloning a waker is other people's code, so nothing is borrowed.
         let waker = cx.waker().clone();
         let mut woken = self.woken.borrow_mut();
-        self.add_watcher(key, interest, waker, &mut woken);
+        self.add_watcher(token, interest, waker, &mut woken);
         drop(woken);
         wake_all(&self.woken);
         Ok(())
     }
 
-    fn add_watcher(&self, key: Key, interest: Interest, waker: Waker, woken: &mut WakeList) {
+    fn add_watcher(&self, token: Token, interest: Interest, waker: Waker, woken: &mut WakeList) {
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key);
+        let slot = slots.get(token);
         let interest = interest.rare();
         let is_news = |slot: &&mut Slot| {
             let known = slot.home.readiness().answering(interest);
@@ -408,26 +415,33 @@ impl Reactor {
         if let Some(known) = slot.push_watcher(waker, self.turn.get(), woken) {
             woken.discard(known);
         }
-        self.selector.borrow_mut().watch(key, interest);
+        self.selector.borrow_mut().watch(token, interest);
     }
 
     /// Keeps `waker` until there is something in `direction`, where nothing speaks against that;
     /// else it is for [`wait_for`](Reactor::wait_for). Calls nobody.
     #[inline]
-    pub(crate) fn set_waiter(&self, key: Key, direction: Direction, waker: &mut Option<Waker>) {
+    pub(crate) fn set_waiter(&self, token: Token, direction: Direction, waker: &mut Option<Waker>) {
         let mut slots = self.slots.borrow_mut();
-        if let Some(slot) = slots.get(key) {
+        if let Some(slot) = slots.get(token) {
             slot.set_waiter(direction, waker);
         }
     }
 
     /// Wakes `waker` when there is something in `direction`.
-    pub(crate) fn wait_for(&self, key: Key, direction: Direction, waker: Waker) -> io::Result<()> {
+    pub(crate) fn wait_for(
+        &self,
+        token: Token,
+        direction: Direction,
+        waker: Waker,
+    ) -> io::Result<()> {
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(key).ok_or_else(|| current::gone("this source"))?;
+        let slot = slots
+            .get(token)
+            .ok_or_else(|| current::gone("this source"))?;
         if let Err(e) = slot.home.error(direction.interest()) {
             drop(slots);
-            return Err(self.failed(key, direction.interest(), e));
+            return Err(self.failed(token, direction.interest(), e));
         }
         if slot.home.is_ready(direction) {
             // To clone it was other people's code, and turned the reactor.
@@ -440,7 +454,7 @@ impl Reactor {
             return Ok(());
         }
         if !slot.home.is_edge() {
-            self.selector.borrow_mut().arm(key, direction);
+            self.selector.borrow_mut().arm(token, direction);
         }
         let mut woken = self.woken.borrow_mut();
         slot.push_waiter(direction, waker, self.turn.get(), &mut woken);

@@ -8,7 +8,7 @@ use std::{io, ptr};
 use super::notify::EventFd;
 use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 
 /// Both directions, the peer's half-close and urgent data, told once for each change.
 const BOTH: u32 =
@@ -41,7 +41,7 @@ impl Epoll {
         let event = EventFd::new()?;
         let bell = EpollBell { epoll, event };
         let edge = (libc::EPOLLIN | libc::EPOLLET) as u32;
-        bell.control(libc::EPOLL_CTL_ADD, bell.event.raw(), edge, Key::DOORBELL)?;
+        bell.control(libc::EPOLL_CTL_ADD, bell.event.raw(), edge, Token::NOTIFY)?;
         Ok(Epoll {
             bell: Arc::new(bell),
             buffer: Vec::with_capacity(FIRST_CAPACITY),
@@ -110,30 +110,30 @@ impl Selector for Epoll {
         true
     }
 
-    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+    fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         if fd == self.bell.event.raw() {
             // Its source's was closed before ours was opened, as may happen in a forked child.
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        self.bell.control(libc::EPOLL_CTL_ADD, fd, BOTH, key)
+        self.bell.control(libc::EPOLL_CTL_ADD, fd, BOTH, token)
     }
 
-    fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        match self.bell.control(libc::EPOLL_CTL_MOD, fd, BOTH, key) {
+    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        match self.bell.control(libc::EPOLL_CTL_MOD, fd, BOTH, token) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
         }
     }
 
-    fn arm(&mut self, _: Key, _: Direction) {}
+    fn arm(&mut self, _: Token, _: Direction) {}
 
-    fn watch(&mut self, _: Key, _: Interest) {}
+    fn watch(&mut self, _: Token, _: Interest) {}
 
-    fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        self.bell.control(libc::EPOLL_CTL_DEL, fd, 0, key)
+    fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.bell.control(libc::EPOLL_CTL_DEL, fd, 0, token)
     }
 
-    fn forget(&mut self, _: Key) {}
+    fn forget(&mut self, _: Token) {}
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
@@ -146,8 +146,8 @@ impl Selector for Epoll {
         let told = self
             .buffer
             .iter()
-            .map(|event| Event::new(Key::from_bits(event.u64), translate(event.events)));
-        events.extend(told.filter(|event| event.key != Key::DOORBELL));
+            .map(|event| Event::new(Token::from_bits(event.u64), translate(event.events)));
+        events.extend(told.filter(|event| event.token != Token::NOTIFY));
         self.buffer.clear();
         let capacity = self.buffer.capacity();
         if n == capacity && capacity < MOST_CAPACITY {
@@ -162,10 +162,10 @@ impl Selector for Epoll {
 }
 
 impl EpollBell {
-    fn control(&self, call: libc::c_int, fd: RawFd, events: u32, key: Key) -> io::Result<()> {
+    fn control(&self, call: libc::c_int, fd: RawFd, events: u32, token: Token) -> io::Result<()> {
         let mut event = libc::epoll_event {
             events,
-            u64: key.to_bits(),
+            u64: token.to_bits(),
         };
         // SAFETY: the kernel reads one epoll_event, which outlives the call, and keeps no pointer.
         cvt(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), call, fd, &mut event) })?;
@@ -180,7 +180,7 @@ impl Doorbell for EpollBell {
 
     fn remove(&self, fd: RawFd) {
         // Nobody is left to tell an error to, and the only one there is, ENOENT, is what we want.
-        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, Key::DOORBELL);
+        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, Token::NOTIFY);
     }
 }
 
@@ -277,8 +277,8 @@ mod tests {
     fn to_renew_what_is_closed_is_no_error() {
         let mut epoll = Epoll::new().unwrap();
         let unknown = EventFd::new().unwrap();
-        epoll.renew(unknown.raw(), Key::new(0, 0)).unwrap();
-        epoll.renew(-1, Key::new(0, 0)).unwrap();
+        epoll.renew(unknown.raw(), Token::new(0, 0)).unwrap();
+        epoll.renew(-1, Token::new(0, 0)).unwrap();
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
             .map(|_| EventFd::new().unwrap())
             .collect();
         for (index, bell) in bells.iter().enumerate() {
-            epoll.add(bell.raw(), Key::new(index as u32, 0)).unwrap();
+            epoll.add(bell.raw(), Token::new(index as u32, 0)).unwrap();
         }
         let mut events = Vec::new();
         epoll.wait(&mut events, None).unwrap();

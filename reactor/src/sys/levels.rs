@@ -5,19 +5,19 @@ use std::{io, mem};
 
 use super::{Event, POLLRDHUP, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 
 /// The registrations of a backend with levels.
 #[derive(Debug, Default)]
 pub(super) struct Levels {
-    /// By the index of the key, which is small and reused.
+    /// By the index of the token, which is small and reused.
     watched: Vec<Option<Watched>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watched {
     pub(super) fd: RawFd,
-    pub(super) key: Key,
+    pub(super) token: Token,
     /// What somebody waits for, as the readiness that ends it.
     pub(super) armed: Readiness,
     /// The last report, if it held what the kernel says whether asked or not, and will say at once
@@ -29,14 +29,14 @@ pub(super) struct Watched {
 }
 
 impl Levels {
-    pub(super) fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+    pub(super) fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         refuse_files(fd)?;
-        if self.watched.len() <= key.index() {
-            self.watched.resize(key.index() + 1, None);
+        if self.watched.len() <= token.index() {
+            self.watched.resize(token.index() + 1, None);
         }
-        self.watched[key.index()] = Some(Watched {
+        self.watched[token.index()] = Some(Watched {
             fd,
-            key,
+            token,
             armed: Readiness::EMPTY,
             told: Readiness::EMPTY,
             shelved: Readiness::EMPTY,
@@ -44,15 +44,15 @@ impl Levels {
         Ok(())
     }
 
-    pub(super) fn arm(&mut self, key: Key, direction: Direction) {
-        if let Some(watched) = self.get(key) {
+    pub(super) fn arm(&mut self, token: Token, direction: Direction) {
+        if let Some(watched) = self.get(token) {
             watched.told = Readiness::EMPTY;
             watched.armed |= direction.readiness() | mem::take(&mut watched.shelved);
         }
     }
 
-    pub(super) fn watch(&mut self, key: Key, interest: Interest) {
-        if let Some(watched) = self.get(key) {
+    pub(super) fn watch(&mut self, token: Token, interest: Interest) {
+        if let Some(watched) = self.get(token) {
             let claims = interest.claims();
             if watched.told.is_empty() || watched.told.intersects(claims) {
                 watched.armed |= claims;
@@ -62,9 +62,9 @@ impl Levels {
         }
     }
 
-    pub(super) fn forget(&mut self, key: Key) {
-        if self.get(key).is_some() {
-            self.watched[key.index()] = None;
+    pub(super) fn forget(&mut self, token: Token) {
+        if self.get(token).is_some() {
+            self.watched[token.index()] = None;
         }
     }
 
@@ -75,8 +75,11 @@ impl Levels {
     }
 
     /// Tells what became ready, and does not ask for it again until somebody waits again.
-    pub(super) fn report(&mut self, key: Key, readiness: Readiness, events: &mut Vec<Event>) {
-        if let Some(event) = self.get(key).and_then(|watched| watched.report(readiness)) {
+    pub(super) fn report(&mut self, token: Token, readiness: Readiness, events: &mut Vec<Event>) {
+        if let Some(event) = self
+            .get(token)
+            .and_then(|watched| watched.report(readiness))
+        {
             events.push(event);
         }
     }
@@ -97,9 +100,9 @@ impl Levels {
     }
 
     /// Tells that a descriptor is closed, and forgets it, since the kernel would say so for ever.
-    pub(super) fn report_closed(&mut self, key: Key, events: &mut Vec<Event>) {
-        self.forget(key);
-        events.push(closed(key));
+    pub(super) fn report_closed(&mut self, token: Token, events: &mut Vec<Event>) {
+        self.forget(token);
+        events.push(closed(token));
     }
 
     /// Tells of each armed descriptor that is closed, and forgets it.
@@ -111,7 +114,7 @@ impl Levels {
         for place in &mut self.watched {
             match place {
                 Some(watched) if !watched.armed.is_empty() && is_closed(watched.fd) => {
-                    events.push(closed(watched.key));
+                    events.push(closed(watched.token));
                     *place = None;
                 }
                 _ => {}
@@ -119,9 +122,9 @@ impl Levels {
         }
     }
 
-    fn get(&mut self, key: Key) -> Option<&mut Watched> {
-        let watched = self.watched.get_mut(key.index())?.as_mut()?;
-        (watched.key == key).then_some(watched)
+    fn get(&mut self, token: Token) -> Option<&mut Watched> {
+        let watched = self.watched.get_mut(token.index())?.as_mut()?;
+        (watched.token == token).then_some(watched)
     }
 }
 
@@ -135,15 +138,15 @@ impl Watched {
         if readiness.intersects(unasked()) {
             self.told = readiness;
         }
-        (!readiness.is_empty()).then(|| Event::new(self.key, readiness))
+        (!readiness.is_empty()).then(|| Event::new(self.token, readiness))
     }
 }
 
-fn closed(key: Key) -> Event {
+fn closed(token: Token) -> Event {
     let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
     Event {
         errno: libc::EBADF,
-        ..Event::new(key, all)
+        ..Event::new(token, all)
     }
 }
 

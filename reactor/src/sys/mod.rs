@@ -5,16 +5,16 @@
 //! A selector watches descriptors for the reactor and reports what became ready. It *translates*
 //! and decides nothing: the order of the loop, timers, fairness and waking live above it.
 //!
-//! `add(fd, key)` is called once in the life of a registration, for both directions, just before a
-//! `wait`: so whatever is gone by then costs nothing. `key` comes back in every event. A backend may put the registration off until its next `wait` (kqueue hands
+//! `add(fd, token)` is called once in the life of a registration, for both directions, just before a
+//! `wait`: so whatever is gone by then costs nothing. `token` comes back in every event. A backend may put the registration off until its next `wait` (kqueue hands
 //! its whole changelist to the waiting call); an error found only then is reported as an event with
-//! that key and an error, is never lost, and never stops the other changes.
+//! that token and an error, is never lost, and never stops the other changes.
 //!
-//! `renew(fd, key)` asks the kernel to say again what is true *now*, although it was reported
+//! `renew(fd, token)` asks the kernel to say again what is true *now*, although it was reported
 //! before (EPOLL_CTL_MOD, EV_ADD). The descriptor may be closed by the time it is called, when its
 //! source was dropped on another thread; that is not an error, since its removal is in the mail.
 //!
-//! `arm(key, direction)` is called before somebody waits, on a backend with levels only: there it
+//! `arm(token, direction)` is called before somebody waits, on a backend with levels only: there it
 //! sets an interest bit, without a system call; the next `wait` uses it. (kqueue has single sources
 //! with levels, which are those it refuses; their events say so with `Readiness::LEVEL`.) Such a backend clears the
 //! bit when it reports the direction, so that what nobody takes away is not told again and again;
@@ -24,12 +24,12 @@
 //! levels, once and as an error, and then forgotten: those kernels are asked for it each time. The
 //! others forget it by themselves and say nothing.
 //!
-//! `watch(key, interest)` is called before somebody waits for the peer's end, an error or urgent
+//! `watch(token, interest)` is called before somebody waits for the peer's end, an error or urgent
 //! data and for no direction; `interest` has no directions. On a backend with levels it asks for just
 //! that (POLLRDHUP, POLLPRI), to be reported once as in `arm`; others have asked in `add` already.
 //! `tells()` is as much of that as it can report at all; nobody waits for the rest.
 //!
-//! `remove(fd, key)` makes the kernel forget a descriptor that stays open. `forget(key)` is what
+//! `remove(fd, token)` makes the kernel forget a descriptor that stays open. `forget(token)` is what
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by
 //! itself, so no system call is made, but a registration still put off must not be made any more.
 //!
@@ -39,7 +39,7 @@
 //! may report what is not so, and never lets EINTR out: an interrupted wait is a wait that found
 //! nothing, so that the caller computes its deadline anew.
 //!
-//! `add_process(id, key)` has the end of a process told, once, as readable. It is made at once, and so
+//! `add_process(id, token)` has the end of a process told, once, as readable. It is made at once, and so
 //! that whoever asked can look for the end *afterwards*: some kernels do not tell an end that came
 //! before (they refuse with ESRCH, or say nothing), and a change that rides in a wait would be looked
 //! after too late. Nothing removes it. The kernel forgets it with the telling, and until then there
@@ -57,7 +57,7 @@ use std::time::Duration;
 use std::{fmt, io, mem};
 
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 
 pub use affinity::pin_thread;
 pub(crate) use fork::{forks, watch as watch_forks};
@@ -90,14 +90,14 @@ pub(crate) trait Selector {
     /// The descriptor that becomes readable when `wait` has something to tell, if there is one.
     fn watchable(&self) -> Option<BorrowedFd<'_>>;
     fn is_edge(&self) -> bool;
-    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
-    fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
-    fn arm(&mut self, key: Key, direction: Direction);
+    fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
+    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
+    fn arm(&mut self, token: Token, direction: Direction);
     fn tells(&self) -> Interest;
-    fn watch(&mut self, key: Key, interest: Interest);
-    fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()>;
-    fn forget(&mut self, key: Key);
-    fn add_process(&mut self, _: u32, _: Key) -> io::Result<()> {
+    fn watch(&mut self, token: Token, interest: Interest);
+    fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
+    fn forget(&mut self, token: Token);
+    fn add_process(&mut self, _: u32, _: Token) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
@@ -117,7 +117,7 @@ pub(crate) trait Doorbell: Send + Sync {
 /// Something that became ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
-    pub(crate) key: Key,
+    pub(crate) token: Token,
     pub(crate) readiness: Readiness,
     /// The errno of a registration that could not be made when its turn came; 0 for none.
     pub(crate) errno: i32,
@@ -127,9 +127,9 @@ pub(crate) struct Event {
 
 impl Event {
     #[inline]
-    pub(crate) fn new(key: Key, readiness: Readiness) -> Event {
+    pub(crate) fn new(token: Token, readiness: Readiness) -> Event {
         Event {
-            key,
+            token,
             readiness,
             errno: 0,
             unread: 0,

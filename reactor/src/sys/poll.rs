@@ -14,7 +14,7 @@ use super::levels::{Levels, Watched};
 use super::notify::Bell;
 use super::{Backend, Doorbell, Event, POLLRDHUP, Selector, cvt, ppoll, timespec};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 
 /// Room for so many at first, so that small programs allocate once.
 const FIRST_CAPACITY: usize = 64;
@@ -26,7 +26,7 @@ pub(super) struct Poll {
     /// its memory is kept.
     asked: Vec<libc::pollfd>,
     /// Whose they are, the doorbell left out.
-    keys: Vec<Key>,
+    tokens: Vec<Token>,
 }
 
 impl Poll {
@@ -35,15 +35,18 @@ impl Poll {
             bell: Arc::new(Bell::new()?),
             levels: Levels::default(),
             asked: Vec::with_capacity(FIRST_CAPACITY),
-            keys: Vec::with_capacity(FIRST_CAPACITY),
+            tokens: Vec::with_capacity(FIRST_CAPACITY),
         })
     }
 
     fn write_list(&mut self) {
         self.asked.clear();
         self.asked.push(ask(self.bell.raw(), libc::POLLIN));
-        self.keys.clear();
-        for &Watched { fd, key, armed, .. } in self.levels.armed() {
+        self.tokens.clear();
+        for &Watched {
+            fd, token, armed, ..
+        } in self.levels.armed()
+        {
             let mut events = 0;
             if armed.is_readable() {
                 events |= libc::POLLIN | POLLRDHUP;
@@ -58,7 +61,7 @@ impl Poll {
                 events |= libc::POLLPRI;
             }
             self.asked.push(ask(fd, events));
-            self.keys.push(key);
+            self.tokens.push(token);
         }
     }
 
@@ -94,29 +97,29 @@ impl Selector for Poll {
         false
     }
 
-    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        self.levels.add(fd, key)
+    fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.levels.add(fd, token)
     }
 
-    fn renew(&mut self, _: RawFd, _: Key) -> io::Result<()> {
+    fn renew(&mut self, _: RawFd, _: Token) -> io::Result<()> {
         Ok(())
     }
 
-    fn arm(&mut self, key: Key, direction: Direction) {
-        self.levels.arm(key, direction);
+    fn arm(&mut self, token: Token, direction: Direction) {
+        self.levels.arm(token, direction);
     }
 
-    fn watch(&mut self, key: Key, interest: Interest) {
-        self.levels.watch(key, interest);
+    fn watch(&mut self, token: Token, interest: Interest) {
+        self.levels.watch(token, interest);
     }
 
-    fn remove(&mut self, _: RawFd, key: Key) -> io::Result<()> {
-        self.levels.forget(key);
+    fn remove(&mut self, _: RawFd, token: Token) -> io::Result<()> {
+        self.levels.forget(token);
         Ok(())
     }
 
-    fn forget(&mut self, key: Key) {
-        self.levels.forget(key);
+    fn forget(&mut self, token: Token) {
+        self.levels.forget(token);
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
@@ -126,15 +129,17 @@ impl Selector for Poll {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
             result => result?,
         };
-        let keys = [Key::DOORBELL].into_iter().chain(self.keys.iter().copied());
-        let answers = self.asked.iter().map(|answer| answer.revents).zip(keys);
-        for (answer, key) in answers.filter(|(answer, _)| *answer != 0).take(told) {
-            if key == Key::DOORBELL {
+        let tokens = [Token::NOTIFY]
+            .into_iter()
+            .chain(self.tokens.iter().copied());
+        let answers = self.asked.iter().map(|answer| answer.revents).zip(tokens);
+        for (answer, token) in answers.filter(|(answer, _)| *answer != 0).take(told) {
+            if token == Token::NOTIFY {
                 self.bell.hear();
             } else if answer & libc::POLLNVAL != 0 {
-                self.levels.report_closed(key, events);
+                self.levels.report_closed(token, events);
             } else {
-                self.levels.report(key, translate(answer), events);
+                self.levels.report(token, translate(answer), events);
             }
         }
         Ok(())

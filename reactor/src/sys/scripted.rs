@@ -11,17 +11,17 @@ use std::{fs, io};
 
 use super::{Backend, Doorbell, Event, Selector};
 use crate::interest::{Direction, Interest};
-use crate::slot::Key;
+use crate::slot::Token;
 
 /// What a selector was asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    Add(RawFd, Key),
-    Renew(RawFd, Key),
-    Arm(Key, Direction),
-    Watch(Key, Interest),
-    Remove(RawFd, Key),
-    Forget(Key),
+    Add(RawFd, Token),
+    Renew(RawFd, Token),
+    Arm(Token, Direction),
+    Watch(Token, Interest),
+    Remove(RawFd, Token),
+    Forget(Token),
     Wait(Option<Duration>),
 }
 
@@ -67,15 +67,15 @@ impl Script {
         self.calls.take()
     }
 
-    /// The key of the last `add`.
-    pub(crate) fn last_added(&self) -> Key {
+    /// The token of the last `add`.
+    pub(crate) fn last_added(&self) -> Token {
         let added = self
             .calls
             .borrow()
             .iter()
             .rev()
             .find_map(|call| match call {
-                Call::Add(_, key) => Some(*key),
+                Call::Add(_, token) => Some(*token),
                 _ => None,
             });
         added.expect("something was added")
@@ -126,31 +126,31 @@ impl Selector for Scripted {
         !self.script.level
     }
 
-    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        self.note(Call::Add(fd, key));
+    fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.note(Call::Add(fd, token));
         self.script.refuse.borrow_mut().take().map_or(Ok(()), Err)
     }
 
-    fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        self.note(Call::Renew(fd, key));
+    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.note(Call::Renew(fd, token));
         Ok(())
     }
 
-    fn arm(&mut self, key: Key, direction: Direction) {
-        self.note(Call::Arm(key, direction));
+    fn arm(&mut self, token: Token, direction: Direction) {
+        self.note(Call::Arm(token, direction));
     }
 
-    fn watch(&mut self, key: Key, interest: Interest) {
-        self.note(Call::Watch(key, interest));
+    fn watch(&mut self, token: Token, interest: Interest) {
+        self.note(Call::Watch(token, interest));
     }
 
-    fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        self.note(Call::Remove(fd, key));
+    fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.note(Call::Remove(fd, token));
         Ok(())
     }
 
-    fn forget(&mut self, key: Key) {
-        self.note(Call::Forget(key));
+    fn forget(&mut self, token: Token) {
+        self.note(Call::Forget(token));
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {

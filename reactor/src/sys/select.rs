@@ -14,7 +14,7 @@ use super::levels::Levels;
 use super::notify::Bell;
 use super::{Backend, Doorbell, Event, Selector, Word, cvt, pselect, timespec};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 
 /// Room for 1024 descriptors at first, so that small programs allocate once.
 const FIRST_WORDS: usize = 1024 / Word::BITS as usize;
@@ -101,28 +101,28 @@ impl Selector for Select {
         false
     }
 
-    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        self.levels.add(fd, key)
+    fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.levels.add(fd, token)
     }
 
-    fn renew(&mut self, _: RawFd, _: Key) -> io::Result<()> {
+    fn renew(&mut self, _: RawFd, _: Token) -> io::Result<()> {
         Ok(())
     }
 
-    fn arm(&mut self, key: Key, direction: Direction) {
-        self.levels.arm(key, direction);
+    fn arm(&mut self, token: Token, direction: Direction) {
+        self.levels.arm(token, direction);
     }
 
     /// It tells of none of it.
-    fn watch(&mut self, _: Key, _: Interest) {}
+    fn watch(&mut self, _: Token, _: Interest) {}
 
-    fn remove(&mut self, _: RawFd, key: Key) -> io::Result<()> {
-        self.levels.forget(key);
+    fn remove(&mut self, _: RawFd, token: Token) -> io::Result<()> {
+        self.levels.forget(token);
         Ok(())
     }
 
-    fn forget(&mut self, key: Key) {
-        self.levels.forget(key);
+    fn forget(&mut self, token: Token) {
+        self.levels.forget(token);
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {

@@ -149,7 +149,7 @@ fn to_wait_outside_every_runtime_is_an_error_that_says_so() {
 #[test]
 fn a_nested_reactor_gives_the_thread_back() {
     let outer = Stage::new();
-    let (source, key) = outer.waiting_source(Waker::noop());
+    let (source, token) = outer.waiting_source(Waker::noop());
     {
         let inner = Stage::new();
         let (_other, _) = inner.waiting_source(Waker::noop());
@@ -161,6 +161,6 @@ fn a_nested_reactor_gives_the_thread_back() {
     }
     outer.script.take_calls();
     assert!(poll(&source, Read, Waker::noop(), untried).is_pending());
-    outer.turn_with(&[super::event(key, crate::Readiness::READABLE)]);
+    outer.turn_with(&[super::event(token, crate::Readiness::READABLE)]);
     assert!(poll(&source, Read, Waker::noop(), one).is_ready());
 }

@@ -43,12 +43,12 @@ fn uses_everything() {
 fn a_waker_may_use_the_reactor_when_it_is_woken() {
     let stage = Stage::new();
     let last = CountingWaker::new();
-    let (_source, key) = stage.waiting_source(&acts_when_woken());
-    let (_other, other_key) = stage.waiting_source(&last.waker());
+    let (_source, token) = stage.waiting_source(&acts_when_woken());
+    let (_other, other_token) = stage.waiting_source(&last.waker());
     then(uses_everything);
     stage.turn_with(&[
-        event(key, Readiness::READABLE),
-        event(other_key, Readiness::READABLE),
+        event(token, Readiness::READABLE),
+        event(other_token, Readiness::READABLE),
     ]);
     assert_eq!((actions_left(), last.count()), (0, 1));
 
@@ -67,15 +67,15 @@ fn a_waker_may_use_the_reactor_when_it_is_woken() {
 #[test]
 fn a_waker_may_drop_the_source_and_the_neighbour_it_was_woken_for() {
     let stage = Stage::new();
-    let (first, first_key) = stage.waiting_source(&acts_when_woken());
+    let (first, first_token) = stage.waiting_source(&acts_when_woken());
     let neighbour = CountingWaker::new();
-    let (second, second_key) = stage.waiting_source(&neighbour.waker());
+    let (second, second_token) = stage.waiting_source(&neighbour.waker());
     let sources = Rc::new(RefCell::new(vec![first, second]));
     let dropped = sources.clone();
     then(move || dropped.borrow_mut().clear());
     stage.turn_with(&[
-        event(first_key, Readiness::READABLE),
-        event(second_key, Readiness::READABLE),
+        event(first_token, Readiness::READABLE),
+        event(second_token, Readiness::READABLE),
     ]);
     assert!(sources.borrow().is_empty());
     assert_eq!(neighbour.count(), 1, "its event had come already");
@@ -85,11 +85,11 @@ fn a_waker_may_drop_the_source_and_the_neighbour_it_was_woken_for() {
 #[test]
 fn a_waker_may_close_the_reactor() {
     let stage = Stage::new();
-    let (_source, key) = stage.waiting_source(&acts_when_woken());
+    let (_source, token) = stage.waiting_source(&acts_when_woken());
     let last = CountingWaker::new();
     let (_other, _) = stage.waiting_source(&last.waker());
     then(|| crate::current::get().unwrap().close());
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((actions_left(), last.count()), (0, 1));
 }
 
@@ -144,18 +144,18 @@ fn panics() {
 fn a_waker_that_panics_loses_nobody_and_the_reactor_goes_on() {
     let stage = Stage::new();
     let last = CountingWaker::new();
-    let (_first, first_key) = stage.waiting_source(&acts_when_woken());
-    let (second, second_key) = stage.waiting_source(&last.waker());
+    let (_first, first_token) = stage.waiting_source(&acts_when_woken());
+    let (second, second_token) = stage.waiting_source(&last.waker());
     then(panics);
     stage.script.tell(vec![
-        event(first_key, Readiness::READABLE),
-        event(second_key, Readiness::READABLE),
+        event(first_token, Readiness::READABLE),
+        event(second_token, Readiness::READABLE),
     ]);
     let turned = catch_unwind(AssertUnwindSafe(|| stage.reactor.turn(None)));
     assert!(turned.is_err(), "the panic goes on");
     assert_eq!(last.count(), 1);
     assert!(poll(&second, Read, &last.waker(), blocked).is_pending());
-    stage.turn_with(&[event(second_key, Readiness::READABLE)]);
+    stage.turn_with(&[event(second_token, Readiness::READABLE)]);
     assert_eq!(last.count(), 2);
 }
 
@@ -163,7 +163,7 @@ fn a_waker_that_panics_loses_nobody_and_the_reactor_goes_on() {
 fn a_waker_that_panics_when_it_is_dropped_loses_no_mail() {
     let stage = Stage::new();
     let (first, _) = stage.waiting_source(&acts_when_dropped());
-    let (second, key) = stage.waiting_source(Waker::noop());
+    let (second, token) = stage.waiting_source(Waker::noop());
     let waker = CountingWaker::new();
     let clone = waker.waker();
     let second = thread::spawn(move || {
@@ -181,7 +181,7 @@ fn a_waker_that_panics_when_it_is_dropped_loses_no_mail() {
         1,
         "the other letter was read"
     );
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     drop(second);
 }

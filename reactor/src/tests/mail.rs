@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::{Stage, blocked, error, event, null, one, poll, untried};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::Key;
+use crate::slot::Token;
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::Call;
@@ -29,18 +29,18 @@ fn elsewhere<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 /// A source that belongs to the stage already.
-fn settled(stage: &Stage) -> (Source<File>, Key, RawFd) {
-    let (source, key) = stage.waiting_source(Waker::noop());
+fn settled(stage: &Stage) -> (Source<File>, Token, RawFd) {
+    let (source, token) = stage.waiting_source(Waker::noop());
     stage.script.take_calls();
     let fd = source.get_ref().as_raw_fd();
-    (source, key, fd)
+    (source, token, fd)
 }
 
 #[test]
 fn a_wait_by_mail_asks_the_kernel_anew() {
     let stage = Stage::with_levels();
-    let (source, key, fd) = settled(&stage);
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    let (source, token, fd) = settled(&stage);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     let waker = CountingWaker::new();
     elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
     stage.script.take_calls();
@@ -48,14 +48,14 @@ fn a_wait_by_mail_asks_the_kernel_anew() {
     assert_eq!(
         stage.script.take_calls(),
         [
-            Call::Arm(key, Read),
-            Call::Renew(fd, key),
+            Call::Arm(token, Read),
+            Call::Renew(fd, token),
             Call::Wait(Some(Duration::ZERO))
         ]
     );
     assert_eq!(waker.count(), 0, "what was known before counts for nothing");
     assert!(poll(&source, Read, Waker::noop(), untried).is_pending());
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     assert_eq!(stage.reactor.stats().renewals, 1);
     assert_eq!(stage.script.bell.rings.load(Ordering::SeqCst), 0);
@@ -89,7 +89,7 @@ fn mail_keeps_the_turn_from_blocking() {
 #[test]
 fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
     let stage = Stage::new();
-    let (source, key, fd) = settled(&stage);
+    let (source, token, fd) = settled(&stage);
     stage.script.meanwhile(move || {
         elsewhere(|| assert!(poll(&source, Read, Waker::noop(), blocked).is_pending()));
         std::mem::forget(source);
@@ -99,7 +99,7 @@ fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
     stage.script.take_calls();
     stage.reactor.turn(None).unwrap();
     let calls = stage.script.take_calls();
-    assert_eq!(calls[0], Call::Renew(fd, key));
+    assert_eq!(calls[0], Call::Renew(fd, token));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn who_is_to_be_woken_for_mail_does_not_wait_for_an_event() {
 #[test]
 fn a_source_removed_in_the_same_batch_is_not_renewed() {
     let stage = Stage::new();
-    let (source, key, _) = settled(&stage);
+    let (source, token, _) = settled(&stage);
     let waker = CountingWaker::new();
     elsewhere(|| {
         assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
@@ -137,7 +137,7 @@ fn a_source_removed_in_the_same_batch_is_not_renewed() {
         !calls.iter().any(|call| matches!(call, Call::Renew(..))),
         "{calls:?}"
     );
-    assert!(calls.contains(&Call::Forget(key)));
+    assert!(calls.contains(&Call::Forget(token)));
     assert_eq!(waker.count(), 1, "who waits for what is gone is woken");
     assert_eq!(stage.reactor.stats().sources, 0);
 }
@@ -174,17 +174,17 @@ fn a_source_taken_apart_elsewhere_is_removed_although_it_was_its_only_holder() {
 fn local_and_foreign_waiters_are_both_woken() {
     let stage = Stage::new();
     let (local, foreign) = (CountingWaker::new(), CountingWaker::new());
-    let (source, key) = stage.waiting_source(&local.waker());
+    let (source, token) = stage.waiting_source(&local.waker());
     elsewhere(|| assert!(poll(&source, Read, &foreign.waker(), blocked).is_pending()));
     stage.reactor.turn(None).unwrap();
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((local.count(), foreign.count()), (1, 1));
 }
 
 #[test]
 fn ready_by_mail_is_answered_by_being_polled_again() {
     let stage = Stage::new();
-    let (source, key, _) = settled(&stage);
+    let (source, token, _) = settled(&stage);
     let waker = CountingWaker::new();
     let mut ready = pin!(source.ready(Interest::READABLE));
     elsewhere(|| {
@@ -193,7 +193,7 @@ fn ready_by_mail_is_answered_by_being_polled_again() {
         assert!(polled.is_pending());
     });
     stage.reactor.turn(None).unwrap();
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     elsewhere(|| {
         let polled = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -204,15 +204,15 @@ fn ready_by_mail_is_answered_by_being_polled_again() {
 #[test]
 fn two_reactors_on_one_thread_reach_each_other_by_mail() {
     let first = Stage::new();
-    let (source, key, fd) = settled(&first);
+    let (source, token, fd) = settled(&first);
     let waker = CountingWaker::new();
     {
         let _second = Stage::new();
         assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
     }
     first.reactor.turn(None).unwrap();
-    assert!(first.script.take_calls().contains(&Call::Renew(fd, key)));
-    first.turn_with(&[event(key, Readiness::READABLE)]);
+    assert!(first.script.take_calls().contains(&Call::Renew(fd, token)));
+    first.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     {
         let second = Stage::new();
@@ -230,14 +230,14 @@ fn what_was_begun_and_moved_away_ends_when_the_kernel_says_so() {
     let source = Source::new(ours);
     let begun = |waker: &Waker| source.poll_begun(Read, &mut Context::from_waker(waker));
     assert!(begun(Waker::noop()).is_pending());
-    let key = stage.added();
+    let token = stage.added();
     let waker = CountingWaker::new();
     for _ in 0..2 {
         elsewhere(|| assert!(begun(&waker.waker()).is_pending()));
     }
     stage.reactor.turn(None).unwrap();
     (&theirs).write_all(b"x").unwrap();
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert!(waker.count() > 0);
     elsewhere(|| assert!(begun(Waker::noop()).is_ready()));
 }
@@ -295,8 +295,8 @@ fn a_turn_does_not_sleep_on_wakers_that_it_has_to_drop() {
 #[test]
 fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
     let stage = Stage::new();
-    let (source, key, _) = settled(&stage);
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    let (source, token, _) = settled(&stage);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     let waker = CountingWaker::new();
     elsewhere(|| {
         for _ in 0..200 {
@@ -305,7 +305,7 @@ fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
     });
     stage.reactor.turn(None).unwrap();
     assert_eq!(waker.count(), 0, "nobody was woken for lack of room");
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
 }
 
@@ -323,10 +323,10 @@ fn a_notifier_keeps_nothing_of_its_reactor() {
 #[test]
 fn a_wait_by_mail_hears_of_a_registration_that_failed() {
     let stage = Stage::new();
-    let (source, key) = stage.waiting_source(Waker::noop());
+    let (source, token) = stage.waiting_source(Waker::noop());
     let refused = Event {
         errno: libc::ENOMEM,
-        ..Event::new(key, Readiness::READABLE)
+        ..Event::new(token, Readiness::READABLE)
     };
     let waker = CountingWaker::new();
     // Whether the letter is sent before the failure is known or after, there is an answer.
@@ -365,8 +365,8 @@ fn a_registration_whose_failure_was_told_elsewhere_is_tried_again() {
     assert_eq!(calls, [again, Call::Wait(Some(Duration::ZERO))]);
     let waker = CountingWaker::new();
     elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
-    let Call::Add(_, key) = again else { panic!() };
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    let Call::Add(_, token) = again else { panic!() };
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     assert_eq!(stage.reactor.stats().registrations, 1);
 }
@@ -392,12 +392,12 @@ fn a_letter_that_crosses_the_failure_of_the_registration_is_answered() {
     stage.added();
     let waker = CountingWaker::new();
     let wait = Letter::Wait {
-        key: stage.script.last_added(),
+        token: stage.script.last_added(),
         direction: Read,
         waker: waker.waker(),
     };
     let watch = Letter::Watch {
-        key: stage.script.last_added(),
+        token: stage.script.last_added(),
         interest: Interest::CLOSED,
         waker: waker.waker(),
     };

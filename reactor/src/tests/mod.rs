@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::current::Entered;
 use crate::interest::{Direction, Readiness};
 use crate::reactor::Reactor;
-use crate::slot::Key;
+use crate::slot::Token;
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::{Call, Script};
@@ -56,16 +56,16 @@ impl Stage {
         }
     }
 
-    /// A source that waits for reading already, and its key.
-    fn waiting_source(&self, waker: &Waker) -> (Source<File>, Key) {
+    /// A source that waits for reading already, and its token.
+    fn waiting_source(&self, waker: &Waker) -> (Source<File>, Token) {
         let source = Source::new(null());
         assert!(poll(&source, Direction::Read, waker, blocked).is_pending());
-        let key = self.added();
-        (source, key)
+        let token = self.added();
+        (source, token)
     }
 
-    /// The key of the last source to be registered, without the turn that does it.
-    fn added(&self) -> Key {
+    /// The token of the last source to be registered, without the turn that does it.
+    fn added(&self) -> Token {
         self.reactor.show_pending();
         self.script.last_added()
     }
@@ -93,8 +93,8 @@ fn null() -> File {
     File::open("/dev/null").unwrap()
 }
 
-fn event(key: Key, readiness: Readiness) -> Event {
-    Event::new(key, readiness)
+fn event(token: Token, readiness: Readiness) -> Event {
+    Event::new(token, readiness)
 }
 
 /// An operation that finds nothing.

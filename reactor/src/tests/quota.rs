@@ -48,14 +48,14 @@ fn finding_nothing_uses_up_nothing() {
     assert!(poll(&source, Direction::Write, Waker::noop(), blocked).is_pending());
     assert_eq!(greedy(&source, Waker::noop()), 128);
     stage.reactor.turn(Some(Duration::ZERO)).unwrap();
-    let (source, key) = stage.waiting_source(Waker::noop());
+    let (source, token) = stage.waiting_source(Waker::noop());
     for _ in 0..300 {
         assert!(poll(&source, Direction::Read, Waker::noop(), untried).is_pending());
         let blocks = poll(&source, Direction::Write, Waker::noop(), blocked);
         assert!(matches!(blocks, Poll::Pending));
     }
     assert!(!stage.reactor.wants_turn());
-    stage.turn_with(&[super::event(key, crate::Readiness::READABLE)]);
+    stage.turn_with(&[super::event(token, crate::Readiness::READABLE)]);
     assert_eq!(greedy(&source, Waker::noop()), 128);
 }
 

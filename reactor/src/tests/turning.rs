@@ -125,12 +125,12 @@ fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
 fn a_failing_wait_is_told_and_leaves_the_reactor_usable() {
     let stage = Stage::new();
     let waker = CountingWaker::new();
-    let (_source, key) = stage.waiting_source(&waker.waker());
+    let (_source, token) = stage.waiting_source(&waker.waker());
     let fails = || Err(io::Error::from_raw_os_error(libc::EBADF));
     stage.script.answers.borrow_mut().push_back(Box::new(fails));
     let told = stage.reactor.turn(None).unwrap_err();
     assert_eq!(told.raw_os_error(), Some(libc::EBADF));
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     assert_eq!(
         stage.limits(),
@@ -143,13 +143,13 @@ fn a_failing_wait_is_told_and_leaves_the_reactor_usable() {
 fn one_batch_wakes_in_the_order_of_its_events() {
     let stage = Stage::new();
     let wakers = [const { None::<CountingWaker> }; 5].map(|_| CountingWaker::new());
-    let (sources, keys): (Vec<_>, Vec<_>) = wakers
+    let (sources, tokens): (Vec<_>, Vec<_>) = wakers
         .iter()
         .map(|waker| stage.waiting_source(&waker.waker()))
         .unzip();
-    let events: Vec<_> = keys
+    let events: Vec<_> = tokens
         .iter()
-        .map(|&key| event(key, Readiness::READABLE | Readiness::WRITABLE))
+        .map(|&token| event(token, Readiness::READABLE | Readiness::WRITABLE))
         .collect();
     stage.turn_with(&events);
     assert!(wakers.iter().all(|waker| waker.count() == 1));

@@ -56,13 +56,13 @@ fn the_first_would_block_registers_once_for_both_directions() {
 fn what_is_known_to_be_empty_is_not_tried_until_an_event_says_so() {
     let stage = Stage::new();
     let waker = CountingWaker::new();
-    let (source, key) = stage.waiting_source(&waker.waker());
+    let (source, token) = stage.waiting_source(&waker.waker());
     assert!(poll(&source, Read, &waker.waker(), untried).is_pending());
     assert_eq!(
         source.try_io(Read, untried).unwrap_err().kind(),
         io::ErrorKind::WouldBlock
     );
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     for _ in 0..3 {
         assert!(poll(&source, Read, &waker.waker(), one).is_ready());
@@ -75,12 +75,12 @@ fn what_is_known_to_be_empty_is_not_tried_until_an_event_says_so() {
 fn one_direction_does_not_wake_the_other() {
     let stage = Stage::new();
     let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
-    let (source, key) = stage.waiting_source(&reader.waker());
+    let (source, token) = stage.waiting_source(&reader.waker());
     assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
-    stage.turn_with(&[event(key, Readiness::WRITABLE)]);
+    stage.turn_with(&[event(token, Readiness::WRITABLE)]);
     assert_eq!((reader.count(), writer.count()), (0, 1));
     assert!(poll(&source, Read, &reader.waker(), untried).is_pending());
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((reader.count(), writer.count()), (1, 1));
 }
 
@@ -116,8 +116,8 @@ fn tried_after(stage: &Stage, streaming: bool, readiness: Readiness, moved: usiz
         source
     };
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
-    let key = stage.added();
-    stage.turn_with(&[event(key, readiness)]);
+    let token = stage.added();
+    stage.turn_with(&[event(token, readiness)]);
     let mut cx = Context::from_waker(Waker::noop());
     let transferred = source.poll_transfer(Read, &mut cx, 10, |_| Ok(moved));
     assert!(matches!(transferred, Poll::Ready(Ok(n)) if n == moved));
@@ -177,13 +177,13 @@ fn a_short_read_before_the_registration_says_nothing() {
 #[test]
 fn a_level_is_armed_anew_before_every_wait() {
     let stage = Stage::with_levels();
-    let (source, key) = stage.waiting_source(Waker::noop());
+    let (source, token) = stage.waiting_source(Waker::noop());
     stage.script.take_calls();
     for _ in 0..2 {
-        stage.turn_with(&[event(key, Readiness::READABLE)]);
+        stage.turn_with(&[event(token, Readiness::READABLE)]);
         assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
         let calls = stage.script.take_calls();
-        assert_eq!(calls, [Call::Wait(None), Call::Arm(key, Read)]);
+        assert_eq!(calls, [Call::Wait(None), Call::Arm(token, Read)]);
     }
 }
 
@@ -191,21 +191,21 @@ fn a_level_is_armed_anew_before_every_wait() {
 fn two_tasks_may_wait_in_one_direction() {
     let stage = Stage::new();
     let (first, second) = (CountingWaker::new(), CountingWaker::new());
-    let (source, key) = stage.waiting_source(&first.waker());
+    let (source, token) = stage.waiting_source(&first.waker());
     assert!(poll(&source, Read, &second.waker(), untried).is_pending());
     assert!(poll(&source, Read, &first.waker(), untried).is_pending());
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((first.count(), second.count()), (1, 1));
     assert!(poll(&source, Read, &first.waker(), blocked).is_pending());
     assert!(poll(&source, Read, &second.waker(), untried).is_pending());
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((first.count(), second.count()), (2, 2));
 }
 
 #[test]
 fn a_crowd_that_waits_in_one_direction_comes_to_rest() {
     let stage = Stage::new();
-    let (source, key) = stage.waiting_source(Waker::noop());
+    let (source, token) = stage.waiting_source(Waker::noop());
     let crowd: Vec<CountingWaker> = (0..500).map(|_| CountingWaker::new()).collect();
     let mut polls = vec![0; crowd.len()];
     // An executor: whoever was woken since it was polled last is polled again.
@@ -225,7 +225,7 @@ fn a_crowd_that_waits_in_one_direction_comes_to_rest() {
         stage.reactor.turn(None).unwrap();
     }
     let before: Vec<usize> = crowd.iter().map(CountingWaker::count).collect();
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     for (task, before) in crowd.iter().zip(before) {
         assert_eq!(task.count(), before + 1, "nobody is forgotten");
     }
@@ -251,9 +251,9 @@ fn a_refused_registration_is_told_by_the_next_turn_and_then_tried_again() {
     }
     assert_eq!(stage.reactor.stats().registrations, 0);
     assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
-    let key = stage.added();
+    let token = stage.added();
     assert_eq!(stage.reactor.stats().registrations, 1);
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 3);
     assert!(poll(&source, Read, &waker.waker(), one).is_ready());
 }
@@ -289,12 +289,12 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
     for readiness in [all, Readiness::ERROR] {
         let stage = Stage::new();
         let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
-        let (source, key) = stage.waiting_source(&reader.waker());
+        let (source, token) = stage.waiting_source(&reader.waker());
         assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
         for times in 1..3 {
             let refused = Event {
                 errno: libc::EPERM,
-                ..Event::new(key, readiness)
+                ..Event::new(token, readiness)
             };
             stage.turn_with(&[refused]);
             let woken = (reader.count(), writer.count());
@@ -308,7 +308,7 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
         }
         stage.turn_with(&[Event {
             errno: libc::EPERM,
-            ..Event::new(key, readiness)
+            ..Event::new(token, readiness)
         }]);
         let e = error(pin!(source.ready(Interest::READABLE)).poll(&mut context()));
         assert_eq!(e.kind(), io::ErrorKind::Unsupported);
@@ -319,17 +319,17 @@ fn a_registration_that_fails_late_is_told_in_both_directions() {
 fn a_registration_that_fails_late_in_one_direction_leaves_the_other_alone() {
     let stage = Stage::new();
     let (reader, writer) = (CountingWaker::new(), CountingWaker::new());
-    let (source, key) = stage.waiting_source(&reader.waker());
+    let (source, token) = stage.waiting_source(&reader.waker());
     assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
     stage.turn_with(&[Event {
         errno: libc::EINVAL,
-        ..Event::new(key, Readiness::WRITABLE)
+        ..Event::new(token, Readiness::WRITABLE)
     }]);
     assert_eq!((reader.count(), writer.count()), (0, 1));
     let e = error(poll(&source, Write, Waker::noop(), blocked));
     assert!(e.to_string().starts_with("cannot wait"), "{e}");
     assert!(poll(&source, Read, &reader.waker(), untried).is_pending());
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(reader.count(), 1);
     assert!(poll(&source, Read, &reader.waker(), one).is_ready());
 }
@@ -349,8 +349,8 @@ fn ready_is_what_no_try_has_disproved() {
     assert!(matches!(now(both), Poll::Ready(Ok(r)) if !r.is_readable() && r.is_writable()));
     assert_eq!(stage.script.take_calls(), [], "so far nobody had to wait");
     assert!(now(Interest::READABLE).is_pending());
-    let key = stage.added();
-    stage.turn_with(&[event(key, Readiness::READABLE | Readiness::READ_CLOSED)]);
+    let token = stage.added();
+    stage.turn_with(&[event(token, Readiness::READABLE | Readiness::READ_CLOSED)]);
     assert!(matches!(now(both), Poll::Ready(Ok(r)) if r.is_readable() && r.is_read_closed()));
     assert!(source.try_io(Read, blocked).is_err());
     assert!(now(Interest::READABLE).is_pending());
@@ -381,10 +381,10 @@ fn what_was_begun_ends_with_its_event_and_not_before() {
     for _ in 0..3 {
         assert!(source.poll_begun(Write, &mut context()).is_pending());
     }
-    let key = stage.added();
-    stage.turn_with(&[event(key, Readiness::READABLE)]);
+    let token = stage.added();
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert!(source.poll_begun(Write, &mut context()).is_pending());
-    stage.turn_with(&[event(key, Readiness::WRITABLE)]);
+    stage.turn_with(&[event(token, Readiness::WRITABLE)]);
     assert!(source.poll_begun(Write, &mut context()).is_ready());
 }
 
@@ -393,10 +393,10 @@ fn a_closing_descriptor_is_forgotten_and_an_open_one_removed() {
     let stage = Stage::new();
     let source = Source::new(null()).sole_owner();
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
-    let key = stage.added();
+    let token = stage.added();
     stage.script.take_calls();
     drop(source);
-    assert_eq!(stage.script.take_calls(), [Call::Forget(key)]);
+    assert_eq!(stage.script.take_calls(), [Call::Forget(token)]);
     assert_eq!(stage.reactor.stats().removals, 0);
 
     let source = Source::new(null()).sole_owner();
@@ -406,7 +406,7 @@ fn a_closing_descriptor_is_forgotten_and_an_open_one_removed() {
     let _open = source.into_inner();
     let removed = stage.script.take_calls()[0];
     assert!(
-        matches!((added, removed), (Call::Add(fd, key), Call::Remove(f, k)) if (fd, key) == (f, k))
+        matches!((added, removed), (Call::Add(fd, token), Call::Remove(f, k)) if (fd, token) == (f, k))
     );
     assert_eq!(stage.reactor.stats().removals, 1);
 }
@@ -451,9 +451,9 @@ fn a_short_try_of_a_streaming_source_disproves_readiness() {
     assert!(source.try_io(Read, blocked).is_err());
     let mut ready = pin!(source.ready(Interest::READABLE));
     assert!(ready.as_mut().poll(&mut context()).is_pending());
-    let key = stage.added();
+    let token = stage.added();
     for moved in [8, 3] {
-        stage.turn_with(&[event(key, Readiness::READABLE)]);
+        stage.turn_with(&[event(token, Readiness::READABLE)]);
         assert_eq!(source.try_transfer(Read, 8, |_| Ok(moved)).unwrap(), moved);
         let again = pin!(source.ready(Interest::READABLE)).poll(&mut context());
         assert_eq!(again.is_pending(), moved < 8, "moved {moved} of 8");
@@ -465,7 +465,7 @@ fn a_short_try_of_a_streaming_source_disproves_readiness() {
 #[test]
 fn a_watcher_asks_for_the_end_alone_and_is_told_of_nothing_else() {
     let stage = Stage::with_levels();
-    let (source, key) = stage.waiting_source(Waker::noop());
+    let (source, token) = stage.waiting_source(Waker::noop());
     let watcher = CountingWaker::new();
     let waker = watcher.waker();
     let mut cx = Context::from_waker(&waker);
@@ -474,14 +474,14 @@ fn a_watcher_asks_for_the_end_alone_and_is_told_of_nothing_else() {
     assert!(closed.as_mut().poll(&mut cx).is_pending());
     assert_eq!(
         stage.script.take_calls(),
-        [Call::Watch(key, Interest::CLOSED)]
+        [Call::Watch(token, Interest::CLOSED)]
     );
     for (readiness, count) in [
         (Readiness::READABLE, 0),
         (Readiness::WRITABLE, 0),
         (Readiness::READABLE | Readiness::READ_CLOSED, 1),
     ] {
-        stage.turn_with(&[event(key, readiness)]);
+        stage.turn_with(&[event(token, readiness)]);
         assert_eq!(watcher.count(), count, "{readiness:?}");
     }
     assert!(closed.as_mut().poll(&mut cx).is_ready());
@@ -496,10 +496,10 @@ fn a_watcher_hears_of_a_registration_that_failed_later() {
     let mut cx = Context::from_waker(&waker);
     let mut closed = pin!(source.ready(Interest::CLOSED));
     assert!(closed.as_mut().poll(&mut cx).is_pending());
-    let key = stage.added();
+    let token = stage.added();
     stage.script.tell(vec![Event {
         errno: libc::ENOMEM,
-        ..Event::new(key, Readiness::EMPTY)
+        ..Event::new(token, Readiness::EMPTY)
     }]);
     stage.reactor.turn(None).unwrap();
     assert_eq!(watcher.count(), 1);

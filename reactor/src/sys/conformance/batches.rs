@@ -10,12 +10,12 @@ pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(s
     let streams: Vec<_> = pairs.iter().flat_map(|(a, b)| [a, b]).collect();
     for round in 0..3 {
         for (index, stream) in streams.iter().enumerate() {
-            let key = Key::new(index as u32, 0);
+            let token = Token::new(index as u32, 0);
             match round {
-                0 => assert_eq!(stage.add(*stream, key), None),
+                0 => assert_eq!(stage.add(*stream, token), None),
                 _ => {
-                    stage.selector.renew(stream.as_raw_fd(), key).unwrap();
-                    stage.arm(key);
+                    stage.selector.renew(stream.as_raw_fd(), token).unwrap();
+                    stage.arm(token);
                 }
             }
         }
@@ -25,7 +25,7 @@ pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(s
             waits += 1;
             stage.selector.wait(&mut stage.events, None).unwrap();
             for event in &stage.events {
-                told[event.key.index()] += 1;
+                told[event.token.index()] += 1;
             }
         }
         assert!(waits < streams.len() / 10, "{waits} waits");
@@ -35,25 +35,25 @@ pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(s
 
 pub(super) fn a_descriptor_of_1024_and_over_is_watched_like_any_other(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
-    for (key, least) in [(ONE, 1024), (TWO, 1500)] {
+    for (token, least) in [(ONE, 1024), (TWO, 1500)] {
         let Some(large) = duplicate_from(&ours, least) else {
             eprintln!("SKIPPED: this process may have no descriptor {least}");
             return;
         };
-        assert_eq!(stage.add(&large, key), None);
-        assert_eq!(stage.until(key, Readiness::WRITABLE), Readiness::WRITABLE);
-        stage.arm(key);
+        assert_eq!(stage.add(&large, token), None);
+        assert_eq!(stage.until(token, Readiness::WRITABLE), Readiness::WRITABLE);
+        stage.arm(token);
         assert_eq!(
             stage
-                .told(key, Duration::ZERO)
+                .told(token, Duration::ZERO)
                 .0
                 .without(Readiness::WRITABLE),
             Readiness::EMPTY
         );
         theirs.write_all(b"x").unwrap();
-        stage.arm(key);
-        stage.until(key, Readiness::READABLE);
-        stage.selector.remove(large.as_raw_fd(), key).unwrap();
+        stage.arm(token);
+        stage.until(token, Readiness::READABLE);
+        stage.selector.remove(large.as_raw_fd(), token).unwrap();
         assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 1);
     }
 }
@@ -67,7 +67,7 @@ pub(super) fn one_that_cannot_be_registered_stops_no_other(stage: &mut Stage) {
     while bad == 0 || !good.is_writable() {
         stage.selector.wait(&mut stage.events, None).unwrap();
         for event in &stage.events {
-            match event.key {
+            match event.token {
                 ONE => bad = event.errno,
                 _ => good |= event.readiness,
             }

@@ -41,20 +41,20 @@ pub(super) fn what_is_removed_or_forgotten_is_silent(stage: &mut Stage) {
 pub(super) fn what_was_removed_can_be_added_again(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
     for generation in 0..3 {
-        let key = Key::new(1, generation);
-        assert_eq!(stage.add(&ours, key), None);
-        stage.until(key, Readiness::WRITABLE);
+        let token = Token::new(1, generation);
+        assert_eq!(stage.add(&ours, token), None);
+        stage.until(token, Readiness::WRITABLE);
         theirs.write_all(b"x").unwrap();
-        stage.arm(key);
-        stage.until(key, Readiness::READABLE);
+        stage.arm(token);
+        stage.until(token, Readiness::READABLE);
         assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 1);
-        stage.selector.remove(ours.as_raw_fd(), key).unwrap();
+        stage.selector.remove(ours.as_raw_fd(), token).unwrap();
     }
 }
 
 pub(super) fn what_concerns_an_earlier_tenant_of_a_slot_leaves_the_next_alone(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
-    let (old, new) = (Key::new(1, 7), Key::new(1, 8));
+    let (old, new) = (Token::new(1, 7), Token::new(1, 8));
     stage.selector.add(ours.as_raw_fd(), new).unwrap();
     stage.arm(old);
     let heard = stage.now(new);
@@ -75,7 +75,7 @@ pub(super) fn two_descriptors_of_one_file_are_two_registrations(stage: &mut Stag
     while told != [BOTH, BOTH] {
         stage.told(ONE, Duration::from_secs(600));
         for event in &stage.events {
-            told[usize::from(event.key == TWO)] |= event.readiness;
+            told[usize::from(event.token == TWO)] |= event.readiness;
         }
     }
     // One of them is taken back, and closed; the other goes on.
@@ -84,7 +84,7 @@ pub(super) fn two_descriptors_of_one_file_are_two_registrations(stage: &mut Stag
     stage.arm(TWO);
     theirs.write_all(b"x").unwrap();
     stage.until(TWO, Readiness::READABLE);
-    assert!(stage.events.iter().all(|event| event.key == TWO));
+    assert!(stage.events.iter().all(|event| event.token == TWO));
 }
 
 pub(super) fn a_number_that_is_used_again_belongs_to_its_new_owner(stage: &mut Stage) {
@@ -104,15 +104,15 @@ pub(super) fn a_number_that_is_used_again_belongs_to_its_new_owner(stage: &mut S
     drop(old);
     let new = duplicate_from(&second, 700).unwrap();
     assert_eq!(new.as_raw_fd(), number);
-    let key = Key::new(1, 8);
-    assert_eq!(stage.add(&new, key), None);
-    stage.until(key, Readiness::WRITABLE);
+    let token = Token::new(1, 8);
+    assert_eq!(stage.add(&new, token), None);
+    stage.until(token, Readiness::WRITABLE);
     let all = stage.events.iter();
-    assert!(all.clone().all(|event| event.key == key), "{all:?}");
+    assert!(all.clone().all(|event| event.token == token), "{all:?}");
     assert!(all.clone().all(|event| !event.readiness.is_readable()));
-    stage.arm(key);
+    stage.arm(token);
     to_second.write_all(b"x").unwrap();
-    stage.until(key, Readiness::READABLE);
+    stage.until(token, Readiness::READABLE);
 }
 
 /// Closed by somebody who had no business with it. Kernels with levels say so at every wait; the
@@ -133,7 +133,7 @@ pub(super) fn a_closed_descriptor_is_told_at_most_once_and_stops_no_other(stage:
     drop(closed);
     theirs.write_all(b"x").unwrap();
     let (readiness, errno) = stage.told(ONE, Duration::from_secs(600));
-    let two = stage.events.iter().find(|event| event.key == TWO);
+    let two = stage.events.iter().find(|event| event.token == TWO);
     assert!(two.is_some_and(|event| event.readiness.is_readable()));
     if stage.selector.is_edge() {
         assert_eq!((readiness, errno), NOTHING);

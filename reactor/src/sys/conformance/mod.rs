@@ -2,7 +2,7 @@
 //! backend that the platform has.
 //!
 //! What needs more than a selector is tested on the whole reactor, which runs on each backend in
-//! turn too (`RUNTIME_BACKEND`): stale keys (`closed_and_reused`, `tests/waiting`), coalescing of
+//! turn too (`RUNTIME_BACKEND`): stale tokens (`closed_and_reused`, `tests/waiting`), coalescing of
 //! notifications (`notifications`, `tests/mail`), deadlines under load (`timers`), and, in the
 //! crates above, running out of descriptors in `accept` (`net/tests/starving`).
 
@@ -28,7 +28,7 @@ use std::{env, fs, thread};
 
 use super::{Backend, Event, POLLRDHUP, Selector, cvt};
 use crate::interest::{Direction, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 use crate::sync::unpoisoned;
 
 /// Makes a module of tests, one for each case, out of a `fn() -> io::Result<Box<dyn Selector>>`.
@@ -122,8 +122,8 @@ mod kqueue {
 conformance!(poll, || crate::sys::open(Backend::Poll));
 conformance!(select, || crate::sys::open(Backend::Select));
 
-const ONE: Key = Key::new(1, 7);
-const TWO: Key = Key::new(2, 7);
+const ONE: Token = Token::new(1, 7);
+const TWO: Token = Token::new(2, 7);
 const NOTHING: (Readiness, i32) = (Readiness::EMPTY, 0);
 const BOTH: Readiness = Readiness::from_bits(3);
 
@@ -175,36 +175,36 @@ impl Stage {
     }
 
     /// Registers and arms in both directions. Says the errno, if that is found out at once.
-    fn add(&mut self, fd: &impl AsRawFd, key: Key) -> Option<i32> {
-        let added = self.selector.add(fd.as_raw_fd(), key);
-        self.arm(key);
+    fn add(&mut self, fd: &impl AsRawFd, token: Token) -> Option<i32> {
+        let added = self.selector.add(fd.as_raw_fd(), token);
+        self.arm(token);
         added.err().map(|e| e.raw_os_error().unwrap())
     }
 
-    fn arm(&mut self, key: Key) {
-        self.selector.arm(key, Direction::Read);
-        self.selector.arm(key, Direction::Write);
+    fn arm(&mut self, token: Token) {
+        self.selector.arm(token, Direction::Read);
+        self.selector.arm(token, Direction::Write);
     }
 
-    /// What one wait says of `key`, and the errno if there is one.
-    fn told(&mut self, key: Key, limit: Duration) -> (Readiness, i32) {
+    /// What one wait says of `token`, and the errno if there is one.
+    fn told(&mut self, token: Token, limit: Duration) -> (Readiness, i32) {
         self.selector.wait(&mut self.events, Some(limit)).unwrap();
-        let ours = self.events.iter().filter(|event| event.key == key);
+        let ours = self.events.iter().filter(|event| event.token == token);
         ours.fold(NOTHING, |(readiness, errno), event| {
             (readiness | event.readiness, errno.max(event.errno))
         })
     }
 
-    /// What there is to say of `key` at this moment.
-    fn now(&mut self, key: Key) -> (Readiness, i32) {
-        self.told(key, Duration::ZERO)
+    /// What there is to say of `token` at this moment.
+    fn now(&mut self, token: Token) -> (Readiness, i32) {
+        self.told(token, Duration::ZERO)
     }
 
-    /// Waits until all of `wanted` was said of `key`, and gives all that was. An error is none of it.
-    fn until(&mut self, key: Key, wanted: Readiness) -> Readiness {
+    /// Waits until all of `wanted` was said of `token`, and gives all that was. An error is none of it.
+    fn until(&mut self, token: Token, wanted: Readiness) -> Readiness {
         let mut heard = Readiness::EMPTY;
         while heard.without(wanted) | wanted != heard {
-            let (readiness, errno) = self.told(key, Duration::from_secs(600));
+            let (readiness, errno) = self.told(token, Duration::from_secs(600));
             assert_eq!(errno, 0, "an error instead of {wanted:?}");
             heard |= readiness;
         }
@@ -213,12 +213,12 @@ impl Stage {
 
     /// Registers, and gives the errno with which that was refused, now or by the next wait; 0 if it
     /// was not and the descriptor is ready.
-    fn refusal(&mut self, fd: &impl AsRawFd, key: Key) -> i32 {
-        if let Some(errno) = self.add(fd, key) {
+    fn refusal(&mut self, fd: &impl AsRawFd, token: Token) -> i32 {
+        if let Some(errno) = self.add(fd, token) {
             return errno;
         }
         loop {
-            let (readiness, errno) = self.told(key, Duration::from_secs(600));
+            let (readiness, errno) = self.told(token, Duration::from_secs(600));
             if errno != 0 || !readiness.is_empty() {
                 return errno;
             }

@@ -104,13 +104,13 @@ pub(super) fn a_storm_of_signals_loses_no_event_and_no_registration(stage: &mut 
             });
             for generation in 0..300 {
                 // Registered anew each time: the change is interrupted, too.
-                let key = Key::new(1, generation);
-                assert_eq!(stage.add(&ours, key), None);
-                stage.until(key, Readiness::READABLE);
+                let token = Token::new(1, generation);
+                assert_eq!(stage.add(&ours, token), None);
+                stage.until(token, Readiness::READABLE);
                 while let Err(e) = ours.read_exact(&mut [0]) {
                     assert_eq!(e.kind(), ErrorKind::Interrupted);
                 }
-                stage.selector.remove(ours.as_raw_fd(), key).unwrap();
+                stage.selector.remove(ours.as_raw_fd(), token).unwrap();
                 ours.write_all(b"x").unwrap();
             }
         });

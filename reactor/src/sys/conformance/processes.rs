@@ -79,8 +79,8 @@ fn errno(result: &io::Result<()>) -> Option<i32> {
 
 impl Stage {
     /// Asks for the end of a process. Says whether this selector tells such a thing at all.
-    fn add_process(&mut self, child: &Child, key: Key) -> bool {
-        match self.selector.add_process(child.id as u32, key) {
+    fn add_process(&mut self, child: &Child, token: Token) -> bool {
+        match self.selector.add_process(child.id as u32, token) {
             Err(e) if e.kind() == ErrorKind::Unsupported => {
                 assert_ne!(self.selector.backend(), Backend::Kqueue);
                 false

@@ -87,7 +87,7 @@ pub(super) fn our_own_half_close_is_not_the_peers(stage: &mut Stage) {
     let (mut own, mut another) = (Readiness::EMPTY, false);
     while !another {
         own |= stage.told(ONE, Duration::from_secs(600)).0;
-        another = stage.events.iter().any(|event| event.key == TWO);
+        another = stage.events.iter().any(|event| event.token == TWO);
     }
     assert!(!own.is_read_closed() && !own.is_error(), "{own:?}");
     assert_eq!(

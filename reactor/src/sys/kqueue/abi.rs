@@ -15,7 +15,7 @@ pub(super) use libc::{
 
 use crate::sys::{cvt, forks};
 
-/// Apple's kevent64 has room for 64 bits of key whatever the size of a pointer, and a flag not
+/// Apple's kevent64 has room for 64 bits of token whatever the size of a pointer, and a flag not
 /// to wait.
 #[cfg(target_vendor = "apple")]
 pub(super) type Kevent = libc::kevent64_s;

@@ -2,14 +2,14 @@
 
 use super::abi::{self, EV_EOF, Kevent};
 use crate::interest::{Direction, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 use crate::sys::Event;
 
 /// `EV_EOF` for reading is the peer's end, with data possibly left; for writing it is our own end,
 /// also when it was we who shut it. It is not a hang-up, then, unless both are reported. The flags
 /// may hold others besides: some kernels return those of the change, EV_RECEIPT among them.
-pub(super) fn translate(key: Key, direction: Direction, answer: &Kevent) -> Event {
-    let mut event = Event::new(key, direction.readiness());
+pub(super) fn translate(token: Token, direction: Direction, answer: &Kevent) -> Event {
+    let mut event = Event::new(token, direction.readiness());
     if answer.flags & EV_EOF != 0 {
         event.readiness |= closed(direction);
         // The socket's pending error, if it has one.
@@ -35,24 +35,26 @@ fn closed(direction: Direction) -> Readiness {
 
 /// Notes that the kernel refused a filter. The two of one registration, which come one after the
 /// other, become one event; for a single one the event names the direction that it concerns.
-pub(super) fn refuse(events: &mut Vec<Event>, key: Key, direction: Direction, errno: i32) {
+pub(super) fn refuse(events: &mut Vec<Event>, token: Token, direction: Direction, errno: i32) {
     let readiness = direction.readiness();
     // The reader of a pipe was gone before the writer was registered (FreeBSD, DragonFly,
     // OpenBSD): not an error of the registration, but what it was made to find out.
     if errno == libc::EPIPE {
         let readiness = readiness | closed(direction);
-        events.push(Event::new(key, readiness));
+        events.push(Event::new(token, readiness));
         return;
     }
     match events.last_mut() {
         Some(last)
-            if last.key == key && last.errno == errno && !last.readiness.intersects(readiness) =>
+            if last.token == token
+                && last.errno == errno
+                && !last.readiness.intersects(readiness) =>
         {
             last.readiness |= readiness | Readiness::ERROR;
         }
         _ => events.push(Event {
             errno,
-            ..Event::new(key, readiness)
+            ..Event::new(token, readiness)
         }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use crate::slot::Key;
+use crate::slot::Token;
 
 /// What the kernel is to be told by the next wait, in order. Each entry stands for two changes.
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub(super) struct Changes(pub(super) Vec<Change>);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
     pub(super) fd: RawFd,
-    pub(super) key: Key,
+    pub(super) token: Token,
     /// Whether the kernel knows the registration already, or may.
     pub(super) renewal: bool,
 }
@@ -25,29 +25,29 @@ impl Changes {
         self.0.clear();
     }
 
-    /// Strikes out what concerns `key`, and says whether the kernel has never heard of it.
+    /// Strikes out what concerns `token`, and says whether the kernel has never heard of it.
     /// Linear in what was put off since the last wait.
-    pub(super) fn cancel(&mut self, key: Key) -> bool {
+    pub(super) fn cancel(&mut self, token: Token) -> bool {
         let mut unheard = false;
         self.0.retain(|change| {
-            unheard |= change.key == key && !change.renewal;
-            change.key != key
+            unheard |= change.token == token && !change.renewal;
+            change.token != token
         });
         unheard
     }
 
-    pub(super) fn descriptor(&self, key: Key) -> Option<RawFd> {
+    pub(super) fn descriptor(&self, token: Token) -> Option<RawFd> {
         let mut changes = self.0.iter();
         changes
-            .find(|change| change.key == key)
+            .find(|change| change.token == token)
             .map(|change| change.fd)
     }
 
-    /// Whether `key` is only renewed here, and so may belong to a descriptor that is closed.
-    pub(super) fn only_renews(&self, key: Key) -> bool {
+    /// Whether `token` is only renewed here, and so may belong to a descriptor that is closed.
+    pub(super) fn only_renews(&self, token: Token) -> bool {
         self.0
             .iter()
-            .filter(|change| change.key == key)
+            .filter(|change| change.token == token)
             .all(|change| change.renewal)
     }
 

@@ -13,15 +13,15 @@ use slab::Slab;
 
 use super::Queue;
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 use crate::sys::{self, Backend, Event, Selector};
 
-/// The kqueue's own key; those of the devices are their places in the list, and one more.
-const QUEUE: Key = Key::new(0, 0);
+/// The kqueue's own token; those of the devices are their places in the list, and one more.
+const QUEUE: Token = Token::new(0, 0);
 
 pub(super) struct Devices {
     selector: Box<dyn Selector>,
-    keys: Slab<Key>,
+    tokens: Slab<Token>,
     told: Vec<Event>,
 }
 
@@ -43,49 +43,49 @@ impl Devices {
         selector.add(queue.as_fd().as_raw_fd(), QUEUE)?;
         Ok(Devices {
             selector,
-            keys: Slab::new(),
+            tokens: Slab::new(),
             told: Vec::new(),
         })
     }
 
     /// Watches a device, armed in both directions: who waits for it is not known.
-    pub(super) fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
-        let place = self.keys.insert(key);
+    pub(super) fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        let place = self.tokens.insert(token);
         if let Err(e) = self.selector.add(fd, inner(place)) {
-            self.keys.remove(place);
+            self.tokens.remove(place);
             return Err(e);
         }
-        self.rearm(key);
+        self.rearm(token);
         // Who came before it was known to be a device has asked the kqueue.
-        self.watch(key, Interest::CLOSED | Interest::ERROR);
+        self.watch(token, Interest::CLOSED | Interest::ERROR);
         Ok(())
     }
 
-    /// As if nothing had been told yet. Says whether `key` is one of these.
-    pub(super) fn rearm(&mut self, key: Key) -> bool {
-        self.arm(key, Direction::Read) && self.arm(key, Direction::Write)
+    /// As if nothing had been told yet. Says whether `token` is one of these.
+    pub(super) fn rearm(&mut self, token: Token) -> bool {
+        self.arm(token, Direction::Read) && self.arm(token, Direction::Write)
     }
 
-    pub(super) fn arm(&mut self, key: Key, direction: Direction) -> bool {
-        let place = self.place(key);
+    pub(super) fn arm(&mut self, token: Token, direction: Direction) -> bool {
+        let place = self.place(token);
         if let Some(place) = place {
             self.selector.arm(inner(place), direction);
         }
         place.is_some()
     }
 
-    pub(super) fn watch(&mut self, key: Key, interest: Interest) {
-        if let Some(place) = self.place(key) {
+    pub(super) fn watch(&mut self, token: Token, interest: Interest) {
+        if let Some(place) = self.place(token) {
             let told = interest.without(interest.without(self.selector.tells()));
             self.selector.watch(inner(place), told);
         }
     }
 
-    /// Says whether `key` was one of these.
-    pub(super) fn forget(&mut self, key: Key) -> bool {
-        let place = self.place(key);
+    /// Says whether `token` was one of these.
+    pub(super) fn forget(&mut self, token: Token) -> bool {
+        let place = self.place(token);
         if let Some(place) = place {
-            self.keys.remove(place);
+            self.tokens.remove(place);
             self.selector.forget(inner(place));
         }
         place.is_some()
@@ -100,11 +100,11 @@ impl Devices {
     ) -> io::Result<()> {
         self.selector.arm(QUEUE, Direction::Read);
         self.selector.wait(&mut self.told, limit)?;
-        for event in self.told.iter().filter(|event| event.key != QUEUE) {
-            if let Some(&key) = self.keys.get(event.key.index() - 1) {
+        for event in self.told.iter().filter(|event| event.token != QUEUE) {
+            if let Some(&token) = self.tokens.get(event.token.index() - 1) {
                 let readiness = event.readiness | Readiness::LEVEL;
                 events.push(Event {
-                    key,
+                    token,
                     readiness,
                     ..*event
                 });
@@ -114,17 +114,18 @@ impl Devices {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.tokens.is_empty()
     }
 
     /// Linear in the devices, of which there are few.
-    fn place(&self, key: Key) -> Option<usize> {
-        let mut keys = self.keys.iter();
-        keys.find(|(_, known)| **known == key)
+    fn place(&self, token: Token) -> Option<usize> {
+        let mut tokens = self.tokens.iter();
+        tokens
+            .find(|(_, known)| **known == token)
             .map(|(place, _)| place)
     }
 }
 
-fn inner(place: usize) -> Key {
-    Key::new(place as u32 + 1, 0)
+fn inner(place: usize) -> Token {
+    Token::new(place as u32 + 1, 0)
 }

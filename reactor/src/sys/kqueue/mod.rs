@@ -22,20 +22,20 @@ use self::changes::{Change, Changes};
 use super::notify::Pipe;
 use super::{Backend, Doorbell, Event, Selector, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Key;
+use crate::slot::Token;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod abi;
 mod answers;
 mod changes;
 mod devices;
-mod keys;
 #[cfg(test)]
 pub(super) mod tests;
+mod tokens;
 use self::devices::Devices;
-use self::keys::Keys;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::tests::model as abi;
+use self::tokens::Tokens;
 
 /// Room for this many events at first, two for each busy descriptor; doubled, up to the most,
 /// whenever a wait fills it.
@@ -57,7 +57,7 @@ pub(super) struct Kqueue {
     changelist: Vec<Kevent>,
     /// What the kernel answered to the last wait.
     answers: Vec<Kevent>,
-    keys: Keys,
+    tokens: Tokens,
     /// What kqueue refused, once it refused something.
     devices: Option<Devices>,
 }
@@ -81,7 +81,7 @@ impl Kqueue {
 
     fn with_pipe(queue: Queue) -> io::Result<Kqueue> {
         let pipe = Pipe::new()?;
-        let (flags, udata) = (EV_ADD | EV_CLEAR, Key::DOORBELL.to_bits());
+        let (flags, udata) = (EV_ADD | EV_CLEAR, Token::NOTIFY.to_bits());
         tell(&queue, [change(pipe.raw(), EVFILT_READ, flags, 0, udata)])?;
         Ok(Kqueue::with_bell(KqueueBell {
             queue,
@@ -91,7 +91,7 @@ impl Kqueue {
 
     fn with_bell(bell: KqueueBell) -> Kqueue {
         Kqueue {
-            keys: Keys::new(&bell.queue),
+            tokens: Tokens::new(&bell.queue),
             bell: Arc::new(bell),
             changes: Changes::default(),
             changelist: Vec::new(),
@@ -139,7 +139,7 @@ impl Kqueue {
     fn write_changelist(&mut self) {
         self.changelist.clear();
         for entry in &self.changes.0 {
-            let udata = self.keys.udata(EVFILT_READ, entry.fd, entry.key);
+            let udata = self.tokens.udata(EVFILT_READ, entry.fd, entry.token);
             // EV_RECEIPT would have every change answered, and so no call would ever wait.
             let flags = EV_ADD | EV_CLEAR;
             self.changelist
@@ -150,8 +150,8 @@ impl Kqueue {
     fn translate_answers(&mut self, events: &mut Vec<Event>) -> bool {
         let mut refused = false;
         for answer in &self.answers {
-            let key = self.keys.key(answer);
-            if key == Key::DOORBELL {
+            let token = self.tokens.token(answer);
+            if token == Token::NOTIFY {
                 self.bell.hear();
                 continue;
             }
@@ -159,23 +159,23 @@ impl Kqueue {
                 EVFILT_READ => Direction::Read,
                 EVFILT_WRITE => Direction::Write,
                 EVFILT_PROC => {
-                    events.push(Event::new(key, Readiness::READABLE));
+                    events.push(Event::new(token, Readiness::READABLE));
                     continue;
                 }
                 _ => continue,
             };
             if answer.flags & EV_ERROR == 0 {
-                events.push(translate(key, direction, answer));
+                events.push(translate(token, direction, answer));
             } else if answer.data != 0 {
                 refused = true;
-                refuse(events, key, direction, answer.data as i32);
+                refuse(events, token, direction, answer.data as i32);
             }
         }
         if refused {
             events.retain_mut(|event| match event.errno {
-                libc::EBADF => settle(event, self.changes.only_renews(event.key)),
+                libc::EBADF => settle(event, self.changes.only_renews(event.token)),
                 libc::EINVAL | libc::ENODEV | libc::EOPNOTSUPP => {
-                    if let Some(fd) = self.changes.descriptor(event.key) {
+                    if let Some(fd) = self.changes.descriptor(event.token) {
                         take_in(&mut self.devices, &self.bell.queue, fd, event);
                     }
                     true
@@ -229,68 +229,68 @@ impl Selector for Kqueue {
     }
 
     /// kqueue would take files, and call them ready without end or only once (libuv's kqueue.c).
-    fn add(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+    fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         let stat = refuse_files(fd)?;
         if self.bell.queue.misses_eof_of(fd, &stat) {
             let devices = Devices::get(&mut self.devices, &self.bell.queue)?;
-            return devices.add(fd, key);
+            return devices.add(fd, token);
         }
         self.changes.push(Change {
             fd,
-            key,
+            token,
             renewal: false,
         });
         Ok(())
     }
 
     /// Adding again runs the filters again, and so reports once more what is still true.
-    fn renew(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         if let Some(devices) = &mut self.devices {
-            if devices.rearm(key) {
+            if devices.rearm(token) {
                 return Ok(());
             }
         }
         self.changes.push(Change {
             fd,
-            key,
+            token,
             renewal: true,
         });
         Ok(())
     }
 
-    fn arm(&mut self, key: Key, direction: Direction) {
+    fn arm(&mut self, token: Token, direction: Direction) {
         if let Some(devices) = &mut self.devices {
-            devices.arm(key, direction);
+            devices.arm(token, direction);
         }
     }
 
-    fn watch(&mut self, key: Key, interest: Interest) {
+    fn watch(&mut self, token: Token, interest: Interest) {
         if let Some(devices) = &mut self.devices {
-            devices.watch(key, interest);
+            devices.watch(token, interest);
         }
     }
 
-    fn remove(&mut self, fd: RawFd, key: Key) -> io::Result<()> {
+    fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         let is_device = self
             .devices
             .as_mut()
-            .is_some_and(|devices| devices.forget(key));
-        if self.changes.cancel(key) || is_device {
+            .is_some_and(|devices| devices.forget(token));
+        if self.changes.cancel(token) || is_device {
             return Ok(());
         }
         self.bell.delete(fd)
     }
 
-    fn forget(&mut self, key: Key) {
-        self.changes.cancel(key);
+    fn forget(&mut self, token: Token) {
+        self.changes.cancel(token);
         if let Some(devices) = &mut self.devices {
-            devices.forget(key);
+            devices.forget(token);
         }
     }
 
-    fn add_process(&mut self, id: u32, key: Key) -> io::Result<()> {
+    fn add_process(&mut self, id: u32, token: Token) -> io::Result<()> {
         let id = id as RawFd;
-        let udata = self.keys.udata(EVFILT_PROC, id, key);
+        let udata = self.tokens.udata(EVFILT_PROC, id, token);
         let flags = EV_ADD | EV_ONESHOT;
         let end = change(id, EVFILT_PROC, flags, NOTE_EXIT, udata);
         tell(&self.bell.queue, [end])
@@ -370,16 +370,16 @@ fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut 
         return;
     };
     // Added and renewed in one list, it is refused twice.
-    if devices.rearm(event.key) || devices.add(fd, event.key).is_ok() {
+    if devices.rearm(event.token) || devices.add(fd, event.token).is_ok() {
         // Its source has to arm it from now on.
         event.readiness = Readiness::LEVEL;
         event.errno = 0;
     }
 }
 
-/// The doorbell to change. The key goes along each time, since every change overwrites it.
+/// The doorbell to change. The token goes along each time, since every change overwrites it.
 fn bell_change(flags: Flags, fflags: u32) -> Kevent {
-    change(0, EVFILT_USER, flags, fflags, Key::DOORBELL.to_bits())
+    change(0, EVFILT_USER, flags, fflags, Token::NOTIFY.to_bits())
 }
 
 /// Makes changes now, on any thread, and returns the first error that is not ENOENT, or else that.

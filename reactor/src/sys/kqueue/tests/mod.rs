@@ -24,8 +24,8 @@ use crate::wake_list::tests::CountingWaker;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod model;
 
-const ONE: Key = Key::new(1, 7);
-const TWO: Key = Key::new(2, 7);
+const ONE: Token = Token::new(1, 7);
+const TWO: Token = Token::new(2, 7);
 const NOTHING: (Readiness, i32) = (Readiness::EMPTY, 0);
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 /// Longer than anything that is to be told takes.
@@ -75,7 +75,7 @@ on_every_kqueue! {
     the_end_of_both_directions_is_told_with_data_left,
     the_reader_of_a_pipe_without_writer_is_told_so,
     a_waiting_writer_hears_that_the_reader_of_its_pipe_is_gone,
-    a_number_that_is_reused_reports_to_its_new_key_only,
+    a_number_that_is_reused_reports_to_its_new_token_only,
     every_edge_is_told_although_nothing_was_left_in_between,
     no_ring_of_many_threads_is_lost,
     a_descriptor_removed_while_the_queue_waits_is_silent,
@@ -118,21 +118,21 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into()
 }
 
-/// What one wait says of `key`, and the errno if there is one.
-fn told(kqueue: &mut Kqueue, key: Key, limit: Option<Duration>) -> (Readiness, i32) {
+/// What one wait says of `token`, and the errno if there is one.
+fn told(kqueue: &mut Kqueue, token: Token, limit: Option<Duration>) -> (Readiness, i32) {
     let mut events = Vec::new();
     kqueue.wait(&mut events, limit).unwrap();
-    let ours = events.iter().filter(|event| event.key == key);
+    let ours = events.iter().filter(|event| event.token == token);
     ours.fold(NOTHING, |(readiness, errno), event| {
         (readiness | event.readiness, errno.max(event.errno))
     })
 }
 
 /// A queue on which something is registered, and its first readiness is told.
-fn watching(fd: &impl AsRawFd, key: Key) -> Kqueue {
+fn watching(fd: &impl AsRawFd, token: Token) -> Kqueue {
     let mut kqueue = Kqueue::new().unwrap();
-    kqueue.add(fd.as_raw_fd(), key).unwrap();
-    told(&mut kqueue, key, AT_ONCE);
+    kqueue.add(fd.as_raw_fd(), token).unwrap();
+    told(&mut kqueue, token, AT_ONCE);
     kqueue
 }
 
@@ -202,17 +202,17 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
     let mut changes = Changes::default();
     changes.push(Change {
         fd: 3,
-        key: ONE,
+        token: ONE,
         renewal: false,
     });
     changes.push(Change {
         fd: 4,
-        key: TWO,
+        token: TWO,
         renewal: true,
     });
     changes.push(Change {
         fd: 3,
-        key: ONE,
+        token: ONE,
         renewal: true,
     });
     assert!(!changes.only_renews(ONE) && changes.only_renews(TWO));
@@ -224,7 +224,7 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
     assert!(!changes.cancel(ONE) && changes.0.is_empty());
     changes.push(Change {
         fd: 3,
-        key: ONE,
+        token: ONE,
         renewal: false,
     });
     changes.doubt();
@@ -233,15 +233,16 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn a_process_and_a_descriptor_of_one_number_have_each_its_key_in_32_bits_too() {
+fn a_process_and_a_descriptor_of_one_number_have_each_its_token_in_32_bits_too() {
     let narrow = Flavor {
         udata_is_32_bit: true,
         ..Flavor::FREEBSD
     };
-    let mut keys = Keys::new(&narrow.with(Queue::open).unwrap());
+    let mut tokens = Tokens::new(&narrow.with(Queue::open).unwrap());
     let known = [(EVFILT_READ, ONE), (EVFILT_PROC, TWO)];
-    let answers = known.map(|(filter, key)| change(7, filter, 0, 0, keys.udata(filter, 7, key)));
-    assert_eq!(answers.map(|answer| keys.key(&answer)), [ONE, TWO]);
+    let answers =
+        known.map(|(filter, token)| change(7, filter, 0, 0, tokens.udata(filter, 7, token)));
+    assert_eq!(answers.map(|answer| tokens.token(&answer)), [ONE, TWO]);
 }
 
 fn registering_rides_in_the_wait_and_reports_once() {
@@ -274,7 +275,7 @@ fn one_refused_change_neither_stops_the_others_nor_hides_their_events() {
     // No process has so many descriptors; this one is as if it was closed since it was added.
     kqueue.changes.push(Change {
         fd: RawFd::MAX,
-        key: ONE,
+        token: ONE,
         renewal: false,
     });
     kqueue.add(ours.as_raw_fd(), TWO).unwrap();
@@ -376,7 +377,7 @@ fn a_full_buffer_grows() {
     for (index, mut stream) in streams().enumerate() {
         stream.write_all(b"x").unwrap();
         kqueue
-            .add(stream.as_raw_fd(), Key::new(index as u32, 0))
+            .add(stream.as_raw_fd(), Token::new(index as u32, 0))
             .unwrap();
     }
     let mut events = Vec::new();
@@ -434,7 +435,7 @@ fn a_waiting_writer_hears_that_the_reader_of_its_pipe_is_gone() {
     kqueue.remove(writer.as_raw_fd(), ONE).unwrap();
 }
 
-fn a_number_that_is_reused_reports_to_its_new_key_only() {
+fn a_number_that_is_reused_reports_to_its_new_token_only() {
     let (ours, mut theirs) = pair();
     let mut kqueue = watching(&ours, ONE);
     theirs.write_all(b"x").unwrap();
@@ -447,7 +448,7 @@ fn a_number_that_is_reused_reports_to_its_new_key_only() {
     peer.write_all(b"x").unwrap();
     let mut events = Vec::new();
     kqueue.wait(&mut events, SOON).unwrap();
-    assert!(!events.is_empty() && events.iter().all(|event| event.key == TWO));
+    assert!(!events.is_empty() && events.iter().all(|event| event.token == TWO));
 }
 
 fn every_edge_is_told_although_nothing_was_left_in_between() {
