@@ -31,6 +31,7 @@ mod sys;
 mod tests;
 mod timer;
 mod timers;
+mod token;
 mod wake_list;
 
 pub use current::{Entered, now};

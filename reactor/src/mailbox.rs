@@ -26,11 +26,11 @@ use std::sync::{Arc, RwLock};
 use std::task::Waker;
 
 use crate::interest::{Direction, Interest};
-use crate::slot::Token;
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
 use crate::sys::{self, Doorbell};
 use crate::timers::TimerKey;
+use crate::token::Token;
 
 /// Something another thread wants of the reactor. A letter about what is gone does nothing, except
 /// that a waker in it is woken.

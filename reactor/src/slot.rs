@@ -11,37 +11,8 @@ use slab::Slab;
 use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::sys::{self, Selector};
+use crate::token::Token;
 use crate::wake_list::WakeList;
-
-/// A registration's name in the kernel's 64 bits: where its slot lies, and which of the slot's
-/// tenants is meant. An event for an earlier tenant is stale, and does not match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Token {
-    index: u32,
-    generation: u32,
-}
-
-impl Token {
-    /// What a selector registers its own doorbell under; no slot ever has it.
-    pub(crate) const NOTIFY: Token = Token::new(u32::MAX, u32::MAX);
-
-    pub(crate) const fn new(index: u32, generation: u32) -> Token {
-        Token { index, generation }
-    }
-
-    pub(crate) const fn to_bits(self) -> u64 {
-        (self.generation as u64) << 32 | self.index as u64
-    }
-
-    /// Small: slots are reused.
-    pub(crate) const fn index(self) -> usize {
-        self.index as usize
-    }
-
-    pub(crate) const fn from_bits(bits: u64) -> Token {
-        Token::new(bits as u32, (bits >> 32) as u32)
-    }
-}
 
 /// Every registered descriptor of one reactor.
 #[derive(Debug, Default)]
@@ -175,20 +146,20 @@ impl Slots {
 
     /// The slot of `token`, unless it has another tenant by now.
     pub(crate) fn get(&mut self, token: Token) -> Option<&mut Slot> {
-        let slot = self.slab.get_mut(token.index as usize)?;
-        (slot.generation == token.generation).then_some(slot)
+        let slot = self.slab.get_mut(token.index())?;
+        (slot.generation == token.generation()).then_some(slot)
     }
 
     /// Whether another slot than that of `token` is for the same descriptor. O(n).
     pub(crate) fn has_another(&self, fd: RawFd, token: Token) -> bool {
         let mut slots = self.slab.iter();
-        slots.any(|(index, slot)| slot.home.fd == fd && index != token.index as usize)
+        slots.any(|(index, slot)| slot.home.fd == fd && index != token.index())
     }
 
     /// Takes the slot out, with the wakers in it: they are dropped by the caller, after its borrow.
     pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
         self.get(token)?;
-        Some(self.slab.remove(token.index as usize))
+        Some(self.slab.remove(token.index()))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -589,13 +560,6 @@ mod tests {
     use crate::wake_list::tests::CountingWaker;
 
     #[test]
-    fn a_token_survives_the_kernels_64_bits() {
-        let token = Token::new(0xdead_beef, 0xfeed_f00d);
-        assert_eq!(Token::from_bits(token.to_bits()), token);
-        assert_eq!(Token::NOTIFY.to_bits(), u64::MAX);
-    }
-
-    #[test]
     fn a_recycled_slot_does_not_answer_to_its_old_token() {
         let mut slots = Slots::default();
         let old = slots
@@ -607,7 +571,7 @@ mod tests {
             .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
             .unwrap()
             .token;
-        assert_eq!(old.index, new.index, "the slab reuses the slot");
+        assert_eq!(old.index(), new.index(), "the slab reuses the slot");
         assert!(slots.get(old).is_none() && slots.remove(old).is_none());
         assert!(slots.get(new).is_some());
     }

@@ -5,7 +5,8 @@ use std::task::Waker;
 use super::Reactor;
 use crate::interest::Direction;
 use crate::mailbox::Letter;
-use crate::slot::{Slot, Token};
+use crate::slot::Slot;
+use crate::token::Token;
 use crate::wake_list::WakeList;
 
 impl Reactor {

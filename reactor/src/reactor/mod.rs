@@ -13,11 +13,12 @@ use crate::current::{self, Entered};
 use crate::error::during;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::{Slot, Slots, Token};
+use crate::slot::{Slot, Slots};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timer::Armed;
 use crate::timers::{Nanos, TimerKey, Timers};
+use crate::token::Token;
 use crate::wake_list::{WakeList, wake_all};
 
 mod fork;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::{Reactor, fork};
 use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::{Home, Slot, Token, cannot_wait};
+use crate::slot::{Home, Slot, cannot_wait};
 use crate::sys::Selector;
+use crate::token::Token;
 use crate::wake_list::{WakeList, wake_all};
 
 impl Reactor {

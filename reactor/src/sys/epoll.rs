@@ -8,7 +8,7 @@ use std::{io, ptr};
 use super::notify::EventFd;
 use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
+use crate::token::Token;
 
 /// Both directions, the peer's half-close and urgent data, told once for each change.
 const BOTH: u32 =

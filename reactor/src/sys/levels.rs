@@ -5,7 +5,7 @@ use std::{io, mem};
 
 use super::{Event, POLLRDHUP, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
+use crate::token::Token;
 
 /// The registrations of a backend with levels.
 #[derive(Debug, Default)]

@@ -57,7 +57,7 @@ use std::time::Duration;
 use std::{fmt, io, mem};
 
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
+use crate::token::Token;
 
 pub use affinity::pin_thread;
 pub(crate) use fork::{forks, watch as watch_forks};

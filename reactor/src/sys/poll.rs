@@ -14,7 +14,7 @@ use super::levels::{Levels, Watched};
 use super::notify::Bell;
 use super::{Backend, Doorbell, Event, POLLRDHUP, Selector, cvt, ppoll, timespec};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
+use crate::token::Token;
 
 /// Room for so many at first, so that small programs allocate once.
 const FIRST_CAPACITY: usize = 64;

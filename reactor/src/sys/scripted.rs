@@ -11,7 +11,7 @@ use std::{fs, io};
 
 use super::{Backend, Doorbell, Event, Selector};
 use crate::interest::{Direction, Interest};
-use crate::slot::Token;
+use crate::token::Token;
 
 /// What a selector was asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::levels::Levels;
 use super::notify::Bell;
 use super::{Backend, Doorbell, Event, Selector, Word, cvt, pselect, timespec};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
+use crate::token::Token;
 
 /// Room for 1024 descriptors at first, so that small programs allocate once.
 const FIRST_WORDS: usize = 1024 / Word::BITS as usize;

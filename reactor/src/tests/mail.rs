@@ -15,10 +15,10 @@ use std::time::Duration;
 use super::{Stage, blocked, error, event, null, one, poll, untried};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::Token;
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::Call;
+use crate::token::Token;
 use crate::wake_list::tests::CountingWaker;
 
 use Direction::{Read, Write};

@@ -13,10 +13,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::current::Entered;
 use crate::interest::{Direction, Readiness};
 use crate::reactor::Reactor;
-use crate::slot::Token;
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::{Call, Script};
+use crate::token::Token;
 
 mod closing;
 mod foreign_code;

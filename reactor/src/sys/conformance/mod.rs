@@ -28,8 +28,8 @@ use std::{env, fs, thread};
 
 use super::{Backend, Event, POLLRDHUP, Selector, cvt};
 use crate::interest::{Direction, Readiness};
-use crate::slot::Token;
 use crate::sync::unpoisoned;
+use crate::token::Token;
 
 /// Makes a module of tests, one for each case, out of a `fn() -> io::Result<Box<dyn Selector>>`.
 macro_rules! conformance {

@@ -2,8 +2,8 @@
 
 use super::abi::{self, EV_EOF, Kevent};
 use crate::interest::{Direction, Readiness};
-use crate::slot::Token;
 use crate::sys::Event;
+use crate::token::Token;
 
 /// `EV_EOF` for reading is the peer's end, with data possibly left; for writing it is our own end,
 /// also when it was we who shut it. It is not a hang-up, then, unless both are reported. The flags

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use crate::slot::Token;
+use crate::token::Token;
 
 /// What the kernel is to be told by the next wait, in order. Each entry stands for two changes.
 #[derive(Debug, Default)]

@@ -13,8 +13,8 @@ use slab::Slab;
 
 use super::Queue;
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
 use crate::sys::{self, Backend, Event, Selector};
+use crate::token::Token;
 
 /// The kqueue's own token; those of the devices are their places in the list, and one more.
 const QUEUE: Token = Token::new(0, 0);

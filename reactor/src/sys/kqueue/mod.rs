@@ -22,7 +22,7 @@ use self::changes::{Change, Changes};
 use super::notify::Pipe;
 use super::{Backend, Doorbell, Event, Selector, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::Token;
+use crate::token::Token;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod abi;

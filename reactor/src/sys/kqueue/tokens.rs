@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::RawFd;
 
 use super::abi::{self, EVFILT_PROC, Filter, Kevent, Queue};
-use crate::slot::Token;
+use crate::token::Token;
 
 /// How tokens travel through the kernel: in `udata`, where that holds 64 bits.
 ///
