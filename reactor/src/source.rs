@@ -69,12 +69,12 @@ const QUOTA: u32 = 128;
 /// ```
 pub struct Source<T> {
     // Dropped before `io`: what has to be done about the descriptor is done while it is open.
-    registration: Registration,
+    state: SourceState,
     io: T,
 }
 
 /// What a source and the reactors know of each other.
-struct Registration {
+struct SourceState {
     /// Where it first had to wait; written once, by the thread that waited.
     home: OnceLock<Arc<Home>>,
     /// The turn in which the quota below is counted, in the upper 24 bits, and how much of it is
@@ -93,7 +93,7 @@ impl<T: AsFd> Source<T> {
     /// No system call is made.
     pub fn new(io: T) -> Source<T> {
         Source {
-            registration: Registration {
+            state: SourceState {
                 home: OnceLock::new(),
                 used: AtomicU32::new(0),
                 blocked: AtomicU8::new(0),
@@ -109,7 +109,7 @@ impl<T: AsFd> Source<T> {
     /// of Unix sockets: there a read stops after each message that brings a descriptor, and before
     /// one of another sender (unix(7)), and what lies behind it would be slept over.
     pub fn streaming(mut self) -> Source<T> {
-        self.registration.streaming = true;
+        self.state.streaming = true;
         self
     }
 
@@ -117,7 +117,7 @@ impl<T: AsFd> Source<T> {
     /// itself when it is closed. If that is not so, nothing worse happens than events that are
     /// [dropped as stale](crate::Stats::stale_events).
     pub fn sole_owner(mut self) -> Source<T> {
-        self.registration.sole_owner = true;
+        self.state.sole_owner = true;
         self
     }
 
@@ -129,12 +129,9 @@ impl<T: AsFd> Source<T> {
 
     /// Gives back what was wrapped, still non-blocking and no longer registered.
     pub fn into_inner(self) -> T {
-        let Source {
-            mut registration,
-            io,
-        } = self;
-        registration.sole_owner = false;
-        drop(registration);
+        let Source { mut state, io } = self;
+        state.sole_owner = false;
+        drop(state);
         io
     }
 
@@ -183,7 +180,7 @@ impl<T: AsFd> Source<T> {
         op: impl FnOnce(&T) -> io::Result<R>,
         fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> Poll<io::Result<R>> {
-        match self.registration.local() {
+        match self.state.local() {
             Some(home) if !home.is_ready(direction) => {
                 wait_at(home, direction, cx)?;
                 Poll::Pending
@@ -202,21 +199,20 @@ impl<T: AsFd> Source<T> {
         op: impl FnOnce(&T) -> io::Result<R>,
         fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> Poll<io::Result<R>> {
-        if !self.registration.use_quota() {
+        if !self.state.use_quota() {
             ready!(wait_for_turn(cx));
         }
         let e = match op(&self.io) {
             Ok(done) => {
                 if let Some(home) = home {
-                    self.registration
-                        .note_short(home, direction, fell_short(&done));
+                    self.state.note_short(home, direction, fell_short(&done));
                 }
                 return Poll::Ready(Ok(done));
             }
             Err(e) => e,
         };
         let fd = self.io.as_fd().as_raw_fd();
-        self.registration.after_error(e, fd, direction, cx)?;
+        self.state.after_error(e, fd, direction, cx)?;
         Poll::Pending
     }
 
@@ -282,7 +278,7 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
         fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> io::Result<R> {
-        if !self.registration.is_worth_a_try(direction) {
+        if !self.state.is_worth_a_try(direction) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let result = loop {
@@ -291,14 +287,13 @@ impl<T: AsFd> Source<T> {
                 result => break result,
             }
         };
-        match (&result, self.registration.local()) {
+        match (&result, self.state.local()) {
             (Ok(done), Some(home)) => {
-                self.registration
-                    .note_short(home, direction, fell_short(done));
+                self.state.note_short(home, direction, fell_short(done));
             }
             (Err(e), Some(home)) if e.kind() == io::ErrorKind::WouldBlock => home.clear(direction),
             (Err(e), None) if e.kind() == io::ErrorKind::WouldBlock => {
-                self.registration.note_blocked(direction);
+                self.state.note_blocked(direction);
             }
             _ => {}
         }
@@ -311,7 +306,7 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// What `op` returns.
     pub fn try_priority<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        if let Some(home) = self.registration.home.get() {
+        if let Some(home) = self.state.home.get() {
             home.take_priority();
         }
         loop {
@@ -353,12 +348,12 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
-        let registration = &self.registration;
-        match registration.reactor() {
+        let state = &self.state;
+        match state.reactor() {
             Some((reactor, home)) => reactor.poll_ready(home.token, direction.interest(), cx),
             None => {
-                let begun = registration.home.get().is_some();
-                registration.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
+                let begun = state.home.get().is_some();
+                state.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
                 // Its event is known on another thread only, so the kernel is asked here: after
                 // the letter was sent, so that an end in between is told.
                 if begun && sys::is_ready(self.io.as_fd(), direction)? {
@@ -370,7 +365,7 @@ impl<T: AsFd> Source<T> {
     }
 }
 
-impl Registration {
+impl SourceState {
     /// Its home, if that is the reactor of this thread.
     #[inline]
     fn local(&self) -> Option<&Home> {
@@ -583,7 +578,7 @@ pub(crate) fn post(home: &Home, letter: Letter) -> io::Result<()> {
     }
 }
 
-impl Drop for Registration {
+impl Drop for SourceState {
     fn drop(&mut self) {
         let Some(home) = self.home.get() else {
             return;
@@ -619,12 +614,12 @@ impl<T: AsFd> Future for Ready<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         // Whoever is told goes on to operate, again and again: that counts as the operation.
-        if !self.source.registration.use_quota() {
+        if !self.source.state.use_quota() {
             ready!(wait_for_turn(cx));
         }
         let result = self.poll_here(cx);
         if result.is_pending() {
-            self.source.registration.refund_quota();
+            self.source.state.refund_quota();
         }
         result
     }
@@ -632,30 +627,30 @@ impl<T: AsFd> Future for Ready<'_, T> {
 
 impl<T: AsFd> Ready<'_, T> {
     fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        let Source { registration, io } = self.source;
-        if let Some((reactor, home)) = registration.reactor() {
+        let Source { state, io } = self.source;
+        if let Some((reactor, home)) = state.reactor() {
             return reactor.poll_ready(home.token, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
         let rare = self.interest.rare();
-        let hope = match registration.home.get() {
+        let hope = match state.home.get() {
             // What is no direction can be seen from here: no operation takes it away.
             Some(home) if self.mailed => self.interest.hope() | home.readiness().answering(rare),
             Some(home) => home.readiness().answering(rare),
             None if current::get().is_none() => {
                 return Poll::Ready(Err(current::outside("a source")));
             }
-            None => registration.hope(self.interest),
+            None => state.hope(self.interest),
         };
         if !hope.is_empty() {
             return Poll::Ready(Ok(hope));
         }
         let fd = io.as_fd().as_raw_fd();
         for direction in self.interest.directions() {
-            registration.wait(fd, direction, cx)?;
+            state.wait(fd, direction, cx)?;
         }
         if !rare.is_empty() {
-            registration.watch(fd, rare, cx)?;
+            state.watch(fd, rare, cx)?;
         }
         self.mailed = true;
         Poll::Pending
@@ -668,10 +663,7 @@ impl<T: fmt::Debug> fmt::Debug for Source<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("io", &self.io)
-            .field(
-                "reactor",
-                &self.registration.home.get().map(|home| home.reactor),
-            )
+            .field("reactor", &self.state.home.get().map(|home| home.reactor))
             .finish()
     }
 }
