@@ -175,7 +175,7 @@ impl Mailbox {
                 unpoisoned(self.bell.read()).remove(fd);
             }
         };
-        // If the reactor is gone, so is the slot.
+        // If the reactor is gone, so is the registration.
         if self
             .letters
             .push_after(take_back, Letter::Remove { token })

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::current;
 use crate::interest::{Direction, Interest};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::Home;
+use crate::slot::ScheduledIo;
 use crate::source::post;
 
 /// The end of a process, which kqueue(2) tells without a descriptor (EVFILT_PROC).
@@ -50,7 +50,7 @@ use crate::source::post;
 pub struct Process {
     id: u32,
     /// Where it was first polled; written once, by the thread that did.
-    home: OnceLock<Arc<Home>>,
+    scheduled: OnceLock<Arc<ScheduledIo>>,
 }
 
 impl Process {
@@ -59,7 +59,7 @@ impl Process {
     pub fn new(id: u32) -> Process {
         Process {
             id,
-            home: OnceLock::new(),
+            scheduled: OnceLock::new(),
         }
     }
 
@@ -75,39 +75,39 @@ impl Process {
     /// # Cancel safety
     /// Nothing is lost by not polling it again.
     pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let home = match self.home.get() {
-            Some(home) => home,
+        let scheduled = match self.scheduled.get() {
+            Some(scheduled) => scheduled,
             None => self.settle()?,
         };
-        if home.is_ready(Direction::Read) {
+        if scheduled.is_ready(Direction::Read) {
             return Poll::Ready(Ok(()));
         }
-        match current::if_numbered(home.reactor) {
+        match current::if_numbered(scheduled.reactor) {
             Some(reactor) => {
-                let polled = reactor.poll_ready(home.token, Interest::READABLE, cx);
+                let polled = reactor.poll_ready(scheduled.token, Interest::READABLE, cx);
                 polled.map_ok(drop)
             }
             None => {
                 let letter = Letter::Wait {
-                    token: home.token,
+                    token: scheduled.token,
                     direction: Direction::Read,
                     waker: cx.waker().clone(),
                 };
-                post(home, letter)?;
+                post(scheduled, letter)?;
                 Poll::Pending
             }
         }
     }
 
     #[cold]
-    fn settle(&self) -> io::Result<&Home> {
+    fn settle(&self) -> io::Result<&ScheduledIo> {
         let reactor = current::get()
             .ok_or_else(|| current::outside(&format!("the wait for process {}", self.id)))?;
-        let home = reactor.register_process(self.id)?;
-        let settled = self.home.get_or_init(|| home.clone());
-        if !Arc::ptr_eq(settled, &home) {
+        let scheduled = reactor.register_process(self.id)?;
+        let settled = self.scheduled.get_or_init(|| scheduled.clone());
+        if !Arc::ptr_eq(settled, &scheduled) {
             // Another thread was first, so it is that reactor's.
-            reactor.remove(home.token);
+            reactor.remove(scheduled.token);
         }
         Ok(settled)
     }
@@ -116,14 +116,16 @@ impl Process {
 impl Drop for Process {
     /// The kernel is not told: what it says when the process ends is then stale.
     fn drop(&mut self) {
-        let Some(home) = self.home.get() else {
+        let Some(scheduled) = self.scheduled.get() else {
             return;
         };
-        match current::if_numbered(home.reactor) {
-            Some(reactor) => reactor.remove(home.token),
+        match current::if_numbered(scheduled.reactor) {
+            Some(reactor) => reactor.remove(scheduled.token),
             None => {
-                if let Some(mailbox) = Mailbox::find(home.reactor) {
-                    let _ = mailbox.post(Letter::Remove { token: home.token });
+                if let Some(mailbox) = Mailbox::find(scheduled.reactor) {
+                    let _ = mailbox.post(Letter::Remove {
+                        token: scheduled.token,
+                    });
                 }
             }
         }

@@ -16,16 +16,16 @@ use crate::wake_list::WakeList;
 
 /// Every registered descriptor of one reactor.
 #[derive(Debug, Default)]
-pub(crate) struct Slots {
-    slab: Slab<Slot>,
-    /// Counts registrations, and is so a generation that no two tenants of a slot share.
+pub(crate) struct Registrations {
+    slab: Slab<Registration>,
+    /// Counts registrations, and is so a generation that no two occupants of a slot share.
     generation: u32,
 }
 
-/// One registration: what the source and its slot share, so that an operation which need not wait
+/// What a source and its registration share, so that an operation which need not wait
 /// asks nobody else.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub(crate) struct ScheduledIo {
     pub(crate) reactor: u32,
     pub(crate) token: Token,
     /// Names the descriptor to the selector; its source keeps it open. Of a process, its number.
@@ -46,19 +46,19 @@ pub(crate) struct Home {
 
 /// One registered descriptor. Only the reactor's thread touches it.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Registration {
     /// The generation half of the token; written once.
     generation: u32,
     /// Whether the selector knows of it.
     pub(crate) is_added: bool,
-    pub(crate) home: Arc<Home>,
+    pub(crate) scheduled: Arc<ScheduledIo>,
     /// The last one to wait in each direction.
     wakers: [Option<Waker>; 2],
     /// What is rarely there.
     rest: Option<Box<Rest>>,
 }
 
-/// What few slots have.
+/// What few registrations have.
 #[derive(Debug)]
 struct Rest {
     /// Those who waited before the last one and have another waker: two tasks that share a source,
@@ -78,8 +78,8 @@ const FIRST_ROOM: u32 = 64;
 /// Whoever was woken for lack of room, and still waits, is back within so many turns.
 const TURNS_TO_COME_BACK: u32 = 16;
 
-impl Slots {
-    /// Makes a slot in which everything but `blocked` counts as ready.
+impl Registrations {
+    /// Makes a registration in which everything but `blocked` counts as ready.
     pub(crate) fn insert(
         &mut self,
         reactor: u32,
@@ -87,13 +87,13 @@ impl Slots {
         blocked: Readiness,
         is_edge: bool,
         tells: Interest,
-    ) -> io::Result<Arc<Home>> {
+    ) -> io::Result<Arc<ScheduledIo>> {
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
         let level = match is_edge {
             true => Readiness::EMPTY,
             false => Readiness::LEVEL,
         };
-        let home = Arc::new(Home {
+        let scheduled = Arc::new(ScheduledIo {
             reactor,
             token: self.next_token()?,
             fd,
@@ -103,13 +103,13 @@ impl Slots {
             readiness: AtomicU8::new((optimistic.without(blocked) | level).to_bits()),
             unread: AtomicU32::new(0),
         });
-        self.fill(&home);
-        Ok(home)
+        self.fill(&scheduled);
+        Ok(scheduled)
     }
 
-    /// Makes a slot for the end of a process, which is told as readable.
-    pub(crate) fn insert_process(&mut self, reactor: u32, id: u32) -> io::Result<Arc<Home>> {
-        let home = Arc::new(Home {
+    /// Makes a registration for the end of a process, which is told as readable.
+    pub(crate) fn insert_process(&mut self, reactor: u32, id: u32) -> io::Result<Arc<ScheduledIo>> {
+        let scheduled = Arc::new(ScheduledIo {
             reactor,
             token: self.next_token()?,
             fd: id as RawFd,
@@ -119,8 +119,8 @@ impl Slots {
             readiness: AtomicU8::new(Readiness::EMPTY.to_bits()),
             unread: AtomicU32::new(0),
         });
-        self.fill(&home);
-        Ok(home)
+        self.fill(&scheduled);
+        Ok(scheduled)
     }
 
     /// The token of the slot that is filled next.
@@ -134,30 +134,31 @@ impl Slots {
         Ok(Token::new(index, self.generation))
     }
 
-    fn fill(&mut self, home: &Arc<Home>) {
-        self.slab.insert(Slot {
+    fn fill(&mut self, scheduled: &Arc<ScheduledIo>) {
+        self.slab.insert(Registration {
             generation: self.generation,
             is_added: false,
-            home: home.clone(),
+            scheduled: scheduled.clone(),
             wakers: [None, None],
             rest: None,
         });
     }
 
-    /// The slot of `token`, unless it has another tenant by now.
-    pub(crate) fn get(&mut self, token: Token) -> Option<&mut Slot> {
-        let slot = self.slab.get_mut(token.index())?;
-        (slot.generation == token.generation()).then_some(slot)
+    /// The registration of `token`, unless its slot has another occupant by now.
+    pub(crate) fn get(&mut self, token: Token) -> Option<&mut Registration> {
+        let registration = self.slab.get_mut(token.index())?;
+        (registration.generation == token.generation()).then_some(registration)
     }
 
-    /// Whether another slot than that of `token` is for the same descriptor. O(n).
+    /// Whether another registration than that of `token` is for the same descriptor. O(n).
     pub(crate) fn has_another(&self, fd: RawFd, token: Token) -> bool {
-        let mut slots = self.slab.iter();
-        slots.any(|(index, slot)| slot.home.fd == fd && index != token.index())
+        let mut registrations = self.slab.iter();
+        registrations
+            .any(|(index, registration)| registration.scheduled.fd == fd && index != token.index())
     }
 
-    /// Takes the slot out, with the wakers in it: they are dropped by the caller, after its borrow.
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
+    /// Takes the registration out, with the wakers in it: they are dropped by the caller, after its borrow.
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Registration> {
         self.get(token)?;
         Some(self.slab.remove(token.index()))
     }
@@ -166,14 +167,14 @@ impl Slots {
         self.slab.len()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.slab.iter_mut().map(|(_, slot)| slot)
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Registration> {
+        self.slab.iter_mut().map(|(_, registration)| registration)
     }
 
     /// Takes everything out; the wakers are handed over.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        for (_, slot) in &mut self.slab {
-            slot.wake_everyone(woken);
+        for (_, registration) in &mut self.slab {
+            registration.wake_everyone(woken);
         }
         // No waker is left in them, so nobody's code runs.
         self.slab.clear();
@@ -181,7 +182,7 @@ impl Slots {
 }
 
 /// What an operation asks on the thread of the reactor, and tells it.
-impl Home {
+impl ScheduledIo {
     /// Whether its reactor is that of this thread.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
@@ -343,14 +344,14 @@ impl Home {
     }
 }
 
-impl Slot {
+impl Registration {
     /// What an event says, and who waited for it.
     #[inline]
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         if errno != 0 || self.rest.is_some() {
             return self.deliver_rare(readiness, errno, woken);
         }
-        self.home.add_readiness(readiness);
+        self.scheduled.add_readiness(readiness);
         for direction in [Direction::Read, Direction::Write] {
             if readiness.intersects(direction.readiness()) {
                 if let Some(waker) = self.wakers[direction.index()].take() {
@@ -367,9 +368,9 @@ impl Slot {
     fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         let readiness = match errno {
             0 => readiness,
-            errno => self.home.fail(readiness, errno),
+            errno => self.scheduled.fail(readiness, errno),
         };
-        self.home.add_readiness(readiness);
+        self.scheduled.add_readiness(readiness);
         for direction in [Direction::Read, Direction::Write] {
             if readiness.intersects(direction.readiness()) {
                 self.wake(direction, woken);
@@ -452,9 +453,9 @@ impl Slot {
     #[inline]
     pub(crate) fn set_waiter(&mut self, direction: Direction, waker: &mut Option<Waker>) {
         let place = &mut self.wakers[direction.index()];
-        let failed = self.home.errno.load(Ordering::Relaxed) != 0;
+        let failed = self.scheduled.errno.load(Ordering::Relaxed) != 0;
         let asks = direction.claims() | Readiness::LEVEL;
-        if place.is_none() && !failed && !self.home.readiness().intersects(asks) {
+        if place.is_none() && !failed && !self.scheduled.readiness().intersects(asks) {
             *place = waker.take();
         }
     }
@@ -561,74 +562,74 @@ mod tests {
 
     #[test]
     fn a_recycled_slot_does_not_answer_to_its_old_token() {
-        let mut slots = Slots::default();
-        let old = slots
+        let mut registrations = Registrations::default();
+        let old = registrations
             .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
             .unwrap()
             .token;
-        assert!(slots.remove(old).is_some());
-        let new = slots
+        assert!(registrations.remove(old).is_some());
+        let new = registrations
             .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
             .unwrap()
             .token;
-        assert_eq!(old.index(), new.index(), "the slab reuses the slot");
-        assert!(slots.get(old).is_none() && slots.remove(old).is_none());
-        assert!(slots.get(new).is_some());
+        assert_eq!(old.index(), new.index(), "the slab reuses the registration");
+        assert!(registrations.get(old).is_none() && registrations.remove(old).is_none());
+        assert!(registrations.get(new).is_some());
     }
 
     #[test]
     fn what_cannot_be_waited_for_is_called_what_it_is() {
-        let mut slots = Slots::default();
-        let process = slots.insert_process(0, 77).unwrap();
-        let fd = slots.insert(0, 78, Readiness::EMPTY, true, Interest::RARE);
+        let mut registrations = Registrations::default();
+        let process = registrations.insert_process(0, 77).unwrap();
+        let fd = registrations.insert(0, 78, Readiness::EMPTY, true, Interest::RARE);
         let names = ["process 77: Op", "descriptor 78: regular files"];
-        for (home, name) in [process, fd.unwrap()].into_iter().zip(names) {
-            let slot = slots.get(home.token).unwrap();
-            slot.deliver(Readiness::EMPTY, libc::EPERM, &mut WakeList::default());
-            let text = home.error(Interest::READABLE).unwrap_err().to_string();
+        for (scheduled, name) in [process, fd.unwrap()].into_iter().zip(names) {
+            let registration = registrations.get(scheduled.token).unwrap();
+            registration.deliver(Readiness::EMPTY, libc::EPERM, &mut WakeList::default());
+            let text = scheduled.error(Interest::READABLE).unwrap_err().to_string();
             assert!(text.contains(name), "{text}");
         }
     }
 
     #[test]
     fn two_tasks_that_wait_in_one_direction_are_both_woken() {
-        let mut slots = Slots::default();
-        let token = slots
+        let mut registrations = Registrations::default();
+        let token = registrations
             .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
             .unwrap()
             .token;
-        let slot = slots.get(token).unwrap();
+        let registration = registrations.get(token).unwrap();
         let (first, second, writer) = (
             CountingWaker::new(),
             CountingWaker::new(),
             CountingWaker::new(),
         );
         let mut woken = WakeList::default();
-        slot.push_waiter(Direction::Read, first.waker(), 1, &mut woken);
-        slot.push_waiter(Direction::Read, second.waker(), 1, &mut woken);
-        slot.push_waiter(Direction::Write, writer.waker(), 1, &mut woken);
-        assert!(slot.has_waiter(Direction::Read, &first.waker()));
-        assert!(!slot.has_waiter(Direction::Write, &first.waker()));
-        slot.deliver(Readiness::READABLE, 0, &mut woken);
+        registration.push_waiter(Direction::Read, first.waker(), 1, &mut woken);
+        registration.push_waiter(Direction::Read, second.waker(), 1, &mut woken);
+        registration.push_waiter(Direction::Write, writer.waker(), 1, &mut woken);
+        assert!(registration.has_waiter(Direction::Read, &first.waker()));
+        assert!(!registration.has_waiter(Direction::Write, &first.waker()));
+        registration.deliver(Readiness::READABLE, 0, &mut woken);
         woken.wake_all();
         assert_eq!((first.count(), second.count(), writer.count()), (1, 1, 0));
     }
 
     #[test]
     fn a_queue_of_wakers_nobody_needs_stays_short() {
-        let mut slots = Slots::default();
-        let token = slots
+        let mut registrations = Registrations::default();
+        let token = registrations
             .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
             .unwrap()
             .token;
-        let slot = slots.get(token).unwrap();
+        let registration = registrations.get(token).unwrap();
         let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
         let mut woken = WakeList::default();
         for (turn, waker) in (100..).zip(&wakers) {
-            slot.push_waiter(Direction::Read, waker.waker(), turn, &mut woken);
-            assert!(slot.rest().others.len() <= FIRST_ROOM as usize);
+            registration.push_waiter(Direction::Read, waker.waker(), turn, &mut woken);
+            assert!(registration.rest().others.len() <= FIRST_ROOM as usize);
         }
-        slot.wake_everyone(&mut woken);
+        registration.wake_everyone(&mut woken);
         woken.wake_all();
         assert!(
             wakers.iter().all(|waker| waker.count() == 1),

@@ -13,7 +13,7 @@ use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
 use crate::reactor::Reactor;
-use crate::slot::Home;
+use crate::slot::ScheduledIo;
 use crate::sys;
 
 /// A source completes at most this many operations in one turn of the reactor; then its task lets
@@ -76,11 +76,11 @@ pub struct Source<T> {
 /// What a source and the reactors know of each other.
 struct SourceState {
     /// Where it first had to wait; written once, by the thread that waited.
-    home: OnceLock<Arc<Home>>,
+    scheduled: OnceLock<Arc<ScheduledIo>>,
     /// The turn in which the quota below is counted, in the upper 24 bits, and how much of it is
     /// used. Plain loads and stores: threads that share a source may count short, no more.
     used: AtomicU32,
-    /// The directions in which a `try_io` found nothing before there was a home, as bits.
+    /// The directions in which a `try_io` found nothing before there was a registration, as bits.
     blocked: AtomicU8,
     /// Whether a read or write of less than was asked means that there is no more.
     streaming: bool,
@@ -94,7 +94,7 @@ impl<T: AsFd> Source<T> {
     pub fn new(io: T) -> Source<T> {
         Source {
             state: SourceState {
-                home: OnceLock::new(),
+                scheduled: OnceLock::new(),
                 used: AtomicU32::new(0),
                 blocked: AtomicU8::new(0),
                 streaming: false,
@@ -181,19 +181,19 @@ impl<T: AsFd> Source<T> {
         fell_short: impl FnOnce(&R) -> Option<usize>,
     ) -> Poll<io::Result<R>> {
         match self.state.local() {
-            Some(home) if !home.is_ready(direction) => {
-                wait_at(home, direction, cx)?;
+            Some(scheduled) if !scheduled.is_ready(direction) => {
+                wait_at(scheduled, direction, cx)?;
                 Poll::Pending
             }
-            home => self.try_or_wait(home, direction, cx, op, fell_short),
+            scheduled => self.try_or_wait(scheduled, direction, cx, op, fell_short),
         }
     }
 
-    /// `home` is its home, if that is the reactor of this thread.
+    /// `scheduled` is its own, if that is the reactor of this thread.
     #[inline(never)]
     fn try_or_wait<R>(
         &self,
-        home: Option<&Home>,
+        scheduled: Option<&ScheduledIo>,
         direction: Direction,
         cx: &mut Context<'_>,
         op: impl FnOnce(&T) -> io::Result<R>,
@@ -204,8 +204,9 @@ impl<T: AsFd> Source<T> {
         }
         let e = match op(&self.io) {
             Ok(done) => {
-                if let Some(home) = home {
-                    self.state.note_short(home, direction, fell_short(&done));
+                if let Some(scheduled) = scheduled {
+                    self.state
+                        .note_short(scheduled, direction, fell_short(&done));
                 }
                 return Poll::Ready(Ok(done));
             }
@@ -288,10 +289,13 @@ impl<T: AsFd> Source<T> {
             }
         };
         match (&result, self.state.local()) {
-            (Ok(done), Some(home)) => {
-                self.state.note_short(home, direction, fell_short(done));
+            (Ok(done), Some(scheduled)) => {
+                self.state
+                    .note_short(scheduled, direction, fell_short(done));
             }
-            (Err(e), Some(home)) if e.kind() == io::ErrorKind::WouldBlock => home.clear(direction),
+            (Err(e), Some(scheduled)) if e.kind() == io::ErrorKind::WouldBlock => {
+                scheduled.clear(direction)
+            }
             (Err(e), None) if e.kind() == io::ErrorKind::WouldBlock => {
                 self.state.note_blocked(direction);
             }
@@ -306,8 +310,8 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// What `op` returns.
     pub fn try_priority<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        if let Some(home) = self.state.home.get() {
-            home.take_priority();
+        if let Some(scheduled) = self.state.scheduled.get() {
+            scheduled.take_priority();
         }
         loop {
             match op(&self.io) {
@@ -350,9 +354,11 @@ impl<T: AsFd> Source<T> {
     ) -> Poll<io::Result<Readiness>> {
         let state = &self.state;
         match state.reactor() {
-            Some((reactor, home)) => reactor.poll_ready(home.token, direction.interest(), cx),
+            Some((reactor, scheduled)) => {
+                reactor.poll_ready(scheduled.token, direction.interest(), cx)
+            }
             None => {
-                let begun = state.home.get().is_some();
+                let begun = state.scheduled.get().is_some();
                 state.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
                 // Its event is known on another thread only, so the kernel is asked here: after
                 // the letter was sent, so that an end in between is told.
@@ -366,32 +372,33 @@ impl<T: AsFd> Source<T> {
 }
 
 impl SourceState {
-    /// Its home, if that is the reactor of this thread.
+    /// Its shared half, if that is the reactor of this thread.
     #[inline]
-    fn local(&self) -> Option<&Home> {
-        self.home
+    fn local(&self) -> Option<&ScheduledIo> {
+        self.scheduled
             .get()
             .map(Arc::as_ref)
-            .filter(|home| home.is_local())
+            .filter(|scheduled| scheduled.is_local())
     }
 
     /// Whether an operation of `direction` is worth a try, as far as is known on this thread.
     #[inline]
     fn is_worth_a_try(&self, direction: Direction) -> bool {
-        self.local().is_none_or(|home| home.is_ready(direction))
+        self.local()
+            .is_none_or(|scheduled| scheduled.is_ready(direction))
     }
 
-    /// Its home and the reactor, if that is the one of this thread.
-    fn reactor(&self) -> Option<(Rc<Reactor>, &Home)> {
-        let home = self.home.get()?;
-        Some((current::if_numbered(home.reactor)?, home))
+    /// Its shared half and the reactor, if that is the one of this thread.
+    fn reactor(&self) -> Option<(Rc<Reactor>, &ScheduledIo)> {
+        let scheduled = self.scheduled.get()?;
+        Some((current::if_numbered(scheduled.reactor)?, scheduled))
     }
 
     /// Notes that an operation moved so many bytes, and could have moved more.
     #[inline]
-    fn note_short(&self, home: &Home, direction: Direction, moved: Option<usize>) {
+    fn note_short(&self, scheduled: &ScheduledIo, direction: Direction, moved: Option<usize>) {
         if let Some(moved) = moved.filter(|_| self.streaming) {
-            home.drained(direction, moved);
+            scheduled.drained(direction, moved);
         }
     }
 
@@ -446,39 +453,39 @@ impl SourceState {
 
     /// An operation found nothing: the task of `cx` is woken when it is worth another try.
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
-        let home = match self.home.get() {
-            Some(home) => home,
+        let scheduled = match self.scheduled.get() {
+            Some(scheduled) => scheduled,
             None => self.settle(fd, Some(direction))?,
         };
-        if home.is_local() {
-            home.clear(direction);
+        if scheduled.is_local() {
+            scheduled.clear(direction);
         }
-        wait_at(home, direction, cx)
+        wait_at(scheduled, direction, cx)
     }
 
     /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
     fn watch(&self, fd: RawFd, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
-        let home = match self.home.get() {
-            Some(home) => home,
+        let scheduled = match self.scheduled.get() {
+            Some(scheduled) => scheduled,
             None => self.settle(fd, None)?,
         };
-        home.check_told(interest)?;
-        if let Some(reactor) = current::if_numbered(home.reactor) {
-            return reactor.watch(home.token, interest, cx);
+        scheduled.check_told(interest)?;
+        if let Some(reactor) = current::if_numbered(scheduled.reactor) {
+            return reactor.watch(scheduled.token, interest, cx);
         }
-        check(home, interest)?;
+        check(scheduled, interest)?;
         let letter = Letter::Watch {
-            token: home.token,
+            token: scheduled.token,
             interest,
             waker: cx.waker().clone(),
         };
-        post(home, letter)
+        post(scheduled, letter)
     }
 
-    /// Gives it a home: the reactor of this thread. In `blocked` an operation found nothing.
+    /// Registers it in the reactor of this thread. In `blocked` an operation found nothing.
     #[cold]
-    fn settle(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&Home> {
+    fn settle(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&ScheduledIo> {
         let reactor = current::get().ok_or_else(|| {
             let doing: &dyn fmt::Display = match &blocked {
                 Some(direction) => direction,
@@ -487,11 +494,11 @@ impl SourceState {
             current::outside(&format!("{doing} descriptor {fd}"))
         })?;
         let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);
-        let home = reactor.register(fd, blocked)?;
-        let settled = self.home.get_or_init(|| home.clone());
-        if !Arc::ptr_eq(settled, &home) {
+        let scheduled = reactor.register(fd, blocked)?;
+        let settled = self.scheduled.get_or_init(|| scheduled.clone());
+        if !Arc::ptr_eq(settled, &scheduled) {
             // Another thread was first, so it is that reactor's.
-            reactor.remove_open(home.token, fd);
+            reactor.remove_open(scheduled.token, fd);
         }
         Ok(settled)
     }
@@ -531,48 +538,48 @@ fn wait_for_turn(cx: &Context<'_>) -> Poll<()> {
 
 /// The task of `cx` is woken when there is something in `direction`.
 #[inline(never)]
-fn wait_at(home: &Home, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+fn wait_at(scheduled: &ScheduledIo, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
     // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then. To ask
     // first whether it is needed would cost more than most clones.
     let mut waker = Some(cx.waker().clone());
-    current::with_numbered(home.reactor, |reactor| {
-        reactor.set_waiter(home.token, direction, &mut waker);
+    current::with_numbered(scheduled.reactor, |reactor| {
+        reactor.set_waiter(scheduled.token, direction, &mut waker);
     });
     match waker {
         None => Ok(()),
-        Some(waker) => wait_otherwise(home, direction, waker),
+        Some(waker) => wait_otherwise(scheduled, direction, waker),
     }
 }
 
 /// Has `waker` woken where something stands in the way: the reactor is not that of this thread, the
 /// registration failed, or somebody waits already.
 #[cold]
-fn wait_otherwise(home: &Home, direction: Direction, waker: Waker) -> io::Result<()> {
-    if let Some(reactor) = current::if_numbered(home.reactor) {
-        return reactor.wait_for(home.token, direction, waker);
+fn wait_otherwise(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io::Result<()> {
+    if let Some(reactor) = current::if_numbered(scheduled.reactor) {
+        return reactor.wait_for(scheduled.token, direction, waker);
     }
-    check(home, direction.interest())?;
-    let token = home.token;
+    check(scheduled, direction.interest())?;
+    let token = scheduled.token;
     let letter = Letter::Wait {
         token,
         direction,
         waker,
     };
-    post(home, letter)
+    post(scheduled, letter)
 }
 
 /// Says on another thread than its reactor's that a registration failed, and has it tried again.
-fn check(home: &Home, interest: Interest) -> io::Result<()> {
-    home.error(interest).or_else(|e| {
-        let token = home.token;
-        post(home, Letter::Retry { token, interest }).and(Err(e))
+fn check(scheduled: &ScheduledIo, interest: Interest) -> io::Result<()> {
+    scheduled.error(interest).or_else(|e| {
+        let token = scheduled.token;
+        post(scheduled, Letter::Retry { token, interest }).and(Err(e))
     })
 }
 
 /// Asks the reactor of another thread to wake somebody.
 #[cold]
-pub(crate) fn post(home: &Home, letter: Letter) -> io::Result<()> {
-    match Mailbox::find(home.reactor).map(|mailbox| mailbox.post(letter)) {
+pub(crate) fn post(scheduled: &ScheduledIo, letter: Letter) -> io::Result<()> {
+    match Mailbox::find(scheduled.reactor).map(|mailbox| mailbox.post(letter)) {
         Some(Ok(())) => Ok(()),
         Some(Err(_)) | None => Err(current::gone("this source")),
     }
@@ -580,12 +587,12 @@ pub(crate) fn post(home: &Home, letter: Letter) -> io::Result<()> {
 
 impl Drop for SourceState {
     fn drop(&mut self) {
-        let Some(home) = self.home.get() else {
+        let Some(scheduled) = self.scheduled.get() else {
             return;
         };
-        let &Home {
+        let &ScheduledIo {
             reactor, token, fd, ..
-        } = &**home;
+        } = &**scheduled;
         match (current::if_numbered(reactor), self.sole_owner) {
             (Some(reactor), true) => reactor.remove(token),
             (Some(reactor), false) => reactor.remove_open(token, fd),
@@ -628,15 +635,17 @@ impl<T: AsFd> Future for Ready<'_, T> {
 impl<T: AsFd> Ready<'_, T> {
     fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let Source { state, io } = self.source;
-        if let Some((reactor, home)) = state.reactor() {
-            return reactor.poll_ready(home.token, self.interest, cx);
+        if let Some((reactor, scheduled)) = state.reactor() {
+            return reactor.poll_ready(scheduled.token, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
         let rare = self.interest.rare();
-        let hope = match state.home.get() {
+        let hope = match state.scheduled.get() {
             // What is no direction can be seen from here: no operation takes it away.
-            Some(home) if self.mailed => self.interest.hope() | home.readiness().answering(rare),
-            Some(home) => home.readiness().answering(rare),
+            Some(scheduled) if self.mailed => {
+                self.interest.hope() | scheduled.readiness().answering(rare)
+            }
+            Some(scheduled) => scheduled.readiness().answering(rare),
             None if current::get().is_none() => {
                 return Poll::Ready(Err(current::outside("a source")));
             }
@@ -663,7 +672,14 @@ impl<T: fmt::Debug> fmt::Debug for Source<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("io", &self.io)
-            .field("reactor", &self.state.home.get().map(|home| home.reactor))
+            .field(
+                "reactor",
+                &self
+                    .state
+                    .scheduled
+                    .get()
+                    .map(|scheduled| scheduled.reactor),
+            )
             .finish()
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Timers {
     /// No entry of `near` is later, every one of `far` is.
     horizon: Entry,
     slab: Slab<Timer>,
-    /// Counts timers, and is so a generation that no two tenants of a place share.
+    /// Counts timers, and is so a generation that no two occupants of a place share.
     generation: u32,
 }
 

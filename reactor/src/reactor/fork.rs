@@ -46,9 +46,9 @@ impl Reactor {
         let mut woken = self.woken.borrow_mut();
         let mut pending = self.pending.borrow_mut();
         pending.clear();
-        for slot in self.slots.borrow_mut().iter_mut() {
-            slot.is_added = false;
-            pending.push(slot.home.token);
+        for registration in self.registrations.borrow_mut().iter_mut() {
+            registration.is_added = false;
+            pending.push(registration.scheduled.token);
         }
         drop(pending);
         self.add_pending(&mut woken);

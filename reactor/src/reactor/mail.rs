@@ -5,7 +5,7 @@ use std::task::Waker;
 use super::Reactor;
 use crate::interest::Direction;
 use crate::mailbox::Letter;
-use crate::slot::Slot;
+use crate::slot::Registration;
 use crate::token::Token;
 use crate::wake_list::WakeList;
 
@@ -26,8 +26,8 @@ impl Reactor {
         for letter in &letters {
             match *letter {
                 Letter::Remove { token } => {
-                    if let Some(slot) = self.take_slot(token) {
-                        slot.discard(woken);
+                    if let Some(registration) = self.take_registration(token) {
+                        registration.discard(woken);
                     }
                 }
                 Letter::TimerRemove { key } => {
@@ -73,29 +73,31 @@ impl Reactor {
     }
 
     fn add_waiter(&self, token: Token, direction: Direction, waker: Waker, woken: &mut WakeList) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(token);
-        let has_no_error = |slot: &&mut Slot| slot.home.error(direction.interest()).is_ok();
-        let Some(slot) = slot.filter(has_no_error) else {
+        let mut registrations = self.registrations.borrow_mut();
+        let registration = registrations.get(token);
+        let has_no_error = |registration: &&mut Registration| {
+            registration.scheduled.error(direction.interest()).is_ok()
+        };
+        let Some(registration) = registration.filter(has_no_error) else {
             return woken.push(waker);
         };
-        slot.home.clear(direction);
-        if slot.has_waiter(direction, &waker) {
+        registration.scheduled.clear(direction);
+        if registration.has_waiter(direction, &waker) {
             woken.discard(waker);
         } else {
-            slot.push_waiter(direction, waker, self.turn.get(), woken);
+            registration.push_waiter(direction, waker, self.turn.get(), woken);
         }
-        if !slot.is_added {
+        if !registration.is_added {
             // It will be, and then what is true is told.
             return;
         }
         self.mailbox.counters.renewals.add(1);
         let mut selector = self.selector.borrow_mut();
-        if !slot.home.is_edge() {
+        if !registration.scheduled.is_edge() {
             selector.arm(token, direction);
         }
-        if let Err(e) = slot.home.renew(&mut **selector) {
-            slot.fail(direction.readiness(), &e, woken);
+        if let Err(e) = registration.scheduled.renew(&mut **selector) {
+            registration.fail(direction.readiness(), &e, woken);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::current::{self, Entered};
 use crate::error::during;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Letter, Mailbox};
-use crate::slot::{Slot, Slots};
+use crate::slot::{Registration, Registrations};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
 use crate::timer::Armed;
@@ -51,7 +51,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// ```
 pub struct Reactor {
     selector: RefCell<Box<dyn Selector>>,
-    slots: RefCell<Slots>,
+    registrations: RefCell<Registrations>,
     /// Whom the next wait registers.
     pending: RefCell<Vec<Token>>,
     timers: RefCell<Timers>,
@@ -108,7 +108,7 @@ impl Reactor {
         Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),
-            slots: RefCell::default(),
+            registrations: RefCell::default(),
             pending: RefCell::default(),
             timers: RefCell::default(),
             events: RefCell::default(),
@@ -232,7 +232,7 @@ impl Reactor {
         waited
     }
 
-    /// The waiting part of a turn: ends with the events delivered to their slots.
+    /// The waiting part of a turn: ends with the events delivered to their registrations.
     fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
         let limit = self.until_next_deadline(limit);
         let blocking = limit != Some(Duration::ZERO);
@@ -255,12 +255,12 @@ impl Reactor {
     fn deliver(&self, events: &[Event], woken: &mut WakeList) {
         let counters = &self.mailbox.counters;
         counters.events.add(events.len() as u64);
-        let mut slots = self.slots.borrow_mut();
+        let mut registrations = self.registrations.borrow_mut();
         for event in events {
-            match slots.get(event.token) {
-                Some(slot) => {
-                    slot.home.count_unread(event.unread);
-                    slot.deliver(event.readiness, event.errno, woken);
+            match registrations.get(event.token) {
+                Some(registration) => {
+                    registration.scheduled.count_unread(event.unread);
+                    registration.deliver(event.readiness, event.errno, woken);
                 }
                 None => counters.stale_events.add(1),
             }
@@ -305,7 +305,9 @@ impl Reactor {
 
     fn count_what_is_there(&self) {
         let counters = &self.mailbox.counters;
-        counters.sources.set(self.slots.borrow().len() as u64);
+        counters
+            .sources
+            .set(self.registrations.borrow().len() as u64);
         counters.timers.set(self.timers.borrow().len() as u64);
     }
 
@@ -330,7 +332,7 @@ impl Reactor {
                 | Letter::TimerMove { .. } => {}
             }
         }
-        self.slots.borrow_mut().clear(&mut woken);
+        self.registrations.borrow_mut().clear(&mut woken);
         self.timers.borrow_mut().clear(&mut woken);
         self.count_what_is_there();
         drop(woken);
@@ -360,12 +362,12 @@ impl Reactor {
         cx: &Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         let readiness = {
-            let mut slots = self.slots.borrow_mut();
-            let slot = slots
+            let mut registrations = self.registrations.borrow_mut();
+            let registration = registrations
                 .get(token)
                 .ok_or_else(|| current::gone("this source"))?;
-            let answer = slot.home.readiness().answering(interest);
-            slot.home.error(interest).map(|()| answer)
+            let answer = registration.scheduled.readiness().answering(interest);
+            registration.scheduled.error(interest).map(|()| answer)
         };
         let readiness = readiness.map_err(|e| self.failed(token, interest, e))?;
         if !readiness.is_empty() {
@@ -389,8 +391,8 @@ impl Reactor {
         interest: Interest,
         cx: &Context<'_>,
     ) -> io::Result<()> {
-        match self.slots.borrow_mut().get(token) {
-            Some(slot) => slot.home.check_told(interest)?,
+        match self.registrations.borrow_mut().get(token) {
+            Some(registration) => registration.scheduled.check_told(interest)?,
             None => return Err(current::gone("this source")),
         }
         // Cloning a waker is other people's code, so nothing is borrowed.
@@ -403,17 +405,17 @@ impl Reactor {
     }
 
     fn add_watcher(&self, token: Token, interest: Interest, waker: Waker, woken: &mut WakeList) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(token);
+        let mut registrations = self.registrations.borrow_mut();
+        let registration = registrations.get(token);
         let interest = interest.rare();
-        let is_news = |slot: &&mut Slot| {
-            let known = slot.home.readiness().answering(interest);
-            known.is_empty() && slot.home.error(interest).is_ok()
+        let is_news = |registration: &&mut Registration| {
+            let known = registration.scheduled.readiness().answering(interest);
+            known.is_empty() && registration.scheduled.error(interest).is_ok()
         };
-        let Some(slot) = slot.filter(is_news) else {
+        let Some(registration) = registration.filter(is_news) else {
             return woken.push(waker);
         };
-        if let Some(known) = slot.push_watcher(waker, self.turn.get(), woken) {
+        if let Some(known) = registration.push_watcher(waker, self.turn.get(), woken) {
             woken.discard(known);
         }
         self.selector.borrow_mut().watch(token, interest);
@@ -423,9 +425,9 @@ impl Reactor {
     /// else it is for [`wait_for`](Reactor::wait_for). Calls nobody.
     #[inline]
     pub(crate) fn set_waiter(&self, token: Token, direction: Direction, waker: &mut Option<Waker>) {
-        let mut slots = self.slots.borrow_mut();
-        if let Some(slot) = slots.get(token) {
-            slot.set_waiter(direction, waker);
+        let mut registrations = self.registrations.borrow_mut();
+        if let Some(registration) = registrations.get(token) {
+            registration.set_waiter(direction, waker);
         }
     }
 
@@ -436,30 +438,30 @@ impl Reactor {
         direction: Direction,
         waker: Waker,
     ) -> io::Result<()> {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots
+        let mut registrations = self.registrations.borrow_mut();
+        let registration = registrations
             .get(token)
             .ok_or_else(|| current::gone("this source"))?;
-        if let Err(e) = slot.home.error(direction.interest()) {
-            drop(slots);
+        if let Err(e) = registration.scheduled.error(direction.interest()) {
+            drop(registrations);
             return Err(self.failed(token, direction.interest(), e));
         }
-        if slot.home.is_ready(direction) {
+        if registration.scheduled.is_ready(direction) {
             // To clone it was other people's code, and turned the reactor.
-            drop(slots);
+            drop(registrations);
             waker.wake();
             return Ok(());
         }
-        if slot.has_waiter(direction, &waker) {
-            drop(slots);
+        if registration.has_waiter(direction, &waker) {
+            drop(registrations);
             return Ok(());
         }
-        if !slot.home.is_edge() {
+        if !registration.scheduled.is_edge() {
             self.selector.borrow_mut().arm(token, direction);
         }
         let mut woken = self.woken.borrow_mut();
-        slot.push_waiter(direction, waker, self.turn.get(), &mut woken);
-        drop(slots);
+        registration.push_waiter(direction, waker, self.turn.get(), &mut woken);
+        drop(registrations);
         drop(woken);
         wake_all(&self.woken);
         Ok(())

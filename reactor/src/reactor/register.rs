@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Reactor, fork};
 use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
-use crate::slot::{Home, Slot, cannot_wait};
+use crate::slot::{Registration, ScheduledIo, cannot_wait};
 use crate::sys::Selector;
 use crate::token::Token;
 use crate::wake_list::{WakeList, wake_all};
@@ -16,7 +16,7 @@ use crate::wake_list::{WakeList, wake_all};
 impl Reactor {
     /// Takes in a descriptor on which operations of `blocked` have just found nothing. Whatever
     /// becomes of its registration is told by the next turn.
-    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<Home>> {
+    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<ScheduledIo>> {
         if self.closed.get() {
             return Err(current::gone("this source"));
         }
@@ -24,31 +24,31 @@ impl Reactor {
             return Err(cannot_wait(fd, &fork::forked()));
         }
         let tells = self.selector.borrow().tells();
-        let mut slots = self.slots.borrow_mut();
-        let home = slots.insert(self.number(), fd, blocked, self.is_edge, tells)?;
-        drop(slots);
-        self.add_soon(home.token);
-        Ok(home)
+        let mut registrations = self.registrations.borrow_mut();
+        let scheduled = registrations.insert(self.number(), fd, blocked, self.is_edge, tells)?;
+        drop(registrations);
+        self.add_soon(scheduled.token);
+        Ok(scheduled)
     }
 
     /// Has the end of a process told, from now on: whoever asked looks for it afterwards.
-    pub(crate) fn register_process(&self, id: u32) -> io::Result<Arc<Home>> {
+    pub(crate) fn register_process(&self, id: u32) -> io::Result<Arc<ScheduledIo>> {
         if self.closed.get() {
             return Err(current::gone("this process"));
         }
         if self.is_forked() {
             return Err(fork::forked());
         }
-        let mut slots = self.slots.borrow_mut();
-        let home = slots.insert_process(self.number(), id)?;
-        let added = home.add(&mut **self.selector.borrow_mut());
-        match slots.get(home.token) {
-            Some(slot) if added.is_ok() => slot.is_added = true,
-            _ => drop(slots.remove(home.token)),
+        let mut registrations = self.registrations.borrow_mut();
+        let scheduled = registrations.insert_process(self.number(), id)?;
+        let added = scheduled.add(&mut **self.selector.borrow_mut());
+        match registrations.get(scheduled.token) {
+            Some(registration) if added.is_ok() => registration.is_added = true,
+            _ => drop(registrations.remove(scheduled.token)),
         }
         added?;
         self.mailbox.counters.registrations.add(1);
-        Ok(home)
+        Ok(scheduled)
     }
 
     /// Has the next wait begin with a registration of `token`.
@@ -95,45 +95,50 @@ impl Reactor {
     }
 
     fn add_if_there(&self, token: Token, woken: &mut WakeList) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get(token) else {
+        let mut registrations = self.registrations.borrow_mut();
+        let Some(registration) = registrations.get(token) else {
             return;
         };
-        let fd = slot.home.fd;
+        let fd = registration.scheduled.fd;
         let mut selector = self.selector.borrow_mut();
-        let added = match slot.home.add(&mut **selector) {
+        let added = match registration.scheduled.add(&mut **selector) {
             // The kernel knows the descriptor already. Either another source waits for it, whose
             // registration must not be taken away. Or somebody duplicated one of ours, we closed
             // ours, and the duplicate has come back to the same number (epoll(7), question 6):
             // then it is ours.
-            Err(e) if e.raw_os_error() == Some(libc::EEXIST) && !slots.has_another(fd, token) => {
+            Err(e)
+                if e.raw_os_error() == Some(libc::EEXIST)
+                    && !registrations.has_another(fd, token) =>
+            {
                 selector.renew(fd, token)
             }
             added => added,
         };
-        let Some(slot) = slots.get(token) else {
+        let Some(registration) = registrations.get(token) else {
             return;
         };
         if let Err(e) = added {
-            return slot.fail(Readiness::EMPTY, &e, woken);
+            return registration.fail(Readiness::EMPTY, &e, woken);
         }
-        slot.is_added = true;
-        slot.home.forgive(Interest::READABLE | Interest::WRITABLE);
+        registration.is_added = true;
+        registration
+            .scheduled
+            .forgive(Interest::READABLE | Interest::WRITABLE);
         self.mailbox.counters.registrations.add(1);
-        self.ask(&mut **selector, slot);
+        self.ask(&mut **selector, registration);
     }
 
     /// Tells a backend with levels who waits already.
-    fn ask(&self, selector: &mut dyn Selector, slot: &Slot) {
+    fn ask(&self, selector: &mut dyn Selector, registration: &Registration) {
         for direction in [Direction::Read, Direction::Write] {
-            if !self.is_edge && slot.is_awaited(direction) {
-                selector.arm(slot.home.token, direction);
+            if !self.is_edge && registration.is_awaited(direction) {
+                selector.arm(registration.scheduled.token, direction);
             }
         }
-        if slot.is_watched() {
+        if registration.is_watched() {
             // For what each of them waits is not known here: for all it can be, and who hears of
             // something else asks again.
-            selector.watch(slot.home.token, slot.home.tells);
+            selector.watch(registration.scheduled.token, registration.scheduled.tells);
         }
     }
 
@@ -141,8 +146,8 @@ impl Reactor {
     /// have been the reason.
     #[cold]
     pub(super) fn failed(&self, token: Token, interest: Interest, e: io::Error) -> io::Error {
-        match self.slots.borrow_mut().get(token) {
-            Some(slot) => slot.home.forgive(interest),
+        match self.registrations.borrow_mut().get(token) {
+            Some(registration) => registration.scheduled.forgive(interest),
             None => return current::gone("this source"),
         }
         self.add_soon(token);
@@ -152,9 +157,9 @@ impl Reactor {
     /// Tries it again for who was told on another thread. Told twice it is tried once. Whoever reads the
     /// mail goes on to what is pending.
     pub(super) fn retry(&self, token: Token, interest: Interest) {
-        if let Some(slot) = self.slots.borrow_mut().get(token) {
-            if slot.home.error(interest).is_err() {
-                slot.home.forgive(interest);
+        if let Some(registration) = self.registrations.borrow_mut().get(token) {
+            if registration.scheduled.error(interest).is_err() {
+                registration.scheduled.forgive(interest);
                 self.pending.borrow_mut().push(token);
             }
         }
@@ -164,24 +169,28 @@ impl Reactor {
     /// from the kernel by other means.
     pub(crate) fn remove(&self, token: Token) {
         // The wakers in it are dropped here, where nothing is borrowed.
-        drop(self.take_slot(token));
+        drop(self.take_registration(token));
     }
 
-    pub(super) fn take_slot(&self, token: Token) -> Option<Slot> {
-        let slot = self.slots.borrow_mut().remove(token)?;
+    pub(super) fn take_registration(&self, token: Token) -> Option<Registration> {
+        let registration = self.registrations.borrow_mut().remove(token)?;
         self.selector.borrow_mut().forget(token);
-        Some(slot)
+        Some(registration)
     }
 
     /// Forgets a source whose descriptor stays open.
     pub(crate) fn remove_open(&self, token: Token, fd: RawFd) {
-        let slot = self.slots.borrow_mut().remove(token);
+        let registration = self.registrations.borrow_mut().remove(token);
         // In a forked child it is the parent's selector, which has to keep it.
-        if slot.as_ref().is_some_and(|slot| slot.is_added) && !self.is_forked() {
+        if registration
+            .as_ref()
+            .is_some_and(|registration| registration.is_added)
+            && !self.is_forked()
+        {
             self.mailbox.count_removal();
             // The only error is that the kernel does not know the descriptor, which is what we want.
             let _ = self.selector.borrow_mut().remove(fd, token);
         }
-        drop(slot);
+        drop(registration);
     }
 }

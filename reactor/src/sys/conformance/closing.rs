@@ -52,7 +52,7 @@ pub(super) fn what_was_removed_can_be_added_again(stage: &mut Stage) {
     }
 }
 
-pub(super) fn what_concerns_an_earlier_tenant_of_a_slot_leaves_the_next_alone(stage: &mut Stage) {
+pub(super) fn what_concerns_an_earlier_occupant_of_a_slot_leaves_the_next_alone(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
     let (old, new) = (Token::new(1, 7), Token::new(1, 8));
     stage.selector.add(ours.as_raw_fd(), new).unwrap();

@@ -45,7 +45,7 @@ macro_rules! conformance {
                 closing::a_closed_descriptor_is_told_at_most_once_and_stops_no_other,
                 closing::a_number_that_is_used_again_belongs_to_its_new_owner,
                 closing::two_descriptors_of_one_file_are_two_registrations,
-                closing::what_concerns_an_earlier_tenant_of_a_slot_leaves_the_next_alone,
+                closing::what_concerns_an_earlier_occupant_of_a_slot_leaves_the_next_alone,
                 closing::what_is_closed_can_be_renewed_and_forgotten,
                 closing::what_is_removed_or_forgotten_is_silent,
                 closing::what_was_removed_can_be_added_again,
