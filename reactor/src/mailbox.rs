@@ -6,17 +6,17 @@
 //!
 //! ```text
 //!             before a wait                  another thread
-//!   AWAKE ───────────────────▶ ASLEEP ───────────────────────▶ NOTIFIED   (rings the doorbell)
+//!   AWAKE ───────────────────▶ ASLEEP ───────────────────────▶ NOTIFIED   (calls the notifier)
 //!     ▲ ▲                         │                              │  ▲
 //!     │ └─────── after a wait ────┴──────── after a wait ────────┘  │
 //!     └──────────────────────── another thread ─────────────────────┘     (no system call)
 //! ```
 //!
-//! *A sender* first puts its letter into the box, then swaps the byte to NOTIFIED, and rings the
-//! doorbell only if it was ASLEEP before: so at most one system call is made until the next wait,
+//! *A sender* first puts its letter into the box, then swaps the byte to NOTIFIED, and calls the
+//! notifier only if it was ASLEEP before: so at most one system call is made until the next wait,
 //! and none while the owner is not waiting. *The owner* goes from AWAKE to ASLEEP before it blocks,
 //! and does not block if it finds NOTIFIED; after the wait it swaps back to AWAKE, and only then
-//! looks into the box. Either the sender's swap comes after the owner's step to ASLEEP, and rings,
+//! looks into the box. Either the sender's swap comes after the owner's step to ASLEEP, and notifies,
 //! or before, and the owner does not block. Nothing is lost (checked with loom, below).
 
 use std::io;
@@ -28,7 +28,7 @@ use std::task::Waker;
 use crate::interest::{Direction, Interest};
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
-use crate::sys::{self, Doorbell};
+use crate::sys::{self, Notify};
 use crate::timers::TimerKey;
 use crate::token::Token;
 
@@ -67,7 +67,7 @@ pub(crate) struct Mailbox {
     letters: Letters<Letter>,
     sleep: SleepFlag,
     /// Replaced in a forked child only.
-    bell: RwLock<Arc<dyn Doorbell>>,
+    notifier: RwLock<Arc<dyn Notify>>,
     /// Which process it belongs to, in `sys::forks`.
     forks: AtomicU32,
     pub(crate) counters: Arc<Counters>,
@@ -84,7 +84,7 @@ impl Mailbox {
     /// # Errors
     /// When all numbers are used up.
     pub(crate) fn open(
-        bell: Arc<dyn Doorbell>,
+        notifier: Arc<dyn Notify>,
         counters: Arc<Counters>,
     ) -> io::Result<Arc<Mailbox>> {
         let next = |number: u32| number.checked_add(1);
@@ -95,7 +95,7 @@ impl Mailbox {
             number,
             letters: Letters::new(),
             sleep: SleepFlag::new(),
-            bell: RwLock::new(bell),
+            notifier: RwLock::new(notifier),
             forks: AtomicU32::new(sys::forks()),
             counters,
         });
@@ -123,44 +123,44 @@ impl Mailbox {
     /// Ends the current wait, or keeps the next one from blocking.
     pub(crate) fn notify(&self) {
         if self.sleep.notify() {
-            self.ring();
+            self.notify_selector();
         }
     }
 
     /// Goes to sleep without blocking, for an owner whose descriptor is watched by somebody else's
-    /// loop: a notification rings, and so shows in it. One that came already is rung here.
+    /// loop: a notification is passed on, and so shows in it. One that came already is passed on here.
     ///
-    /// So is a letter that nobody has read: the wait which it ended has used up its ring.
+    /// So is a letter that nobody has read: the wait which it ended has used up its notification.
     pub(crate) fn doze(&self) {
         if !self.try_sleep() || self.has_letters() {
-            self.ring();
+            self.notify_selector();
         }
     }
 
-    /// Whether this process is a fork of the one it belongs to: then it must not touch the doorbell,
+    /// Whether this process is a fork of the one it belongs to: then it must not touch the notifier,
     /// which is the parent's.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.forks.load(Ordering::Relaxed) != sys::forks()
     }
 
-    /// Makes it belong to this process, awake and with `bell`.
-    pub(crate) fn move_to_this_process(&self, bell: Arc<dyn Doorbell>) {
-        *unpoisoned(self.bell.write()) = bell;
+    /// Makes it belong to this process, awake and with `notifier`.
+    pub(crate) fn move_to_this_process(&self, notifier: Arc<dyn Notify>) {
+        *unpoisoned(self.notifier.write()) = notifier;
         self.forks.store(sys::forks(), Ordering::Relaxed);
         self.wake_up();
     }
 
-    fn ring(&self) {
+    fn notify_selector(&self) {
         if self.is_forked() {
             return;
         }
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
         // It fails only when the descriptor is not what we made it, and who could be told?
-        let rung = unpoisoned(self.bell.read()).ring();
+        let notified = unpoisoned(self.notifier.read()).notify();
         debug_assert!(
-            rung.is_ok(),
-            "the doorbell of a live reactor rings: {rung:?}"
+            notified.is_ok(),
+            "the notifier of a live reactor works: {notified:?}"
         );
     }
 
@@ -172,7 +172,7 @@ impl Mailbox {
         let take_back = || {
             if let Some(fd) = open.filter(|_| !self.is_forked()) {
                 self.count_removal();
-                unpoisoned(self.bell.read()).remove(fd);
+                unpoisoned(self.notifier.read()).remove(fd);
             }
         };
         // If the reactor is gone, so is the registration.
@@ -290,7 +290,7 @@ impl SleepFlag {
         SleepFlag(AtomicU8::new(AWAKE))
     }
 
-    /// Whether the caller has to ring.
+    /// Whether the caller has to notify the selector.
     fn notify(&self) -> bool {
         self.0.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP
     }
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_notification_of_a_sleep_has_to_ring() {
+    fn only_the_first_notification_of_a_sleep_has_to_notify_the_selector() {
         let flag = SleepFlag::new();
         assert!(!flag.notify(), "nobody sleeps");
         assert!(!flag.try_sleep(), "that notification was not forgotten");
@@ -346,11 +346,11 @@ mod loom_tests {
 
     use super::*;
 
-    /// A mailbox with its flag, and a doorbell that only counts.
+    /// A mailbox with its flag, and a notifier that only counts.
     struct Model {
         letters: Letters<u8>,
         sleep: SleepFlag,
-        rings: AtomicUsize,
+        notifications: AtomicUsize,
     }
 
     impl Model {
@@ -358,24 +358,24 @@ mod loom_tests {
             Arc::new(Model {
                 letters: Letters::new(),
                 sleep: SleepFlag::new(),
-                rings: AtomicUsize::new(0),
+                notifications: AtomicUsize::new(0),
             })
         }
 
         fn post(&self, letter: u8) {
             self.letters.push(letter).unwrap();
             if self.sleep.notify() {
-                self.rings.fetch_add(1, Ordering::SeqCst);
+                self.notifications.fetch_add(1, Ordering::SeqCst);
             }
         }
 
-        /// One turn of the owner; blocking is spinning until the doorbell was rung.
-        fn turn(&self, heard: &mut usize) -> Vec<u8> {
+        /// One turn of the owner; blocking is spinning until the notifier was called.
+        fn turn(&self, seen: &mut usize) -> Vec<u8> {
             if self.sleep.try_sleep() {
-                while self.rings.load(Ordering::SeqCst) == *heard {
+                while self.notifications.load(Ordering::SeqCst) == *seen {
                     thread::yield_now();
                 }
-                *heard += 1;
+                *seen += 1;
             }
             self.sleep.wake_up();
             self.letters.take()
@@ -392,21 +392,24 @@ mod loom_tests {
                     thread::spawn(move || model.post(letter))
                 })
                 .collect();
-            let (mut got, mut heard) = (model.letters.take(), 0);
+            let (mut got, mut seen) = (model.letters.take(), 0);
             while got.len() < 2 {
-                got.extend(model.turn(&mut heard));
+                got.extend(model.turn(&mut seen));
             }
             got.sort_unstable();
             assert_eq!(got, [1, 2]);
             for sender in senders {
                 sender.join().unwrap();
             }
-            let rings = model.rings.load(Ordering::SeqCst);
-            assert!(rings <= heard + 1, "at most one ring a sleep");
+            let notifications = model.notifications.load(Ordering::SeqCst);
+            assert!(
+                notifications <= seen + 1,
+                "at most one notification a sleep"
+            );
         });
     }
 
-    /// The owner whose descriptor is watched by somebody else's loop, which hears only rings.
+    /// The owner whose descriptor is watched by somebody else's loop, which sees only notifications of the selector.
     #[test]
     fn no_letter_is_lost_on_an_owner_that_dozes() {
         loom::model(|| {
@@ -415,18 +418,18 @@ mod loom_tests {
                 let model = model.clone();
                 thread::spawn(move || (1..=2).for_each(|letter| model.post(letter)))
             };
-            let (mut got, mut heard) = (Vec::new(), 0);
+            let (mut got, mut seen) = (Vec::new(), 0);
             loop {
                 if !model.sleep.try_sleep() {
-                    model.rings.fetch_add(1, Ordering::SeqCst);
+                    model.notifications.fetch_add(1, Ordering::SeqCst);
                 }
                 if got.len() == 2 {
                     break;
                 }
-                while model.rings.load(Ordering::SeqCst) == heard {
+                while model.notifications.load(Ordering::SeqCst) == seen {
                     thread::yield_now();
                 }
-                heard = model.rings.load(Ordering::SeqCst);
+                seen = model.notifications.load(Ordering::SeqCst);
                 model.sleep.wake_up();
                 got.extend(model.letters.take());
             }

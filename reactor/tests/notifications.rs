@@ -42,7 +42,7 @@ fn a_sleeping_reactor_is_notified_at_most_once_a_wait() {
     assert!(stats.notifications <= stats.waits, "{stats:?}");
     assert_eq!(
         stats.spurious_wakes, 0,
-        "the doorbell is no event of its own"
+        "the notifier is no event of its own"
     );
 }
 

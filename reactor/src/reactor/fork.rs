@@ -39,7 +39,7 @@ impl Reactor {
             return Ok(());
         }
         let fresh = sys::open(self.backend())?;
-        self.mailbox.move_to_this_process(fresh.doorbell());
+        self.mailbox.move_to_this_process(fresh.notifier());
         self.watched.set(false);
         // The child's copies are closed; the parent keeps its own.
         drop(self.selector.replace(fresh));

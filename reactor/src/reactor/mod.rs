@@ -104,7 +104,7 @@ impl Reactor {
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
         sys::watch_forks()?;
-        let mailbox = Mailbox::open(selector.doorbell(), Arc::new(Counters::default()))?;
+        let mailbox = Mailbox::open(selector.notifier(), Arc::new(Counters::default()))?;
         Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{io, ptr};
 
 use super::notify::EventFd;
-use super::{Backend, Doorbell, Event, MOST_LIMIT, Selector, cvt, round_up_to_milliseconds};
+use super::{Backend, Event, MOST_LIMIT, Notify, Selector, cvt, round_up_to_milliseconds};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
@@ -19,7 +19,7 @@ const FIRST_CAPACITY: usize = 128;
 const MOST_CAPACITY: usize = 4096;
 
 pub(super) struct Epoll {
-    bell: Arc<EpollBell>,
+    notifier: Arc<EpollNotify>,
     /// Where the kernel writes events: always of length 0, only the capacity is used.
     buffer: Vec<libc::epoll_event>,
     /// Whether the kernel has epoll_pwait2 (Linux 5.11), and so limits in nanoseconds.
@@ -27,7 +27,7 @@ pub(super) struct Epoll {
 }
 
 /// What `epoll_ctl` and `write` need, which any thread may call.
-struct EpollBell {
+struct EpollNotify {
     epoll: OwnedFd,
     event: EventFd,
 }
@@ -39,11 +39,16 @@ impl Epoll {
         // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
         let event = EventFd::new()?;
-        let bell = EpollBell { epoll, event };
+        let notifier = EpollNotify { epoll, event };
         let edge = (libc::EPOLLIN | libc::EPOLLET) as u32;
-        bell.control(libc::EPOLL_CTL_ADD, bell.event.raw(), edge, Token::NOTIFY)?;
+        notifier.control(
+            libc::EPOLL_CTL_ADD,
+            notifier.event.raw(),
+            edge,
+            Token::NOTIFY,
+        )?;
         Ok(Epoll {
-            bell: Arc::new(bell),
+            notifier: Arc::new(notifier),
             buffer: Vec::with_capacity(FIRST_CAPACITY),
             precise: true,
         })
@@ -65,7 +70,7 @@ impl Epoll {
             Some(limit) => round_up_to_milliseconds(limit),
         };
         let room = self.buffer.capacity() as libc::c_int;
-        let fd = self.bell.epoll.as_raw_fd();
+        let fd = self.notifier.epoll.as_raw_fd();
         // SAFETY: the kernel writes at most `room` events, and the buffer has that capacity.
         let n = cvt(unsafe { libc::epoll_wait(fd, self.buffer.as_mut_ptr(), room, milliseconds) })?;
         Ok(n as usize)
@@ -81,7 +86,7 @@ impl Epoll {
         let n = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
-                self.bell.epoll.as_raw_fd(),
+                self.notifier.epoll.as_raw_fd(),
                 self.buffer.as_mut_ptr(),
                 self.buffer.capacity() as libc::c_int,
                 limit.as_ptr(),
@@ -99,7 +104,7 @@ impl Selector for Epoll {
     }
 
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.bell.epoll.as_fd())
+        Some(self.notifier.epoll.as_fd())
     }
 
     fn tells(&self) -> Interest {
@@ -111,15 +116,15 @@ impl Selector for Epoll {
     }
 
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        if fd == self.bell.event.raw() {
+        if fd == self.notifier.event.raw() {
             // Its source's was closed before ours was opened, as may happen in a forked child.
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        self.bell.control(libc::EPOLL_CTL_ADD, fd, BOTH, token)
+        self.notifier.control(libc::EPOLL_CTL_ADD, fd, BOTH, token)
     }
 
     fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        match self.bell.control(libc::EPOLL_CTL_MOD, fd, BOTH, token) {
+        match self.notifier.control(libc::EPOLL_CTL_MOD, fd, BOTH, token) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
         }
@@ -130,7 +135,7 @@ impl Selector for Epoll {
     fn watch(&mut self, _: Token, _: Interest) {}
 
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        self.bell.control(libc::EPOLL_CTL_DEL, fd, 0, token)
+        self.notifier.control(libc::EPOLL_CTL_DEL, fd, 0, token)
     }
 
     fn forget(&mut self, _: Token) {}
@@ -156,12 +161,12 @@ impl Selector for Epoll {
         Ok(())
     }
 
-    fn doorbell(&self) -> Arc<dyn Doorbell> {
-        self.bell.clone()
+    fn notifier(&self) -> Arc<dyn Notify> {
+        self.notifier.clone()
     }
 }
 
-impl EpollBell {
+impl EpollNotify {
     fn control(&self, call: libc::c_int, fd: RawFd, events: u32, token: Token) -> io::Result<()> {
         let mut event = libc::epoll_event {
             events,
@@ -173,9 +178,9 @@ impl EpollBell {
     }
 }
 
-impl Doorbell for EpollBell {
-    fn ring(&self) -> io::Result<()> {
-        self.event.ring()
+impl Notify for EpollNotify {
+    fn notify(&self) -> io::Result<()> {
+        self.event.notify()
     }
 
     fn remove(&self, fd: RawFd) {
@@ -264,10 +269,10 @@ mod tests {
     #[test]
     fn the_doorbell_ends_a_wait_for_ever_and_reports_nothing() {
         let mut epoll = Epoll::new().unwrap();
-        let bell = epoll.doorbell();
+        let notifier = epoll.notifier();
         let mut events = Vec::new();
         for _ in 0..3 {
-            bell.ring().unwrap();
+            notifier.notify().unwrap();
             epoll.wait(&mut events, None).unwrap();
             assert!(events.is_empty());
         }
@@ -284,11 +289,13 @@ mod tests {
     #[test]
     fn a_full_buffer_grows() {
         let mut epoll = Epoll::new().unwrap();
-        let bells: Vec<EventFd> = (0..FIRST_CAPACITY + 1)
+        let notifiers: Vec<EventFd> = (0..FIRST_CAPACITY + 1)
             .map(|_| EventFd::new().unwrap())
             .collect();
-        for (index, bell) in bells.iter().enumerate() {
-            epoll.add(bell.raw(), Token::new(index as u32, 0)).unwrap();
+        for (index, notifier) in notifiers.iter().enumerate() {
+            epoll
+                .add(notifier.raw(), Token::new(index as u32, 0))
+                .unwrap();
         }
         let mut events = Vec::new();
         epoll.wait(&mut events, None).unwrap();

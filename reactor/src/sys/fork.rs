@@ -1,6 +1,6 @@
 //! Whether this process is a fork of the one in which something was made.
 //!
-//! fork(2) gives the child our epoll, but as the parent's: what the child registers, removes or rings
+//! fork(2) gives the child our epoll, but as the parent's: what the child registers, removes or notifies
 //! there happens to the parent. A kqueue it does not give at all, so its number may be another
 //! descriptor's. So every path to the kernel asks first, and it must cost next to nothing.
 //! pthread_atfork(3) has the C library add one to a counter in the child, which leaves a load and a

@@ -33,7 +33,7 @@
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by
 //! itself, so no system call is made, but a registration still put off must not be made any more.
 //!
-//! `wait(events, limit)` blocks until something is ready, the doorbell was rung or `limit` has
+//! `wait(events, limit)` blocks until something is ready, a notification came or `limit` has
 //! passed: `None` is for ever, zero does not block. It replaces the contents of `events`, reports
 //! each readiness at most once until it is armed or renewed (or, on an edge backend, happens again),
 //! may report what is not so, and never lets EINTR out: an interrupted wait is a wait that found
@@ -45,7 +45,7 @@
 //! after too late. Nothing removes it. The kernel forgets it with the telling, and until then there
 //! is one a process at most, which the next `add_process` takes over. Only kqueue has it.
 //!
-//! `doorbell()` is what other threads hold: ringing it ends the current or the next `wait`.
+//! `notifier()` is what other threads hold: notifying it ends the current or the next `wait`.
 //!
 //! Descriptors are raw here because a selector only *names* them to the kernel; whoever owns one
 //! keeps it open for the call, or has said above that it need not.
@@ -101,13 +101,13 @@ pub(crate) trait Selector {
         Err(io::ErrorKind::Unsupported.into())
     }
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
-    fn doorbell(&self) -> Arc<dyn Doorbell>;
+    fn notifier(&self) -> Arc<dyn Notify>;
 }
 
 /// The part of a selector that any thread may use at any time.
-pub(crate) trait Doorbell: Send + Sync {
+pub(crate) trait Notify: Send + Sync {
     /// Ends the current or the next `wait`. One system call.
-    fn ring(&self) -> io::Result<()>;
+    fn notify(&self) -> io::Result<()>;
 
     /// `Selector::remove` for a source that is dropped on another thread: called while the
     /// descriptor is still open.

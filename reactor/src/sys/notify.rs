@@ -1,21 +1,21 @@
-//! Doorbells made of a descriptor: eventfd, and a pipe where there is no such thing.
+//! Notifiers made of a descriptor: eventfd, and a pipe where there is no such thing.
 //!
-//! kqueue rings itself with EVFILT_USER and takes the pipe only where that filter is missing.
+//! kqueue notifies itself with EVFILT_USER and takes the pipe only where that filter is missing.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{Doorbell, cvt};
+use super::{Notify, cvt};
 
-/// The doorbell of the backends with levels.
+/// The notifier of the backends with levels.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) type Bell = EventFd;
+pub(super) type NotifyFd = EventFd;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) type Bell = Pipe;
+pub(super) type NotifyFd = Pipe;
 
-impl Doorbell for Bell {
-    fn ring(&self) -> io::Result<()> {
-        self.ring()
+impl Notify for NotifyFd {
+    fn notify(&self) -> io::Result<()> {
+        self.notify()
     }
 
     /// They keep their registrations in the reactor, which hears of it by mail.
@@ -40,29 +40,29 @@ impl EventFd {
         self.0.as_raw_fd()
     }
 
-    pub(super) fn ring(&self) -> io::Result<()> {
+    pub(super) fn notify(&self) -> io::Result<()> {
         loop {
             match transfer(write_one, &self.0, &mut 1u64.to_ne_bytes()) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // The counter is full after 2^64 - 2 rings: empty it, and ring again.
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.hear(),
+                // The counter is full after 2^64 - 2 notifications: empty it, and notify again.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.drain(),
                 other => return other.map(drop),
             }
         }
     }
 
-    /// Takes out what was rung so far.
-    pub(super) fn hear(&self) {
+    /// Takes out what was notified so far.
+    pub(super) fn drain(&self) {
         let _ = transfer(read_some, &self.0, &mut [0; 8]);
     }
 }
 
-/// The self-pipe. Level or edge, it is emptied when it is heard.
+/// The self-pipe. Level or edge, it is emptied when it is drained.
 #[cfg_attr(
     any(target_os = "linux", target_os = "android"),
     allow(
         dead_code,
-        reason = "kqueue rings with it where EVFILT_USER is missing"
+        reason = "kqueue notifies with it where EVFILT_USER is missing"
     )
 )]
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(super) struct Pipe {
     any(target_os = "linux", target_os = "android"),
     allow(
         dead_code,
-        reason = "kqueue rings with it where EVFILT_USER is missing"
+        reason = "kqueue notifies with it where EVFILT_USER is missing"
     )
 )]
 impl Pipe {
@@ -100,21 +100,23 @@ impl Pipe {
         self.reader.as_raw_fd()
     }
 
-    pub(super) fn ring(&self) -> io::Result<()> {
+    pub(super) fn notify(&self) -> io::Result<()> {
         loop {
             match transfer(write_one, &self.writer, &mut [1]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // A full pipe rings already.
+                // A full pipe is a notification already.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 other => return other.map(drop),
             }
         }
     }
 
-    /// Takes out what was rung so far.
-    pub(super) fn hear(&self) {
-        let mut rings = [0; 256];
-        while matches!(transfer(read_some, &self.reader, &mut rings), Ok(n) if n == rings.len()) {}
+    /// Takes out what was notified so far.
+    pub(super) fn drain(&self) {
+        let mut notifications = [0; 256];
+        while matches!(transfer(read_some, &self.reader, &mut notifications), Ok(n) if n == notifications.len())
+        {
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use std::{io, ptr};
 
 use super::levels::{Levels, Watched};
-use super::notify::Bell;
-use super::{Backend, Doorbell, Event, POLLRDHUP, Selector, cvt, ppoll, timespec};
+use super::notify::NotifyFd;
+use super::{Backend, Event, Notify, POLLRDHUP, Selector, cvt, ppoll, timespec};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
@@ -20,19 +20,19 @@ use crate::token::Token;
 const FIRST_CAPACITY: usize = 64;
 
 pub(super) struct Poll {
-    bell: Arc<Bell>,
+    notifier: Arc<NotifyFd>,
     levels: Levels,
-    /// What the kernel is asked: the doorbell, then the armed ones. Filled anew by every wait; only
+    /// What the kernel is asked: the notifier, then the armed ones. Filled anew by every wait; only
     /// its memory is kept.
     asked: Vec<libc::pollfd>,
-    /// Whose they are, the doorbell left out.
+    /// Whose they are, the notifier left out.
     tokens: Vec<Token>,
 }
 
 impl Poll {
     pub(super) fn new() -> io::Result<Poll> {
         Ok(Poll {
-            bell: Arc::new(Bell::new()?),
+            notifier: Arc::new(NotifyFd::new()?),
             levels: Levels::default(),
             asked: Vec::with_capacity(FIRST_CAPACITY),
             tokens: Vec::with_capacity(FIRST_CAPACITY),
@@ -41,7 +41,7 @@ impl Poll {
 
     fn write_list(&mut self) {
         self.asked.clear();
-        self.asked.push(ask(self.bell.raw(), libc::POLLIN));
+        self.asked.push(ask(self.notifier.raw(), libc::POLLIN));
         self.tokens.clear();
         for &Watched {
             fd, token, armed, ..
@@ -135,7 +135,7 @@ impl Selector for Poll {
         let answers = self.asked.iter().map(|answer| answer.revents).zip(tokens);
         for (answer, token) in answers.filter(|(answer, _)| *answer != 0).take(told) {
             if token == Token::NOTIFY {
-                self.bell.hear();
+                self.notifier.drain();
             } else if answer & libc::POLLNVAL != 0 {
                 self.levels.report_closed(token, events);
             } else {
@@ -145,8 +145,8 @@ impl Selector for Poll {
         Ok(())
     }
 
-    fn doorbell(&self) -> Arc<dyn Doorbell> {
-        self.bell.clone()
+    fn notifier(&self) -> Arc<dyn Notify> {
+        self.notifier.clone()
     }
 }
 

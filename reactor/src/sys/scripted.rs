@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use super::{Backend, Doorbell, Event, Selector};
+use super::{Backend, Event, Notify, Selector};
 use crate::interest::{Direction, Interest};
 use crate::token::Token;
 
@@ -36,13 +36,13 @@ pub(crate) struct Script {
     pub(crate) answers: Rc<RefCell<VecDeque<Answer>>>,
     /// What the next `add` fails with.
     pub(crate) refuse: Rc<RefCell<Option<io::Error>>>,
-    pub(crate) bell: Arc<ScriptedBell>,
+    pub(crate) notifier: Arc<ScriptedNotify>,
     pub(crate) level: bool,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct ScriptedBell {
-    pub(crate) rings: AtomicUsize,
+pub(crate) struct ScriptedNotify {
+    pub(crate) notifications: AtomicUsize,
     pub(crate) removals: AtomicUsize,
 }
 
@@ -161,14 +161,14 @@ impl Selector for Scripted {
         Ok(())
     }
 
-    fn doorbell(&self) -> Arc<dyn Doorbell> {
-        self.script.bell.clone()
+    fn notifier(&self) -> Arc<dyn Notify> {
+        self.script.notifier.clone()
     }
 }
 
-impl Doorbell for ScriptedBell {
-    fn ring(&self) -> io::Result<()> {
-        self.rings.fetch_add(1, Ordering::SeqCst);
+impl Notify for ScriptedNotify {
+    fn notify(&self) -> io::Result<()> {
+        self.notifications.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use std::{io, ptr};
 
 use super::levels::Levels;
-use super::notify::Bell;
-use super::{Backend, Doorbell, Event, Selector, Word, cvt, pselect, timespec};
+use super::notify::NotifyFd;
+use super::{Backend, Event, Notify, Selector, Word, cvt, pselect, timespec};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
@@ -20,7 +20,7 @@ use crate::token::Token;
 const FIRST_WORDS: usize = 1024 / Word::BITS as usize;
 
 pub(super) struct Select {
-    bell: Arc<Bell>,
+    notifier: Arc<NotifyFd>,
     levels: Levels,
     /// What is asked, and then what is answered. Filled anew by every wait.
     readable: Set,
@@ -30,7 +30,7 @@ pub(super) struct Select {
 impl Select {
     pub(super) fn new() -> io::Result<Select> {
         Ok(Select {
-            bell: Arc::new(Bell::new()?),
+            notifier: Arc::new(NotifyFd::new()?),
             levels: Levels::default(),
             readable: Set(Vec::with_capacity(FIRST_WORDS)),
             writable: Set(Vec::with_capacity(FIRST_WORDS)),
@@ -41,7 +41,7 @@ impl Select {
     fn fill(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.readable.0.clear();
         self.writable.0.clear();
-        self.readable.insert(self.bell.raw());
+        self.readable.insert(self.notifier.raw());
         for watched in self.levels.armed() {
             if watched.armed.is_readable() {
                 self.readable.insert(watched.fd);
@@ -76,7 +76,7 @@ impl Select {
 
     /// One closed descriptor spoils the whole call, and which one is not said.
     fn report_closed(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        check_open(self.bell.raw())?;
+        check_open(self.notifier.raw())?;
         let is_closed = |fd| check_open(fd).is_err();
         self.levels.report_each_closed(events, is_closed);
         Ok(())
@@ -142,8 +142,8 @@ impl Selector for Select {
             Err(_) => return waited,
             Ok(()) => {}
         }
-        if self.readable.contains(self.bell.raw()) {
-            self.bell.hear();
+        if self.readable.contains(self.notifier.raw()) {
+            self.notifier.drain();
         }
         let (readable, writable) = (&self.readable, &self.writable);
         self.levels.report_each(events, |fd| {
@@ -159,8 +159,8 @@ impl Selector for Select {
         Ok(())
     }
 
-    fn doorbell(&self) -> Arc<dyn Doorbell> {
-        self.bell.clone()
+    fn notifier(&self) -> Arc<dyn Notify> {
+        self.notifier.clone()
     }
 }
 

@@ -58,7 +58,10 @@ fn a_wait_by_mail_asks_the_kernel_anew() {
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     assert_eq!(stage.reactor.stats().renewals, 1);
-    assert_eq!(stage.script.bell.rings.load(Ordering::SeqCst), 0);
+    assert_eq!(
+        stage.script.notifier.notifications.load(Ordering::SeqCst),
+        0
+    );
 }
 
 #[test]
@@ -95,7 +98,10 @@ fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
         std::mem::forget(source);
     });
     stage.reactor.turn(None).unwrap();
-    assert_eq!(stage.script.bell.rings.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        stage.script.notifier.notifications.load(Ordering::SeqCst),
+        1
+    );
     stage.script.take_calls();
     stage.reactor.turn(None).unwrap();
     let calls = stage.script.take_calls();
@@ -154,7 +160,7 @@ fn a_source_dropped_elsewhere_is_removed_by_that_thread_if_it_may_stay_open() {
         };
         assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
         elsewhere(|| drop(source));
-        assert_eq!(stage.script.bell.removals.load(Ordering::SeqCst), calls);
+        assert_eq!(stage.script.notifier.removals.load(Ordering::SeqCst), calls);
         stage.reactor.turn(None).unwrap();
         let stats = stage.reactor.stats();
         assert_eq!((stats.sources, stats.removals), (0, calls as u64));
@@ -167,7 +173,7 @@ fn a_source_taken_apart_elsewhere_is_removed_although_it_was_its_only_holder() {
     let source = Source::new(null()).sole_owner();
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
     let _open = elsewhere(|| source.into_inner());
-    assert_eq!(stage.script.bell.removals.load(Ordering::SeqCst), 1);
+    assert_eq!(stage.script.notifier.removals.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -313,9 +319,9 @@ fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
 fn a_notifier_keeps_nothing_of_its_reactor() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
-    let bell = std::sync::Arc::downgrade(&stage.script.bell);
+    let selector_notifier = std::sync::Arc::downgrade(&stage.script.notifier);
     drop(stage);
-    assert_eq!(bell.strong_count(), 0);
+    assert_eq!(selector_notifier.strong_count(), 0);
     notifier.notify();
     assert_eq!(notifier.stats().waits, 0);
 }

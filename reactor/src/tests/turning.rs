@@ -1,4 +1,4 @@
-//! How long a turn blocks, and who rings.
+//! How long a turn blocks, and who notifies.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -11,8 +11,8 @@ use crate::wake_list::tests::CountingWaker;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn rings(stage: &Stage) -> usize {
-    stage.script.bell.rings.load(Ordering::SeqCst)
+fn notifications(stage: &Stage) -> usize {
+    stage.script.notifier.notifications.load(Ordering::SeqCst)
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_notification_while_awake_keeps_the_next_turn_from_blocking() {
     stage.reactor.turn(None).unwrap();
     stage.reactor.turn(None).unwrap();
     assert_eq!(stage.limits(), [Some(Duration::ZERO), None]);
-    assert_eq!(rings(&stage), 0, "nobody slept");
+    assert_eq!(notifications(&stage), 0, "nobody slept");
     assert_eq!(stage.reactor.stats().notifications, 0);
 }
 
@@ -51,7 +51,7 @@ fn a_turn_that_does_not_block_does_not_use_up_a_notification() {
     stage.reactor.turn(Some(Duration::ZERO)).unwrap();
     stage.reactor.turn(Some(HOUR)).unwrap();
     assert_eq!(stage.limits()[1], Some(Duration::ZERO));
-    assert_eq!(rings(&stage), 0);
+    assert_eq!(notifications(&stage), 0);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_sleep_is_rung_at_most_once() {
             }
         });
         stage.reactor.turn(None).unwrap();
-        assert_eq!(rings(&stage), sleep);
+        assert_eq!(notifications(&stage), sleep);
         assert_eq!(stage.reactor.stats().notifications, sleep as u64);
     }
     assert_eq!(stage.limits(), [None; 3], "that was their notification");
@@ -85,7 +85,7 @@ fn nobody_rings_during_a_wait_that_does_not_block() {
     });
     stage.reactor.turn(Some(Duration::ZERO)).unwrap();
     stage.reactor.turn(None).unwrap();
-    assert_eq!(rings(&stage), 0);
+    assert_eq!(notifications(&stage), 0);
     assert_eq!(
         stage.limits()[1],
         Some(Duration::ZERO),
@@ -99,13 +99,13 @@ fn for_a_loop_of_someone_else_every_notification_between_turns_rings() {
     let notifier = stage.reactor.notifier();
     notifier.notify();
     let _fd = stage.reactor.try_clone_fd().unwrap();
-    assert_eq!(rings(&stage), 1, "one that came before");
+    assert_eq!(notifications(&stage), 1, "one that came before");
     for turn in 2..5 {
         stage.reactor.turn(Some(Duration::ZERO)).unwrap();
-        assert_eq!(rings(&stage), turn - 1);
+        assert_eq!(notifications(&stage), turn - 1);
         notifier.notify();
         notifier.notify();
-        assert_eq!(rings(&stage), turn, "they coalesce here too");
+        assert_eq!(notifications(&stage), turn, "they coalesce here too");
     }
 }
 
@@ -118,7 +118,7 @@ fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
         notifier.notify();
     });
     stage.reactor.turn(Some(Duration::ZERO)).unwrap();
-    assert_eq!(rings(&stage), 1);
+    assert_eq!(notifications(&stage), 1);
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub(super) fn the_parent_of_a_forked_child_still_gets_its_events(stage: &mut Sta
     stage.arm(TWO);
     to_late.write_all(b"x").unwrap();
     stage.until(TWO, Readiness::READABLE);
-    let bell = stage.selector.doorbell();
-    thread::spawn(move || bell.ring().unwrap());
+    let notifier = stage.selector.notifier();
+    thread::spawn(move || notifier.notify().unwrap());
     stage.selector.wait(&mut stage.events, None).unwrap();
 }

@@ -31,8 +31,8 @@ pub(super) fn what_is_removed_or_forgotten_is_silent(stage: &mut Stage) {
     assert_eq!(stage.add(&ours, ONE), None);
     stage.until(ONE, Readiness::WRITABLE);
     stage.arm(ONE);
-    let (bell, fd) = (stage.selector.doorbell(), ours.as_raw_fd());
-    thread::spawn(move || bell.remove(fd)).join().unwrap();
+    let (notifier, fd) = (stage.selector.notifier(), ours.as_raw_fd());
+    thread::spawn(move || notifier.remove(fd)).join().unwrap();
     stage.selector.forget(ONE);
     theirs.write_all(b"x").unwrap();
     assert_eq!(stage.now(ONE), NOTHING);

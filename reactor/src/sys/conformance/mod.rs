@@ -56,7 +56,7 @@ macro_rules! conformance {
                 kinds::the_reader_of_a_pipe_hears_that_its_writer_is_gone,
                 kinds::the_writer_of_a_pipe_hears_that_its_reader_was_gone_before,
                 kinds::the_writer_of_a_pipe_hears_that_its_reader_has_gone,
-                notifying::a_ring_before_the_wait_ends_it_and_reports_nothing,
+                notifying::a_notification_before_the_wait_ends_it_and_reports_nothing,
                 notifying::a_storm_of_signals_loses_no_event_and_no_registration,
                 notifying::no_ring_of_ten_thousand_is_lost,
                 processes::a_process_that_has_ended_before_is_told_or_refused,

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 
-pub(super) fn a_ring_before_the_wait_ends_it_and_reports_nothing(stage: &mut Stage) {
-    let bell = stage.selector.doorbell();
-    for rings in 1..4 {
-        for _ in 0..rings {
-            bell.ring().unwrap();
+pub(super) fn a_notification_before_the_wait_ends_it_and_reports_nothing(stage: &mut Stage) {
+    let notifier = stage.selector.notifier();
+    for notifications in 1..4 {
+        for _ in 0..notifications {
+            notifier.notify().unwrap();
         }
         stage.selector.wait(&mut stage.events, None).unwrap();
         assert_eq!(stage.events, []);
-        // One wait hears all that was rung before it, or the next one the rest.
+        // One wait hears all that was notified before it, or the next one the rest.
         stage
             .selector
             .wait(&mut stage.events, Some(Duration::ZERO))
@@ -27,17 +27,17 @@ pub(super) fn no_ring_of_ten_thousand_is_lost(stage: &mut Stage) {
     const THREADS: usize = 4;
     const EACH: usize = 2500;
     let begun = AtomicUsize::new(0);
-    let bell = &stage.selector.doorbell();
+    let notifier = &stage.selector.notifier();
     thread::scope(|s| {
         for _ in 0..THREADS {
             s.spawn(|| {
                 for _ in 0..EACH {
                     begun.fetch_add(1, Ordering::SeqCst);
-                    bell.ring().unwrap();
+                    notifier.notify().unwrap();
                 }
             });
         }
-        // The last ring comes after the last count, so a wait ends after it, or hangs.
+        // The last notification comes after the last count, so a wait ends after it, or hangs.
         while begun.load(Ordering::SeqCst) < THREADS * EACH {
             stage.selector.wait(&mut stage.events, None).unwrap();
             assert_eq!(stage.events, []);

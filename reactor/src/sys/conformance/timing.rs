@@ -21,7 +21,7 @@ pub(super) fn limits_of_any_length_are_taken(stage: &mut Stage) {
         Some(days),
         Some(Duration::from_nanos(1)),
     ] {
-        stage.selector.doorbell().ring().unwrap();
+        stage.selector.notifier().notify().unwrap();
         stage.selector.wait(&mut stage.events, limit).unwrap();
         assert_eq!(stage.events, []);
     }

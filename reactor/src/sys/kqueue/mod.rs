@@ -20,7 +20,7 @@ use self::abi::{Filter, Flags, Kevent, Queue, change};
 use self::answers::{refuse, settle, translate};
 use self::changes::{Change, Changes};
 use super::notify::Pipe;
-use super::{Backend, Doorbell, Event, Selector, refuse_files};
+use super::{Backend, Event, Notify, Selector, refuse_files};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
@@ -50,7 +50,7 @@ const MOST_LIMIT: Duration = Duration::from_secs(60 * 60);
 const BOTH: [Filter; 2] = [EVFILT_READ, EVFILT_WRITE];
 
 pub(super) struct Kqueue {
-    bell: Arc<KqueueBell>,
+    notifier: Arc<KqueueNotify>,
     /// What the kernel is told by the next wait.
     changes: Changes,
     /// `changes` in the kernel's words. Filled anew by every wait; only its memory is kept.
@@ -63,9 +63,9 @@ pub(super) struct Kqueue {
 }
 
 /// What `kevent` and `write` need, which any thread may call.
-struct KqueueBell {
+struct KqueueNotify {
     queue: Queue,
-    /// The doorbell of a kernel without EVFILT_USER: NetBSD before 10.0, OpenBSD before 7.8.
+    /// The notifier of a kernel without EVFILT_USER: NetBSD before 10.0, OpenBSD before 7.8.
     pipe: Option<Pipe>,
 }
 
@@ -74,7 +74,7 @@ impl Kqueue {
         let queue = Queue::open()?;
         // Alone: FreeBSD and NetBSD ignore NOTE_TRIGGER in the change that adds.
         match tell(&queue, [bell_change(EV_ADD | EV_CLEAR, 0)]) {
-            Ok(()) => Ok(Kqueue::with_bell(KqueueBell { queue, pipe: None })),
+            Ok(()) => Ok(Kqueue::with_notifier(KqueueNotify { queue, pipe: None })),
             Err(_) => Kqueue::with_pipe(queue),
         }
     }
@@ -83,16 +83,16 @@ impl Kqueue {
         let pipe = Pipe::new()?;
         let (flags, udata) = (EV_ADD | EV_CLEAR, Token::NOTIFY.to_bits());
         tell(&queue, [change(pipe.raw(), EVFILT_READ, flags, 0, udata)])?;
-        Ok(Kqueue::with_bell(KqueueBell {
+        Ok(Kqueue::with_notifier(KqueueNotify {
             queue,
             pipe: Some(pipe),
         }))
     }
 
-    fn with_bell(bell: KqueueBell) -> Kqueue {
+    fn with_notifier(notifier: KqueueNotify) -> Kqueue {
         Kqueue {
-            tokens: Tokens::new(&bell.queue),
-            bell: Arc::new(bell),
+            tokens: Tokens::new(&notifier.queue),
+            notifier: Arc::new(notifier),
             changes: Changes::default(),
             changelist: Vec::new(),
             answers: Vec::with_capacity(FIRST_CAPACITY),
@@ -109,7 +109,7 @@ impl Kqueue {
         self.answers.reserve(self.changelist.len());
         let limit = limit.map(|limit| limit.min(MOST_LIMIT));
         let told = self
-            .bell
+            .notifier
             .queue
             .kevent(&self.changelist, &mut self.answers, limit);
         match told {
@@ -152,7 +152,7 @@ impl Kqueue {
         for answer in &self.answers {
             let token = self.tokens.token(answer);
             if token == Token::NOTIFY {
-                self.bell.hear();
+                self.notifier.drain();
                 continue;
             }
             let direction = match answer.filter {
@@ -176,7 +176,7 @@ impl Kqueue {
                 libc::EBADF => settle(event, self.changes.only_renews(event.token)),
                 libc::EINVAL | libc::ENODEV | libc::EOPNOTSUPP => {
                     if let Some(fd) = self.changes.descriptor(event.token) {
-                        take_in(&mut self.devices, &self.bell.queue, fd, event);
+                        take_in(&mut self.devices, &self.notifier.queue, fd, event);
                     }
                     true
                 }
@@ -216,7 +216,7 @@ impl Selector for Kqueue {
     /// The devices of the other selector do not show in the kqueue.
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
         let is_all = self.devices.as_ref().is_none_or(Devices::is_empty);
-        is_all.then(|| self.bell.queue.as_fd())
+        is_all.then(|| self.notifier.queue.as_fd())
     }
 
     fn tells(&self) -> Interest {
@@ -231,8 +231,8 @@ impl Selector for Kqueue {
     /// kqueue would take files, and call them ready without end or only once (libuv's kqueue.c).
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         let stat = refuse_files(fd)?;
-        if self.bell.queue.misses_eof_of(fd, &stat) {
-            let devices = Devices::get(&mut self.devices, &self.bell.queue)?;
+        if self.notifier.queue.misses_eof_of(fd, &stat) {
+            let devices = Devices::get(&mut self.devices, &self.notifier.queue)?;
             return devices.add(fd, token);
         }
         self.changes.push(Change {
@@ -278,7 +278,7 @@ impl Selector for Kqueue {
         if self.changes.cancel(token) || is_device {
             return Ok(());
         }
-        self.bell.delete(fd)
+        self.notifier.delete(fd)
     }
 
     fn forget(&mut self, token: Token) {
@@ -293,7 +293,7 @@ impl Selector for Kqueue {
         let udata = self.tokens.udata(EVFILT_PROC, id, token);
         let flags = EV_ADD | EV_ONESHOT;
         let end = change(id, EVFILT_PROC, flags, NOTE_EXIT, udata);
-        tell(&self.bell.queue, [end])
+        tell(&self.notifier.queue, [end])
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
@@ -303,7 +303,7 @@ impl Selector for Kqueue {
         }
         // The changes first, since it is the other selector that waits.
         self.collect(events, Some(Duration::ZERO))?;
-        // A ring of the doorbell is an answer without an event.
+        // A notification is an answer without an event.
         let limit = match self.answers.is_empty() {
             true => unless_told(events, limit),
             false => Some(Duration::ZERO),
@@ -318,12 +318,12 @@ impl Selector for Kqueue {
         }
     }
 
-    fn doorbell(&self) -> Arc<dyn Doorbell> {
-        self.bell.clone()
+    fn notifier(&self) -> Arc<dyn Notify> {
+        self.notifier.clone()
     }
 }
 
-impl KqueueBell {
+impl KqueueNotify {
     /// Deletes both filters, now. A filter that is not there is no error: it was refused, or the
     /// kernel dropped it by itself, as FreeBSD does when the reader of a pipe is gone.
     fn delete(&self, fd: RawFd) -> io::Result<()> {
@@ -338,17 +338,17 @@ impl KqueueBell {
     }
 
     /// EVFILT_USER was emptied by being reported, a pipe has to be.
-    fn hear(&self) {
+    fn drain(&self) {
         if let Some(pipe) = &self.pipe {
-            pipe.hear();
+            pipe.drain();
         }
     }
 }
 
-impl Doorbell for KqueueBell {
-    fn ring(&self) -> io::Result<()> {
+impl Notify for KqueueNotify {
+    fn notify(&self) -> io::Result<()> {
         match &self.pipe {
-            Some(pipe) => pipe.ring(),
+            Some(pipe) => pipe.notify(),
             // Without EV_CLEAR, which in this change takes the trigger back on all BSDs.
             None => tell(&self.queue, [bell_change(0, NOTE_TRIGGER)]),
         }
@@ -377,7 +377,7 @@ fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut 
     }
 }
 
-/// The doorbell to change. The token goes along each time, since every change overwrites it.
+/// The notifier to change. The token goes along each time, since every change overwrites it.
 fn bell_change(flags: Flags, fflags: u32) -> Kevent {
     change(0, EVFILT_USER, flags, fflags, Token::NOTIFY.to_bits())
 }

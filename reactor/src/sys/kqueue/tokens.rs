@@ -50,7 +50,7 @@ impl Tokens {
         }
     }
 
-    /// The doorbell is not in the table: its `udata` is what nobody else's is.
+    /// The notification token is not in the table: its `udata` is what nobody else's is.
     pub(super) fn token(&self, answer: &Kevent) -> Token {
         let udata = abi::udata(answer);
         match self {

@@ -331,8 +331,8 @@ fn what_is_removed_or_forgotten_is_silent() {
     // From another thread, too.
     kqueue.add(fd, ONE).unwrap();
     assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
-    let bell = kqueue.doorbell();
-    thread::spawn(move || bell.remove(fd)).join().unwrap();
+    let notifier = kqueue.notifier();
+    thread::spawn(move || notifier.remove(fd)).join().unwrap();
     theirs.write_all(b"x").unwrap();
     silent(&mut kqueue);
 }
@@ -355,18 +355,19 @@ fn the_doorbell_ends_a_wait_for_ever_and_reports_nothing() {
     ];
     for mut kqueue in flavors {
         let mut events = Vec::new();
-        for rings in 1..4 {
-            let bell = kqueue.doorbell();
-            let ringer = thread::spawn(move || (0..rings).try_for_each(|_| bell.ring()));
+        for notifications in 1..4 {
+            let notifier = kqueue.notifier();
+            let notifying =
+                thread::spawn(move || (0..notifications).try_for_each(|_| notifier.notify()));
             kqueue.wait(&mut events, None).unwrap();
             assert!(events.is_empty());
-            ringer.join().unwrap().unwrap();
-            // Later rings of the three ended nothing, and end this one at most.
+            notifying.join().unwrap().unwrap();
+            // Later notifications of the three ended nothing, and end this one at most.
             kqueue.wait(&mut events, AT_ONCE).unwrap();
         }
         let (before, limit) = (Instant::now(), Duration::from_micros(1500));
         kqueue.wait(&mut events, Some(limit)).unwrap();
-        assert!(before.elapsed() >= limit, "nobody rang since");
+        assert!(before.elapsed() >= limit, "nobody notified since");
     }
 }
 
@@ -389,7 +390,7 @@ fn a_full_buffer_grows() {
 fn limits_of_any_length_are_taken() {
     let mut kqueue = Kqueue::new().unwrap();
     for limit in [Some(Duration::MAX), Some(Duration::from_nanos(1)), None] {
-        kqueue.doorbell().ring().unwrap();
+        kqueue.notifier().notify().unwrap();
         kqueue.wait(&mut Vec::new(), limit).unwrap();
     }
 }
@@ -466,14 +467,14 @@ fn no_ring_of_many_threads_is_lost() {
     let mut kqueue = Kqueue::new().unwrap();
     let mut events = Vec::new();
     for _ in 0..100 {
-        let ringers = [(); 4].map(|()| {
-            let bell = kqueue.doorbell();
-            thread::spawn(move || bell.ring())
+        let notifiers = [(); 4].map(|()| {
+            let notifier = kqueue.notifier();
+            thread::spawn(move || notifier.notify())
         });
-        // Ends only if it is rung.
+        // Ends only if it is notified.
         kqueue.wait(&mut events, None).unwrap();
-        for ringer in ringers {
-            ringer.join().unwrap().unwrap();
+        for notifying in notifiers {
+            notifying.join().unwrap().unwrap();
         }
         kqueue.wait(&mut events, AT_ONCE).unwrap();
         assert!(events.is_empty());
@@ -483,12 +484,12 @@ fn no_ring_of_many_threads_is_lost() {
 fn a_descriptor_removed_while_the_queue_waits_is_silent() {
     let (ours, mut theirs) = pair();
     let mut kqueue = watching(&ours, ONE);
-    let bell = kqueue.doorbell();
+    let notifier = kqueue.notifier();
     let fd = ours.as_raw_fd();
     let remover = thread::spawn(move || {
-        bell.remove(fd);
+        notifier.remove(fd);
         theirs.write_all(b"x").unwrap();
-        bell.ring().unwrap();
+        notifier.notify().unwrap();
         theirs
     });
     assert_eq!(told(&mut kqueue, ONE, None), NOTHING);
@@ -509,7 +510,7 @@ fn the_queue_is_readable_when_there_is_something_to_tell() {
     assert!(is_readable(&kqueue).unwrap());
     assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
     assert!(!is_readable(&kqueue).unwrap());
-    kqueue.doorbell().ring().unwrap();
+    kqueue.notifier().notify().unwrap();
     assert!(is_readable(&kqueue).unwrap());
 }
 
@@ -583,10 +584,10 @@ fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
     for _ in 0..3 {
         readable_again(&mut kqueue);
         assert!(!told(&mut kqueue, TWO, AT_ONCE).0.is_readable());
-        // Those that kqueue does watch are not forgotten over it, and neither is the doorbell.
+        // Those that kqueue does watch are not forgotten over it, and neither is the notifier.
         peer.write_all(b"x").unwrap();
         assert!(told(&mut kqueue, ONE, None).0.is_readable());
-        kqueue.doorbell().ring().unwrap();
+        kqueue.notifier().notify().unwrap();
         kqueue.wait(&mut Vec::new(), None).unwrap();
     }
     readable_again(&mut kqueue);

@@ -182,7 +182,7 @@ impl Queue {
             }
         }
         if !knotes.active.is_empty() {
-            self.pending.ring()?;
+            self.pending.notify()?;
         }
         Ok(true)
     }
@@ -197,13 +197,13 @@ impl Queue {
         loop {
             {
                 let mut knotes = self.knotes.lock();
-                self.pending.hear();
+                self.pending.drain();
                 for number in self.edges.take()? {
                     knotes.activate(number);
                 }
                 knotes.scan(self, eventlist, room);
                 if !knotes.active.is_empty() {
-                    self.pending.ring()?;
+                    self.pending.notify()?;
                 }
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
