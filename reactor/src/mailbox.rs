@@ -1,4 +1,4 @@
-//! What other threads may do to a reactor: leave a letter, and end its wait.
+//! What other threads may do to a reactor: leave a message, and end its wait.
 //!
 //! # The protocol
 //!
@@ -6,17 +6,17 @@
 //!
 //! ```text
 //!             before a wait                  another thread
-//!   AWAKE ───────────────────▶ ASLEEP ───────────────────────▶ NOTIFIED   (calls the notifier)
+//!   RUNNING ───────────────────▶ PARKED ───────────────────────▶ NOTIFIED   (calls the notifier)
 //!     ▲ ▲                         │                              │  ▲
 //!     │ └─────── after a wait ────┴──────── after a wait ────────┘  │
 //!     └──────────────────────── another thread ─────────────────────┘     (no system call)
 //! ```
 //!
-//! *A sender* first puts its letter into the box, then swaps the byte to NOTIFIED, and calls the
-//! notifier only if it was ASLEEP before: so at most one system call is made until the next wait,
-//! and none while the owner is not waiting. *The owner* goes from AWAKE to ASLEEP before it blocks,
-//! and does not block if it finds NOTIFIED; after the wait it swaps back to AWAKE, and only then
-//! looks into the box. Either the sender's swap comes after the owner's step to ASLEEP, and notifies,
+//! *A sender* first puts its message into the box, then swaps the byte to NOTIFIED, and calls the
+//! notifier only if it was PARKED before: so at most one system call is made until the next wait,
+//! and none while the owner is not waiting. *The owner* goes from RUNNING to PARKED before it blocks,
+//! and does not block if it finds NOTIFIED; after the wait it swaps back to RUNNING, and only then
+//! looks into the box. Either the sender's swap comes after the owner's step to PARKED, and notifies,
 //! or before, and the owner does not block. Nothing is lost (checked with loom, below).
 
 use std::io;
@@ -32,10 +32,10 @@ use crate::sys::{self, Notify};
 use crate::timers::TimerKey;
 use crate::token::Token;
 
-/// Something another thread wants of the reactor. A letter about what is gone does nothing, except
+/// Something another thread wants of the reactor. A message about what is gone does nothing, except
 /// that a waker in it is woken.
 #[derive(Debug)]
-pub(crate) enum Letter {
+pub(crate) enum Message {
     /// A source was polled elsewhere and found nothing.
     Wait {
         token: Token,
@@ -64,8 +64,8 @@ pub(crate) enum Letter {
 pub(crate) struct Mailbox {
     /// Never given to another reactor of this process.
     pub(crate) number: u32,
-    letters: Letters<Letter>,
-    sleep: SleepFlag,
+    inbox: Inbox<Message>,
+    park: ParkState,
     /// Replaced in a forked child only.
     notifier: RwLock<Arc<dyn Notify>>,
     /// Which process it belongs to, in `sys::forks`.
@@ -93,8 +93,8 @@ impl Mailbox {
             .map_err(|_| io::Error::other("this process has had 2^32 reactors"))?;
         let mailbox = Arc::new(Mailbox {
             number,
-            letters: Letters::new(),
-            sleep: SleepFlag::new(),
+            inbox: Inbox::new(),
+            park: ParkState::new(),
             notifier: RwLock::new(notifier),
             forks: AtomicU32::new(sys::forks()),
             counters,
@@ -112,17 +112,17 @@ impl Mailbox {
             .cloned()
     }
 
-    /// Leaves a letter and ends the wait of the reactor, or gives the letter back if nobody will
+    /// Leaves a message and ends the wait of the reactor, or gives the message back if nobody will
     /// ever read it.
-    pub(crate) fn post(&self, letter: Letter) -> Result<(), Letter> {
-        self.letters.push(letter)?;
+    pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
+        self.inbox.push(message)?;
         self.notify();
         Ok(())
     }
 
     /// Ends the current wait, or keeps the next one from blocking.
     pub(crate) fn notify(&self) {
-        if self.sleep.notify() {
+        if self.park.notify() {
             self.notify_selector();
         }
     }
@@ -130,9 +130,9 @@ impl Mailbox {
     /// Goes to sleep without blocking, for an owner whose descriptor is watched by somebody else's
     /// loop: a notification is passed on, and so shows in it. One that came already is passed on here.
     ///
-    /// So is a letter that nobody has read: the wait which it ended has used up its notification.
-    pub(crate) fn doze(&self) {
-        if !self.try_sleep() || self.has_letters() {
+    /// So is a message that nobody has read: the wait which it ended has used up its notification.
+    pub(crate) fn prepare_wait(&self) {
+        if !self.try_park() || self.has_messages() {
             self.notify_selector();
         }
     }
@@ -148,7 +148,7 @@ impl Mailbox {
     pub(crate) fn move_to_this_process(&self, notifier: Arc<dyn Notify>) {
         *unpoisoned(self.notifier.write()) = notifier;
         self.forks.store(sys::forks(), Ordering::Relaxed);
-        self.wake_up();
+        self.unpark();
     }
 
     fn notify_selector(&self) {
@@ -166,7 +166,7 @@ impl Mailbox {
 
     /// Says that a source is gone, before its descriptor is closed, so that the reactor never takes
     /// another one of the same number for it. One that may stay open (`fd`) is taken back from the
-    /// kernel here, while it certainly is; no registration of it comes after, since the letter comes
+    /// kernel here, while it certainly is; no registration of it comes after, since the message comes
     /// with it.
     pub(crate) fn remove(&self, token: Token, open: Option<RawFd>) {
         let take_back = || {
@@ -177,52 +177,52 @@ impl Mailbox {
         };
         // If the reactor is gone, so is the registration.
         if self
-            .letters
-            .push_after(take_back, Letter::Remove { token })
+            .inbox
+            .push_after(take_back, Message::Remove { token })
             .is_ok()
         {
             self.notify();
         }
     }
 
-    /// Makes `change`, and lets no letter come meanwhile, unless one is there already. Says whether
+    /// Makes `change`, and lets no message come meanwhile, unless one is there already. Says whether
     /// it was made.
-    pub(crate) fn unless_letters(&self, change: impl FnOnce()) -> bool {
-        self.letters.unless_any(change)
+    pub(crate) fn unless_messages(&self, change: impl FnOnce()) -> bool {
+        self.inbox.unless_any(change)
     }
 
     pub(crate) fn count_removal(&self) {
         self.counters.removals.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn take(&self) -> Vec<Letter> {
-        self.letters.take()
+    pub(crate) fn take(&self) -> Vec<Message> {
+        self.inbox.take()
     }
 
     /// Whether there is anything to take: one plain load.
-    pub(crate) fn has_letters(&self) -> bool {
-        self.letters.any.load(Ordering::Acquire)
+    pub(crate) fn has_messages(&self) -> bool {
+        self.inbox.any.load(Ordering::Acquire)
     }
 
     /// Goes to sleep, unless a notification came since the last time.
-    pub(crate) fn try_sleep(&self) -> bool {
-        self.sleep.try_sleep()
+    pub(crate) fn try_park(&self) -> bool {
+        self.park.try_park()
     }
 
-    pub(crate) fn wake_up(&self) -> bool {
-        self.sleep.wake_up()
+    pub(crate) fn unpark(&self) -> bool {
+        self.park.unpark()
     }
 
     /// Lets nothing in any more, and gives out what came before.
-    pub(crate) fn close(&self) -> Vec<Letter> {
+    pub(crate) fn close(&self) -> Vec<Message> {
         unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
-        self.letters.close()
+        self.inbox.close()
     }
 }
 
 /// A box that any thread puts things into and one thread empties, all at once.
 #[derive(Debug)]
-struct Letters<L> {
+struct Inbox<L> {
     /// `None` once it is closed.
     list: Mutex<Option<Vec<L>>>,
     /// Whether the list has anything in it; written under the lock, read without it, so that an
@@ -230,25 +230,25 @@ struct Letters<L> {
     any: AtomicBool,
 }
 
-impl<L> Letters<L> {
-    fn new() -> Letters<L> {
-        Letters {
+impl<L> Inbox<L> {
+    fn new() -> Inbox<L> {
+        Inbox {
             list: Mutex::new(Some(Vec::new())),
             any: AtomicBool::new(false),
         }
     }
 
-    fn push(&self, letter: L) -> Result<(), L> {
-        self.push_after(|| (), letter)
+    fn push(&self, message: L) -> Result<(), L> {
+        self.push_after(|| (), message)
     }
 
-    /// Does something first that must not be seen without the letter.
-    fn push_after(&self, first: impl FnOnce(), letter: L) -> Result<(), L> {
+    /// Does something first that must not be seen without the message.
+    fn push_after(&self, first: impl FnOnce(), message: L) -> Result<(), L> {
         let mut list = self.list.lock();
         first();
         match &mut *list {
-            Some(list) => list.push(letter),
-            None => return Err(letter),
+            Some(list) => list.push(message),
+            None => return Err(message),
         }
         self.any.store(true, Ordering::Release);
         Ok(())
@@ -277,35 +277,35 @@ impl<L> Letters<L> {
     }
 }
 
-const AWAKE: u8 = 0;
-const ASLEEP: u8 = 1;
+const RUNNING: u8 = 0;
+const PARKED: u8 = 1;
 const NOTIFIED: u8 = 2;
 
 /// The byte of the protocol above.
 #[derive(Debug)]
-struct SleepFlag(AtomicU8);
+struct ParkState(AtomicU8);
 
-impl SleepFlag {
-    fn new() -> SleepFlag {
-        SleepFlag(AtomicU8::new(AWAKE))
+impl ParkState {
+    fn new() -> ParkState {
+        ParkState(AtomicU8::new(RUNNING))
     }
 
     /// Whether the caller has to notify the selector.
     fn notify(&self) -> bool {
-        self.0.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP
+        self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
     }
 
-    /// Whether the owner may block now. It calls `wake_up` after, whatever the answer was.
-    fn try_sleep(&self) -> bool {
+    /// Whether the owner may block now. It calls `unpark` after, whatever the answer was.
+    fn try_park(&self) -> bool {
         let step = self
             .0
-            .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+            .compare_exchange(RUNNING, PARKED, Ordering::AcqRel, Ordering::Acquire);
         step.is_ok()
     }
 
     /// Whether there was a notification.
-    fn wake_up(&self) -> bool {
-        self.0.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    fn unpark(&self) -> bool {
+        self.0.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
     }
 }
 
@@ -315,24 +315,24 @@ mod tests {
 
     #[test]
     fn only_the_first_notification_of_a_sleep_has_to_notify_the_selector() {
-        let flag = SleepFlag::new();
+        let flag = ParkState::new();
         assert!(!flag.notify(), "nobody sleeps");
-        assert!(!flag.try_sleep(), "that notification was not forgotten");
-        assert!(flag.wake_up());
-        assert!(flag.try_sleep());
+        assert!(!flag.try_park(), "that notification was not forgotten");
+        assert!(flag.unpark());
+        assert!(flag.try_park());
         assert!(flag.notify());
         assert!(!flag.notify() && !flag.notify());
-        assert!(flag.wake_up() && flag.try_sleep());
-        assert!(!flag.wake_up());
+        assert!(flag.unpark() && flag.try_park());
+        assert!(!flag.unpark());
     }
 
     #[test]
-    fn a_closed_box_gives_letters_back() {
-        let letters = Letters::new();
-        assert_eq!(letters.push(1), Ok(()));
-        assert_eq!(letters.close(), [1]);
-        assert_eq!(letters.push(2), Err(2));
-        assert!(letters.take().is_empty());
+    fn a_closed_inbox_returns_messages() {
+        let inbox = Inbox::new();
+        assert_eq!(inbox.push(1), Ok(()));
+        assert_eq!(inbox.close(), [1]);
+        assert_eq!(inbox.push(2), Err(2));
+        assert!(inbox.take().is_empty());
     }
 }
 
@@ -348,51 +348,51 @@ mod loom_tests {
 
     /// A mailbox with its flag, and a notifier that only counts.
     struct Model {
-        letters: Letters<u8>,
-        sleep: SleepFlag,
+        inbox: Inbox<u8>,
+        park: ParkState,
         notifications: AtomicUsize,
     }
 
     impl Model {
         fn new() -> Arc<Model> {
             Arc::new(Model {
-                letters: Letters::new(),
-                sleep: SleepFlag::new(),
+                inbox: Inbox::new(),
+                park: ParkState::new(),
                 notifications: AtomicUsize::new(0),
             })
         }
 
-        fn post(&self, letter: u8) {
-            self.letters.push(letter).unwrap();
-            if self.sleep.notify() {
+        fn send(&self, message: u8) {
+            self.inbox.push(message).unwrap();
+            if self.park.notify() {
                 self.notifications.fetch_add(1, Ordering::SeqCst);
             }
         }
 
         /// One turn of the owner; blocking is spinning until the notifier was called.
         fn turn(&self, seen: &mut usize) -> Vec<u8> {
-            if self.sleep.try_sleep() {
+            if self.park.try_park() {
                 while self.notifications.load(Ordering::SeqCst) == *seen {
                     thread::yield_now();
                 }
                 *seen += 1;
             }
-            self.sleep.wake_up();
-            self.letters.take()
+            self.park.unpark();
+            self.inbox.take()
         }
     }
 
     #[test]
-    fn no_letter_is_lost_and_nobody_sleeps_over_one() {
+    fn no_message_is_lost_and_its_owner_wakes_up_for_it() {
         loom::model(|| {
             let model = Model::new();
             let senders: Vec<_> = (1..=2)
-                .map(|letter| {
+                .map(|message| {
                     let model = model.clone();
-                    thread::spawn(move || model.post(letter))
+                    thread::spawn(move || model.send(message))
                 })
                 .collect();
-            let (mut got, mut seen) = (model.letters.take(), 0);
+            let (mut got, mut seen) = (model.inbox.take(), 0);
             while got.len() < 2 {
                 got.extend(model.turn(&mut seen));
             }
@@ -411,16 +411,16 @@ mod loom_tests {
 
     /// The owner whose descriptor is watched by somebody else's loop, which sees only notifications of the selector.
     #[test]
-    fn no_letter_is_lost_on_an_owner_that_dozes() {
+    fn no_message_is_lost_on_an_owner_that_another_loop_polls() {
         loom::model(|| {
             let model = Model::new();
             let sender = {
                 let model = model.clone();
-                thread::spawn(move || (1..=2).for_each(|letter| model.post(letter)))
+                thread::spawn(move || (1..=2).for_each(|message| model.send(message)))
             };
             let (mut got, mut seen) = (Vec::new(), 0);
             loop {
-                if !model.sleep.try_sleep() {
+                if !model.park.try_park() {
                     model.notifications.fetch_add(1, Ordering::SeqCst);
                 }
                 if got.len() == 2 {
@@ -430,8 +430,8 @@ mod loom_tests {
                     thread::yield_now();
                 }
                 seen = model.notifications.load(Ordering::SeqCst);
-                model.sleep.wake_up();
-                got.extend(model.letters.take());
+                model.park.unpark();
+                got.extend(model.inbox.take());
             }
             assert_eq!(got, [1, 2]);
             sender.join().unwrap();
@@ -439,14 +439,14 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_letter_posted_while_the_box_closes_is_read_or_given_back() {
+    fn a_message_sent_while_the_inbox_closes_is_received_or_returned() {
         loom::model(|| {
-            let letters = Arc::new(Letters::new());
+            let inbox = Arc::new(Inbox::new());
             let sender = {
-                let letters = letters.clone();
-                thread::spawn(move || letters.push(7).is_ok())
+                let inbox = inbox.clone();
+                thread::spawn(move || inbox.push(7).is_ok())
             };
-            let got = letters.close();
+            let got = inbox.close();
             let accepted = sender.join().unwrap();
             assert_eq!(accepted, got == [7]);
         });

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use crate::current;
 use crate::interest::{Direction, Interest};
-use crate::mailbox::{Letter, Mailbox};
+use crate::mailbox::{Mailbox, Message};
 use crate::slot::ScheduledIo;
-use crate::source::post;
+use crate::source::send;
 
 /// The end of a process, which kqueue(2) tells without a descriptor (EVFILT_PROC).
 ///
@@ -88,12 +88,12 @@ impl Process {
                 polled.map_ok(drop)
             }
             None => {
-                let letter = Letter::Wait {
+                let message = Message::Wait {
                     token: scheduled.token,
                     direction: Direction::Read,
                     waker: cx.waker().clone(),
                 };
-                post(scheduled, letter)?;
+                send(scheduled, message)?;
                 Poll::Pending
             }
         }
@@ -123,7 +123,7 @@ impl Drop for Process {
             Some(reactor) => reactor.remove(scheduled.token),
             None => {
                 if let Some(mailbox) = Mailbox::find(scheduled.reactor) {
-                    let _ = mailbox.post(Letter::Remove {
+                    let _ = mailbox.send(Message::Remove {
                         token: scheduled.token,
                     });
                 }

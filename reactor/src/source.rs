@@ -11,7 +11,7 @@ use std::{fmt, io};
 
 use crate::current;
 use crate::interest::{Direction, Interest, Readiness};
-use crate::mailbox::{Letter, Mailbox};
+use crate::mailbox::{Mailbox, Message};
 use crate::reactor::Reactor;
 use crate::slot::ScheduledIo;
 use crate::sys;
@@ -338,7 +338,7 @@ impl<T: AsFd> Source<T> {
         Ready {
             source: self,
             interest,
-            mailed: false,
+            messaged: false,
         }
     }
 
@@ -361,7 +361,7 @@ impl<T: AsFd> Source<T> {
                 let begun = state.scheduled.get().is_some();
                 state.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
                 // Its event is known on another thread only, so the kernel is asked here: after
-                // the letter was sent, so that an end in between is told.
+                // the message was sent, so that an end in between is told.
                 if begun && sys::is_ready(self.io.as_fd(), direction)? {
                     return Poll::Ready(Ok(direction.readiness()));
                 }
@@ -475,12 +475,12 @@ impl SourceState {
             return reactor.watch(scheduled.token, interest, cx);
         }
         check(scheduled, interest)?;
-        let letter = Letter::Watch {
+        let message = Message::Watch {
             token: scheduled.token,
             interest,
             waker: cx.waker().clone(),
         };
-        post(scheduled, letter)
+        send(scheduled, message)
     }
 
     /// Registers it in the reactor of this thread. In `blocked` an operation found nothing.
@@ -560,26 +560,26 @@ fn wait_otherwise(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -
     }
     check(scheduled, direction.interest())?;
     let token = scheduled.token;
-    let letter = Letter::Wait {
+    let message = Message::Wait {
         token,
         direction,
         waker,
     };
-    post(scheduled, letter)
+    send(scheduled, message)
 }
 
 /// Says on another thread than its reactor's that a registration failed, and has it tried again.
 fn check(scheduled: &ScheduledIo, interest: Interest) -> io::Result<()> {
     scheduled.error(interest).or_else(|e| {
         let token = scheduled.token;
-        post(scheduled, Letter::Retry { token, interest }).and(Err(e))
+        send(scheduled, Message::Retry { token, interest }).and(Err(e))
     })
 }
 
 /// Asks the reactor of another thread to wake somebody.
 #[cold]
-pub(crate) fn post(scheduled: &ScheduledIo, letter: Letter) -> io::Result<()> {
-    match Mailbox::find(scheduled.reactor).map(|mailbox| mailbox.post(letter)) {
+pub(crate) fn send(scheduled: &ScheduledIo, message: Message) -> io::Result<()> {
+    match Mailbox::find(scheduled.reactor).map(|mailbox| mailbox.send(message)) {
         Some(Ok(())) => Ok(()),
         Some(Err(_)) | None => Err(current::gone("this source")),
     }
@@ -613,7 +613,7 @@ pub struct Ready<'a, T> {
     interest: Interest,
     /// Whether a reactor of another thread was asked: then being polled again is all the answer
     /// there is.
-    mailed: bool,
+    messaged: bool,
 }
 
 impl<T: AsFd> Future for Ready<'_, T> {
@@ -642,7 +642,7 @@ impl<T: AsFd> Ready<'_, T> {
         let rare = self.interest.rare();
         let hope = match state.scheduled.get() {
             // What is no direction can be seen from here: no operation takes it away.
-            Some(scheduled) if self.mailed => {
+            Some(scheduled) if self.messaged => {
                 self.interest.hope() | scheduled.readiness().answering(rare)
             }
             Some(scheduled) => scheduled.readiness().answering(rare),
@@ -661,7 +661,7 @@ impl<T: AsFd> Ready<'_, T> {
         if !rare.is_empty() {
             state.watch(fd, rare, cx)?;
         }
-        self.mailed = true;
+        self.messaged = true;
         Poll::Pending
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::current;
-use crate::mailbox::{Letter, Mailbox};
+use crate::mailbox::{Mailbox, Message};
 use crate::reactor::Reactor;
 use crate::timers::TimerKey;
 
@@ -83,7 +83,7 @@ impl Timer {
             // Whoever awaits it is woken, and arms it anew.
             None => {
                 self.armed = None;
-                post(armed.reactor, Letter::TimerMove { key: armed.key });
+                send(armed.reactor, Message::TimerMove { key: armed.key });
             }
         }
     }
@@ -96,7 +96,7 @@ impl Timer {
         match current::with_numbered(reactor, |reactor| reactor.remove_timer(key)) {
             // Dropped here, where nothing is borrowed.
             Some(waker) => drop(waker),
-            None => post(reactor, Letter::TimerRemove { key }),
+            None => send(reactor, Message::TimerRemove { key }),
         }
     }
 
@@ -116,15 +116,15 @@ impl Timer {
 
     /// The poll of a thread that is not the reactor's.
     #[cold]
-    fn poll_by_mail(&self, armed: Armed, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_remote(&self, armed: Armed, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.has_passed() {
             return Poll::Ready(Ok(()));
         }
-        let letter = Letter::TimerWait {
+        let message = Message::TimerWait {
             key: armed.key,
             waker: cx.waker().clone(),
         };
-        match Mailbox::find(armed.reactor).map(|mailbox| mailbox.post(letter)) {
+        match Mailbox::find(armed.reactor).map(|mailbox| mailbox.send(message)) {
             Some(Ok(())) => Poll::Pending,
             Some(Err(_)) | None => Poll::Ready(Err(current::gone("this timer"))),
         }
@@ -138,9 +138,9 @@ impl Timer {
 
 /// Sends what needs no answer. A mailbox that is closed has no timers either.
 #[cold]
-fn post(reactor: u32, letter: Letter) {
+fn send(reactor: u32, message: Message) {
     if let Some(mailbox) = Mailbox::find(reactor) {
-        let _ = mailbox.post(letter);
+        let _ = mailbox.send(message);
     }
 }
 
@@ -158,7 +158,7 @@ impl Future for Timer {
                 result
             }
             None => {
-                let result = ready!(self.poll_by_mail(armed, cx));
+                let result = ready!(self.poll_remote(armed, cx));
                 self.disarm();
                 result
             }

@@ -94,7 +94,7 @@ fn two_threads_that_read_one_source_get_every_byte_once() {
 }
 
 #[test]
-fn a_thread_without_a_reactor_waits_by_mail() {
+fn a_thread_without_a_reactor_waits_by_message() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();

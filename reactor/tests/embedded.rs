@@ -52,7 +52,7 @@ fn events_show_in_the_descriptor_until_they_are_turned() {
 }
 
 #[test]
-fn mail_from_other_threads_shows_in_the_descriptor() {
+fn messages_from_other_threads_show_in_the_descriptor() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut peer) = tcp_pair();
@@ -91,7 +91,7 @@ fn mail_from_other_threads_shows_in_the_descriptor() {
 }
 
 #[test]
-fn mail_that_ended_a_blocking_turn_shows_in_the_descriptor() {
+fn a_message_that_ended_a_blocking_turn_shows_in_the_descriptor() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let Some(fd) = descriptor(&reactor) else {

@@ -51,7 +51,7 @@ impl Reactor {
             pending.push(registration.scheduled.token);
         }
         drop(pending);
-        self.add_pending(&mut woken);
+        self.flush_registrations(&mut woken);
         drop(woken);
         // Nothing is borrowed from here on: wakers are other people's code.
         wake_all(&self.woken);

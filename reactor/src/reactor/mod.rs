@@ -12,7 +12,7 @@ use std::{fmt, io};
 use crate::current::{self, Entered};
 use crate::error::during;
 use crate::interest::{Direction, Interest, Readiness};
-use crate::mailbox::{Letter, Mailbox};
+use crate::mailbox::{Mailbox, Message};
 use crate::slot::{Registration, Registrations};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
@@ -22,7 +22,7 @@ use crate::token::Token;
 use crate::wake_list::{WakeList, wake_all};
 
 mod fork;
-mod mail;
+mod inbox;
 mod register;
 
 /// No wait is longer, whatever the deadlines say: some kernels take no longer ones.
@@ -180,8 +180,8 @@ impl Reactor {
         let fd = fd.try_clone_to_owned()?;
         drop(selector);
         self.watched.set(true);
-        self.show_pending();
-        self.mailbox.doze();
+        self.flush_registrations_now();
+        self.mailbox.prepare_wait();
         Ok(fd)
     }
 
@@ -210,11 +210,11 @@ impl Reactor {
         current::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
         if self.watched.get() {
-            self.mailbox.wake_up();
+            self.mailbox.unpark();
         }
         let mut woken = self.woken.borrow_mut();
-        self.read_mail(&mut woken);
-        self.add_pending(&mut woken);
+        self.drain_inbox(&mut woken);
+        self.flush_registrations(&mut woken);
         let limit = if woken.has_nothing() {
             limit
         } else {
@@ -225,7 +225,7 @@ impl Reactor {
         drop(woken);
         self.count_what_is_there();
         if self.watched.get() {
-            self.mailbox.doze();
+            self.mailbox.prepare_wait();
         }
         // Nothing is borrowed from here on: wakers are other people's code.
         wake_all(&self.woken);
@@ -236,13 +236,13 @@ impl Reactor {
     fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
         let limit = self.until_next_deadline(limit);
         let blocking = limit != Some(Duration::ZERO);
-        let asleep = blocking && self.mailbox.try_sleep();
+        let asleep = blocking && self.mailbox.try_park();
         let limit = if asleep { limit } else { Some(Duration::ZERO) };
         let counters = &self.mailbox.counters;
         counters.waits.add(1);
         let mut events = self.events.borrow_mut();
         let waited = self.selector.borrow_mut().wait(&mut events, limit);
-        let notified = blocking && self.mailbox.wake_up();
+        let notified = blocking && self.mailbox.unpark();
         if waited.is_ok() {
             self.deliver(&events, woken);
             if asleep && !notified && limit.is_none() && woken.is_empty() {
@@ -321,15 +321,15 @@ impl Reactor {
             return;
         }
         let mut woken = self.woken.borrow_mut();
-        for letter in self.mailbox.close() {
-            match letter {
-                Letter::Wait { waker, .. }
-                | Letter::Watch { waker, .. }
-                | Letter::TimerWait { waker, .. } => woken.push(waker),
-                Letter::Retry { .. }
-                | Letter::Remove { .. }
-                | Letter::TimerRemove { .. }
-                | Letter::TimerMove { .. } => {}
+        for message in self.mailbox.close() {
+            match message {
+                Message::Wait { waker, .. }
+                | Message::Watch { waker, .. }
+                | Message::TimerWait { waker, .. } => woken.push(waker),
+                Message::Retry { .. }
+                | Message::Remove { .. }
+                | Message::TimerRemove { .. }
+                | Message::TimerMove { .. } => {}
             }
         }
         self.registrations.borrow_mut().clear(&mut woken);

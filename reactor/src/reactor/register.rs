@@ -27,7 +27,7 @@ impl Reactor {
         let mut registrations = self.registrations.borrow_mut();
         let scheduled = registrations.insert(self.number(), fd, blocked, self.is_edge, tells)?;
         drop(registrations);
-        self.add_soon(scheduled.token);
+        self.queue_registration(scheduled.token);
         Ok(scheduled)
     }
 
@@ -52,43 +52,43 @@ impl Reactor {
     }
 
     /// Has the next wait begin with a registration of `token`.
-    pub(super) fn add_soon(&self, token: Token) {
+    pub(super) fn queue_registration(&self, token: Token) {
         self.pending.borrow_mut().push(token);
         if self.watched.get() {
-            self.show_pending();
+            self.flush_registrations_now();
         }
     }
 
     /// Registers what is pending, for a wait that somebody else does.
-    pub(crate) fn show_pending(&self) {
-        self.add_pending(&mut self.woken.borrow_mut());
+    pub(crate) fn flush_registrations_now(&self) {
+        self.flush_registrations(&mut self.woken.borrow_mut());
         // Nothing is borrowed from here on: wakers are other people's code.
         wake_all(&self.woken);
     }
 
     /// Tells the selector of those that are still there.
     #[inline]
-    pub(super) fn add_pending(&self, woken: &mut WakeList) {
+    pub(super) fn flush_registrations(&self, woken: &mut WakeList) {
         // Most turns find nobody.
         if !self.pending.borrow().is_empty() {
-            self.add_each_pending(woken);
+            self.flush_queued(woken);
         }
     }
 
     #[inline(never)]
-    fn add_each_pending(&self, woken: &mut WakeList) {
-        // Letters may add to the list.
+    fn flush_queued(&self, woken: &mut WakeList) {
+        // Inbox may add to the list.
         for next in 0.. {
             let token = self.pending.borrow().get(next).copied();
             let Some(token) = token else {
                 break;
             };
-            // Not while a letter may say that it is gone: its descriptor was taken back already.
+            // Not while a message may say that it is gone: its descriptor was taken back already.
             while !self
                 .mailbox
-                .unless_letters(|| self.add_if_there(token, woken))
+                .unless_messages(|| self.add_if_there(token, woken))
             {
-                self.read_mail(woken);
+                self.drain_inbox(woken);
             }
         }
         self.pending.borrow_mut().clear();
@@ -125,11 +125,11 @@ impl Reactor {
             .scheduled
             .forgive(Interest::READABLE | Interest::WRITABLE);
         self.mailbox.counters.registrations.add(1);
-        self.ask(&mut **selector, registration);
+        self.sync_interest(&mut **selector, registration);
     }
 
     /// Tells a backend with levels who waits already.
-    fn ask(&self, selector: &mut dyn Selector, registration: &Registration) {
+    fn sync_interest(&self, selector: &mut dyn Selector, registration: &Registration) {
         for direction in [Direction::Read, Direction::Write] {
             if !self.is_edge && registration.is_awaited(direction) {
                 selector.arm(registration.scheduled.token, direction);
@@ -150,7 +150,7 @@ impl Reactor {
             Some(registration) => registration.scheduled.forgive(interest),
             None => return current::gone("this source"),
         }
-        self.add_soon(token);
+        self.queue_registration(token);
         e
     }
 

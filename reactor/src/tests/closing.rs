@@ -28,7 +28,14 @@ fn poll_timer(timer: &mut Timer, waker: &Waker) -> Poll<std::io::Result<()>> {
 fn close_wakes_everybody_once() {
     let stage = Stage::new();
     let waiters = [const { None::<CountingWaker> }; 6].map(|_| CountingWaker::new());
-    let [reader, second, writer, timer_waiter, by_mail, timer_by_mail] = &waiters;
+    let [
+        reader,
+        second,
+        writer,
+        timer_waiter,
+        by_message,
+        timer_by_message,
+    ] = &waiters;
     let (source, _) = stage.waiting_source(&reader.waker());
     assert!(poll(&source, Read, &second.waker(), untried).is_pending());
     assert!(poll(&source, Write, &writer.waker(), blocked).is_pending());
@@ -38,8 +45,8 @@ fn close_wakes_everybody_once() {
     assert!(poll_timer(&mut other_timer, Waker::noop()).is_pending());
     thread::scope(|s| {
         s.spawn(|| {
-            assert!(poll(&source, Read, &by_mail.waker(), blocked).is_pending());
-            assert!(poll_timer(&mut other_timer, &timer_by_mail.waker()).is_pending());
+            assert!(poll(&source, Read, &by_message.waker(), blocked).is_pending());
+            assert!(poll_timer(&mut other_timer, &timer_by_message.waker()).is_pending());
         });
     });
     stage.reactor.close();

@@ -117,7 +117,7 @@ fn a_waker_may_use_the_reactor_when_it_is_dropped() {
 }
 
 #[test]
-fn wakers_of_what_is_removed_by_mail_may_use_the_reactor() {
+fn wakers_of_what_is_removed_by_message_may_use_the_reactor() {
     let stage = Stage::new();
     let (source, _) = stage.waiting_source(&acts_when_dropped());
     let mut timer = Timer::at(Instant::now() + Duration::from_secs(1000));
@@ -160,7 +160,7 @@ fn a_waker_that_panics_loses_nobody_and_the_reactor_goes_on() {
 }
 
 #[test]
-fn a_waker_that_panics_when_it_is_dropped_loses_no_mail() {
+fn a_waker_that_panics_when_it_is_dropped_loses_no_message() {
     let stage = Stage::new();
     let (first, _) = stage.waiting_source(&acts_when_dropped());
     let (second, token) = stage.waiting_source(Waker::noop());
@@ -179,7 +179,7 @@ fn a_waker_that_panics_when_it_is_dropped_loses_no_mail() {
     assert_eq!(
         stage.reactor.stats().renewals,
         1,
-        "the other letter was read"
+        "the other message was read"
     );
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);

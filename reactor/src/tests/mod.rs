@@ -20,7 +20,7 @@ use crate::token::Token;
 
 mod closing;
 mod foreign_code;
-mod mail;
+mod messages;
 mod quota;
 mod timing;
 mod turning;
@@ -66,7 +66,7 @@ impl Stage {
 
     /// The token of the last source to be registered, without the turn that does it.
     fn added(&self) -> Token {
-        self.reactor.show_pending();
+        self.reactor.flush_registrations_now();
         self.script.last_added()
     }
 

@@ -213,7 +213,7 @@ fn is_elapsed_is_what_the_reactor_knows_and_elsewhere_what_the_clock_says() {
 }
 
 #[test]
-fn a_timer_moved_to_another_thread_is_polled_by_mail() {
+fn a_timer_moved_to_another_thread_is_polled_by_message() {
     let stage = Stage::new();
     let (here, there) = (CountingWaker::new(), CountingWaker::new());
     let mut timer = Timer::at(Instant::now() + Duration::from_secs(100));
@@ -237,7 +237,7 @@ fn a_timer_moved_to_another_thread_is_polled_by_mail() {
 }
 
 #[test]
-fn a_timer_dropped_on_another_thread_is_disarmed_by_mail() {
+fn a_timer_dropped_on_another_thread_is_disarmed_by_message() {
     let stage = Stage::new();
     let waker = CountingWaker::new();
     let mut timer = Timer::at(Instant::now() + HOUR);
@@ -250,14 +250,14 @@ fn a_timer_dropped_on_another_thread_is_disarmed_by_mail() {
 }
 
 #[test]
-fn a_letter_about_a_timer_that_has_fired_wakes_who_waits() {
+fn a_message_about_a_timer_that_has_fired_wakes_its_waker() {
     let stage = Stage::new();
     let (here, there) = (CountingWaker::new(), CountingWaker::new());
     let deadline = Instant::now() + Duration::from_millis(20);
     let mut timer = Timer::at(deadline);
     assert!(poll(&mut timer, &here.waker()).is_pending());
     let clone = there.waker();
-    // The letter is posted before the deadline, and read after the timer has fired; unless the
+    // The message is posted before the deadline, and read after the timer has fired; unless the
     // thread is so late that the timer is over for it, and it has nothing to ask.
     let asked = Rc::new(Cell::new(false));
     let has_asked = asked.clone();

@@ -26,7 +26,7 @@ pub(super) fn what_is_removed_or_forgotten_is_silent(stage: &mut Stage) {
         theirs.write_all(b"x").unwrap();
         assert_eq!(stage.now(ONE), NOTHING, "waited: {waited}");
     }
-    // By another thread, and then, as its letter says, forgotten here.
+    // By another thread, and then, as its message says, forgotten here.
     let (ours, mut theirs) = pair();
     assert_eq!(stage.add(&ours, ONE), None);
     stage.until(ONE, Readiness::WRITABLE);

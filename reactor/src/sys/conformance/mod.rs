@@ -3,7 +3,7 @@
 //!
 //! What needs more than a selector is tested on the whole reactor, which runs on each backend in
 //! turn too (`RUNTIME_BACKEND`): stale tokens (`closed_and_reused`, `tests/waiting`), coalescing of
-//! notifications (`notifications`, `tests/mail`), deadlines under load (`timers`), and, in the
+//! notifications (`notifications`, `tests/messages`), deadlines under load (`timers`), and, in the
 //! crates above, running out of descriptors in `accept` (`net/tests/starving`).
 
 mod batches;

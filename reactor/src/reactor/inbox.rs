@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use super::Reactor;
 use crate::interest::Direction;
-use crate::mailbox::Letter;
+use crate::mailbox::Message;
 use crate::slot::Registration;
 use crate::token::Token;
 use crate::wake_list::WakeList;
@@ -12,54 +12,54 @@ use crate::wake_list::WakeList;
 impl Reactor {
     /// Does what other threads asked for.
     #[inline]
-    pub(super) fn read_mail(&self, woken: &mut WakeList) {
-        if self.mailbox.has_letters() {
-            self.do_mail(woken);
+    pub(super) fn drain_inbox(&self, woken: &mut WakeList) {
+        if self.mailbox.has_messages() {
+            self.process_messages(woken);
         }
     }
 
     /// Removals come first: a descriptor whose source is gone may be another one's by now, and must
     /// not be renewed.
     #[cold]
-    fn do_mail(&self, woken: &mut WakeList) {
-        let letters = self.mailbox.take();
-        for letter in &letters {
-            match *letter {
-                Letter::Remove { token } => {
+    fn process_messages(&self, woken: &mut WakeList) {
+        let messages = self.mailbox.take();
+        for message in &messages {
+            match *message {
+                Message::Remove { token } => {
                     if let Some(registration) = self.take_registration(token) {
                         registration.discard(woken);
                     }
                 }
-                Letter::TimerRemove { key } => {
+                Message::TimerRemove { key } => {
                     if let Some(waker) = self.remove_timer(key) {
                         woken.discard(waker);
                     }
                 }
-                Letter::TimerMove { key } => {
+                Message::TimerMove { key } => {
                     if let Some(waker) = self.remove_timer(key) {
                         woken.push(waker);
                     }
                 }
-                Letter::Wait { .. }
-                | Letter::Watch { .. }
-                | Letter::Retry { .. }
-                | Letter::TimerWait { .. } => {}
+                Message::Wait { .. }
+                | Message::Watch { .. }
+                | Message::Retry { .. }
+                | Message::TimerWait { .. } => {}
             }
         }
-        for letter in letters {
-            match letter {
-                Letter::Wait {
+        for message in messages {
+            match message {
+                Message::Wait {
                     token,
                     direction,
                     waker,
                 } => self.add_waiter(token, direction, waker, woken),
-                Letter::Watch {
+                Message::Watch {
                     token,
                     interest,
                     waker,
                 } => self.add_watcher(token, interest, waker, woken),
-                Letter::Retry { token, interest } => self.retry(token, interest),
-                Letter::TimerWait { key, waker } => {
+                Message::Retry { token, interest } => self.retry(token, interest),
+                Message::TimerWait { key, waker } => {
                     let mut timers = self.timers.borrow_mut();
                     match timers.waker(key) {
                         // The one before is woken instead of dropped: it may be another task's.
@@ -67,7 +67,9 @@ impl Reactor {
                         None => woken.push(waker),
                     }
                 }
-                Letter::Remove { .. } | Letter::TimerRemove { .. } | Letter::TimerMove { .. } => {}
+                Message::Remove { .. }
+                | Message::TimerRemove { .. }
+                | Message::TimerMove { .. } => {}
             }
         }
     }

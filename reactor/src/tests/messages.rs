@@ -1,5 +1,5 @@
 //! What other threads do to a reactor, one thread at a time: each test joins the others before it
-//! turns, so the order of letters is known.
+//! turns, so the order of messages is known.
 
 use std::fs::File;
 use std::future::Future;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{Stage, blocked, error, event, null, one, poll, untried};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::mailbox::{Letter, Mailbox};
+use crate::mailbox::{Mailbox, Message};
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::Call;
@@ -37,7 +37,7 @@ fn settled(stage: &Stage) -> (Source<File>, Token, RawFd) {
 }
 
 #[test]
-fn a_wait_by_mail_asks_the_kernel_anew() {
+fn a_wait_by_message_asks_the_kernel_anew() {
     let stage = Stage::with_levels();
     let (source, token, fd) = settled(&stage);
     stage.turn_with(&[event(token, Readiness::READABLE)]);
@@ -78,7 +78,7 @@ fn elsewhere_an_operation_is_simply_tried() {
 }
 
 #[test]
-fn mail_keeps_the_turn_from_blocking() {
+fn a_message_keeps_the_turn_from_blocking() {
     let stage = Stage::new();
     let (source, ..) = settled(&stage);
     let (second, ..) = settled(&stage);
@@ -90,7 +90,7 @@ fn mail_keeps_the_turn_from_blocking() {
 }
 
 #[test]
-fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
+fn a_message_that_comes_during_a_wait_is_processed_in_the_next_turn() {
     let stage = Stage::new();
     let (source, token, fd) = settled(&stage);
     stage.script.meanwhile(move || {
@@ -109,7 +109,7 @@ fn mail_that_comes_during_a_sleep_is_read_in_the_next_turn() {
 }
 
 #[test]
-fn who_is_to_be_woken_for_mail_does_not_wait_for_an_event() {
+fn a_waker_woken_by_a_message_does_not_wait_for_an_event() {
     let stage = Stage::new();
     let (source, ..) = settled(&stage);
     let waker = CountingWaker::new();
@@ -188,7 +188,7 @@ fn local_and_foreign_waiters_are_both_woken() {
 }
 
 #[test]
-fn ready_by_mail_is_answered_by_being_polled_again() {
+fn ready_by_message_is_answered_by_being_polled_again() {
     let stage = Stage::new();
     let (source, token, _) = settled(&stage);
     let waker = CountingWaker::new();
@@ -208,7 +208,7 @@ fn ready_by_mail_is_answered_by_being_polled_again() {
 }
 
 #[test]
-fn two_reactors_on_one_thread_reach_each_other_by_mail() {
+fn two_reactors_on_one_thread_reach_each_other_by_message() {
     let first = Stage::new();
     let (source, token, fd) = settled(&first);
     let waker = CountingWaker::new();
@@ -327,7 +327,7 @@ fn a_notifier_keeps_nothing_of_its_reactor() {
 }
 
 #[test]
-fn a_wait_by_mail_hears_of_a_registration_that_failed() {
+fn a_wait_by_message_gets_the_error_of_a_registration_that_failed() {
     let stage = Stage::new();
     let (source, token) = stage.waiting_source(Waker::noop());
     let refused = Event {
@@ -335,7 +335,7 @@ fn a_wait_by_mail_hears_of_a_registration_that_failed() {
         ..Event::new(token, Readiness::READABLE)
     };
     let waker = CountingWaker::new();
-    // Whether the letter is sent before the failure is known or after, there is an answer.
+    // Whether the message is sent before the failure is known or after, there is an answer.
     elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
     stage.turn_with(&[refused]);
     assert_eq!(waker.count(), 1);
@@ -384,32 +384,32 @@ fn a_registration_that_is_tried_again_rides_with_those_that_are_new() {
     let new = Source::new(null());
     assert!(poll(&new, Read, Waker::noop(), blocked).is_pending());
     // Not a turn, which reads its mail before.
-    stage.reactor.show_pending();
+    stage.reactor.flush_registrations_now();
     let calls = stage.script.take_calls();
     assert!(calls.len() == 2 && calls[1] == again, "{calls:?}");
 }
 
 #[test]
-fn a_letter_that_crosses_the_failure_of_the_registration_is_answered() {
+fn a_message_that_crosses_the_failure_of_the_registration_is_answered() {
     let stage = Stage::new();
     let source = Source::new(null());
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
     *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::ENOMEM));
     stage.added();
     let waker = CountingWaker::new();
-    let wait = Letter::Wait {
+    let wait = Message::Wait {
         token: stage.script.last_added(),
         direction: Read,
         waker: waker.waker(),
     };
-    let watch = Letter::Watch {
+    let watch = Message::Watch {
         token: stage.script.last_added(),
         interest: Interest::CLOSED,
         waker: waker.waker(),
     };
     let mailbox = Mailbox::find(stage.reactor.number()).unwrap();
-    mailbox.post(wait).unwrap();
-    mailbox.post(watch).unwrap();
+    mailbox.send(wait).unwrap();
+    mailbox.send(watch).unwrap();
     stage.turn_with(&[]);
     assert_eq!(waker.count(), 2);
 }
