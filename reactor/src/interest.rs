@@ -24,7 +24,7 @@ impl Direction {
     }
 
     /// All that readiness can say of this direction.
-    pub(crate) const fn claims(self) -> Readiness {
+    pub(crate) const fn readiness_mask(self) -> Readiness {
         match self {
             Direction::Read => {
                 let end = Readiness::READ_CLOSED.0 | Readiness::ERROR.0;
@@ -125,14 +125,14 @@ impl Interest {
     }
 
     /// The part of it that is no direction: no operation finds it, and so none can be tried for it.
-    pub(crate) const fn rare(self) -> Interest {
-        Interest(self.0 & Self::RARE.0)
+    pub(crate) const fn non_directional(self) -> Interest {
+        Interest(self.0 & Self::NON_DIRECTIONAL.0)
     }
 
     /// The readiness that answers the part of it that is no direction. Writing that is closed is no
     /// sign of the peer's end: on kqueue it may be ours.
     #[cold]
-    pub(crate) fn claims(self) -> Readiness {
+    pub(crate) fn readiness_mask(self) -> Readiness {
         let mut claims = Readiness::EMPTY;
         if self.is_closed() {
             claims |= Readiness::READ_CLOSED;
@@ -150,7 +150,8 @@ impl Interest {
     pub(crate) const NONE: Interest = Interest(0);
 
     /// All that is no direction.
-    pub(crate) const RARE: Interest = Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
+    pub(crate) const NON_DIRECTIONAL: Interest =
+        Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
 
     pub(crate) const fn without(self, other: Interest) -> Interest {
         Interest(self.0 & !other.0)
@@ -173,9 +174,9 @@ impl Interest {
 
 impl Interest {
     /// What it would be answered with if all of it were ready.
-    pub(crate) fn hope(self) -> Readiness {
+    pub(crate) fn optimistic(self) -> Readiness {
         self.directions()
-            .fold(Readiness::EMPTY, |hope, d| hope | d.readiness())
+            .fold(Readiness::EMPTY, |optimistic, d| optimistic | d.readiness())
     }
 }
 
@@ -277,17 +278,19 @@ impl Readiness {
     }
 
     /// The part of it that answers `interest`.
-    pub(crate) fn answering(self, interest: Interest) -> Readiness {
-        let mut asked = interest.directions().fold(0, |mask, d| mask | d.claims().0);
-        if !interest.rare().is_empty() {
-            asked |= interest.rare().claims().0;
+    pub(crate) fn satisfying(self, interest: Interest) -> Readiness {
+        let mut asked = interest
+            .directions()
+            .fold(0, |mask, d| mask | d.readiness_mask().0);
+        if !interest.non_directional().is_empty() {
+            asked |= interest.non_directional().readiness_mask().0;
         }
         Readiness(self.0 & asked)
     }
 
     /// Whether hang-up, an error or urgent data was reported: then a short read no longer means
     /// "drained", and those who wait for nothing else are to be told.
-    pub(crate) const fn is_irregular(self) -> bool {
+    pub(crate) const fn is_exceptional(self) -> bool {
         let end = Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0;
         self.intersects(Readiness(end | Self::URGENT.0))
     }

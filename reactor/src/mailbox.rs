@@ -43,7 +43,7 @@ pub(crate) enum Message {
         waker: Waker,
     },
     /// Somebody waits elsewhere for what is no direction.
-    Watch {
+    WaitNonDirectional {
         token: Token,
         interest: Interest,
         waker: Waker,

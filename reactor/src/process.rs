@@ -77,7 +77,7 @@ impl Process {
     pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let scheduled = match self.scheduled.get() {
             Some(scheduled) => scheduled,
-            None => self.settle()?,
+            None => self.register()?,
         };
         if scheduled.is_ready(Direction::Read) {
             return Poll::Ready(Ok(()));
@@ -100,16 +100,16 @@ impl Process {
     }
 
     #[cold]
-    fn settle(&self) -> io::Result<&ScheduledIo> {
+    fn register(&self) -> io::Result<&ScheduledIo> {
         let reactor = current::get()
             .ok_or_else(|| current::outside(&format!("the wait for process {}", self.id)))?;
         let scheduled = reactor.register_process(self.id)?;
-        let settled = self.scheduled.get_or_init(|| scheduled.clone());
-        if !Arc::ptr_eq(settled, &scheduled) {
+        let registered = self.scheduled.get_or_init(|| scheduled.clone());
+        if !Arc::ptr_eq(registered, &scheduled) {
             // Another thread was first, so it is that reactor's.
             reactor.remove(scheduled.token);
         }
-        Ok(settled)
+        Ok(registered)
     }
 }
 

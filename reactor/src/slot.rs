@@ -33,7 +33,7 @@ pub(crate) struct ScheduledIo {
     /// Whether it is the end of a process that is waited for.
     pub(crate) is_process: bool,
     /// What else than directions its selector can tell of.
-    pub(crate) tells: Interest,
+    pub(crate) supported: Interest,
     /// The errno of a registration that failed, told with the next wait: of reading in the lower half
     /// and of writing in the upper one, since kqueue registers them one by one.
     errno: AtomicU32,
@@ -55,25 +55,25 @@ pub(crate) struct Registration {
     /// The last one to wait in each direction.
     wakers: [Option<Waker>; 2],
     /// What is rarely there.
-    rest: Option<Box<Rest>>,
+    overflow: Option<Box<Overflow>>,
 }
 
 /// What few registrations have.
 #[derive(Debug)]
-struct Rest {
+struct Overflow {
     /// Those who waited before the last one and have another waker: two tasks that share a source,
     /// in one direction. So nobody is here in whose direction `wakers` is empty. And, without a
     /// direction, those who wait for hang-up, an error or urgent data.
-    others: Vec<(Option<Direction>, Waker)>,
+    extra_wakers: Vec<(Option<Direction>, Waker)>,
     /// How many there may be before they are all woken to queue up anew, which bounds what
     /// wakers nobody needs any more can pile up to.
-    room: u32,
+    limit: u32,
     /// The turn in which there was no more room.
-    overflowed: u32,
+    last_overflow: u32,
 }
 
-/// Room for the others at first.
-const FIRST_ROOM: u32 = 64;
+/// How many extra wakers are kept at first.
+const INITIAL_LIMIT: u32 = 64;
 
 /// Whoever was woken for lack of room, and still waits, is back within so many turns.
 const TURNS_TO_COME_BACK: u32 = 16;
@@ -86,7 +86,7 @@ impl Registrations {
         fd: RawFd,
         blocked: Readiness,
         is_edge: bool,
-        tells: Interest,
+        supported: Interest,
     ) -> io::Result<Arc<ScheduledIo>> {
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
         let level = match is_edge {
@@ -98,7 +98,7 @@ impl Registrations {
             token: self.next_token()?,
             fd,
             is_process: false,
-            tells,
+            supported,
             errno: AtomicU32::new(0),
             readiness: AtomicU8::new((optimistic.without(blocked) | level).to_bits()),
             unread: AtomicU32::new(0),
@@ -114,7 +114,7 @@ impl Registrations {
             token: self.next_token()?,
             fd: id as RawFd,
             is_process: true,
-            tells: Interest::NONE,
+            supported: Interest::NONE,
             errno: AtomicU32::new(0),
             readiness: AtomicU8::new(Readiness::EMPTY.to_bits()),
             unread: AtomicU32::new(0),
@@ -140,7 +140,7 @@ impl Registrations {
             is_added: false,
             scheduled: scheduled.clone(),
             wakers: [None, None],
-            rest: None,
+            overflow: None,
         });
     }
 
@@ -204,7 +204,7 @@ impl ScheduledIo {
         self.set_readiness(self.readiness() | readiness);
     }
 
-    /// Whether the selector tells each change once, without being asked again.
+    /// Whether the selector reports each change once, without being asked again.
     #[inline]
     pub(crate) fn is_edge(&self) -> bool {
         !self.readiness().intersects(Readiness::LEVEL)
@@ -213,14 +213,14 @@ impl ScheduledIo {
     /// Whether an operation of `direction` is worth a try.
     #[inline]
     pub(crate) fn is_ready(&self, direction: Direction) -> bool {
-        self.readiness().intersects(direction.claims())
+        self.readiness().intersects(direction.readiness_mask())
     }
 
     /// Notes that an operation found nothing. What was said of the direction's end is then not so
     /// either: a named pipe may have a new writer.
     #[inline]
     pub(crate) fn clear(&self, direction: Direction) {
-        self.set_readiness(self.readiness().without(direction.claims()));
+        self.set_readiness(self.readiness().without(direction.readiness_mask()));
     }
 
     /// The error of its registration, if there is nothing else to wait for in `interest`. On any
@@ -229,16 +229,16 @@ impl ScheduledIo {
     pub(crate) fn error(&self, interest: Interest) -> io::Result<()> {
         match self.errno.load(Ordering::Relaxed) {
             0 => Ok(()),
-            errno => self.tell_error(errno, interest),
+            errno => self.registration_error(errno, interest),
         }
     }
 
     #[cold]
-    fn tell_error(&self, errno: u32, interest: Interest) -> io::Result<()> {
+    fn registration_error(&self, errno: u32, interest: Interest) -> io::Result<()> {
         let errno = |d: Direction| (errno >> (16 * d.index()) & 0xffff) as i32;
         // Who waits for no direction hears of it from either.
         let both = Interest::READABLE | Interest::WRITABLE;
-        let interest = match interest.rare().is_empty() {
+        let interest = match interest.non_directional().is_empty() {
             true => interest,
             false => both,
         };
@@ -275,11 +275,11 @@ impl ScheduledIo {
     }
 
     /// Forgets that, for who waits for `interest`: it was told, or it is not so any more.
-    pub(crate) fn forgive(&self, interest: Interest) {
-        let rare = !interest.rare().is_empty();
+    pub(crate) fn clear_error(&self, interest: Interest) {
+        let rare = !interest.non_directional().is_empty();
         let bits = interest.directions().map(|d| 0xffff << (16 * d.index()));
-        let forgiven = if rare { u32::MAX } else { bits.sum() };
-        self.errno.fetch_and(!forgiven, Ordering::Relaxed);
+        let cleared = if rare { u32::MAX } else { bits.sum() };
+        self.errno.fetch_and(!cleared, Ordering::Relaxed);
     }
 
     /// Registers it in a selector that knows nothing of it.
@@ -291,18 +291,18 @@ impl ScheduledIo {
     }
 
     /// Has the selector say again what is so.
-    pub(crate) fn renew(&self, selector: &mut dyn Selector) -> io::Result<()> {
+    pub(crate) fn reregister(&self, selector: &mut dyn Selector) -> io::Result<()> {
         match self.is_process {
             true => selector.add_process(self.fd as u32, self.token),
-            false => selector.renew(self.fd, self.token),
+            false => selector.reregister(self.fd, self.token),
         }
     }
 
     /// # Errors
     /// `Unsupported` if the selector cannot tell of some of `interest`.
     #[cold]
-    pub(crate) fn check_told(&self, interest: Interest) -> io::Result<()> {
-        let untold = interest.rare().without(self.tells);
+    pub(crate) fn check_supported(&self, interest: Interest) -> io::Result<()> {
+        let untold = interest.non_directional().without(self.supported);
         if untold.is_empty() {
             return Ok(());
         }
@@ -323,13 +323,13 @@ impl ScheduledIo {
     /// which is said only once, nor where urgent data may have cut it short: the kernel told of it, or
     /// that there is more.
     #[inline]
-    pub(crate) fn drained(&self, direction: Direction, moved: usize) {
+    pub(crate) fn on_short_transfer(&self, direction: Direction, moved: usize) {
         let all = match direction {
             Direction::Read => self.unread.load(Ordering::Relaxed) as usize,
             Direction::Write => 0,
         };
         let readiness = self.readiness();
-        let stays = readiness.is_irregular() || readiness.intersects(Readiness::LEVEL);
+        let stays = readiness.is_exceptional() || readiness.intersects(Readiness::LEVEL);
         if moved >= all && !stays {
             self.clear(direction);
         }
@@ -348,8 +348,8 @@ impl Registration {
     /// What an event says, and who waited for it.
     #[inline]
     pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
-        if errno != 0 || self.rest.is_some() {
-            return self.deliver_rare(readiness, errno, woken);
+        if errno != 0 || self.overflow.is_some() {
+            return self.deliver_slow(readiness, errno, woken);
         }
         self.scheduled.add_readiness(readiness);
         for direction in [Direction::Read, Direction::Write] {
@@ -365,7 +365,7 @@ impl Registration {
     /// that `readiness` names, or both if it names none: there will be no event any more, and whoever
     /// tries hears of it when there is nothing.
     #[cold]
-    fn deliver_rare(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
+    fn deliver_slow(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
         let readiness = match errno {
             0 => readiness,
             errno => self.scheduled.fail(readiness, errno),
@@ -376,8 +376,8 @@ impl Registration {
                 self.wake(direction, woken);
             }
         }
-        if readiness.is_irregular() || errno != 0 {
-            self.wake_watchers(woken);
+        if readiness.is_exceptional() || errno != 0 {
+            self.wake_non_directional(woken);
         }
     }
 
@@ -385,19 +385,19 @@ impl Registration {
     #[cold]
     pub(crate) fn fail(&mut self, readiness: Readiness, e: &io::Error, woken: &mut WakeList) {
         let errno = e.raw_os_error().unwrap_or(libc::EIO);
-        self.deliver_rare(readiness, errno, woken);
+        self.deliver_slow(readiness, errno, woken);
     }
 
     /// Hands over all that waits, whatever for.
     pub(crate) fn wake_everyone(&mut self, woken: &mut WakeList) {
         self.wake(Direction::Read, woken);
         self.wake(Direction::Write, woken);
-        self.wake_watchers(woken);
+        self.wake_non_directional(woken);
     }
 
-    fn wake_watchers(&mut self, woken: &mut WakeList) {
-        if let Some(rest) = &mut self.rest {
-            rest.wake(None, woken);
+    fn wake_non_directional(&mut self, woken: &mut WakeList) {
+        if let Some(overflow) = &mut self.overflow {
+            overflow.wake(None, woken);
         }
     }
 
@@ -406,8 +406,8 @@ impl Registration {
             return;
         };
         woken.push(last);
-        if let Some(rest) = &mut self.rest {
-            rest.wake(Some(direction), woken);
+        if let Some(overflow) = &mut self.overflow {
+            overflow.wake(Some(direction), woken);
         }
     }
 
@@ -416,34 +416,40 @@ impl Registration {
         for waker in self.wakers.iter_mut().filter_map(Option::take) {
             woken.discard(waker);
         }
-        if let Some(rest) = self.rest {
-            rest.others.into_iter().for_each(|(_, w)| woken.discard(w));
+        if let Some(overflow) = self.overflow {
+            overflow
+                .extra_wakers
+                .into_iter()
+                .for_each(|(_, w)| woken.discard(w));
         }
     }
 
     /// Whether anybody waits for what is no direction.
-    pub(crate) fn is_watched(&self) -> bool {
-        let rest = self.rest.as_ref();
-        rest.is_some_and(|rest| rest.others.iter().any(|(d, _)| d.is_none()))
+    pub(crate) fn has_non_directional_wakers(&self) -> bool {
+        let overflow = self.overflow.as_ref();
+        overflow.is_some_and(|overflow| overflow.extra_wakers.iter().any(|(d, _)| d.is_none()))
     }
 
     /// Whether anybody waits in `direction`.
-    pub(crate) fn is_awaited(&self, direction: Direction) -> bool {
+    pub(crate) fn has_wakers(&self, direction: Direction) -> bool {
         self.wakers[direction.index()].is_some()
     }
 
     /// Whether `waker` stands in the queue of `direction` already.
-    pub(crate) fn has_waiter(&self, direction: Direction, waker: &Waker) -> bool {
+    pub(crate) fn has_waker(&self, direction: Direction, waker: &Waker) -> bool {
         match &self.wakers[direction.index()] {
             None => false,
-            Some(last) => last.will_wake(waker) || self.has_other(Some(direction), waker),
+            Some(last) => last.will_wake(waker) || self.has_extra_waker(Some(direction), waker),
         }
     }
 
     #[cold]
-    fn has_other(&self, direction: Option<Direction>, waker: &Waker) -> bool {
-        let others = self.rest.iter().flat_map(|rest| &rest.others);
-        others
+    fn has_extra_waker(&self, direction: Option<Direction>, waker: &Waker) -> bool {
+        let extra_wakers = self
+            .overflow
+            .iter()
+            .flat_map(|overflow| &overflow.extra_wakers);
+        extra_wakers
             .filter(|(d, _)| *d == direction)
             .any(|(_, other)| other.will_wake(waker))
     }
@@ -451,10 +457,10 @@ impl Registration {
     /// Takes `waker` for `direction`, if that is not ready, nobody waits for it yet, and the selector
     /// need not be asked.
     #[inline]
-    pub(crate) fn set_waiter(&mut self, direction: Direction, waker: &mut Option<Waker>) {
+    pub(crate) fn try_add_waker(&mut self, direction: Direction, waker: &mut Option<Waker>) {
         let place = &mut self.wakers[direction.index()];
         let failed = self.scheduled.errno.load(Ordering::Relaxed) != 0;
-        let asks = direction.claims() | Readiness::LEVEL;
+        let asks = direction.readiness_mask() | Readiness::LEVEL;
         if place.is_none() && !failed && !self.scheduled.readiness().intersects(asks) {
             *place = waker.take();
         }
@@ -462,78 +468,78 @@ impl Registration {
 
     /// Puts `waker` into the queue of `direction`. If the queue has become too long, everybody who
     /// stood in it before is handed to `woken`: they look again and, if need be, come back. When
-    /// they fill it again at once it is not forgotten wakers but a crowd, which gets more room:
+    /// they fill it again at once it is not forgotten wakers but a crowd, which gets a higher limit:
     /// otherwise they would go on waking each other.
-    pub(crate) fn push_waiter(
+    pub(crate) fn add_waker(
         &mut self,
         direction: Direction,
         waker: Waker,
         turn: u32,
         woken: &mut WakeList,
     ) {
-        if self.is_awaited(direction) && self.rest().make_room(turn) {
+        if self.has_wakers(direction) && self.overflow().reserve(turn) {
             self.wake_everyone(woken);
         }
         if let Some(before) = self.wakers[direction.index()].replace(waker) {
-            self.rest().others.push((Some(direction), before));
+            self.overflow().extra_wakers.push((Some(direction), before));
         }
     }
 
     /// Has `waker` called at the next hang-up, error or urgent data, or gives it back because one
     /// like it is there already.
-    pub(crate) fn push_watcher(
+    pub(crate) fn add_non_directional_waker(
         &mut self,
         waker: Waker,
         turn: u32,
         woken: &mut WakeList,
     ) -> Option<Waker> {
-        if self.has_other(None, &waker) {
+        if self.has_extra_waker(None, &waker) {
             return Some(waker);
         }
-        if self.rest().make_room(turn) {
+        if self.overflow().reserve(turn) {
             self.wake_everyone(woken);
         }
-        self.rest().others.push((None, waker));
+        self.overflow().extra_wakers.push((None, waker));
         None
     }
 
     #[cold]
-    fn rest(&mut self) -> &mut Rest {
-        self.rest.get_or_insert_with(|| {
-            Box::new(Rest {
-                others: Vec::new(),
-                room: FIRST_ROOM,
-                overflowed: 0,
+    fn overflow(&mut self) -> &mut Overflow {
+        self.overflow.get_or_insert_with(|| {
+            Box::new(Overflow {
+                extra_wakers: Vec::new(),
+                limit: INITIAL_LIMIT,
+                last_overflow: 0,
             })
         })
     }
 }
 
-impl Rest {
+impl Overflow {
     #[cold]
     fn wake(&mut self, direction: Option<Direction>, woken: &mut WakeList) {
-        if !self.others.iter().any(|(d, _)| *d == direction) {
+        if !self.extra_wakers.iter().any(|(d, _)| *d == direction) {
             // Most often one waits for the end, beside the one who reads: that list stays.
             return;
         }
-        for (d, waker) in mem::take(&mut self.others) {
+        for (d, waker) in mem::take(&mut self.extra_wakers) {
             if d == direction {
                 woken.push(waker);
             } else {
-                self.others.push((d, waker));
+                self.extra_wakers.push((d, waker));
             }
         }
     }
 
     /// Whether everybody has to be woken before another one can be taken in.
-    fn make_room(&mut self, turn: u32) -> bool {
-        if self.others.len() < self.room as usize {
+    fn reserve(&mut self, turn: u32) -> bool {
+        if self.extra_wakers.len() < self.limit as usize {
             return false;
         }
-        if turn.wrapping_sub(self.overflowed) <= TURNS_TO_COME_BACK {
-            self.room = self.room.saturating_mul(2);
+        if turn.wrapping_sub(self.last_overflow) <= TURNS_TO_COME_BACK {
+            self.limit = self.limit.saturating_mul(2);
         }
-        self.overflowed = turn;
+        self.last_overflow = turn;
         true
     }
 }
@@ -564,12 +570,12 @@ mod tests {
     fn a_recycled_slot_does_not_answer_to_its_old_token() {
         let mut registrations = Registrations::default();
         let old = registrations
-            .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
+            .insert(0, 3, Readiness::EMPTY, true, Interest::NON_DIRECTIONAL)
             .unwrap()
             .token;
         assert!(registrations.remove(old).is_some());
         let new = registrations
-            .insert(0, 3, Readiness::EMPTY, true, Interest::RARE)
+            .insert(0, 3, Readiness::EMPTY, true, Interest::NON_DIRECTIONAL)
             .unwrap()
             .token;
         assert_eq!(old.index(), new.index(), "the slab reuses the registration");
@@ -581,7 +587,7 @@ mod tests {
     fn what_cannot_be_waited_for_is_called_what_it_is() {
         let mut registrations = Registrations::default();
         let process = registrations.insert_process(0, 77).unwrap();
-        let fd = registrations.insert(0, 78, Readiness::EMPTY, true, Interest::RARE);
+        let fd = registrations.insert(0, 78, Readiness::EMPTY, true, Interest::NON_DIRECTIONAL);
         let names = ["process 77: Op", "descriptor 78: regular files"];
         for (scheduled, name) in [process, fd.unwrap()].into_iter().zip(names) {
             let registration = registrations.get(scheduled.token).unwrap();
@@ -595,7 +601,7 @@ mod tests {
     fn two_tasks_that_wait_in_one_direction_are_both_woken() {
         let mut registrations = Registrations::default();
         let token = registrations
-            .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
+            .insert(0, 3, Readiness::READABLE, true, Interest::NON_DIRECTIONAL)
             .unwrap()
             .token;
         let registration = registrations.get(token).unwrap();
@@ -605,11 +611,11 @@ mod tests {
             CountingWaker::new(),
         );
         let mut woken = WakeList::default();
-        registration.push_waiter(Direction::Read, first.waker(), 1, &mut woken);
-        registration.push_waiter(Direction::Read, second.waker(), 1, &mut woken);
-        registration.push_waiter(Direction::Write, writer.waker(), 1, &mut woken);
-        assert!(registration.has_waiter(Direction::Read, &first.waker()));
-        assert!(!registration.has_waiter(Direction::Write, &first.waker()));
+        registration.add_waker(Direction::Read, first.waker(), 1, &mut woken);
+        registration.add_waker(Direction::Read, second.waker(), 1, &mut woken);
+        registration.add_waker(Direction::Write, writer.waker(), 1, &mut woken);
+        assert!(registration.has_waker(Direction::Read, &first.waker()));
+        assert!(!registration.has_waker(Direction::Write, &first.waker()));
         registration.deliver(Readiness::READABLE, 0, &mut woken);
         woken.wake_all();
         assert_eq!((first.count(), second.count(), writer.count()), (1, 1, 0));
@@ -619,15 +625,15 @@ mod tests {
     fn a_queue_of_wakers_nobody_needs_stays_short() {
         let mut registrations = Registrations::default();
         let token = registrations
-            .insert(0, 3, Readiness::READABLE, true, Interest::RARE)
+            .insert(0, 3, Readiness::READABLE, true, Interest::NON_DIRECTIONAL)
             .unwrap()
             .token;
         let registration = registrations.get(token).unwrap();
         let wakers: Vec<CountingWaker> = (0..1000).map(|_| CountingWaker::new()).collect();
         let mut woken = WakeList::default();
         for (turn, waker) in (100..).zip(&wakers) {
-            registration.push_waiter(Direction::Read, waker.waker(), turn, &mut woken);
-            assert!(registration.rest().others.len() <= FIRST_ROOM as usize);
+            registration.add_waker(Direction::Read, waker.waker(), turn, &mut woken);
+            assert!(registration.overflow().extra_wakers.len() <= INITIAL_LIMIT as usize);
         }
         registration.wake_everyone(&mut woken);
         woken.wake_all();

@@ -182,7 +182,7 @@ impl<T: AsFd> Source<T> {
     ) -> Poll<io::Result<R>> {
         match self.state.local() {
             Some(scheduled) if !scheduled.is_ready(direction) => {
-                wait_at(scheduled, direction, cx)?;
+                park_waker(scheduled, direction, cx)?;
                 Poll::Pending
             }
             scheduled => self.try_or_wait(scheduled, direction, cx, op, fell_short),
@@ -398,7 +398,7 @@ impl SourceState {
     #[inline]
     fn note_short(&self, scheduled: &ScheduledIo, direction: Direction, moved: Option<usize>) {
         if let Some(moved) = moved.filter(|_| self.streaming) {
-            scheduled.drained(direction, moved);
+            scheduled.on_short_transfer(direction, moved);
         }
     }
 
@@ -455,27 +455,32 @@ impl SourceState {
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let scheduled = match self.scheduled.get() {
             Some(scheduled) => scheduled,
-            None => self.settle(fd, Some(direction))?,
+            None => self.register(fd, Some(direction))?,
         };
         if scheduled.is_local() {
             scheduled.clear(direction);
         }
-        wait_at(scheduled, direction, cx)
+        park_waker(scheduled, direction, cx)
     }
 
     /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
-    fn watch(&self, fd: RawFd, interest: Interest, cx: &Context<'_>) -> io::Result<()> {
+    fn wait_non_directional(
+        &self,
+        fd: RawFd,
+        interest: Interest,
+        cx: &Context<'_>,
+    ) -> io::Result<()> {
         let scheduled = match self.scheduled.get() {
             Some(scheduled) => scheduled,
-            None => self.settle(fd, None)?,
+            None => self.register(fd, None)?,
         };
-        scheduled.check_told(interest)?;
+        scheduled.check_supported(interest)?;
         if let Some(reactor) = current::if_numbered(scheduled.reactor) {
-            return reactor.watch(scheduled.token, interest, cx);
+            return reactor.wait_non_directional(scheduled.token, interest, cx);
         }
         check(scheduled, interest)?;
-        let message = Message::Watch {
+        let message = Message::WaitNonDirectional {
             token: scheduled.token,
             interest,
             waker: cx.waker().clone(),
@@ -485,7 +490,7 @@ impl SourceState {
 
     /// Registers it in the reactor of this thread. In `blocked` an operation found nothing.
     #[cold]
-    fn settle(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&ScheduledIo> {
+    fn register(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&ScheduledIo> {
         let reactor = current::get().ok_or_else(|| {
             let doing: &dyn fmt::Display = match &blocked {
                 Some(direction) => direction,
@@ -495,12 +500,12 @@ impl SourceState {
         })?;
         let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);
         let scheduled = reactor.register(fd, blocked)?;
-        let settled = self.scheduled.get_or_init(|| scheduled.clone());
-        if !Arc::ptr_eq(settled, &scheduled) {
+        let registered = self.scheduled.get_or_init(|| scheduled.clone());
+        if !Arc::ptr_eq(registered, &scheduled) {
             // Another thread was first, so it is that reactor's.
             reactor.remove_open(scheduled.token, fd);
         }
-        Ok(settled)
+        Ok(registered)
     }
 
     fn note_blocked(&self, direction: Direction) {
@@ -510,11 +515,13 @@ impl SourceState {
 
     /// What of `interest` may be ready, as far as is known without a registration: everything in
     /// which no `try_io` found nothing.
-    fn hope(&self, interest: Interest) -> Readiness {
+    fn optimistic(&self, interest: Interest) -> Readiness {
         let blocked = self.blocked.load(Ordering::Relaxed);
         let found_nothing = |d: Direction| blocked & 1 << d.index() != 0;
         let hopeless = interest.directions().filter(|&d| found_nothing(d));
-        hopeless.fold(interest.hope(), |hope, d| hope.without(d.readiness()))
+        hopeless.fold(interest.optimistic(), |optimistic, d| {
+            optimistic.without(d.readiness())
+        })
     }
 }
 
@@ -538,25 +545,25 @@ fn wait_for_turn(cx: &Context<'_>) -> Poll<()> {
 
 /// The task of `cx` is woken when there is something in `direction`.
 #[inline(never)]
-fn wait_at(scheduled: &ScheduledIo, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+fn park_waker(scheduled: &ScheduledIo, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
     // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then. To ask
     // first whether it is needed would cost more than most clones.
     let mut waker = Some(cx.waker().clone());
     current::with_numbered(scheduled.reactor, |reactor| {
-        reactor.set_waiter(scheduled.token, direction, &mut waker);
+        reactor.try_add_waker(scheduled.token, direction, &mut waker);
     });
     match waker {
         None => Ok(()),
-        Some(waker) => wait_otherwise(scheduled, direction, waker),
+        Some(waker) => park_slow(scheduled, direction, waker),
     }
 }
 
 /// Has `waker` woken where something stands in the way: the reactor is not that of this thread, the
 /// registration failed, or somebody waits already.
 #[cold]
-fn wait_otherwise(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io::Result<()> {
+fn park_slow(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io::Result<()> {
     if let Some(reactor) = current::if_numbered(scheduled.reactor) {
-        return reactor.wait_for(scheduled.token, direction, waker);
+        return reactor.add_waker(scheduled.token, direction, waker);
     }
     check(scheduled, direction.interest())?;
     let token = scheduled.token;
@@ -639,27 +646,27 @@ impl<T: AsFd> Ready<'_, T> {
             return reactor.poll_ready(scheduled.token, self.interest, cx);
         }
         // Nothing is known of it on this thread, or nowhere yet.
-        let rare = self.interest.rare();
-        let hope = match state.scheduled.get() {
+        let rare = self.interest.non_directional();
+        let optimistic = match state.scheduled.get() {
             // What is no direction can be seen from here: no operation takes it away.
             Some(scheduled) if self.messaged => {
-                self.interest.hope() | scheduled.readiness().answering(rare)
+                self.interest.optimistic() | scheduled.readiness().satisfying(rare)
             }
-            Some(scheduled) => scheduled.readiness().answering(rare),
+            Some(scheduled) => scheduled.readiness().satisfying(rare),
             None if current::get().is_none() => {
                 return Poll::Ready(Err(current::outside("a source")));
             }
-            None => state.hope(self.interest),
+            None => state.optimistic(self.interest),
         };
-        if !hope.is_empty() {
-            return Poll::Ready(Ok(hope));
+        if !optimistic.is_empty() {
+            return Poll::Ready(Ok(optimistic));
         }
         let fd = io.as_fd().as_raw_fd();
         for direction in self.interest.directions() {
             state.wait(fd, direction, cx)?;
         }
         if !rare.is_empty() {
-            state.watch(fd, rare, cx)?;
+            state.wait_non_directional(fd, rare, cx)?;
         }
         self.messaged = true;
         Poll::Pending

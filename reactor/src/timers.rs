@@ -35,7 +35,7 @@ pub(crate) struct Timers {
     /// The rest, in no order.
     far: Vec<Entry>,
     /// No entry of `near` is later, every one of `far` is.
-    horizon: Entry,
+    near_limit: Entry,
     slab: Slab<Timer>,
     /// Counts timers, and is so a generation that no two occupants of a place share.
     generation: u32,
@@ -78,7 +78,7 @@ struct Timer {
 }
 
 /// Entries that lie are swept when there are more of them than this and than of the others.
-const MOST_STALE: usize = 64;
+const MAX_STALE: usize = 64;
 
 /// Of so many far entries, which stand for all of them, the time of so many comes next.
 const SAMPLES: usize = 64;
@@ -108,7 +108,7 @@ impl Timers {
     #[inline]
     fn enter(&mut self, entry: Entry) {
         // Most are told by their deadline alone.
-        if entry.deadline > self.horizon.deadline {
+        if entry.deadline > self.near_limit.deadline {
             self.far.push(entry);
         } else {
             self.enter_near(entry);
@@ -117,7 +117,7 @@ impl Timers {
 
     #[inline(never)]
     fn enter_near(&mut self, entry: Entry) {
-        if entry > self.horizon {
+        if entry > self.near_limit {
             self.far.push(entry);
         } else {
             self.near.push(Reverse(entry));
@@ -178,7 +178,7 @@ impl Timers {
     pub(crate) fn next_deadline(&mut self) -> Option<Nanos> {
         loop {
             let entry = self.first()?;
-            if self.is_true(entry) {
+            if self.is_current(entry) {
                 return Some(entry.deadline);
             }
         }
@@ -191,7 +191,7 @@ impl Timers {
             if entry.deadline > now {
                 break;
             }
-            if self.is_true(entry) {
+            if self.is_current(entry) {
                 self.near.pop();
                 woken.push(self.slab.remove(entry.index as usize).waker);
                 fired += 1;
@@ -214,17 +214,17 @@ impl Timers {
     #[inline]
     fn first(&mut self) -> Option<Entry> {
         if self.near.is_empty() {
-            self.move_horizon();
+            self.move_near_limit();
         }
         self.near.peek().map(|&Reverse(first)| first)
     }
 
     /// Brings the earliest of the far entries near, about a sixteenth of them: the fewer, the
     /// smaller the heap, and the more often all of them are looked through.
-    fn move_horizon(&mut self) {
+    fn move_near_limit(&mut self) {
         let step = self.far.len() / SAMPLES;
         if step == 0 {
-            self.horizon = self.far.iter().copied().max().unwrap_or_default();
+            self.near_limit = self.far.iter().copied().max().unwrap_or_default();
             self.far
                 .drain(..)
                 .for_each(|entry| self.near.push(Reverse(entry)));
@@ -235,13 +235,13 @@ impl Timers {
         for _ in 1..NEAR_SAMPLES {
             self.near.pop();
         }
-        if let Some(&Reverse(horizon)) = self.near.peek() {
-            self.horizon = horizon;
+        if let Some(&Reverse(near_limit)) = self.near.peek() {
+            self.near_limit = near_limit;
         }
         self.near.clear();
-        let (near, horizon) = (&mut self.near, self.horizon);
+        let (near, near_limit) = (&mut self.near, self.near_limit);
         self.far.retain(|&entry| {
-            let is_far = entry > horizon;
+            let is_far = entry > near_limit;
             if !is_far {
                 near.push(Reverse(entry));
             }
@@ -252,7 +252,7 @@ impl Timers {
     /// Whether `entry`, which is the earliest, stands for a timer that is due at its deadline. If
     /// not it is dropped, or moved on if its timer was postponed.
     #[inline]
-    fn is_true(&mut self, entry: Entry) -> bool {
+    fn is_current(&mut self, entry: Entry) -> bool {
         let timer = self.slab.get_mut(entry.index as usize);
         let timer = timer.filter(|timer| {
             timer.generation == entry.generation && timer.entered == entry.deadline
@@ -274,7 +274,7 @@ impl Timers {
     #[inline]
     fn sweep_if_stale(&mut self) {
         let stale = self.entries() - self.slab.len();
-        if stale > MOST_STALE && stale > self.slab.len() {
+        if stale > MAX_STALE && stale > self.slab.len() {
             self.sweep();
         }
     }
@@ -289,7 +289,7 @@ impl Timers {
     fn sweep(&mut self) {
         self.near.clear();
         self.far.clear();
-        self.horizon = Entry::default();
+        self.near_limit = Entry::default();
         self.far
             .extend(self.slab.iter().map(|(index, timer)| Entry {
                 deadline: timer.entered,
@@ -393,7 +393,7 @@ mod tests {
             assert!(timers.remove(key).is_some());
             assert!(timers.remove(key).is_none());
         }
-        assert!(timers.entries() <= MOST_STALE + 1);
+        assert!(timers.entries() <= MAX_STALE + 1);
         assert_eq!(timers.next_deadline(), None);
     }
 

@@ -22,7 +22,7 @@ fn poll<T: std::os::fd::AsFd>(
 }
 
 /// select knows of no end.
-fn tells(reactor: &Reactor) -> bool {
+fn supported(reactor: &Reactor) -> bool {
     reactor.backend() != Backend::Select
 }
 
@@ -30,7 +30,7 @@ fn tells(reactor: &Reactor) -> bool {
 fn the_end_is_told_while_data_lies_unread_and_takes_none_of_it() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -64,7 +64,7 @@ fn the_end_is_told_while_data_lies_unread_and_takes_none_of_it() {
 fn an_end_that_came_before_anybody_waited_is_told() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -77,7 +77,7 @@ fn an_end_that_came_before_anybody_waited_is_told() {
 fn the_end_of_our_own_half_is_not_the_peers() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, peer) = tcp_pair();
@@ -95,7 +95,7 @@ fn the_end_of_our_own_half_is_not_the_peers() {
 fn a_reader_is_not_disturbed_by_a_watcher() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -122,7 +122,7 @@ fn a_reader_is_not_disturbed_by_a_watcher() {
 fn many_watchers_are_all_told_and_are_forgotten_in_bounded_room() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, peer) = tcp_pair();
@@ -141,7 +141,7 @@ fn many_watchers_are_all_told_and_are_forgotten_in_bounded_room() {
 fn the_end_reaches_another_thread() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -187,7 +187,7 @@ fn waiting_for_the_end_fails_outside_and_after() {
     assert!(matches!(outside, Poll::Ready(Err(_))));
     {
         let (reactor, _entered) = reactor();
-        if !tells(&reactor) {
+        if !supported(&reactor) {
             return;
         }
         let mut closed = source.ready(Interest::CLOSED);
@@ -204,7 +204,7 @@ fn waiting_for_the_end_fails_outside_and_after() {
 fn the_writer_of_a_pipe_hears_that_the_reader_is_gone() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (reader, writer) = pipe();
@@ -224,7 +224,7 @@ fn urgent_data_is_told_once_an_arrival() {
     use std::os::fd::AsRawFd;
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (source, peer) = tcp_pair();
@@ -280,7 +280,7 @@ fn what_a_backend_cannot_tell_of_is_refused_on_every_thread() {
 fn an_end_of_another_kind_does_not_wake_a_watcher_again_and_again() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !tells(&reactor) {
+    if !supported(&reactor) {
         return;
     }
     let (reader, writer) = pipe();

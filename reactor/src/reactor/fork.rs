@@ -40,7 +40,7 @@ impl Reactor {
         }
         let fresh = sys::open(self.backend())?;
         self.mailbox.move_to_this_process(fresh.notifier());
-        self.watched.set(false);
+        self.embedded.set(false);
         // The child's copies are closed; the parent keeps its own.
         drop(self.selector.replace(fresh));
         let mut woken = self.woken.borrow_mut();

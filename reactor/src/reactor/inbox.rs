@@ -41,7 +41,7 @@ impl Reactor {
                     }
                 }
                 Message::Wait { .. }
-                | Message::Watch { .. }
+                | Message::WaitNonDirectional { .. }
                 | Message::Retry { .. }
                 | Message::TimerWait { .. } => {}
             }
@@ -52,12 +52,12 @@ impl Reactor {
                     token,
                     direction,
                     waker,
-                } => self.add_waiter(token, direction, waker, woken),
-                Message::Watch {
+                } => self.add_remote_waker(token, direction, waker, woken),
+                Message::WaitNonDirectional {
                     token,
                     interest,
                     waker,
-                } => self.add_watcher(token, interest, waker, woken),
+                } => self.add_non_directional_waker(token, interest, waker, woken),
                 Message::Retry { token, interest } => self.retry(token, interest),
                 Message::TimerWait { key, waker } => {
                     let mut timers = self.timers.borrow_mut();
@@ -74,7 +74,13 @@ impl Reactor {
         }
     }
 
-    fn add_waiter(&self, token: Token, direction: Direction, waker: Waker, woken: &mut WakeList) {
+    fn add_remote_waker(
+        &self,
+        token: Token,
+        direction: Direction,
+        waker: Waker,
+        woken: &mut WakeList,
+    ) {
         let mut registrations = self.registrations.borrow_mut();
         let registration = registrations.get(token);
         let has_no_error = |registration: &&mut Registration| {
@@ -84,10 +90,10 @@ impl Reactor {
             return woken.push(waker);
         };
         registration.scheduled.clear(direction);
-        if registration.has_waiter(direction, &waker) {
+        if registration.has_waker(direction, &waker) {
             woken.discard(waker);
         } else {
-            registration.push_waiter(direction, waker, self.turn.get(), woken);
+            registration.add_waker(direction, waker, self.turn.get(), woken);
         }
         if !registration.is_added {
             // It will be, and then what is true is told.
@@ -98,7 +104,7 @@ impl Reactor {
         if !registration.scheduled.is_edge() {
             selector.arm(token, direction);
         }
-        if let Err(e) = registration.scheduled.renew(&mut **selector) {
+        if let Err(e) = registration.scheduled.reregister(&mut **selector) {
             registration.fail(direction.readiness(), &e, woken);
         }
     }

@@ -69,7 +69,7 @@ pub struct Reactor {
     turn_wanted: Cell<bool>,
     closed: Cell<bool>,
     /// Whether somebody else's loop watches our descriptor between turns.
-    watched: Cell<bool>,
+    embedded: Cell<bool>,
     /// Whether the kernel tells each change once, without being asked again.
     is_edge: bool,
 }
@@ -119,7 +119,7 @@ impl Reactor {
             turn: Cell::new(0),
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
-            watched: Cell::new(false),
+            embedded: Cell::new(false),
         }))
     }
 
@@ -171,7 +171,7 @@ impl Reactor {
     /// macOS cannot `poll(2)` a kqueue; use `select(2)` or another kqueue.
     pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
         let selector = self.selector.borrow();
-        let fd = selector.watchable().ok_or_else(|| {
+        let fd = selector.pollable_fd().ok_or_else(|| {
             let backend = selector.backend();
             let why =
                 format!("a reactor on {backend} has no descriptor that another loop could watch");
@@ -179,7 +179,7 @@ impl Reactor {
         })?;
         let fd = fd.try_clone_to_owned()?;
         drop(selector);
-        self.watched.set(true);
+        self.embedded.set(true);
         self.flush_registrations_now();
         self.mailbox.prepare_wait();
         Ok(fd)
@@ -209,7 +209,7 @@ impl Reactor {
         self.turn.set(self.turn.get().wrapping_add(1));
         current::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
-        if self.watched.get() {
+        if self.embedded.get() {
             self.mailbox.unpark();
         }
         let mut woken = self.woken.borrow_mut();
@@ -224,7 +224,7 @@ impl Reactor {
         self.fire_timers(&mut woken);
         drop(woken);
         self.count_what_is_there();
-        if self.watched.get() {
+        if self.embedded.get() {
             self.mailbox.prepare_wait();
         }
         // Nothing is borrowed from here on: wakers are other people's code.
@@ -324,7 +324,7 @@ impl Reactor {
         for message in self.mailbox.close() {
             match message {
                 Message::Wait { waker, .. }
-                | Message::Watch { waker, .. }
+                | Message::WaitNonDirectional { waker, .. }
                 | Message::TimerWait { waker, .. } => woken.push(waker),
                 Message::Retry { .. }
                 | Message::Remove { .. }
@@ -366,7 +366,7 @@ impl Reactor {
             let registration = registrations
                 .get(token)
                 .ok_or_else(|| current::gone("this source"))?;
-            let answer = registration.scheduled.readiness().answering(interest);
+            let answer = registration.scheduled.readiness().satisfying(interest);
             registration.scheduled.error(interest).map(|()| answer)
         };
         let readiness = readiness.map_err(|e| self.failed(token, interest, e))?;
@@ -375,64 +375,77 @@ impl Reactor {
         }
         for direction in interest.directions() {
             // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then.
-            self.wait_for(token, direction, cx.waker().clone())?;
+            self.add_waker(token, direction, cx.waker().clone())?;
         }
-        if !interest.rare().is_empty() {
-            self.watch(token, interest, cx)?;
+        if !interest.non_directional().is_empty() {
+            self.wait_non_directional(token, interest, cx)?;
         }
         Poll::Pending
     }
 
     /// The task of `cx` is woken once the part of `interest` that is no direction may have come.
     #[cold]
-    pub(crate) fn watch(
+    pub(crate) fn wait_non_directional(
         &self,
         token: Token,
         interest: Interest,
         cx: &Context<'_>,
     ) -> io::Result<()> {
         match self.registrations.borrow_mut().get(token) {
-            Some(registration) => registration.scheduled.check_told(interest)?,
+            Some(registration) => registration.scheduled.check_supported(interest)?,
             None => return Err(current::gone("this source")),
         }
         // Cloning a waker is other people's code, so nothing is borrowed.
         let waker = cx.waker().clone();
         let mut woken = self.woken.borrow_mut();
-        self.add_watcher(token, interest, waker, &mut woken);
+        self.add_non_directional_waker(token, interest, waker, &mut woken);
         drop(woken);
         wake_all(&self.woken);
         Ok(())
     }
 
-    fn add_watcher(&self, token: Token, interest: Interest, waker: Waker, woken: &mut WakeList) {
+    fn add_non_directional_waker(
+        &self,
+        token: Token,
+        interest: Interest,
+        waker: Waker,
+        woken: &mut WakeList,
+    ) {
         let mut registrations = self.registrations.borrow_mut();
         let registration = registrations.get(token);
-        let interest = interest.rare();
+        let interest = interest.non_directional();
         let is_news = |registration: &&mut Registration| {
-            let known = registration.scheduled.readiness().answering(interest);
+            let known = registration.scheduled.readiness().satisfying(interest);
             known.is_empty() && registration.scheduled.error(interest).is_ok()
         };
         let Some(registration) = registration.filter(is_news) else {
             return woken.push(waker);
         };
-        if let Some(known) = registration.push_watcher(waker, self.turn.get(), woken) {
+        if let Some(known) = registration.add_non_directional_waker(waker, self.turn.get(), woken) {
             woken.discard(known);
         }
-        self.selector.borrow_mut().watch(token, interest);
+        self.selector
+            .borrow_mut()
+            .arm_non_directional(token, interest);
     }
 
     /// Keeps `waker` until there is something in `direction`, where nothing speaks against that;
     /// else it is for [`wait_for`](Reactor::wait_for). Calls nobody.
     #[inline]
-    pub(crate) fn set_waiter(&self, token: Token, direction: Direction, waker: &mut Option<Waker>) {
+    pub(crate) fn try_add_waker(
+        &self,
+        token: Token,
+        direction: Direction,
+        waker: &mut Option<Waker>,
+    ) {
         let mut registrations = self.registrations.borrow_mut();
         if let Some(registration) = registrations.get(token) {
-            registration.set_waiter(direction, waker);
+            registration.try_add_waker(direction, waker);
         }
     }
 
     /// Wakes `waker` when there is something in `direction`.
-    pub(crate) fn wait_for(
+    pub(crate) fn add_waker(
         &self,
         token: Token,
         direction: Direction,
@@ -452,7 +465,7 @@ impl Reactor {
             waker.wake();
             return Ok(());
         }
-        if registration.has_waiter(direction, &waker) {
+        if registration.has_waker(direction, &waker) {
             drop(registrations);
             return Ok(());
         }
@@ -460,7 +473,7 @@ impl Reactor {
             self.selector.borrow_mut().arm(token, direction);
         }
         let mut woken = self.woken.borrow_mut();
-        registration.push_waiter(direction, waker, self.turn.get(), &mut woken);
+        registration.add_waker(direction, waker, self.turn.get(), &mut woken);
         drop(registrations);
         drop(woken);
         wake_all(&self.woken);

@@ -23,9 +23,10 @@ impl Reactor {
         if self.is_forked() {
             return Err(cannot_wait(fd, &fork::forked()));
         }
-        let tells = self.selector.borrow().tells();
+        let supported = self.selector.borrow().supported();
         let mut registrations = self.registrations.borrow_mut();
-        let scheduled = registrations.insert(self.number(), fd, blocked, self.is_edge, tells)?;
+        let scheduled =
+            registrations.insert(self.number(), fd, blocked, self.is_edge, supported)?;
         drop(registrations);
         self.queue_registration(scheduled.token);
         Ok(scheduled)
@@ -54,7 +55,7 @@ impl Reactor {
     /// Has the next wait begin with a registration of `token`.
     pub(super) fn queue_registration(&self, token: Token) {
         self.pending.borrow_mut().push(token);
-        if self.watched.get() {
+        if self.embedded.get() {
             self.flush_registrations_now();
         }
     }
@@ -110,7 +111,7 @@ impl Reactor {
                 if e.raw_os_error() == Some(libc::EEXIST)
                     && !registrations.has_another(fd, token) =>
             {
-                selector.renew(fd, token)
+                selector.reregister(fd, token)
             }
             added => added,
         };
@@ -123,7 +124,7 @@ impl Reactor {
         registration.is_added = true;
         registration
             .scheduled
-            .forgive(Interest::READABLE | Interest::WRITABLE);
+            .clear_error(Interest::READABLE | Interest::WRITABLE);
         self.mailbox.counters.registrations.add(1);
         self.sync_interest(&mut **selector, registration);
     }
@@ -131,14 +132,17 @@ impl Reactor {
     /// Tells a backend with levels who waits already.
     fn sync_interest(&self, selector: &mut dyn Selector, registration: &Registration) {
         for direction in [Direction::Read, Direction::Write] {
-            if !self.is_edge && registration.is_awaited(direction) {
+            if !self.is_edge && registration.has_wakers(direction) {
                 selector.arm(registration.scheduled.token, direction);
             }
         }
-        if registration.is_watched() {
+        if registration.has_non_directional_wakers() {
             // For what each of them waits is not known here: for all it can be, and who hears of
             // something else asks again.
-            selector.watch(registration.scheduled.token, registration.scheduled.tells);
+            selector.arm_non_directional(
+                registration.scheduled.token,
+                registration.scheduled.supported,
+            );
         }
     }
 
@@ -147,7 +151,7 @@ impl Reactor {
     #[cold]
     pub(super) fn failed(&self, token: Token, interest: Interest, e: io::Error) -> io::Error {
         match self.registrations.borrow_mut().get(token) {
-            Some(registration) => registration.scheduled.forgive(interest),
+            Some(registration) => registration.scheduled.clear_error(interest),
             None => return current::gone("this source"),
         }
         self.queue_registration(token);
@@ -159,7 +163,7 @@ impl Reactor {
     pub(super) fn retry(&self, token: Token, interest: Interest) {
         if let Some(registration) = self.registrations.borrow_mut().get(token) {
             if registration.scheduled.error(interest).is_err() {
-                registration.scheduled.forgive(interest);
+                registration.scheduled.clear_error(interest);
                 self.pending.borrow_mut().push(token);
             }
         }

@@ -103,12 +103,12 @@ impl Selector for Epoll {
         Backend::Epoll
     }
 
-    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.notifier.epoll.as_fd())
     }
 
-    fn tells(&self) -> Interest {
-        Interest::RARE
+    fn supported(&self) -> Interest {
+        Interest::NON_DIRECTIONAL
     }
 
     fn is_edge(&self) -> bool {
@@ -123,7 +123,7 @@ impl Selector for Epoll {
         self.notifier.control(libc::EPOLL_CTL_ADD, fd, BOTH, token)
     }
 
-    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+    fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         match self.notifier.control(libc::EPOLL_CTL_MOD, fd, BOTH, token) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
@@ -132,7 +132,7 @@ impl Selector for Epoll {
 
     fn arm(&mut self, _: Token, _: Direction) {}
 
-    fn watch(&mut self, _: Token, _: Interest) {}
+    fn arm_non_directional(&mut self, _: Token, _: Interest) {}
 
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         self.notifier.control(libc::EPOLL_CTL_DEL, fd, 0, token)
@@ -282,8 +282,8 @@ mod tests {
     fn to_renew_what_is_closed_is_no_error() {
         let mut epoll = Epoll::new().unwrap();
         let unknown = EventFd::new().unwrap();
-        epoll.renew(unknown.raw(), Token::new(0, 0)).unwrap();
-        epoll.renew(-1, Token::new(0, 0)).unwrap();
+        epoll.reregister(unknown.raw(), Token::new(0, 0)).unwrap();
+        epoll.reregister(-1, Token::new(0, 0)).unwrap();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::token::Token;
 
 /// The registrations of a backend with levels.
 #[derive(Debug, Default)]
-pub(super) struct Levels {
+pub(super) struct LevelRegistrations {
     /// By the index of the token, which is small and reused.
     watched: Vec<Option<Watched>>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Watched {
     shelved: Readiness,
 }
 
-impl Levels {
+impl LevelRegistrations {
     pub(super) fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         refuse_files(fd)?;
         if self.watched.len() <= token.index() {
@@ -51,9 +51,9 @@ impl Levels {
         }
     }
 
-    pub(super) fn watch(&mut self, token: Token, interest: Interest) {
+    pub(super) fn arm_non_directional(&mut self, token: Token, interest: Interest) {
         if let Some(watched) = self.get(token) {
-            let claims = interest.claims();
+            let claims = interest.readiness_mask();
             if watched.told.is_empty() || watched.told.intersects(claims) {
                 watched.armed |= claims;
             } else {
@@ -131,9 +131,11 @@ impl Levels {
 impl Watched {
     fn report(&mut self, readiness: Readiness) -> Option<Event> {
         self.armed = self.armed.without(readiness);
-        if readiness.is_irregular() {
+        if readiness.is_exceptional() {
             // Whoever waits for one of these is woken by all of them, and asks again.
-            self.armed = self.armed.without(Interest::RARE.claims());
+            self.armed = self
+                .armed
+                .without(Interest::NON_DIRECTIONAL.readiness_mask());
         }
         if readiness.intersects(unasked()) {
             self.told = readiness;

@@ -10,7 +10,7 @@
 //! its whole changelist to the waiting call); an error found only then is reported as an event with
 //! that token and an error, is never lost, and never stops the other changes.
 //!
-//! `renew(fd, token)` asks the kernel to say again what is true *now*, although it was reported
+//! `reregister(fd, token)` asks the kernel to say again what is true *now*, although it was reported
 //! before (EPOLL_CTL_MOD, EV_ADD). The descriptor may be closed by the time it is called, when its
 //! source was dropped on another thread; that is not an error, since its removal is in the mail.
 //!
@@ -18,16 +18,16 @@
 //! sets an interest bit, without a system call; the next `wait` uses it. (kqueue has single sources
 //! with levels, which are those it refuses; their events say so with `Readiness::LEVEL`.) Such a backend clears the
 //! bit when it reports the direction, so that what nobody takes away is not told again and again;
-//! and it says at every `wait` what is true then, so that there is nothing to renew.
+//! and it says at every `wait` what is true then, so that there is nothing to reregister.
 //!
 //! A descriptor that turns out to be closed although it is registered is told on a backend with
 //! levels, once and as an error, and then forgotten: those kernels are asked for it each time. The
 //! others forget it by themselves and say nothing.
 //!
-//! `watch(token, interest)` is called before somebody waits for the peer's end, an error or urgent
+//! `arm_non_directional(token, interest)` is called before somebody waits for the peer's end, an error or urgent
 //! data and for no direction; `interest` has no directions. On a backend with levels it asks for just
 //! that (POLLRDHUP, POLLPRI), to be reported once as in `arm`; others have asked in `add` already.
-//! `tells()` is as much of that as it can report at all; nobody waits for the rest.
+//! `supported()` is as much of that as it can report at all; nobody waits for the rest.
 //!
 //! `remove(fd, token)` makes the kernel forget a descriptor that stays open. `forget(token)` is what
 //! there is instead for one that is about to be closed by its only holder: the kernel forgets it by
@@ -88,13 +88,13 @@ mod select;
 pub(crate) trait Selector {
     fn backend(&self) -> Backend;
     /// The descriptor that becomes readable when `wait` has something to tell, if there is one.
-    fn watchable(&self) -> Option<BorrowedFd<'_>>;
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>>;
     fn is_edge(&self) -> bool;
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
-    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
+    fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
     fn arm(&mut self, token: Token, direction: Direction);
-    fn tells(&self) -> Interest;
-    fn watch(&mut self, token: Token, interest: Interest);
+    fn supported(&self) -> Interest;
+    fn arm_non_directional(&mut self, token: Token, interest: Interest);
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
     fn forget(&mut self, token: Token);
     fn add_process(&mut self, _: u32, _: Token) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, ptr};
 
-use super::levels::{Levels, Watched};
+use super::levels::{LevelRegistrations, Watched};
 use super::notify::NotifyFd;
 use super::{Backend, Event, Notify, POLLRDHUP, Selector, cvt, ppoll, timespec};
 use crate::interest::{Direction, Interest, Readiness};
@@ -21,7 +21,7 @@ const FIRST_CAPACITY: usize = 64;
 
 pub(super) struct Poll {
     notifier: Arc<NotifyFd>,
-    levels: Levels,
+    levels: LevelRegistrations,
     /// What the kernel is asked: the notifier, then the armed ones. Filled anew by every wait; only
     /// its memory is kept.
     asked: Vec<libc::pollfd>,
@@ -33,7 +33,7 @@ impl Poll {
     pub(super) fn new() -> io::Result<Poll> {
         Ok(Poll {
             notifier: Arc::new(NotifyFd::new()?),
-            levels: Levels::default(),
+            levels: LevelRegistrations::default(),
             asked: Vec::with_capacity(FIRST_CAPACITY),
             tokens: Vec::with_capacity(FIRST_CAPACITY),
         })
@@ -82,14 +82,14 @@ impl Selector for Poll {
         Backend::Poll
     }
 
-    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    fn tells(&self) -> Interest {
+    fn supported(&self) -> Interest {
         match POLLRDHUP {
-            0 => Interest::RARE.without(Interest::CLOSED),
-            _ => Interest::RARE,
+            0 => Interest::NON_DIRECTIONAL.without(Interest::CLOSED),
+            _ => Interest::NON_DIRECTIONAL,
         }
     }
 
@@ -101,7 +101,7 @@ impl Selector for Poll {
         self.levels.add(fd, token)
     }
 
-    fn renew(&mut self, _: RawFd, _: Token) -> io::Result<()> {
+    fn reregister(&mut self, _: RawFd, _: Token) -> io::Result<()> {
         Ok(())
     }
 
@@ -109,8 +109,8 @@ impl Selector for Poll {
         self.levels.arm(token, direction);
     }
 
-    fn watch(&mut self, token: Token, interest: Interest) {
-        self.levels.watch(token, interest);
+    fn arm_non_directional(&mut self, token: Token, interest: Interest) {
+        self.levels.arm_non_directional(token, interest);
     }
 
     fn remove(&mut self, _: RawFd, token: Token) -> io::Result<()> {

@@ -19,7 +19,7 @@ pub(crate) enum Call {
     Add(RawFd, Token),
     Renew(RawFd, Token),
     Arm(Token, Direction),
-    Watch(Token, Interest),
+    ArmNonDirectional(Token, Interest),
     Remove(RawFd, Token),
     Forget(Token),
     Wait(Option<Duration>),
@@ -114,12 +114,12 @@ impl Selector for Scripted {
         Backend::available()[0]
     }
 
-    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.fd.as_fd())
     }
 
-    fn tells(&self) -> Interest {
-        Interest::RARE
+    fn supported(&self) -> Interest {
+        Interest::NON_DIRECTIONAL
     }
 
     fn is_edge(&self) -> bool {
@@ -131,7 +131,7 @@ impl Selector for Scripted {
         self.script.refuse.borrow_mut().take().map_or(Ok(()), Err)
     }
 
-    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+    fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         self.note(Call::Renew(fd, token));
         Ok(())
     }
@@ -140,8 +140,8 @@ impl Selector for Scripted {
         self.note(Call::Arm(token, direction));
     }
 
-    fn watch(&mut self, token: Token, interest: Interest) {
-        self.note(Call::Watch(token, interest));
+    fn arm_non_directional(&mut self, token: Token, interest: Interest) {
+        self.note(Call::ArmNonDirectional(token, interest));
     }
 
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {

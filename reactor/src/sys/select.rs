@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, ptr};
 
-use super::levels::Levels;
+use super::levels::LevelRegistrations;
 use super::notify::NotifyFd;
 use super::{Backend, Event, Notify, Selector, Word, cvt, pselect, timespec};
 use crate::interest::{Direction, Interest, Readiness};
@@ -21,7 +21,7 @@ const FIRST_WORDS: usize = 1024 / Word::BITS as usize;
 
 pub(super) struct Select {
     notifier: Arc<NotifyFd>,
-    levels: Levels,
+    levels: LevelRegistrations,
     /// What is asked, and then what is answered. Filled anew by every wait.
     readable: Set,
     writable: Set,
@@ -31,7 +31,7 @@ impl Select {
     pub(super) fn new() -> io::Result<Select> {
         Ok(Select {
             notifier: Arc::new(NotifyFd::new()?),
-            levels: Levels::default(),
+            levels: LevelRegistrations::default(),
             readable: Set(Vec::with_capacity(FIRST_WORDS)),
             writable: Set(Vec::with_capacity(FIRST_WORDS)),
         })
@@ -88,13 +88,13 @@ impl Selector for Select {
         Backend::Select
     }
 
-    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    fn tells(&self) -> Interest {
+    fn supported(&self) -> Interest {
         // Readable and writable are all it knows.
-        Interest::RARE.without(Interest::RARE)
+        Interest::NON_DIRECTIONAL.without(Interest::NON_DIRECTIONAL)
     }
 
     fn is_edge(&self) -> bool {
@@ -105,7 +105,7 @@ impl Selector for Select {
         self.levels.add(fd, token)
     }
 
-    fn renew(&mut self, _: RawFd, _: Token) -> io::Result<()> {
+    fn reregister(&mut self, _: RawFd, _: Token) -> io::Result<()> {
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl Selector for Select {
     }
 
     /// It tells of none of it.
-    fn watch(&mut self, _: Token, _: Interest) {}
+    fn arm_non_directional(&mut self, _: Token, _: Interest) {}
 
     fn remove(&mut self, _: RawFd, token: Token) -> io::Result<()> {
         self.levels.forget(token);

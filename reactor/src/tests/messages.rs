@@ -29,7 +29,7 @@ fn elsewhere<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 /// A source that belongs to the stage already.
-fn settled(stage: &Stage) -> (Source<File>, Token, RawFd) {
+fn registered(stage: &Stage) -> (Source<File>, Token, RawFd) {
     let (source, token) = stage.waiting_source(Waker::noop());
     stage.script.take_calls();
     let fd = source.get_ref().as_raw_fd();
@@ -39,7 +39,7 @@ fn settled(stage: &Stage) -> (Source<File>, Token, RawFd) {
 #[test]
 fn a_wait_by_message_asks_the_kernel_anew() {
     let stage = Stage::with_levels();
-    let (source, token, fd) = settled(&stage);
+    let (source, token, fd) = registered(&stage);
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     let waker = CountingWaker::new();
     elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
@@ -67,7 +67,7 @@ fn a_wait_by_message_asks_the_kernel_anew() {
 #[test]
 fn elsewhere_an_operation_is_simply_tried() {
     let stage = Stage::new();
-    let (source, ..) = settled(&stage);
+    let (source, ..) = registered(&stage);
     elsewhere(|| {
         assert!(poll(&source, Read, Waker::noop(), one).is_ready());
         assert!(source.try_io(Read, one).is_ok());
@@ -80,8 +80,8 @@ fn elsewhere_an_operation_is_simply_tried() {
 #[test]
 fn a_message_keeps_the_turn_from_blocking() {
     let stage = Stage::new();
-    let (source, ..) = settled(&stage);
-    let (second, ..) = settled(&stage);
+    let (source, ..) = registered(&stage);
+    let (second, ..) = registered(&stage);
     elsewhere(|| drop(source));
     stage.reactor.turn(None).unwrap();
     elsewhere(|| assert!(poll(&second, Write, Waker::noop(), blocked).is_pending()));
@@ -92,7 +92,7 @@ fn a_message_keeps_the_turn_from_blocking() {
 #[test]
 fn a_message_that_comes_during_a_wait_is_processed_in_the_next_turn() {
     let stage = Stage::new();
-    let (source, token, fd) = settled(&stage);
+    let (source, token, fd) = registered(&stage);
     stage.script.meanwhile(move || {
         elsewhere(|| assert!(poll(&source, Read, Waker::noop(), blocked).is_pending()));
         std::mem::forget(source);
@@ -111,7 +111,7 @@ fn a_message_that_comes_during_a_wait_is_processed_in_the_next_turn() {
 #[test]
 fn a_waker_woken_by_a_message_does_not_wait_for_an_event() {
     let stage = Stage::new();
-    let (source, ..) = settled(&stage);
+    let (source, ..) = registered(&stage);
     let waker = CountingWaker::new();
     let clone = waker.waker();
     // It comes during a sleep, whose end uses up the notification.
@@ -131,7 +131,7 @@ fn a_waker_woken_by_a_message_does_not_wait_for_an_event() {
 #[test]
 fn a_source_removed_in_the_same_batch_is_not_renewed() {
     let stage = Stage::new();
-    let (source, token, _) = settled(&stage);
+    let (source, token, _) = registered(&stage);
     let waker = CountingWaker::new();
     elsewhere(|| {
         assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
@@ -190,7 +190,7 @@ fn local_and_foreign_waiters_are_both_woken() {
 #[test]
 fn ready_by_message_is_answered_by_being_polled_again() {
     let stage = Stage::new();
-    let (source, token, _) = settled(&stage);
+    let (source, token, _) = registered(&stage);
     let waker = CountingWaker::new();
     let mut ready = pin!(source.ready(Interest::READABLE));
     elsewhere(|| {
@@ -210,7 +210,7 @@ fn ready_by_message_is_answered_by_being_polled_again() {
 #[test]
 fn two_reactors_on_one_thread_reach_each_other_by_message() {
     let first = Stage::new();
-    let (source, token, fd) = settled(&first);
+    let (source, token, fd) = registered(&first);
     let waker = CountingWaker::new();
     {
         let _second = Stage::new();
@@ -301,7 +301,7 @@ fn a_turn_does_not_sleep_on_wakers_that_it_has_to_drop() {
 #[test]
 fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
     let stage = Stage::new();
-    let (source, token, _) = settled(&stage);
+    let (source, token, _) = registered(&stage);
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     let waker = CountingWaker::new();
     elsewhere(|| {
@@ -402,7 +402,7 @@ fn a_message_that_crosses_the_failure_of_the_registration_is_answered() {
         direction: Read,
         waker: waker.waker(),
     };
-    let watch = Message::Watch {
+    let watch = Message::WaitNonDirectional {
         token: stage.script.last_added(),
         interest: Interest::CLOSED,
         waker: waker.waker(),

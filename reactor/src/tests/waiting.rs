@@ -474,7 +474,7 @@ fn a_watcher_asks_for_the_end_alone_and_is_told_of_nothing_else() {
     assert!(closed.as_mut().poll(&mut cx).is_pending());
     assert_eq!(
         stage.script.take_calls(),
-        [Call::Watch(token, Interest::CLOSED)]
+        [Call::ArmNonDirectional(token, Interest::CLOSED)]
     );
     for (readiness, count) in [
         (Readiness::READABLE, 0),

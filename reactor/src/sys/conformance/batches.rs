@@ -14,7 +14,10 @@ pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(s
             match round {
                 0 => assert_eq!(stage.add(*stream, token), None),
                 _ => {
-                    stage.selector.renew(stream.as_raw_fd(), token).unwrap();
+                    stage
+                        .selector
+                        .reregister(stream.as_raw_fd(), token)
+                        .unwrap();
                     stage.arm(token);
                 }
             }

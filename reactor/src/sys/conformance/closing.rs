@@ -20,7 +20,7 @@ pub(super) fn what_is_removed_or_forgotten_is_silent(stage: &mut Stage) {
         if waited {
             stage.until(ONE, Readiness::WRITABLE);
             stage.arm(ONE);
-            stage.selector.renew(ours.as_raw_fd(), ONE).unwrap();
+            stage.selector.reregister(ours.as_raw_fd(), ONE).unwrap();
         }
         stage.selector.remove(ours.as_raw_fd(), ONE).unwrap();
         theirs.write_all(b"x").unwrap();
@@ -157,11 +157,11 @@ pub(super) fn what_is_closed_can_be_renewed_and_forgotten(stage: &mut Stage) {
     stage.until(ONE, Readiness::WRITABLE);
     drop(closed);
     drop(ours);
-    stage.selector.renew(number, ONE).unwrap();
+    stage.selector.reregister(number, ONE).unwrap();
     // A level that somebody still waits for is told to be closed, and not because it was renewed.
     let heard = stage.now(ONE);
     assert!(heard == NOTHING || !stage.selector.is_edge(), "{heard:?}");
-    stage.selector.renew(number, ONE).unwrap();
+    stage.selector.reregister(number, ONE).unwrap();
     assert_eq!(stage.now(ONE), NOTHING);
     stage.selector.forget(ONE);
     assert_eq!(stage.now(ONE), NOTHING);

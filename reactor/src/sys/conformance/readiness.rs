@@ -15,7 +15,7 @@ pub(super) fn what_became_ready_is_told_once_until_it_is_armed_or_renewed(stage:
     // Some tell what can be written together with what can be read.
     assert!(stage.until(ONE, Readiness::READABLE).is_readable());
     assert_eq!(stage.now(ONE), NOTHING, "unread, yet told already");
-    stage.selector.renew(ours.as_raw_fd(), ONE).unwrap();
+    stage.selector.reregister(ours.as_raw_fd(), ONE).unwrap();
     stage.arm(ONE);
     assert_eq!(stage.until(ONE, BOTH), BOTH);
     assert_eq!(stage.now(ONE), NOTHING);
@@ -120,7 +120,7 @@ pub(super) fn a_peer_that_ends_while_nobody_waits_ends_no_wait_of_a_level(stage:
     assert!(stage.selector.is_edge() || heard == NOTHING, "{heard:?}");
     assert_eq!(stage.now(ONE), NOTHING, "an edge is told once");
     stage.selector.arm(ONE, Direction::Write);
-    stage.selector.renew(ours.as_raw_fd(), ONE).unwrap();
+    stage.selector.reregister(ours.as_raw_fd(), ONE).unwrap();
     stage.until(ONE, Readiness::WRITABLE);
     assert_eq!(stage.now(ONE), NOTHING);
 }

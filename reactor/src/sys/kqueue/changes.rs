@@ -52,7 +52,7 @@ impl Changes {
     }
 
     /// From here on any of them may have reached the kernel.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn mark_uncertain(&mut self) {
         self.0.iter_mut().for_each(|change| change.renewal = true);
     }
 }

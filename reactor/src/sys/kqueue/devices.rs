@@ -57,7 +57,7 @@ impl Devices {
         }
         self.rearm(token);
         // Who came before it was known to be a device has asked the kqueue.
-        self.watch(token, Interest::CLOSED | Interest::ERROR);
+        self.arm_non_directional(token, Interest::CLOSED | Interest::ERROR);
         Ok(())
     }
 
@@ -74,10 +74,10 @@ impl Devices {
         place.is_some()
     }
 
-    pub(super) fn watch(&mut self, token: Token, interest: Interest) {
+    pub(super) fn arm_non_directional(&mut self, token: Token, interest: Interest) {
         if let Some(place) = self.place(token) {
-            let told = interest.without(interest.without(self.selector.tells()));
-            self.selector.watch(inner(place), told);
+            let told = interest.without(interest.without(self.selector.supported()));
+            self.selector.arm_non_directional(inner(place), told);
         }
     }
 

@@ -121,7 +121,7 @@ impl Kqueue {
             // How far it came is not known. Adding is harmless when it was done already, and so
             // the changes are kept, to be made again.
             Err(e) => {
-                self.changes.doubt();
+                self.changes.mark_uncertain();
                 return Err(e);
             }
             Ok(()) => {}
@@ -176,7 +176,7 @@ impl Kqueue {
                 libc::EBADF => settle(event, self.changes.only_renews(event.token)),
                 libc::EINVAL | libc::ENODEV | libc::EOPNOTSUPP => {
                     if let Some(fd) = self.changes.descriptor(event.token) {
-                        take_in(&mut self.devices, &self.notifier.queue, fd, event);
+                        add_fallback(&mut self.devices, &self.notifier.queue, fd, event);
                     }
                     true
                 }
@@ -214,14 +214,14 @@ impl Selector for Kqueue {
     }
 
     /// The devices of the other selector do not show in the kqueue.
-    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
         let is_all = self.devices.as_ref().is_none_or(Devices::is_empty);
         is_all.then(|| self.notifier.queue.as_fd())
     }
 
-    fn tells(&self) -> Interest {
+    fn supported(&self) -> Interest {
         // EVFILT_EXCEPT, which some of its systems have for urgent data, is not used.
-        Interest::RARE.without(Interest::PRIORITY)
+        Interest::NON_DIRECTIONAL.without(Interest::PRIORITY)
     }
 
     fn is_edge(&self) -> bool {
@@ -244,7 +244,7 @@ impl Selector for Kqueue {
     }
 
     /// Adding again runs the filters again, and so reports once more what is still true.
-    fn renew(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+    fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         if let Some(devices) = &mut self.devices {
             if devices.rearm(token) {
                 return Ok(());
@@ -264,9 +264,9 @@ impl Selector for Kqueue {
         }
     }
 
-    fn watch(&mut self, token: Token, interest: Interest) {
+    fn arm_non_directional(&mut self, token: Token, interest: Interest) {
         if let Some(devices) = &mut self.devices {
-            devices.watch(token, interest);
+            devices.arm_non_directional(token, interest);
         }
     }
 
@@ -362,7 +362,7 @@ impl Notify for KqueueNotify {
 
 /// Has a device that kqueue refused watched otherwise, if it can be. One that it takes for one of
 /// the directions has no use for the other: a kqueue is never writable.
-fn take_in(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut Event) {
+fn add_fallback(devices: &mut Option<Devices>, queue: &Queue, fd: RawFd, event: &mut Event) {
     if !(event.readiness.is_readable() && event.readiness.is_writable()) {
         return;
     }

@@ -227,7 +227,7 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
         token: ONE,
         renewal: false,
     });
-    changes.doubt();
+    changes.mark_uncertain();
     assert!(!changes.cancel(ONE), "it may have been added");
 }
 
@@ -253,7 +253,7 @@ fn registering_rides_in_the_wait_and_reports_once() {
     theirs.write_all(b"x").unwrap();
     assert!(told(&mut kqueue, ONE, SOON).0.is_readable());
     assert_eq!(told(&mut kqueue, ONE, AT_ONCE), NOTHING);
-    kqueue.renew(ours.as_raw_fd(), ONE).unwrap();
+    kqueue.reregister(ours.as_raw_fd(), ONE).unwrap();
     let again = Readiness::READABLE | Readiness::WRITABLE;
     assert_eq!(told(&mut kqueue, ONE, SOON), (again, 0));
     assert_eq!(ours.read(&mut [0; 8]).unwrap(), 1);
@@ -292,7 +292,7 @@ fn one_refused_change_neither_stops_the_others_nor_hides_their_events() {
 
 fn a_wait_whose_every_change_is_dropped_goes_on_waiting() {
     let mut kqueue = Kqueue::new().unwrap();
-    kqueue.renew(RawFd::MAX, ONE).unwrap();
+    kqueue.reregister(RawFd::MAX, ONE).unwrap();
     let (before, limit) = (Instant::now(), Duration::from_millis(30));
     assert_eq!(told(&mut kqueue, ONE, Some(limit)), NOTHING);
     assert!(before.elapsed() >= limit);
@@ -323,7 +323,7 @@ fn what_is_removed_or_forgotten_is_silent() {
     silent(&mut kqueue);
     kqueue.add(fd, ONE).unwrap();
     assert!(told(&mut kqueue, ONE, SOON).0.is_writable());
-    kqueue.renew(fd, ONE).unwrap();
+    kqueue.reregister(fd, ONE).unwrap();
     kqueue.remove(fd, ONE).unwrap();
     theirs.write_all(b"x").unwrap();
     silent(&mut kqueue);
@@ -500,7 +500,7 @@ fn the_queue_is_readable_when_there_is_something_to_tell() {
     let (ours, mut theirs) = pair();
     let mut kqueue = watching(&ours, ONE);
     let is_readable =
-        |kqueue: &Kqueue| crate::sys::is_ready(kqueue.watchable().unwrap(), Direction::Read);
+        |kqueue: &Kqueue| crate::sys::is_ready(kqueue.pollable_fd().unwrap(), Direction::Read);
     // Apple's poll(2) takes no kqueue.
     if is_readable(&kqueue).is_err() || cfg!(target_vendor = "apple") {
         return;
@@ -592,12 +592,12 @@ fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
     }
     readable_again(&mut kqueue);
     theirs.write_all(b"x").unwrap();
-    kqueue.renew(ours.as_raw_fd(), TWO).unwrap();
+    kqueue.reregister(ours.as_raw_fd(), TWO).unwrap();
     while !told(&mut kqueue, TWO, None).0.is_readable() {}
     kqueue.remove(ours.as_raw_fd(), TWO).unwrap();
     kqueue.arm(TWO, Direction::Read);
     assert_eq!(told(&mut kqueue, TWO, AT_ONCE), NOTHING);
-    assert!(kqueue.watchable().is_some());
+    assert!(kqueue.pollable_fd().is_some());
 }
 
 fn a_source_that_kqueue_refuses_is_armed_whenever_it_waits() {
