@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::{io, iter, option, vec};
 
-use crate::error::{during, invalid};
+use crate::error::{invalid, with_context};
 use crate::resolve::{self, Lookup};
 
 /// What can be connected or bound to: an address, several, or a name that leads to some.
@@ -140,7 +140,9 @@ impl ResolveAddrs {
             Target::Name(name) => {
                 return match resolve::begin(&name) {
                     Ok(lookup) => ResolveAddrs::Pending { what, name, lookup },
-                    Err(e) => ResolveAddrs::Known(Some(Err(during(format!("look up {name}"), e)))),
+                    Err(e) => {
+                        ResolveAddrs::Known(Some(Err(with_context(format!("look up {name}"), e))))
+                    }
                 };
             }
             Target::Addrs(addrs) if what.is_none() || !addrs.is_empty() => {
@@ -150,7 +152,7 @@ impl ResolveAddrs {
             Target::Invalid(error) => error,
         };
         ResolveAddrs::Known(Some(Err(match what {
-            Some(what) => during(what, error),
+            Some(what) => with_context(what, error),
             None => error,
         })))
     }
@@ -167,7 +169,7 @@ impl Future for ResolveAddrs {
             },
             ResolveAddrs::Pending { what, name, lookup } => {
                 match (ready!(lookup.as_mut().poll(cx)), what) {
-                    (Err(e), _) => Err(during(format!("look up {name}"), e)),
+                    (Err(e), _) => Err(with_context(format!("look up {name}"), e)),
                     (Ok(addrs), Some(what)) if addrs.is_empty() => {
                         let text = format!("{what} {name}: the name has no addresses");
                         Err(invalid(text))

@@ -46,7 +46,7 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use runtime_reactor::{Interest, Readiness, Source, set_nonblocking};
 
-use crate::error::{during, invalid};
+use crate::error::{invalid, with_context};
 use crate::sys::pipe as sys;
 use crate::transfer;
 
@@ -183,7 +183,7 @@ impl OpenOptions {
         // A path such as /dev/fd/0 is on the BSDs but a duplicate, for which flags of `open` do not
         // count: fd(4).
         let checked = checked.and_then(|file| set_nonblocking(file.as_fd()).map(|()| file));
-        let file = checked.map_err(|e| during(format!("open {}", path.display()), e))?;
+        let file = checked.map_err(|e| with_context(format!("open {}", path.display()), e))?;
         Ok(Source::new(file).sole_owner())
     }
 }

@@ -5,18 +5,18 @@ use std::{fmt, io};
 
 /// An error of the system, and what was attempted when it came.
 #[derive(Debug)]
-struct Attempt {
+struct ContextError {
     what: String,
     source: io::Error,
 }
 
-impl fmt::Display for Attempt {
+impl fmt::Display for ContextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.source)
     }
 }
 
-impl Error for Attempt {
+impl Error for ContextError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
     }
@@ -25,9 +25,9 @@ impl Error for Attempt {
 /// Puts `what` before the text of `source`. The kind stays, and `source` itself is the new error's
 /// [`source`](Error::source), errno included.
 #[cold]
-pub fn during(what: impl Into<String>, source: io::Error) -> io::Error {
+pub fn with_context(what: impl Into<String>, source: io::Error) -> io::Error {
     let what = what.into();
-    io::Error::new(source.kind(), Attempt { what, source })
+    io::Error::new(source.kind(), ContextError { what, source })
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn the_cause_keeps_its_kind_and_its_errno() {
         let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
-        let error = during("connect to [::1]:1", refused);
+        let error = with_context("connect to [::1]:1", refused);
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(error.to_string().starts_with("connect to [::1]:1: "));
         let cause = error.source().and_then(|e| e.downcast_ref::<io::Error>());

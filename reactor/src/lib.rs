@@ -12,7 +12,7 @@
 
 #![deny(unsafe_code)]
 
-mod current;
+mod context;
 mod error;
 mod interest;
 mod mailbox;
@@ -34,9 +34,9 @@ mod timers;
 mod token;
 mod wake_list;
 
-pub use current::{Entered, now};
+pub use context::{EnterGuard, now};
 #[doc(hidden)] // for the crates above
-pub use error::during;
+pub use error::with_context;
 pub use interest::{Direction, Interest, Readiness};
 pub use process::Process;
 pub use reactor::{Notifier, Reactor};

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use crate::current;
+use crate::context;
 use crate::interest::{Direction, Interest};
 use crate::mailbox::{Mailbox, Message};
 use crate::slot::ScheduledIo;
@@ -82,7 +82,7 @@ impl Process {
         if scheduled.is_ready(Direction::Read) {
             return Poll::Ready(Ok(()));
         }
-        match current::if_numbered(scheduled.reactor) {
+        match context::get_if(scheduled.reactor) {
             Some(reactor) => {
                 let polled = reactor.poll_ready(scheduled.token, Interest::READABLE, cx);
                 polled.map_ok(drop)
@@ -101,8 +101,8 @@ impl Process {
 
     #[cold]
     fn register(&self) -> io::Result<&ScheduledIo> {
-        let reactor = current::get()
-            .ok_or_else(|| current::outside(&format!("the wait for process {}", self.id)))?;
+        let reactor = context::get()
+            .ok_or_else(|| context::no_runtime(&format!("the wait for process {}", self.id)))?;
         let scheduled = reactor.register_process(self.id)?;
         let registered = self.scheduled.get_or_init(|| scheduled.clone());
         if !Arc::ptr_eq(registered, &scheduled) {
@@ -119,7 +119,7 @@ impl Drop for Process {
         let Some(scheduled) = self.scheduled.get() else {
             return;
         };
-        match current::if_numbered(scheduled.reactor) {
+        match context::get_if(scheduled.reactor) {
             Some(reactor) => reactor.remove(scheduled.token),
             None => {
                 if let Some(mailbox) = Mailbox::find(scheduled.reactor) {

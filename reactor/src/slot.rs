@@ -8,7 +8,7 @@ use std::{fmt, io, mem};
 
 use slab::Slab;
 
-use crate::current;
+use crate::context;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::sys::{self, Selector};
 use crate::token::Token;
@@ -186,7 +186,7 @@ impl ScheduledIo {
     /// Whether its reactor is that of this thread.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
-        self.reactor == current::here().reactor
+        self.reactor == context::tick().reactor
     }
 
     #[inline]

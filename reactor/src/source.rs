@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::{fmt, io};
 
-use crate::current;
+use crate::context;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Mailbox, Message};
 use crate::reactor::Reactor;
@@ -391,7 +391,7 @@ impl SourceState {
     /// Its shared half and the reactor, if that is the one of this thread.
     fn reactor(&self) -> Option<(Rc<Reactor>, &ScheduledIo)> {
         let scheduled = self.scheduled.get()?;
-        Some((current::if_numbered(scheduled.reactor)?, scheduled))
+        Some((context::get_if(scheduled.reactor)?, scheduled))
     }
 
     /// Notes that an operation moved so many bytes, and could have moved more.
@@ -405,7 +405,7 @@ impl SourceState {
     /// Counts an operation of this turn. Not one beyond the quota, of which it says `false`.
     #[inline]
     fn use_quota(&self) -> bool {
-        let turn = current::here().turn;
+        let turn = context::tick().turn;
         let mut used = self.used.load(Ordering::Relaxed);
         let in_this_turn = used.wrapping_sub(turn);
         if in_this_turn >= QUOTA {
@@ -476,7 +476,7 @@ impl SourceState {
             None => self.register(fd, None)?,
         };
         scheduled.check_supported(interest)?;
-        if let Some(reactor) = current::if_numbered(scheduled.reactor) {
+        if let Some(reactor) = context::get_if(scheduled.reactor) {
             return reactor.wait_non_directional(scheduled.token, interest, cx);
         }
         check(scheduled, interest)?;
@@ -491,12 +491,12 @@ impl SourceState {
     /// Registers it in the reactor of this thread. In `blocked` an operation found nothing.
     #[cold]
     fn register(&self, fd: RawFd, blocked: Option<Direction>) -> io::Result<&ScheduledIo> {
-        let reactor = current::get().ok_or_else(|| {
+        let reactor = context::get().ok_or_else(|| {
             let doing: &dyn fmt::Display = match &blocked {
                 Some(direction) => direction,
                 None => &"watching",
             };
-            current::outside(&format!("{doing} descriptor {fd}"))
+            context::no_runtime(&format!("{doing} descriptor {fd}"))
         })?;
         let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);
         let scheduled = reactor.register(fd, blocked)?;
@@ -535,7 +535,7 @@ fn fell_short(asked: usize) -> impl Fn(&usize) -> Option<usize> {
 /// are no turns, and no neighbours.
 #[cold]
 fn wait_for_turn(cx: &Context<'_>) -> Poll<()> {
-    let Some(reactor) = current::get() else {
+    let Some(reactor) = context::get() else {
         return Poll::Ready(());
     };
     reactor.request_turn();
@@ -549,7 +549,7 @@ fn park_waker(scheduled: &ScheduledIo, direction: Direction, cx: &Context<'_>) -
     // Cloning a waker is other people's code, and so is dropping it: nothing is borrowed then. To ask
     // first whether it is needed would cost more than most clones.
     let mut waker = Some(cx.waker().clone());
-    current::with_numbered(scheduled.reactor, |reactor| {
+    context::with_if(scheduled.reactor, |reactor| {
         reactor.try_add_waker(scheduled.token, direction, &mut waker);
     });
     match waker {
@@ -562,7 +562,7 @@ fn park_waker(scheduled: &ScheduledIo, direction: Direction, cx: &Context<'_>) -
 /// registration failed, or somebody waits already.
 #[cold]
 fn park_slow(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io::Result<()> {
-    if let Some(reactor) = current::if_numbered(scheduled.reactor) {
+    if let Some(reactor) = context::get_if(scheduled.reactor) {
         return reactor.add_waker(scheduled.token, direction, waker);
     }
     check(scheduled, direction.interest())?;
@@ -588,7 +588,7 @@ fn check(scheduled: &ScheduledIo, interest: Interest) -> io::Result<()> {
 pub(crate) fn send(scheduled: &ScheduledIo, message: Message) -> io::Result<()> {
     match Mailbox::find(scheduled.reactor).map(|mailbox| mailbox.send(message)) {
         Some(Ok(())) => Ok(()),
-        Some(Err(_)) | None => Err(current::gone("this source")),
+        Some(Err(_)) | None => Err(context::shut_down("this source")),
     }
 }
 
@@ -600,7 +600,7 @@ impl Drop for SourceState {
         let &ScheduledIo {
             reactor, token, fd, ..
         } = &**scheduled;
-        match (current::if_numbered(reactor), self.sole_owner) {
+        match (context::get_if(reactor), self.sole_owner) {
             (Some(reactor), true) => reactor.remove(token),
             (Some(reactor), false) => reactor.remove_open(token, fd),
             (None, sole_owner) => {
@@ -653,8 +653,8 @@ impl<T: AsFd> Ready<'_, T> {
                 self.interest.optimistic() | scheduled.readiness().satisfying(rare)
             }
             Some(scheduled) => scheduled.readiness().satisfying(rare),
-            None if current::get().is_none() => {
-                return Poll::Ready(Err(current::outside("a source")));
+            None if context::get().is_none() => {
+                return Poll::Ready(Err(context::no_runtime("a source")));
             }
             None => state.optimistic(self.interest),
         };

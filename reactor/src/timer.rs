@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use crate::current;
+use crate::context;
 use crate::mailbox::{Mailbox, Message};
 use crate::reactor::Reactor;
 use crate::timers::TimerKey;
@@ -65,7 +65,7 @@ impl Timer {
     /// Whether the deadline has passed, as of the last time the reactor of this thread looked at
     /// the clock, or as of now where there is none.
     pub fn is_elapsed(&self) -> bool {
-        let known = current::with(|reactor| reactor.is_past(self.deadline));
+        let known = context::with(|reactor| reactor.is_past(self.deadline));
         known.unwrap_or_else(|| self.has_passed())
     }
 
@@ -76,7 +76,7 @@ impl Timer {
         self.deadline = deadline;
         let Some(armed) = self.armed else { return };
         let reset = |reactor: &Reactor| reactor.reset_timer(armed.key, deadline);
-        match current::with_numbered(armed.reactor, reset) {
+        match context::with_if(armed.reactor, reset) {
             Some(true) => {}
             // It has fired.
             Some(false) => self.armed = None,
@@ -93,7 +93,7 @@ impl Timer {
         let Some(Armed { reactor, key }) = self.armed.take() else {
             return;
         };
-        match current::with_numbered(reactor, |reactor| reactor.remove_timer(key)) {
+        match context::with_if(reactor, |reactor| reactor.remove_timer(key)) {
             // Dropped here, where nothing is borrowed.
             Some(waker) => drop(waker),
             None => send(reactor, Message::TimerRemove { key }),
@@ -105,7 +105,7 @@ impl Timer {
         // Cloned before anything is borrowed, and what is not needed of it dropped after.
         let mut waker = Some(cx.waker().clone());
         let insert = |reactor: &Reactor| reactor.insert_timer(self.deadline, &mut waker);
-        match current::with(insert).ok_or_else(|| current::outside("a timer"))?? {
+        match context::with(insert).ok_or_else(|| context::no_runtime("a timer"))?? {
             None => Poll::Ready(Ok(())),
             armed => {
                 self.armed = armed;
@@ -126,7 +126,7 @@ impl Timer {
         };
         match Mailbox::find(armed.reactor).map(|mailbox| mailbox.send(message)) {
             Some(Ok(())) => Poll::Pending,
-            Some(Err(_)) | None => Poll::Ready(Err(current::gone("this timer"))),
+            Some(Err(_)) | None => Poll::Ready(Err(context::shut_down("this timer"))),
         }
     }
 
@@ -151,7 +151,7 @@ impl Future for Timer {
         let Some(armed) = self.armed else {
             return self.arm(cx);
         };
-        let result = match current::if_numbered(armed.reactor) {
+        let result = match context::get_if(armed.reactor) {
             Some(reactor) => {
                 let result = ready!(reactor.poll_timer(armed.key, cx));
                 self.armed = None;

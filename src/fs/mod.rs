@@ -45,7 +45,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime_executor::Handle;
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 pub use file::File;
 pub use open_options::OpenOptions;
@@ -74,7 +74,7 @@ async fn on_path<R: Send + 'static>(
         Err(e) => Ok(Err(e)),
     };
     let result = result.unwrap_or_else(|e| Err(e.into()));
-    result.map_err(|e| during(format!("{what} {}", path.display()), e))
+    result.map_err(|e| with_context(format!("{what} {}", path.display()), e))
 }
 
 /// As [`on_path`], with two.

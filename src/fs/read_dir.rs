@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use runtime_executor::JoinHandle;
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 use super::{FileType, Metadata, on_path, pool};
 
@@ -125,7 +125,7 @@ impl ReadDir {
     }
 
     fn failed(&self, e: io::Error) -> io::Error {
-        during(format!("read directory {}", self.path.display()), e)
+        with_context(format!("read directory {}", self.path.display()), e)
     }
 }
 

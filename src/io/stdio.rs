@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use runtime_reactor::{Direction, Source, during, is_ready};
+use runtime_reactor::{Direction, Source, is_ready, with_context};
 
 use crate::fs;
 
@@ -174,7 +174,7 @@ impl Stream {
     fn open(&mut self, original: BorrowedFd<'_>, direction: Direction) -> io::Result<&mut Opened> {
         if self.opened.is_none() {
             let opened = open(original, direction, self.name);
-            self.opened = Some(opened.map_err(|e| during(format!("open {}", self.name), e))?);
+            self.opened = Some(opened.map_err(|e| with_context(format!("open {}", self.name), e))?);
         }
         Ok(self.opened.as_mut().expect("it was opened just now"))
     }
@@ -219,7 +219,9 @@ impl Stream {
             match ready!(source.poll_io(Direction::Read, cx, read)) {
                 Err(e) if !attempted => self.fall_back_to_pool(original, e)?,
                 result => {
-                    return Poll::Ready(result.map_err(|e| during(format!("read {name}"), e)));
+                    return Poll::Ready(
+                        result.map_err(|e| with_context(format!("read {name}"), e)),
+                    );
                 }
             }
         }
@@ -249,7 +251,9 @@ impl Stream {
             match ready!(source.poll_io(Direction::Write, cx, write)) {
                 Err(e) if !attempted => self.fall_back_to_pool(original, e)?,
                 result => {
-                    return Poll::Ready(result.map_err(|e| during(format!("write to {name}"), e)));
+                    return Poll::Ready(
+                        result.map_err(|e| with_context(format!("write to {name}"), e)),
+                    );
                 }
             }
         }

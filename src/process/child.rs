@@ -7,7 +7,7 @@ use std::process::{self, ExitStatus, Output};
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncRead;
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 use super::orphans;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
@@ -92,7 +92,7 @@ impl Child {
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
         let id = self.id();
         let wait = self.process().poll_wait(cx);
-        wait.map_err(|e| during(format!("wait for process {id}"), e))
+        wait.map_err(|e| with_context(format!("wait for process {id}"), e))
     }
 
     /// Its status if it has ended; it may have by a hair not.
@@ -115,7 +115,7 @@ impl Child {
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let id = self.id();
         let status = self.process().std.try_wait();
-        status.map_err(|e| during(format!("wait for process {id}"), e))
+        status.map_err(|e| with_context(format!("wait for process {id}"), e))
     }
 
     /// Waits for its end and collects what it writes to those pipes that are still here. Its
@@ -176,7 +176,7 @@ impl Child {
             Ok(None) => std.kill(),
             looked => looked.map(drop),
         };
-        killed.map_err(|e| during(format!("kill process {id}"), e))
+        killed.map_err(|e| with_context(format!("kill process {id}"), e))
     }
 
     /// Kills it (SIGKILL) and waits for its end.
@@ -227,7 +227,7 @@ async fn collect(what: &str, pipe: Option<impl AsyncRead + Unpin>) -> io::Result
     });
     match read.await {
         Ok(()) => Ok(bytes),
-        Err(e) => Err(during(what, e)),
+        Err(e) => Err(with_context(what, e)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 use super::child::Child;
 use super::orphans;
@@ -216,7 +216,7 @@ impl Command {
         orphans::reap();
         let child = self.std.spawn();
         let child = child.and_then(|child| Child::new(child, self.kill_on_drop));
-        child.map_err(|e| during(format!("run {}", self.get_program().to_string_lossy()), e))
+        child.map_err(|e| with_context(format!("run {}", self.get_program().to_string_lossy()), e))
     }
 
     /// Starts the program and waits for its end. As [`std::process::Command::status`]. Nobody reads

@@ -193,7 +193,7 @@ impl Runtime {
 /// Dropped as a whole: what each of them restores is its own.
 struct Entered {
     _executor: runtime_executor::EnterGuard,
-    _reactor: runtime_reactor::Entered,
+    _reactor: runtime_reactor::EnterGuard,
     _resolver: runtime_net::ResolverEntered,
 }
 

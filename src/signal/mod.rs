@@ -46,7 +46,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 use unix::{Signal, SignalKind};
 
@@ -107,6 +107,6 @@ impl Future for CtrlC {
             },
             Err(e) => Err(e),
         };
-        Poll::Ready(result.map_err(|e| during("wait for Ctrl-C", e)))
+        Poll::Ready(result.map_err(|e| with_context("wait for Ctrl-C", e)))
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 use super::listener::Listener;
 
@@ -47,7 +47,8 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
         }
         _ => {}
     }
-    let listener = Listener::new(kind.0).map_err(|e| during(format!("listen to {kind}"), e))?;
+    let listener =
+        Listener::new(kind.0).map_err(|e| with_context(format!("listen to {kind}"), e))?;
     Ok(Signal { kind, listener })
 }
 
@@ -93,7 +94,7 @@ impl Signal {
     /// As there.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let received = ready!(self.listener.poll_recv(cx));
-        Poll::Ready(received.map_err(|e| during(format!("wait for {}", self.kind), e)))
+        Poll::Ready(received.map_err(|e| with_context(format!("wait for {}", self.kind), e)))
     }
 }
 

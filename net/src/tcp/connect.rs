@@ -12,7 +12,7 @@ use socket2::{Domain, Socket};
 
 use super::race::{Race, interleave_families};
 use crate::addr::{SocketAddrs, Target, resolve_nonempty};
-use crate::error::during;
+use crate::error::with_context;
 use crate::sys::tcp;
 
 /// Longer limits are none; what is added to the present has to stay an `Instant`.
@@ -25,7 +25,7 @@ pub(super) async fn connect(target: Target) -> io::Result<Source<net::TcpStream>
         // The common case needs no list, and names its address itself.
         (Some(only), None) => attempt(only)
             .await
-            .map_err(|e| during(format!("connect to {only}"), e)),
+            .map_err(|e| with_context(format!("connect to {only}"), e)),
         (first, second) => {
             let addrs = first.into_iter().chain(second).chain(addrs);
             let mut race = Race::new(interleave_families(addrs), attempt);

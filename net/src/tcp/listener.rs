@@ -15,7 +15,7 @@ use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal, try_each};
 use crate::backoff::Backoff;
-use crate::error::during;
+use crate::error::with_context;
 use crate::sys::tcp;
 
 /// A socket that accepts connections.
@@ -197,8 +197,8 @@ impl TcpListener {
     #[cold]
     fn accept_error(&self, error: io::Error) -> io::Error {
         match self.local_addr() {
-            Ok(addr) => during(format!("accept on {addr}"), error),
-            Err(_) => during("accept", error),
+            Ok(addr) => with_context(format!("accept on {addr}"), error),
+            Err(_) => with_context("accept", error),
         }
     }
 
@@ -323,7 +323,7 @@ fn bind(addrs: SocketAddrs, shared: bool) -> io::Result<TcpListener> {
     try_each(addrs, |addr| {
         match tcp::bind_listener(addr, shared, BACKLOG) {
             Ok(listener) => Ok(TcpListener::new(listener)),
-            Err(e) => Err(during(format!("bind {addr}"), e)),
+            Err(e) => Err(with_context(format!("bind {addr}"), e)),
         }
     })
 }

@@ -15,7 +15,7 @@ use std::vec;
 
 use runtime_reactor::Timer;
 
-use crate::error::during;
+use crate::error::with_context;
 
 /// How long an attempt is alone: what RFC 8305 recommends (section 5, "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -109,7 +109,7 @@ where
         let Some((addr, last)) = self.failed.pop() else {
             unreachable!("there was an address, and it did not succeed");
         };
-        during(format!("connect {}to {addr}", self.failures()), last)
+        with_context(format!("connect {}to {addr}", self.failures()), last)
     }
 
     #[cold]

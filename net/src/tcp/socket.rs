@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, TcpKeepalive};
 use super::connect;
 use super::listener::TcpListener;
 use super::stream::TcpStream;
-use crate::error::during;
+use crate::error::with_context;
 use crate::sys::tcp;
 
 /// A TCP socket before it listens or is connected: for options that must be set before.
@@ -84,7 +84,7 @@ impl TcpSocket {
     /// [`TcpListener::bind`]; `InvalidInput` if it has an address already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         let bound = self.socket.bind(&addr.into());
-        bound.map_err(|e| during(format!("bind {addr}"), e))
+        bound.map_err(|e| with_context(format!("bind {addr}"), e))
     }
 
     /// Makes it a listener. `backlog` is how many clients may wait to be accepted; the system may
@@ -102,8 +102,8 @@ impl TcpSocket {
         let addr = self.local_addr();
         match (tcp::listen(self.socket, backlog), addr) {
             (Ok(listener), _) => Ok(TcpListener::new(listener)),
-            (Err(e), Ok(addr)) => Err(during(format!("listen on {addr}"), e)),
-            (Err(e), Err(_)) => Err(during("listen", e)),
+            (Err(e), Ok(addr)) => Err(with_context(format!("listen on {addr}"), e)),
+            (Err(e), Err(_)) => Err(with_context("listen", e)),
         }
     }
 
@@ -136,7 +136,7 @@ impl TcpSocket {
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         match connect::connect_raw(self.socket, addr).await {
             Ok(source) => Ok(TcpStream::from_source(source)),
-            Err(e) => Err(during(format!("connect to {addr}"), e)),
+            Err(e) => Err(with_context(format!("connect to {addr}"), e)),
         }
     }
 

@@ -11,7 +11,7 @@ use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
 use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{ToSocketAddrs, lookup_host, resolve_nonempty, sealed::Internal, try_each};
-use crate::error::{during, invalid};
+use crate::error::{invalid, with_context};
 use crate::sys::socket;
 
 /// A socket for datagrams.
@@ -66,7 +66,7 @@ impl UdpSocket {
                 let source = Source::new(net::UdpSocket::from(socket)).sole_owner();
                 Ok(UdpSocket { source })
             };
-            attempt().map_err(|e| during(format!("bind {addr}"), e))
+            attempt().map_err(|e| with_context(format!("bind {addr}"), e))
         };
         try_each(resolve_nonempty("bind", addr.target(Internal)).await?, bind)
     }
@@ -87,7 +87,7 @@ impl UdpSocket {
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         let connect = |addr: SocketAddr| {
             let connected = self.source.get_ref().connect(addr);
-            connected.map_err(|e| during(format!("connect to {addr}"), e))
+            connected.map_err(|e| with_context(format!("connect to {addr}"), e))
         };
         let addrs = resolve_nonempty("connect to", addr.target(Internal)).await?;
         try_each(addrs, connect)

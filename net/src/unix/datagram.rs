@@ -15,7 +15,7 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addr::display;
 use crate::backoff::Backoff;
-use crate::error::during;
+use crate::error::with_context;
 use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
 use crate::sys::unix;
 
@@ -57,7 +57,7 @@ impl UnixDatagram {
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         let path = path.as_ref();
         let bound = unix::path_addr(path).and_then(|addr| UnixDatagram::bind_to(&addr));
-        bound.map_err(|e| during(format!("bind {}", path.display()), e))
+        bound.map_err(|e| with_context(format!("bind {}", path.display()), e))
     }
 
     /// [`bind`](UnixDatagram::bind) to an address that may be an abstract name.
@@ -66,7 +66,7 @@ impl UnixDatagram {
     /// As `bind`.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
         let bound = unix::from_std(addr).and_then(|addr| UnixDatagram::bind_to(&addr));
-        bound.map_err(|e| during(format!("bind {}", display(addr)), e))
+        bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
     }
 
     fn bind_to(addr: &SockAddr) -> io::Result<UnixDatagram> {
@@ -101,7 +101,7 @@ impl UnixDatagram {
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let connected = self.source.get_ref().connect(path);
-        connected.map_err(|e| during(format!("connect to {}", path.display()), e))
+        connected.map_err(|e| with_context(format!("connect to {}", path.display()), e))
     }
 
     /// [`connect`](UnixDatagram::connect) to an address that may be an abstract name.
@@ -110,7 +110,7 @@ impl UnixDatagram {
     /// As `connect`.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let connected = self.source.get_ref().connect_addr(addr);
-        connected.map_err(|e| during(format!("connect to {}", display(addr)), e))
+        connected.map_err(|e| with_context(format!("connect to {}", display(addr)), e))
     }
 
     /// Wraps a socket that this crate made: non-blocking, and nobody else has it.

@@ -17,7 +17,7 @@ use super::addr::display;
 use super::stream::UnixStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::backoff::Backoff;
-use crate::error::during;
+use crate::error::with_context;
 use crate::sys::unix;
 
 /// A socket that accepts connections.
@@ -85,7 +85,7 @@ impl UnixListener {
         let path = path.as_ref();
         let addr = unix::path_addr(path);
         let bound = addr.and_then(|addr| UnixListener::bind_to(&addr));
-        bound.map_err(|e| during(format!("bind {}", path.display()), e))
+        bound.map_err(|e| with_context(format!("bind {}", path.display()), e))
     }
 
     /// [`bind`](UnixListener::bind) to an address that may be an abstract name.
@@ -94,7 +94,7 @@ impl UnixListener {
     /// As `bind`.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixListener> {
         let bound = unix::from_std(addr).and_then(|addr| UnixListener::bind_to(&addr));
-        bound.map_err(|e| during(format!("bind {}", display(addr)), e))
+        bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
     }
 
     fn bind_to(addr: &socket2::SockAddr) -> io::Result<UnixListener> {
@@ -150,8 +150,8 @@ impl UnixListener {
         match accepted {
             Ok((stream, peer)) => Ok((UnixStream::new(stream), peer)),
             Err(e) => Err(match self.local_addr() {
-                Ok(addr) => during(format!("accept on {}", display(&addr)), e),
-                Err(_) => during("accept", e),
+                Ok(addr) => with_context(format!("accept on {}", display(&addr)), e),
+                Err(_) => with_context("accept", e),
             }),
         }
     }

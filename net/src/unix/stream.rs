@@ -14,7 +14,7 @@ use socket2::{SockAddr, Socket, Type};
 use super::addr::display;
 use super::cred::UCred;
 use crate::backoff::Backoff;
-use crate::error::during;
+use crate::error::with_context;
 use crate::split::{self, sealed::Connection};
 use crate::sys::socket::suppress_sigpipe;
 use crate::sys::unix;
@@ -63,7 +63,7 @@ impl UnixStream {
             Ok(addr) => UnixStream::connect_to(&addr).await,
             Err(e) => Err(e),
         };
-        connected.map_err(|e| during(format!("connect to {}", path.display()), e))
+        connected.map_err(|e| with_context(format!("connect to {}", path.display()), e))
     }
 
     /// [`connect`](UnixStream::connect) to an address that may be an abstract name.
@@ -99,7 +99,7 @@ impl UnixStream {
             Ok(addr) => UnixStream::connect_to(&addr).await,
             Err(e) => Err(e),
         };
-        connected.map_err(|e| during(format!("connect to {}", display(addr)), e))
+        connected.map_err(|e| with_context(format!("connect to {}", display(addr)), e))
     }
 
     async fn connect_to(addr: &SockAddr) -> io::Result<UnixStream> {

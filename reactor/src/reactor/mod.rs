@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::current::{self, Entered};
-use crate::error::during;
+use crate::context::{self, EnterGuard};
+use crate::error::with_context;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::mailbox::{Mailbox, Message};
 use crate::slot::{Registration, Registrations};
@@ -98,7 +98,7 @@ impl Reactor {
     /// descriptor or memory left.
     pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
         let selector = sys::open(backend)
-            .map_err(|e| during(format!("opening the reactor on {backend}"), e))?;
+            .map_err(|e| with_context(format!("opening the reactor on {backend}"), e))?;
         Reactor::with_selector(selector)
     }
 
@@ -124,8 +124,8 @@ impl Reactor {
     }
 
     /// Makes this the reactor of the calling thread until the guard is dropped.
-    pub fn enter(self: &Rc<Self>) -> Entered {
-        current::enter(self.clone())
+    pub fn enter(self: &Rc<Self>) -> EnterGuard {
+        context::enter(self.clone())
     }
 
     /// The system calls this reactor is built on.
@@ -207,7 +207,7 @@ impl Reactor {
             return Err(fork::forked());
         }
         self.turn.set(self.turn.get().wrapping_add(1));
-        current::begin_turn(self.number(), self.turn.get());
+        context::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
         if self.embedded.get() {
             self.mailbox.unpark();
@@ -365,7 +365,7 @@ impl Reactor {
             let mut registrations = self.registrations.borrow_mut();
             let registration = registrations
                 .get(token)
-                .ok_or_else(|| current::gone("this source"))?;
+                .ok_or_else(|| context::shut_down("this source"))?;
             let answer = registration.scheduled.readiness().satisfying(interest);
             registration.scheduled.error(interest).map(|()| answer)
         };
@@ -393,7 +393,7 @@ impl Reactor {
     ) -> io::Result<()> {
         match self.registrations.borrow_mut().get(token) {
             Some(registration) => registration.scheduled.check_supported(interest)?,
-            None => return Err(current::gone("this source")),
+            None => return Err(context::shut_down("this source")),
         }
         // Cloning a waker is other people's code, so nothing is borrowed.
         let waker = cx.waker().clone();
@@ -454,7 +454,7 @@ impl Reactor {
         let mut registrations = self.registrations.borrow_mut();
         let registration = registrations
             .get(token)
-            .ok_or_else(|| current::gone("this source"))?;
+            .ok_or_else(|| context::shut_down("this source"))?;
         if let Err(e) = registration.scheduled.error(direction.interest()) {
             drop(registrations);
             return Err(self.failed(token, direction.interest(), e));
@@ -492,7 +492,7 @@ impl Reactor {
             return Ok(None);
         }
         if self.closed.get() {
-            return Err(current::gone("this timer"));
+            return Err(context::shut_down("this timer"));
         }
         let mut timers = self.timers.borrow_mut();
         Ok(waker.take().map(|waker| Armed {
@@ -509,7 +509,7 @@ impl Reactor {
     pub(crate) fn poll_timer(&self, key: TimerKey, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let known = match self.timers.borrow_mut().waker(key) {
             Some(waker) => waker.will_wake(cx.waker()),
-            None if self.closed.get() => return Poll::Ready(Err(current::gone("this timer"))),
+            None if self.closed.get() => return Poll::Ready(Err(context::shut_down("this timer"))),
             None => return Poll::Ready(Ok(())),
         };
         if known {

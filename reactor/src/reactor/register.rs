@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::{Reactor, fork};
-use crate::current;
+use crate::context;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::slot::{Registration, ScheduledIo, cannot_wait};
 use crate::sys::Selector;
@@ -18,7 +18,7 @@ impl Reactor {
     /// becomes of its registration is told by the next turn.
     pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<ScheduledIo>> {
         if self.closed.get() {
-            return Err(current::gone("this source"));
+            return Err(context::shut_down("this source"));
         }
         if self.is_forked() {
             return Err(cannot_wait(fd, &fork::forked()));
@@ -35,7 +35,7 @@ impl Reactor {
     /// Has the end of a process told, from now on: whoever asked looks for it afterwards.
     pub(crate) fn register_process(&self, id: u32) -> io::Result<Arc<ScheduledIo>> {
         if self.closed.get() {
-            return Err(current::gone("this process"));
+            return Err(context::shut_down("this process"));
         }
         if self.is_forked() {
             return Err(fork::forked());
@@ -152,7 +152,7 @@ impl Reactor {
     pub(super) fn failed(&self, token: Token, interest: Interest, e: io::Error) -> io::Error {
         match self.registrations.borrow_mut().get(token) {
             Some(registration) => registration.scheduled.clear_error(interest),
-            None => return current::gone("this source"),
+            None => return context::shut_down("this source"),
         }
         self.queue_registration(token);
         e

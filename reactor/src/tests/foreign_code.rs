@@ -21,7 +21,7 @@ use Direction::{Read, Write};
 
 /// Everything that borrows something of the reactor of this thread.
 fn uses_everything() {
-    let reactor = crate::current::get().unwrap();
+    let reactor = crate::context::get().unwrap();
     let source = Source::new(null());
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
     assert!(poll(&source, Write, Waker::noop(), blocked).is_pending());
@@ -88,7 +88,7 @@ fn a_waker_may_close_the_reactor() {
     let (_source, token) = stage.waiting_source(&acts_when_woken());
     let last = CountingWaker::new();
     let (_other, _) = stage.waiting_source(&last.waker());
-    then(|| crate::current::get().unwrap().close());
+    then(|| crate::context::get().unwrap().close());
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((actions_left(), last.count()), (0, 1));
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::current::Entered;
+use crate::context::EnterGuard;
 use crate::interest::{Direction, Readiness};
 use crate::reactor::Reactor;
 use crate::source::Source;
@@ -30,7 +30,7 @@ mod waiting;
 struct Stage {
     script: Script,
     reactor: Rc<Reactor>,
-    _entered: Entered,
+    _entered: EnterGuard,
 }
 
 impl Stage {

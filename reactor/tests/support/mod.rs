@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use runtime_reactor::{Backend, Direction, Entered, Reactor, Source, set_nonblocking};
+use runtime_reactor::{Backend, Direction, EnterGuard, Reactor, Source, set_nonblocking};
 
 /// Counts how often it was woken.
 #[derive(Clone, Default)]
@@ -39,7 +39,7 @@ impl Task {
 }
 
 /// A reactor that drives this thread until the guard is dropped.
-pub(crate) fn reactor() -> (Rc<Reactor>, Entered) {
+pub(crate) fn reactor() -> (Rc<Reactor>, EnterGuard) {
     let reactor = Reactor::new().unwrap();
     let entered = reactor.enter();
     (reactor, entered)

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime_reactor::during;
+use runtime_reactor::with_context;
 
 use super::read_ahead::Buffer;
 use super::{Metadata, OpenOptions, Permissions, pool};
@@ -368,7 +368,7 @@ impl File {
     }
 
     fn failed(&self, what: &str, e: io::Error) -> io::Error {
-        during(format!("{what} {}", self.path.display()), e)
+        with_context(format!("{what} {}", self.path.display()), e)
     }
 }
 
