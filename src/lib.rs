@@ -39,6 +39,11 @@ mod runtime;
     reason = "signal handlers; every block says what it owes to whom"
 )]
 pub mod signal;
+#[allow(
+    unsafe_code,
+    reason = "system calls; every block says what it owes to whom"
+)]
+mod sys;
 pub mod task;
 pub mod time;
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-pub(crate) use runtime_reactor::with_context;
+pub(crate) use runtime_reactor::internal::with_context;
 
 /// The caller's fault, in the caller's own words.
 #[cold]

@@ -44,7 +44,8 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use runtime_reactor::{Interest, Readiness, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Interest, Readiness, Source};
 
 use crate::error::{invalid, with_context};
 use crate::sys::pipe as sys;

@@ -34,13 +34,19 @@ mod timers;
 mod token;
 mod wake_list;
 
-pub use context::{EnterGuard, now};
-#[doc(hidden)] // for the crates above
-pub use error::with_context;
+pub use context::EnterGuard;
 pub use interest::{Direction, Interest, Readiness};
 pub use process::Process;
 pub use reactor::{Notifier, Reactor};
 pub use source::{Ready, Source};
 pub use stats::Stats;
-pub use sys::{Backend, check_pollable, is_ready, pin_thread, set_nonblocking};
+pub use sys::Backend;
 pub use timer::Timer;
+
+/// What only the other crates of this workspace use; not part of the interface.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::context::now;
+    pub use crate::error::with_context;
+    pub use crate::sys::{check_pollable, is_ready, set_nonblocking};
+}

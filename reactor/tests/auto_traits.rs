@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::rc::Rc;
 
 use runtime_reactor::{
-    Backend, Direction, Entered, Interest, Notifier, Reactor, Readiness, Ready, Source, Stats,
+    Backend, Direction, EnterGuard, Interest, Notifier, Reactor, Readiness, Ready, Source, Stats,
     Timer,
 };
 
@@ -26,8 +26,8 @@ macro_rules! not {
 not!(Reactor: Send);
 not!(Reactor: Sync);
 not!(Rc<Reactor>: Send);
-not!(Entered: Send);
-not!(Entered: Sync);
+not!(EnterGuard: Send);
+not!(EnterGuard: Sync);
 not!(Source<Rc<TcpStream>>: Send);
 not!(Source<std::cell::Cell<i32>>: Sync);
 

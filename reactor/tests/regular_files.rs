@@ -10,7 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use runtime_reactor::{Direction, Source, is_ready};
+use runtime_reactor::internal::is_ready;
+use runtime_reactor::{Direction, Source};
 use support::{block_on, reactor};
 
 #[test]

@@ -45,7 +45,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime_executor::Handle;
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 pub use file::File;
 pub use open_options::OpenOptions;

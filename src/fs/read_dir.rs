@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use runtime_executor::JoinHandle;
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 use super::{FileType, Metadata, on_path, pool};
 

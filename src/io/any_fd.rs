@@ -62,7 +62,7 @@ impl<T: AsFd> Async<T> {
     /// ```
     pub fn new(io: T) -> io::Result<Async<T>> {
         let io = Async::new_nonblocking(io)?;
-        runtime_reactor::set_nonblocking(io.as_fd())?;
+        runtime_reactor::internal::set_nonblocking(io.as_fd())?;
         Ok(io)
     }
 
@@ -75,7 +75,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// `Unsupported` for regular files and directories.
     pub fn new_nonblocking(io: T) -> io::Result<Async<T>> {
-        runtime_reactor::check_pollable(io.as_fd())?;
+        runtime_reactor::internal::check_pollable(io.as_fd())?;
         Ok(Async {
             source: Source::new(io),
         })

@@ -18,7 +18,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use runtime_reactor::{Direction, Source, is_ready, with_context};
+use runtime_reactor::internal::{is_ready, with_context};
+use runtime_reactor::{Direction, Source};
 
 use crate::fs;
 

@@ -7,7 +7,7 @@ use std::process::{self, ExitStatus, Output};
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncRead;
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 use super::orphans;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};

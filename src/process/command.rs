@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 use super::child::Child;
 use super::orphans;

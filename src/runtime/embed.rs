@@ -81,7 +81,7 @@ impl Runtime {
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.has_ready_tasks() || self.driver.reactor.wants_turn() {
             let _entered = self.driver.reactor.enter();
-            return Some(runtime_reactor::now());
+            return Some(runtime_reactor::internal::now());
         }
         self.driver.reactor.next_deadline()
     }
@@ -104,7 +104,7 @@ impl Runtime {
         if let Some(fd) = self.fd.get() {
             return Ok(fd.as_fd());
         }
-        let fd = self.driver.reactor.try_clone_fd()?;
+        let fd = self.driver.reactor.pollable_fd()?;
         let fd = self.fd.get_or_init(|| fd);
         self.flush_changes();
         Ok(fd.as_fd())

@@ -177,7 +177,7 @@ impl Builder {
 
     fn build_core(self, index: usize) -> io::Result<Runtime> {
         if self.pin_cores {
-            runtime_reactor::pin_thread(index)?;
+            crate::sys::pin_thread(index)?;
         }
         self.build()
     }

@@ -46,7 +46,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 use unix::{Signal, SignalKind};
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 use super::listener::Listener;
 

@@ -116,7 +116,9 @@ impl Interval {
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let due = self.sleep.deadline();
-        let next = self.missed.next(due, runtime_reactor::now(), self.period);
+        let next = self
+            .missed
+            .next(due, runtime_reactor::internal::now(), self.period);
         self.sleep.reset(next);
         Poll::Ready(due)
     }

@@ -35,6 +35,7 @@ fn unsafe_code_stands_only_where_it_may() {
         "executor/src/task.rs",
         "src/process/",
         "src/signal/",
+        "src/sys/",
     ];
     only_in("unsafe {", &allowed);
     only_in("unsafe impl", &allowed);
@@ -47,6 +48,7 @@ fn platforms_are_told_apart_only_where_they_may() {
         "net/src/sys/",
         "src/process/",
         "src/signal/",
+        "src/sys/",
     ];
     only_in("target_os", &allowed);
     only_in("target_vendor", &allowed);

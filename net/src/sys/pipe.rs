@@ -28,7 +28,7 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     for end in &ends {
         // SAFETY: F_SETFD takes an int; the descriptor is open.
         cvt(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
-        runtime_reactor::set_nonblocking(end.as_fd())?;
+        runtime_reactor::internal::set_nonblocking(end.as_fd())?;
     }
     Ok(ends.into())
 }

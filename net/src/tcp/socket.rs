@@ -71,7 +71,7 @@ impl TcpSocket {
     /// # Platform notes
     /// macOS: SIGPIPE stays as the one who made the socket has set it.
     pub fn from_std_stream(stream: net::TcpStream) -> io::Result<TcpSocket> {
-        runtime_reactor::set_nonblocking(stream.as_fd())?;
+        runtime_reactor::internal::set_nonblocking(stream.as_fd())?;
         Ok(TcpSocket {
             socket: stream.into(),
         })

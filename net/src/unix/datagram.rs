@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Direction, Interest, Readiness, Source};
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addr::display;

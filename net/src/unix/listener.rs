@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::{Source, set_nonblocking};
+use runtime_reactor::Source;
+use runtime_reactor::internal::set_nonblocking;
 use socket2::Type;
 
 use super::addr::display;

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use runtime_reactor::{Direction, Interest, Readiness, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Direction, Interest, Readiness, Source};
 use socket2::{SockAddr, Socket, Type};
 
 use super::addr::display;

@@ -59,10 +59,8 @@ use std::{fmt, io, mem};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
-pub use affinity::pin_thread;
 pub(crate) use fork::{forks, watch as watch_forks};
 
-mod affinity;
 #[cfg(all(test, not(loom)))]
 mod conformance;
 #[cfg(any(target_os = "linux", target_os = "android"))]

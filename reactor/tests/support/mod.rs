@@ -13,7 +13,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use runtime_reactor::{Backend, Direction, EnterGuard, Reactor, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Backend, Direction, EnterGuard, Reactor, Source};
 
 /// Counts how often it was woken.
 #[derive(Clone, Default)]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime_reactor::with_context;
+use runtime_reactor::internal::with_context;
 
 use super::read_ahead::Buffer;
 use super::{Metadata, OpenOptions, Permissions, pool};

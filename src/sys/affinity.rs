@@ -3,18 +3,17 @@
 use std::io;
 
 /// Binds the calling thread to one of the processors that it may use. `index` counts those, and
-/// begins anew behind the last.
+/// wraps around after the last.
 ///
 /// # Errors
-/// What sched_setaffinity(2) says, such as `EINVAL` on a machine with more than 1024 processors.
+/// Returns the error of sched_setaffinity(2), such as `EINVAL` on a machine with more than 1024
+/// processors.
 ///
-/// # Platform notes
-/// Linux and Android only; elsewhere it does nothing. macOS knows no more than hints, and the calls
-/// of the BSDs differ in what they name and whom they ask.
+/// # Platform-specific behavior
+/// Does nothing except on Linux and Android. macOS has no more than hints, and the calls of the BSDs
+/// differ in what they name and what they affect.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn pin_thread(index: usize) -> io::Result<()> {
-    use super::cvt;
-
+pub(crate) fn pin_thread(index: usize) -> io::Result<()> {
     const SIZE: usize = size_of::<libc::cpu_set_t>();
     // SAFETY: cpu_set_t is an array of integers, for which zeroes are the empty set.
     let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
@@ -33,15 +32,24 @@ pub fn pin_thread(index: usize) -> io::Result<()> {
     // SAFETY: `cpu` was a bit of a set of the same type.
     unsafe { libc::CPU_SET(cpu, &mut one) };
     // SAFETY: the kernel reads SIZE bytes of the set and keeps no pointer.
-    cvt(unsafe { libc::sched_setaffinity(0, SIZE, &one) })?;
+    cvt(unsafe { libc::sched_setaffinity(0, SIZE, &one) })
+}
+
+/// Does nothing: see above.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[allow(clippy::unnecessary_wraps, reason = "fails on Linux")]
+pub(crate) fn pin_thread(_: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// As on Linux, where it does something.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
-pub fn pin_thread(_: usize) -> io::Result<()> {
-    Ok(())
+/// Converts the result of a system call that returns -1 and sets errno when it fails.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn cvt(result: libc::c_int) -> io::Result<()> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
