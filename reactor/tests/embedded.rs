@@ -24,9 +24,9 @@ fn is_readable(fd: &OwnedFd, wait: bool) -> bool {
 /// What to watch, unless the backend has no such thing, which it must say.
 fn descriptor(reactor: &Reactor) -> Option<OwnedFd> {
     if !has_levels(reactor) {
-        return Some(reactor.try_clone_fd().unwrap());
+        return Some(reactor.pollable_fd().unwrap());
     }
-    let e = reactor.try_clone_fd().unwrap_err();
+    let e = reactor.pollable_fd().unwrap_err();
     assert_eq!(e.kind(), std::io::ErrorKind::Unsupported);
     assert!(e.to_string().contains(reactor.backend().name()), "{e}");
     None

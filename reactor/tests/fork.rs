@@ -128,7 +128,7 @@ fn a_child_does_not_notify_its_parent() {
     // Whatever RUNTIME_BACKEND says: this needs a backend with a descriptor that shows it.
     let reactor = Reactor::with_backend(Backend::available()[0]).unwrap();
     let notifier = reactor.notifier();
-    let fd = reactor.try_clone_fd().unwrap();
+    let fd = reactor.pollable_fd().unwrap();
     look(&reactor);
     in_child(|| notifier.notify());
     assert!(!is_readable(&fd));

@@ -20,7 +20,7 @@ impl Reactor {
     ///
     /// A source that cannot be registered any more, because its descriptor was closed, gets that as
     /// its error when it next has to wait. Duplicates of the
-    /// [descriptor](Reactor::try_clone_fd) are of the parent's selector, and have to be made anew.
+    /// [descriptor](Reactor::pollable_fd) are of the parent's selector, and have to be made anew.
     ///
     /// The process must have had one thread when it was forked: a lock that another one held stays
     /// locked for ever in the child (pthread_atfork(3)).

@@ -169,7 +169,7 @@ impl Reactor {
     ///
     /// # Platform notes
     /// macOS cannot `poll(2)` a kqueue; use `select(2)` or another kqueue.
-    pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
+    pub fn pollable_fd(&self) -> io::Result<OwnedFd> {
         let selector = self.selector.borrow();
         let fd = selector.pollable_fd().ok_or_else(|| {
             let backend = selector.backend();

@@ -35,7 +35,7 @@ fn uses_everything() {
     timer.reset(Instant::now() + Duration::from_secs(2000));
     assert!(Pin::new(&mut timer).poll(&mut cx).is_pending());
     assert!(reactor.next_deadline().is_some());
-    let _ = (reactor.stats(), reactor.try_clone_fd(), reactor.backend());
+    let _ = (reactor.stats(), reactor.pollable_fd(), reactor.backend());
     reactor.turn(Some(Duration::ZERO)).unwrap();
 }
 

@@ -98,7 +98,7 @@ fn for_a_loop_of_someone_else_every_notification_between_turns_rings() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
     notifier.notify();
-    let _fd = stage.reactor.try_clone_fd().unwrap();
+    let _fd = stage.reactor.pollable_fd().unwrap();
     assert_eq!(notifications(&stage), 1, "one that came before");
     for turn in 2..5 {
         stage.reactor.turn(Some(Duration::ZERO)).unwrap();
@@ -112,7 +112,7 @@ fn for_a_loop_of_someone_else_every_notification_between_turns_rings() {
 #[test]
 fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
     let stage = Stage::new();
-    let _fd = stage.reactor.try_clone_fd().unwrap();
+    let _fd = stage.reactor.pollable_fd().unwrap();
     let notifier = stage.reactor.notifier();
     stage.script.meanwhile(move || {
         notifier.notify();
