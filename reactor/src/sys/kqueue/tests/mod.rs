@@ -602,7 +602,7 @@ fn a_terminal_is_watched_whether_or_not_kqueue_takes_it() {
 
 fn a_source_that_kqueue_refuses_is_armed_whenever_it_waits() {
     let (ours, mut theirs) = terminal();
-    crate::set_nonblocking(ours.as_fd()).unwrap();
+    crate::sys::set_nonblocking(ours.as_fd()).unwrap();
     let kqueue = Kqueue::new().unwrap();
     let reactor = Reactor::with_selector(Box::new(kqueue)).unwrap();
     let _entered = reactor.enter();
