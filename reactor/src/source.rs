@@ -294,7 +294,7 @@ impl<T: AsFd> Source<T> {
                     .note_short(scheduled, direction, fell_short(done));
             }
             (Err(e), Some(scheduled)) if e.kind() == io::ErrorKind::WouldBlock => {
-                scheduled.clear(direction)
+                scheduled.clear(direction);
             }
             (Err(e), None) if e.kind() == io::ErrorKind::WouldBlock => {
                 self.state.note_blocked(direction);
