@@ -11,6 +11,7 @@
 //! | `process` | yes | [`process`] | the feature `signal` |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
+//! | `tokio-io` | no | tokio's `AsyncRead` and `AsyncWrite` on all streams, [`compat::tokio`](compat) | tokio without its features: one crate |
 #![deny(unsafe_code)]
 
 /// Gathers what the expansions of the macros call. It is not part of the public interface.

@@ -47,6 +47,8 @@ pub mod split;
 )]
 mod sys;
 pub mod tcp;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod transfer;
 pub mod udp;
 pub mod unix;

@@ -74,7 +74,7 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
 /// # Cancel safety
 /// A write that returned `Pending` has done nothing.
 pub struct Sender {
-    source: Source<File>,
+    pub(crate) source: Source<File>,
 }
 
 /// The end of a pipe that is read from.
@@ -84,7 +84,7 @@ pub struct Sender {
 /// # Cancel safety
 /// A read that returned `Pending` has done nothing.
 pub struct Receiver {
-    source: Source<File>,
+    pub(crate) source: Source<File>,
 }
 
 /// How to open an end of a named pipe.

@@ -113,7 +113,7 @@ fn dependencies_are_those_that_architecture_lists() {
         ("executor", "futures-core futures-task slab"),
         (
             "net",
-            "futures-core futures-io libc runtime-reactor socket2",
+            "futures-core futures-io libc runtime-reactor socket2 tokio",
         ),
         ("macros", ""),
     ];

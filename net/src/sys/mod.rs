@@ -4,6 +4,8 @@ pub(crate) mod accept;
 mod control;
 mod errno;
 pub(crate) mod pipe;
+#[cfg(feature = "tokio-io")]
+pub(crate) mod read_buf;
 pub(crate) mod socket;
 pub(crate) mod tcp;
 pub(crate) mod udp;

@@ -55,7 +55,7 @@ use crate::transfer;
 /// # server.join().unwrap();
 /// ```
 pub struct TcpStream {
-    pub(super) source: Source<net::TcpStream>,
+    pub(crate) source: Source<net::TcpStream>,
 }
 
 impl TcpStream {

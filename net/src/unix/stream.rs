@@ -37,7 +37,7 @@ use crate::transfer;
 /// See [the module](crate::unix).
 pub struct UnixStream {
     // Not `streaming`: a read may stop short of what lies behind a descriptor.
-    pub(super) source: Source<net::UnixStream>,
+    pub(crate) source: Source<net::UnixStream>,
 }
 
 impl UnixStream {

@@ -1,0 +1,232 @@
+//! A wrapper between the traits of futures-io and those of tokio.
+
+use std::io::{self, IoSlice, SeekFrom};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::io::ReadBuf;
+
+use crate::io::scratch;
+
+pin_project! {
+    /// A stream between futures-io and tokio.
+    ///
+    /// Around a reader or writer of futures-io it is one of tokio, and around one of tokio it is
+    /// one of futures-io. Streams of this crate need it for neither.
+    ///
+    /// # Examples
+    /// A pipe in memory, which is tokio's, copied by this crate's `copy`:
+    /// ```
+    /// use runtime::compat::tokio::Compat;
+    /// use runtime::io::{AsyncWriteExt, copy};
+    ///
+    /// # runtime::block_on(async {
+    /// let (near, far) = tokio::io::duplex(64);
+    /// let mut near = Compat::new(near);
+    /// near.write_all(b"hello").await?;
+    /// drop(near);
+    /// let mut text = Vec::new();
+    /// copy(Compat::new(far), &mut text).await?;
+    /// assert_eq!(text, b"hello");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    /// A cursor of futures-lite, read by a function that takes tokio's trait:
+    /// ```
+    /// use runtime::compat::tokio::Compat;
+    /// use runtime::io::Cursor;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut reader = Compat::new(Cursor::new(b"hello"));
+    /// let mut text = String::new();
+    /// reader.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "hello");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    #[derive(Debug, Clone)]
+    pub struct Compat<T> {
+        #[pin]
+        stream: T,
+        // tokio begins a seek and polls it in two calls.
+        seek: Option<SeekFrom>,
+    }
+}
+
+impl<T> Compat<T> {
+    /// Wraps a stream.
+    pub fn new(stream: T) -> Compat<T> {
+        Compat { stream, seek: None }
+    }
+
+    /// Returns a reference to the stream.
+    pub fn get_ref(&self) -> &T {
+        &self.stream
+    }
+
+    /// Returns a mutable reference to the stream.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.stream
+    }
+
+    /// Returns the stream.
+    pub fn into_inner(self) -> T {
+        self.stream
+    }
+}
+
+/// Reads into the buffer of this thread and copies what was read.
+///
+/// tokio's buffer need not be initialized, and a reader of futures-io takes initialized memory.
+/// To copy what was read is cheaper than to clear all of the buffer before each read.
+pub(super) fn poll_read_by_copy(
+    buf: &mut ReadBuf<'_>,
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<()>> {
+    if buf.remaining() == 0 {
+        return Poll::Ready(Ok(()));
+    }
+    scratch::with_buffer(|scratch| {
+        let room = buf.remaining().min(scratch.len());
+        let read = ready!(read(&mut scratch[..room]))?;
+        buf.put_slice(&scratch[..read]);
+        Poll::Ready(Ok(()))
+    })
+}
+
+impl<T: futures_io::AsyncRead> tokio::io::AsyncRead for Compat<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        poll_read_by_copy(buf, |scratch| self.project().stream.poll_read(cx, scratch))
+    }
+}
+
+impl<T: futures_io::AsyncWrite> tokio::io::AsyncWrite for Compat<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_close(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // futures-io has no such question. A writer that takes a single buffer returns its length,
+        // and the caller goes on with the next one.
+        true
+    }
+}
+
+impl<T: futures_io::AsyncBufRead> tokio::io::AsyncBufRead for Compat<T> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        self.project().stream.poll_fill_buf(cx)
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        self.project().stream.consume(amount);
+    }
+}
+
+impl<T: futures_io::AsyncSeek> tokio::io::AsyncSeek for Compat<T> {
+    fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
+        *self.project().seek = Some(position);
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let this = self.project();
+        // Without a seek that was begun, tokio asks for the position.
+        let position = this.seek.unwrap_or(SeekFrom::Current(0));
+        let moved = ready!(this.stream.poll_seek(cx, position));
+        *this.seek = None;
+        Poll::Ready(moved)
+    }
+}
+
+impl<T: tokio::io::AsyncRead> futures_io::AsyncRead for Compat<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(buf);
+        ready!(self.project().stream.poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+}
+
+impl<T: tokio::io::AsyncWrite> futures_io::AsyncWrite for Compat<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_shutdown(cx)
+    }
+}
+
+impl<T: tokio::io::AsyncBufRead> futures_io::AsyncBufRead for Compat<T> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        self.project().stream.poll_fill_buf(cx)
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        self.project().stream.consume(amount);
+    }
+}
+
+impl<T: tokio::io::AsyncSeek> futures_io::AsyncSeek for Compat<T> {
+    fn poll_seek(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        position: SeekFrom,
+    ) -> Poll<io::Result<u64>> {
+        let mut this = self.project();
+        if *this.seek != Some(position) {
+            // tokio wants what was begun before to be complete.
+            ready!(this.stream.as_mut().poll_complete(cx))?;
+            this.stream.as_mut().start_seek(position)?;
+            *this.seek = Some(position);
+        }
+        let moved = ready!(this.stream.poll_complete(cx));
+        *this.seek = None;
+        Poll::Ready(moved)
+    }
+}
