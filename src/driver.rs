@@ -1,4 +1,4 @@
-//! The joint between the executor and the reactor: neither knows the other.
+//! Connects the executor to the reactor, which do not know each other.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use runtime_executor::{Park, ParkMode, Unpark};
 use runtime_reactor::{Notifier, Reactor};
 
-/// While tasks are ready, the reactor is asked for news after the batch in which so many polls have
-/// come together, not after every one: asking is a system call, and a poll may take no longer.
+/// The number of polls after which the reactor is turned while tasks are ready. It is not turned
+/// after every batch, because a turn is a system call, which may take as long as a poll.
 pub(crate) const POLLS_PER_TURN: usize = 64;
 
-/// The reactor, as something an executor can park in.
+/// The reactor as the executor's [`Park`].
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) reactor: Rc<Reactor>,
-    /// How many futures were polled since the last turn.
+    /// The number of polls since the last turn.
     polled: Cell<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Park for Driver {
         let limit = match mode {
             ParkMode::Block => None,
             ParkMode::Yield { polled } => {
-                // A batch in which nothing was polled has drained the inbox.
+                // A batch without a poll has drained the inbox, which counts too.
                 let polled = self.polled.get() + polled.max(1);
                 if polled < POLLS_PER_TURN && !self.reactor.wants_turn() {
                     self.polled.set(polled);
@@ -49,8 +49,8 @@ impl Park for Driver {
         };
         self.polled.set(0);
         if let Err(e) = self.reactor.turn(limit) {
-            // Only if the descriptors of the reactor were closed behind its back.
-            panic!("the reactor cannot wait any more: {e}");
+            // Only if the reactor's descriptors were closed behind its back.
+            panic!("the reactor can no longer wait: {e}");
         }
     }
 }

@@ -1,20 +1,69 @@
-#![doc = include_str!("../README.md")]
+//! A single-threaded async runtime for Unix.
+//!
+//! A reactor on epoll or kqueue (poll or select elsewhere) waits for sockets, pipes, timers,
+//! signals and child processes. An executor polls tasks, on the thread that calls [`block_on`].
+//! Tasks may be `!Send`, so their state may be [`Rc`](std::rc::Rc) and
+//! [`RefCell`](std::cell::RefCell); sockets, timers and join handles are `Send + Sync`. Descriptors
+//! register lazily, at most once. Local wakes use no locks, atomics or system calls. No thread is
+//! started before the first blocking job.
+//!
+//! # Examples
+//! An echo server and a client of it:
+//! ```
+//! use runtime::io::{self, AsyncReadExt, AsyncWriteExt};
+//! use runtime::net::{TcpListener, TcpStream};
+//!
+//! #[runtime::main]
+//! async fn main() -> io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+//!     let (stream, _) = listener.accept().await?;
+//!     runtime::spawn(async move { // no Send bound
+//!         let (reader, writer) = stream.split();
+//!         io::copy(reader, writer).await
+//!     });
+//!
+//!     client.write_all(b"hello").await?;
+//!     let mut echo = [0; 5];
+//!     client.read_exact(&mut echo).await?;
+//!     assert_eq!(&echo, b"hello");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Modules and functions
+//!
+//! | for | items |
+//! |---|---|
+//! | starting a runtime | [`macro@main`], [`macro@test`], [`block_on`], [`Runtime`], [`Builder`] |
+//! | tasks | [`spawn`], [`spawn_blocking`], [`task_local!`], [`task`] |
+//! | waiting for several futures | [`select!`], [`join!`], [`try_join!`], [`time::timeout`] |
+//! | timers | [`time`] |
+//! | sockets, pipes, host names | [`net`] |
+//! | reading and writing, standard streams, other descriptors | [`io`] |
+//! | files and directories | [`fs`](mod@fs) |
+//! | child processes | [`process`] |
+//! | Ctrl-C and other signals | [`signal`](mod@signal) |
+//! | other threads | [`Handle`] |
+//! | several cores | [`per_core`] |
+//! | another event loop on the same thread | [`Runtime::turn`] |
+//! | adapters for hyper and tokio | [`compat`] |
 //!
 //! # Features
 //!
-//! A server that reads and writes by [`io::copy`] or the `poll_` functions of the traits, and needs
-//! no signal, saves five crates with `default-features = false`.
-//!
-//! | feature | default | brings | for |
+//! | feature | default | adds | dependency |
 //! |---|---|---|---|
-//! | `io-util` | yes | the combinators of [`io`]: `AsyncReadExt`, `BufReader` and their kin | futures-lite |
+//! | `io-util` | yes | combinators in [`io`]: `AsyncReadExt`, `BufReader` and others | futures-lite |
 //! | `process` | yes | [`process`] | the feature `signal` |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
-//! | `tokio-io` | no | tokio's `AsyncRead` and `AsyncWrite` on all streams, [`compat::tokio`](compat) | tokio without its features: one crate |
+//! | `tokio-io` | no | tokio's traits on all streams: [`compat::tokio`](compat) | tokio, one crate |
+//!
+//! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
+//! has five dependencies less with `default-features = false`.
 #![deny(unsafe_code)]
 
-/// Gathers what the expansions of the macros call. It is not part of the public interface.
+/// The items that macro expansions call. They are not part of the public interface.
 #[doc(hidden)]
 pub mod __macro {
     pub use crate::macro_support::{BranchOrder, all_disabled, discard, poll_branch, take_output};
@@ -28,17 +77,11 @@ mod macro_support;
 mod macros;
 pub mod net;
 #[cfg(feature = "process")]
-#[allow(
-    unsafe_code,
-    reason = "system calls; every block says what it owes to whom"
-)]
+#[allow(unsafe_code, reason = "system calls, each with a SAFETY note")]
 pub mod process;
 mod runtime;
 #[cfg(feature = "signal")]
-#[allow(
-    unsafe_code,
-    reason = "signal handlers; every block says what it owes to whom"
-)]
+#[allow(unsafe_code, reason = "signal handlers, each with a SAFETY note")]
 pub mod signal;
 #[allow(
     unsafe_code,
@@ -54,3 +97,8 @@ pub use runtime_macros::{main, test};
 pub use runtime_reactor::{Backend, Stats};
 
 pub use task::{JoinError, JoinHandle};
+
+/// Compiles the examples of README.md as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

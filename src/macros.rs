@@ -207,7 +207,8 @@ macro_rules! __select {
             ::core::future::poll_fn(|cx| {
                 $(let mut $output = ::core::option::Option::None;)+
                 let mut pending = false;
-                let mut order = $crate::__macro::BranchOrder::$order([$(stringify!($branch)),+].len());
+                let mut order =
+                    $crate::__macro::BranchOrder::$order([$(stringify!($branch)),+].len());
                 'visit: while order.has_next() {
                     $(if order.is_next() {
                         match $crate::__macro::poll_branch($branch.as_mut(), cx) {

@@ -1,7 +1,6 @@
-//! Tasks: what is spawned, awaited, aborted and named.
+//! Tasks: spawning, joining, aborting and identifying them, and task-local values.
 //!
-//! # Platform notes
-//! None: nothing here asks the system for anything, but for the threads of [`spawn_blocking`].
+//! Dropping a [`JoinHandle`] detaches its task. Dropping a [`JoinSet`] aborts its tasks.
 
 pub use runtime_executor::{
     AbortHandle, AccessError, Builder, Id, JoinError, JoinHandle, JoinSet, TaskLocal, id, spawn,

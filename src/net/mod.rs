@@ -1,13 +1,12 @@
-//! Sockets, pipes, and the names of hosts.
+//! Sockets, pipes and host name lookup.
 //!
-//! The types are those of `runtime-net`. Names of hosts are looked up by the system's resolver,
-//! which blocks, and so on the blocking pool; IP addresses never leave the thread.
+//! Host names are looked up by the system's resolver, which blocks and therefore runs on the
+//! blocking pool. IP addresses are parsed on the calling thread.
 //!
-//! # Platform notes
-//! What differs between platforms is listed with those it concerns: [`udp`], [`unix`] and [`pipe`]; for
-//! TCP, with the method that it concerns.
-//! One port for several listeners ([`TcpListener::bind_shared`]) has its clients dealt out by Linux,
-//! DragonFly and FreeBSD; elsewhere one listener gets all.
+//! # Platform-specific behavior
+//! See [`udp`], [`unix`] and [`pipe`], and the methods of the TCP types. If several listeners share
+//! a port ([`TcpListener::bind_shared`]), Linux, DragonFly BSD and FreeBSD distribute the clients
+//! among them; elsewhere one listener receives all clients.
 
 pub(crate) mod resolver;
 

@@ -1,4 +1,4 @@
-//! Looking up names where it may block.
+//! Host name lookup on the blocking pool.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use runtime_executor::JoinHandle;
 use runtime_net::Resolve;
 
-/// The system's resolver, on the blocking pool.
+/// The system's resolver, called on the blocking pool.
 #[derive(Debug)]
 pub(crate) struct BlockingResolver;
 
@@ -23,7 +23,7 @@ impl Resolve for BlockingResolver {
     }
 }
 
-/// A lookup that is not made any more if nobody waits for it when its turn comes.
+/// A queued lookup that is canceled when its future is dropped.
 struct AbortOnDrop<T>(JoinHandle<io::Result<T>>);
 
 impl<T: 'static> Future for AbortOnDrop<T> {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lookup_that_waits_for_a_thread_is_not_made_once_it_is_given_up() {
+    fn a_queued_lookup_is_canceled_when_its_future_is_dropped() {
         let runtime = crate::Runtime::builder()
             .max_blocking_threads(1)
             .build()
@@ -65,7 +65,7 @@ mod tests {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut lookup).poll(&mut cx).is_pending());
         drop(lookup);
-        assert_eq!(Arc::strong_count(&counted), 1, "the job is gone already");
+        assert_eq!(Arc::strong_count(&counted), 1, "the job was dropped");
         drop(finish);
         assert!(runtime.block_on(busy).unwrap());
     }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_name_is_looked_up() {
         let found = crate::block_on(crate::net::lookup_host("localhost:7"));
-        // From /etc/hosts; which of the two loopbacks it is, if any, is the machine's choice.
+        // /etc/hosts decides which of the loopback addresses are found, if any.
         assert!(found.unwrap().all(|addr| addr.ip().is_loopback()));
     }
 }

@@ -1,4 +1,4 @@
-//! A runtime in somebody else's loop.
+//! Running a runtime inside another event loop on the same thread.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,47 +10,52 @@ use runtime_reactor::Backend;
 use super::Runtime;
 use crate::driver::POLLS_PER_TURN;
 
-/// For a thread that has a loop already: that of a GUI, of a game, of a C library. It watches
-/// [`pollable_fd`](Runtime::pollable_fd) beside its own descriptors, until [`next_deadline`](Runtime::next_deadline)
-/// at the latest, and then calls [`turn`](Runtime::turn) with a limit of zero.
-///
-/// # Examples
-/// The example `foreign_loop` is such a program. What its loop does each time:
-/// ```
-/// use std::time::{Duration, Instant};
-///
-/// # fn main() -> std::io::Result<()> {
-/// # fn wait_for_descriptors(_: std::os::fd::BorrowedFd<'_>, limit: Option<Duration>) {
-/// #     std::thread::sleep(limit.unwrap());
-/// # }
-/// let runtime = runtime::Runtime::new()?;
-/// # if runtime.pollable_fd().is_err() {
-/// #     return Ok(()); // on poll or select
-/// # }
-/// let task = runtime.spawn(async { runtime::time::sleep(Duration::from_millis(20)).await });
-/// while !task.is_finished() {
-///     let until = runtime.next_deadline();
-///     let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
-///     wait_for_descriptors(runtime.pollable_fd()?, limit); // poll(2), say
-///     runtime.turn(Some(Duration::ZERO))?;
-/// }
-/// # Ok(())
-/// # }
-/// ```
 impl Runtime {
-    /// Waits at most `limit` for something to happen (`None`: for as long as it takes; zero: not at
-    /// all), then runs the tasks that are ready and those that these make ready, until nothing is or
-    /// some 64 were polled: so the loop that calls it has its turn again soon. It does not wait while
-    /// a task is ready.
+    /// Runs the reactor and the ready tasks once, for a thread that has an event loop of its own,
+    /// such as that of a GUI, a game or a C library.
+    ///
+    /// The other loop waits for [`pollable_fd`](Runtime::pollable_fd) beside its own descriptors,
+    /// at most until [`next_deadline`](Runtime::next_deadline), and then calls `turn` with a limit
+    /// of zero.
+    ///
+    /// A turn waits at most `limit` for an event: not at all with zero, without limit with `None`.
+    /// It does not wait while a task is ready. It then polls ready tasks, including tasks that
+    /// become ready meanwhile, until none is ready or about 64 polls were made, so that the calling
+    /// loop regains control soon.
     ///
     /// # Errors
-    /// In a child of fork(2), that [`after_fork_child`](Runtime::after_fork_child) has to be called
-    /// first. What the waiting system call says otherwise, which means that somebody closed the
-    /// runtime's descriptor.
+    /// Returns an error of kind `Other` in a child of fork(2) in which
+    /// [`after_fork_child`](Runtime::after_fork_child) was not called. Returns the error of the
+    /// waiting system call if the runtime's descriptor was closed behind its back.
     ///
     /// # Panics
-    /// If a runtime runs on this thread already, or as [`block_on`](Runtime::block_on) because of
-    /// the panic of a detached task.
+    /// Panics if a runtime already runs on this thread; if a detached task panicked and the
+    /// [`PanicPolicy`](crate::PanicPolicy) is `Propagate` or `ShutDown`; if the runtime was shut
+    /// down by such a panic earlier.
+    ///
+    /// # Examples
+    /// The example `foreign_loop` is a complete program. One iteration of its loop:
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # fn wait_for_descriptors(_: std::os::fd::BorrowedFd<'_>, limit: Option<Duration>) {
+    /// #     std::thread::sleep(limit.unwrap());
+    /// # }
+    /// let runtime = runtime::Runtime::new()?;
+    /// # if runtime.pollable_fd().is_err() {
+    /// #     return Ok(()); // on poll or select
+    /// # }
+    /// let task = runtime.spawn(async { runtime::time::sleep(Duration::from_millis(20)).await });
+    /// while !task.is_finished() {
+    ///     let until = runtime.next_deadline();
+    ///     let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
+    ///     wait_for_descriptors(runtime.pollable_fd()?, limit); // such as poll(2)
+    ///     runtime.turn(Some(Duration::ZERO))?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
         let _entered = self.enter_exclusive("Runtime::turn", Location::caller());
@@ -62,7 +67,7 @@ impl Runtime {
         self.driver.reactor.turn(limit)?;
         let mut polled = self.executor.run_ready();
         while polled < POLLS_PER_TURN && self.has_ready_tasks() {
-            // A batch in which nothing was polled has read mail, and that must have an end too.
+            // A batch without a poll has drained the inbox, which counts too: the loop must end.
             polled += self.executor.run_ready().max(1);
         }
         if polled > 0 {
@@ -71,13 +76,17 @@ impl Runtime {
         Ok(())
     }
 
-    /// When [`turn`](Runtime::turn) should be called at the latest: when the earliest timer is due,
-    /// or, while a task is ready, a moment that has passed. `None` if there is nothing to do before
-    /// the [descriptor](Runtime::pollable_fd) shows it. It changes with everything that is done to the
-    /// runtime on this thread, so ask last.
+    /// Returns the instant at which [`turn`](Runtime::turn) must be called at the latest.
+    ///
+    /// That is the deadline of the earliest timer, or an instant that has passed if a task is
+    /// ready. Returns `None` if no timer is armed and no task is ready; then the next call is due
+    /// when the [descriptor](Runtime::pollable_fd) becomes readable.
+    ///
+    /// Every use of the runtime on this thread may change the deadline, so call this last before
+    /// waiting.
     ///
     /// # Complexity
-    /// O(1), or O(log n) for each timer that was moved.
+    /// O(1), plus O(log n) for each timer that was postponed.
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.has_ready_tasks() || self.driver.reactor.wants_turn() {
             let _entered = self.driver.reactor.enter();
@@ -86,20 +95,22 @@ impl Runtime {
         self.driver.reactor.next_deadline()
     }
 
-    /// A descriptor that becomes readable when [`turn`](Runtime::turn) has something to do: a socket
-    /// is ready, or another thread has woken or spawned a task. Timers do not show in it, nor what
-    /// is spawned on this thread: see [`next_deadline`](Runtime::next_deadline). Nobody but the
-    /// runtime may read from it.
+    /// Returns a descriptor that becomes readable when a socket is ready, or when another thread
+    /// wakes or spawns a task.
     ///
-    /// It is a duplicate, made by the first call and closed with the runtime. Not the trait `AsFd`,
-    /// since making it can fail. From that call on a wake by another thread costs a system call
-    /// even while this one is not waiting.
+    /// Timers and tasks spawned on this thread do not make it readable; see
+    /// [`next_deadline`](Runtime::next_deadline). It must not be read from.
+    ///
+    /// The descriptor is a duplicate, created by the first call and closed with the runtime. This
+    /// is no implementation of `AsFd`, because creating it can fail. After the first call, each
+    /// wake from another thread costs a system call, even while this thread is not waiting.
     ///
     /// # Errors
-    /// When no descriptor is left, and `Unsupported` on a backend that has none to show.
+    /// Returns `Unsupported` if the backend has no such descriptor (poll and select). Returns the
+    /// error of the system if no descriptor is left (EMFILE, ENFILE).
     ///
-    /// # Platform notes
-    /// macOS cannot `poll(2)` a kqueue: use `select(2)` there, or another kqueue.
+    /// # Platform-specific behavior
+    /// poll(2) cannot wait for a kqueue on macOS: use select(2) or another kqueue there.
     pub fn pollable_fd(&self) -> io::Result<BorrowedFd<'_>> {
         if let Some(fd) = self.fd.get() {
             return Ok(fd.as_fd());
@@ -110,13 +121,14 @@ impl Runtime {
         Ok(fd.as_fd())
     }
 
-    /// The future of an earlier `block_on` is no task: that it was woken means nothing here.
+    /// Returns true if a task is ready. A woken root future of an earlier `block_on` does not
+    /// count.
     fn has_ready_tasks(&self) -> bool {
         self.executor.has_ready_tasks()
     }
 
-    /// On kqueue what tasks register rides in the next wait; when that is not ours, since somebody
-    /// watches the descriptor, it is made here. An error is for the next turn to tell.
+    /// Submits the registrations that kqueue otherwise defers to the next wait. Another loop waits
+    /// for the descriptor, so that wait may not be ours. The next turn returns the error, if any.
     pub(super) fn flush_changes(&self) {
         if self.fd.get().is_some() && self.backend() == Backend::Kqueue {
             let _ = self.driver.reactor.turn(Some(Duration::ZERO));

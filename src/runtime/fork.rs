@@ -1,4 +1,4 @@
-//! A runtime in a child of fork(2).
+//! Using a runtime in a child of fork(2).
 
 use std::{io, mem};
 
@@ -7,33 +7,40 @@ use runtime_reactor::Backend;
 use super::Runtime;
 
 impl Runtime {
-    /// Makes the runtime usable in a child of fork(2), where it is a copy of the parent's: tasks,
-    /// timers and sockets live on in both processes. Until this was called,
-    /// [`block_on`](Runtime::block_on) panics in the child, [`turn`](Runtime::turn) and whatever
-    /// would have to wait return an error, and dropping the runtime is harmless (unless other
-    /// threads used it when the process was forked: then a lock of theirs may be held for ever, and
-    /// it is to be [forgotten](std::mem::forget) instead); the parent notices nothing. In a process
-    /// that was not forked it does nothing.
+    /// Makes the runtime usable in a child of fork(2).
     ///
-    /// The selector is made anew, and every socket that waited is registered in it. Sockets are
-    /// shared with the parent, as all descriptors are: what one process reads the other one does
-    /// not, so let each close those it has no use for. A task that the child must not run is to be
-    /// aborted first.
+    /// The child has a copy of the parent's runtime: tasks, timers and sockets exist in both
+    /// processes. Until this is called in the child, [`block_on`](Runtime::block_on) panics, and
+    /// [`turn`](Runtime::turn) and all operations that would have to wait return an error. Dropping
+    /// the runtime instead is harmless, unless other threads used it during the fork: a lock of
+    /// theirs may then be held forever, and the runtime must be [forgotten](std::mem::forget). The
+    /// parent is not affected. In a process that was not forked, this does nothing.
     ///
-    /// Signal listeners of the parent hear nothing in the child: make new ones there.
+    /// This creates a new selector and registers every socket that has waited. The sockets are
+    /// shared with the parent, as all descriptors are: data that one process reads is not seen by
+    /// the other, so each process should close the sockets that it does not use. Abort tasks that
+    /// must not run in the child before calling this. Signal listeners of the parent receive
+    /// nothing in the child: create new ones.
     ///
-    /// # The fork
-    /// is up to you: `libc::fork`, or daemon(3). It must not happen inside a task; and POSIX allows
-    /// the child of a process with several threads nothing that takes a lock, such as this. So fork
-    /// before threads are started, blocking jobs (files, names of hosts) included.
+    /// # When to fork
+    /// Fork with `libc::fork` or daemon(3), outside any task and before threads are started, which
+    /// includes the threads of blocking jobs (files and host names). POSIX forbids the child of a
+    /// multi-threaded process to take locks, as this function does.
     ///
-    /// It is noticed by pthread_atfork(3), for the price of a comparison whenever the thread is about
-    /// to wait, and so not if it was done by a bare clone(2) or by `_Fork`, which calls no handlers.
+    /// The fork is detected by pthread_atfork(3), at the cost of one comparison before each wait.
+    /// A plain clone(2) or `_Fork` calls no such handlers and is not detected.
     ///
     /// # Errors
-    /// `Unsupported` if there were threads for blocking jobs, which the child does not have and for
-    /// whose jobs it would wait for ever. What the system says when it has no descriptor or memory
-    /// left. Then nothing has changed.
+    /// Returns `Unsupported` if the runtime had threads for blocking jobs: they do not exist in the
+    /// child, which would wait for their jobs forever. Returns the error of the system if no
+    /// descriptor or memory is left. The runtime is unchanged in both cases.
+    ///
+    /// # Platform-specific behavior
+    /// A child does not inherit a kqueue; it inherits an epoll, which stays the parent's. Both are
+    /// replaced here.
+    ///
+    /// # Complexity
+    /// O(n) in the number of sockets that have waited, with one system call for each on epoll.
     ///
     /// # Examples
     /// A server that goes into the background once it listens:
@@ -53,12 +60,6 @@ impl Runtime {
     /// })
     /// # }
     /// ```
-    ///
-    /// # Platform notes
-    /// A kqueue is not inherited, an epoll is and stays the parent's; both come to the same here.
-    ///
-    /// # Complexity
-    /// O(sockets that waited); on epoll a system call for each.
     pub fn after_fork_child(&mut self) -> io::Result<()> {
         if !self.driver.reactor.is_forked() {
             return Ok(());
@@ -67,7 +68,7 @@ impl Runtime {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the runtime had threads for blocking jobs when it was forked, and the child has \
-                 not: fork before the first job, or make a new runtime",
+                 none: fork before the first job, or make a new runtime",
             ));
         }
         let _entered = self.enter();
@@ -76,8 +77,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// The duplicate of a kqueue was not inherited either, so its number may be another
-    /// descriptor's, which must not be closed.
+    /// Drops the duplicate of the parent's selector. A duplicate of a kqueue was not inherited, so
+    /// its number may belong to another descriptor by now, which must not be closed.
     pub(super) fn forget_inherited_fd(&mut self) {
         let fd = self.fd.take();
         if self.backend() == Backend::Kqueue {

@@ -1,4 +1,4 @@
-//! The loop, and what it is made of.
+//! The runtime: its loop, its options, and what it joins together.
 
 mod embed;
 mod fork;
@@ -23,20 +23,21 @@ pub use per_core::{PerCore, per_core};
 use crate::driver::Driver;
 use crate::net::resolver::BlockingResolver;
 
-/// An executor and a reactor, for one thread.
+/// A single-threaded executor and the reactor that wakes its tasks.
 ///
-/// Most programs need no more of it than [`#[runtime::main]`](crate::main). Make one yourself to
-/// choose its [options](Builder), or to keep tasks from one [`block_on`](Runtime::block_on) to the
-/// next.
+/// Most programs use [`#[runtime::main]`](crate::main) instead. Create a `Runtime` to choose
+/// [options](Builder), to keep tasks from one [`block_on`](Runtime::block_on) to the next, or to
+/// run inside [another event loop](Runtime::turn).
 ///
-/// There can be as many as one likes, one after the other or on several threads; they share
-/// nothing. It starts no thread before the first blocking job.
+/// A runtime belongs to the thread that creates it; a [`Handle`] reaches it from other threads. A
+/// process may have up to 4,096 runtimes (32 on 32-bit platforms), which share nothing. A runtime
+/// starts no thread before its first blocking job.
 ///
-/// # Dropping it
-/// Drops all tasks, on this thread, in the order in which they were spawned (those that came from
-/// other threads last); then wakes whatever
-/// still waits for a socket or timer of this runtime, on whatever thread, to an error. Blocking jobs
-/// that have not begun are cancelled, and nobody waits for those that have.
+/// # Dropping
+/// Dropping a runtime drops its tasks on this thread, in the order in which they were spawned;
+/// those that other threads spawned come last. Sockets and timers that wait in it, on any thread,
+/// are then woken and return an error. Blocking jobs that have not begun are canceled; running ones
+/// are not waited for.
 ///
 /// # Examples
 /// ```
@@ -56,38 +57,49 @@ pub struct Runtime {
     executor: Executor,
     driver: Driver,
     resolver: Rc<BlockingResolver>,
-    /// What somebody else's loop watches; made when it is asked for.
+    /// The descriptor for another event loop, created by the first `pollable_fd`.
     fd: OnceCell<OwnedFd>,
 }
 
 impl Runtime {
-    /// A runtime with the default options.
+    /// Creates a runtime with default options.
     ///
     /// # Errors
-    /// As [`Builder::build`].
+    /// Returns the errors that [`Builder::build`] lists.
     pub fn new() -> io::Result<Runtime> {
         Runtime::builder().build()
     }
 
-    /// A runtime with options to choose.
+    /// Returns a builder with default options.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Runs a future to its end, and the tasks of this runtime meanwhile. Tasks that have not
-    /// finished by then rest until the next call.
+    /// Runs a future to completion, driving this runtime's tasks, I/O and timers.
+    ///
+    /// Unfinished tasks stay suspended until the next call.
     ///
     /// # Panics
-    /// If the future does; if a runtime runs on this thread already; in a child of fork(2), before
-    /// [`after_fork_child`](Runtime::after_fork_child); if a detached task panicked
-    /// and the [`PanicPolicy`] says so, now or, with `ShutDown`, in an earlier call.
+    /// Panics if the future panics; if a runtime already runs on this thread; in a child of fork(2)
+    /// in which [`after_fork_child`](Runtime::after_fork_child) was not called; if a detached task
+    /// panicked and the [`PanicPolicy`] is `Propagate` or `ShutDown`; if the runtime was shut down
+    /// by such a panic in an earlier call.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.enter_exclusive("block_on", Location::caller());
         assert!(
             !self.driver.reactor.is_forked(),
-            "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or make \
-             a new runtime"
+            "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or \
+             make a new runtime"
         );
         let waker = self.executor.root_waker();
         let mut root = pin!(future);
@@ -106,7 +118,10 @@ impl Runtime {
         }
     }
 
-    /// Spawns a task. It runs during [`block_on`](Runtime::block_on). See [`spawn`](crate::spawn).
+    /// Spawns a task, which makes progress during [`block_on`](Runtime::block_on) and
+    /// [`turn`](Runtime::turn).
+    ///
+    /// See [`spawn`](crate::spawn), which does the same inside the runtime.
     ///
     /// # Examples
     /// ```
@@ -127,7 +142,7 @@ impl Runtime {
         self.executor.spawn(future)
     }
 
-    /// What other threads use to spawn tasks here, and to run closures.
+    /// Returns a handle, by which any thread can spawn tasks and run closures on this runtime.
     ///
     /// # Examples
     /// ```
@@ -144,8 +159,12 @@ impl Runtime {
         self.executor.handle()
     }
 
-    /// What the reactor counted: system calls, events, timers. O(1). It takes a `Runtime` of one's
-    /// own: `#[runtime::main]` keeps its to itself.
+    /// Returns the reactor's counts of system calls, events and timers.
+    ///
+    /// `#[runtime::main]` keeps its runtime private: to count, create a `Runtime`.
+    ///
+    /// # Complexity
+    /// O(1).
     ///
     /// # Examples
     /// ```
@@ -160,12 +179,12 @@ impl Runtime {
         self.driver.reactor.stats()
     }
 
-    /// The system calls it is built on.
+    /// Returns the system interface that the reactor waits with.
     pub fn backend(&self) -> Backend {
         self.driver.reactor.backend()
     }
 
-    /// Makes reactor, executor and resolver those of this thread until the guards are dropped.
+    /// Makes this runtime the current one of the thread until the guard is dropped.
     fn enter(&self) -> Entered {
         Entered {
             _executor: self.executor.enter(),
@@ -174,6 +193,10 @@ impl Runtime {
         }
     }
 
+    /// Like `enter`, for operations that block the thread or poll tasks.
+    ///
+    /// # Panics
+    /// Panics if a runtime already runs on this thread, or if this one was shut down.
     #[track_caller]
     fn enter_exclusive(&self, what: &str, at: &Location<'_>) -> Entered {
         assert!(
@@ -190,7 +213,8 @@ impl Runtime {
     }
 }
 
-/// Dropped as a whole: what each of them restores is its own.
+/// The guards of executor, reactor and resolver. Their order does not matter: each restores state
+/// of its own.
 struct Entered {
     _executor: runtime_executor::EnterGuard,
     _reactor: runtime_reactor::EnterGuard,
@@ -217,7 +241,7 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Options of a [`Runtime`].
+/// Builder of a [`Runtime`] with options.
 ///
 /// # Examples
 /// ```
@@ -234,7 +258,7 @@ impl fmt::Debug for Runtime {
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]
-#[must_use = "nothing is made until `build` is called"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     backend: Option<Backend>,
     executor: Config,
@@ -242,10 +266,12 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The system calls to build on; [`Backend::available`] lists what this platform has. Default:
-    /// what the variable `RUNTIME_BACKEND` names (`epoll`, `kqueue`, `poll` or `select`), or the best
-    /// there is. The variable is read by [`build`](Builder::build), once for each runtime, and only
-    /// where this was not called.
+    /// Sets the system interface to wait with.
+    ///
+    /// [`Backend::available`] lists those of this platform. By default
+    /// [`build`](Builder::build) reads the environment variable `RUNTIME_BACKEND` (`epoll`,
+    /// `kqueue`, `poll` or `select`), once for each runtime; if it is not set, the most efficient
+    /// one is used.
     ///
     /// # Examples
     /// ```
@@ -262,38 +288,44 @@ impl Builder {
         self
     }
 
-    /// So many threads for blocking jobs at the most, at least 1; more jobs queue up. Default: 512.
+    /// Sets the maximum number of blocking-pool threads; further jobs are queued. Minimum 1,
+    /// default 512.
     pub fn max_blocking_threads(mut self, threads: usize) -> Builder {
         self.executor = self.executor.max_blocking_threads(threads);
         self
     }
 
-    /// How long a thread for blocking jobs waits for the next one before it ends. Default: 10
+    /// Sets how long an idle blocking-pool thread waits for a job before it exits. Default 10
     /// seconds.
     pub fn blocking_thread_keep_alive(mut self, keep_alive: Duration) -> Builder {
         self.executor = self.executor.blocking_thread_keep_alive(keep_alive);
         self
     }
 
-    /// What the threads for blocking jobs are called. Default: `runtime-blocking`.
+    /// Sets the name of the blocking-pool threads. Default `runtime-blocking`.
+    ///
+    /// [`build`](Builder::build) rejects a name that contains a NUL byte.
     pub fn blocking_thread_name(mut self, name: impl Into<String>) -> Builder {
         self.executor = self.executor.blocking_thread_name(name);
         self
     }
 
-    /// What becomes of the panic of a task whose handle was dropped. Default: it is reported.
+    /// Sets how the runtime handles a panic in a detached task. Default [`PanicPolicy::Report`].
+    ///
+    /// A task is detached if its [`JoinHandle`] was dropped. The panic of any other task is
+    /// returned by its handle.
     pub fn panic_policy(mut self, policy: PanicPolicy) -> Builder {
         self.executor = self.executor.panic_policy(policy);
         self
     }
 
-    /// Makes the runtime.
+    /// Creates the runtime.
     ///
     /// # Errors
-    /// `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name has a NUL in it; an
-    /// error if there are 4,096 runtimes already; `Unsupported` for a backend that this
-    /// platform has not, naming those it has, and what the system says when it has no descriptor or memory left (two
-    /// descriptors are needed).
+    /// Returns `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name contains a
+    /// NUL byte; `Unsupported` if the platform does not have the backend (the text lists those it
+    /// has); `Other` if the process already has 4,096 runtimes. Returns the error of the system if
+    /// no memory or descriptor is left; a runtime needs two descriptors.
     pub fn build(self) -> io::Result<Runtime> {
         let reactor = match self.backend {
             Some(backend) => Reactor::with_backend(backend)?,
@@ -310,10 +342,11 @@ impl Builder {
     }
 }
 
-/// Runs a future to its end on a new runtime, which is dropped after.
+/// Runs a future to completion on a new runtime, and then drops the runtime.
 ///
 /// # Panics
-/// As [`Runtime::block_on`], and if no runtime can be made; [`Runtime::new`] gives that as an error.
+/// Panics if no runtime can be created ([`Runtime::new`] returns that as an error), and in the
+/// cases that [`Runtime::block_on`] lists.
 ///
 /// # Examples
 /// ```

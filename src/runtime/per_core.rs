@@ -1,4 +1,4 @@
-//! A runtime for each core: how a program outgrows one thread.
+//! A runtime per core, for programs that need more than one thread.
 
 use std::error::Error;
 use std::fmt;
@@ -16,14 +16,15 @@ use runtime_executor::{Executor, Handle};
 
 use super::{Builder, Runtime};
 
-/// Runs `main` once on each of so many threads, each with a runtime of its own, and waits for all of
-/// them. See [`Builder::run_per_core`].
+/// Runs `main` on `cores` new threads, each with a runtime of its own, and waits for all of them.
+///
+/// This is [`Builder::run_per_core`] with default options.
 ///
 /// # Errors
-/// As `Builder::run_per_core`.
+/// Returns the errors that [`Builder::run_per_core`] lists.
 ///
 /// # Panics
-/// As `Builder::run_per_core`.
+/// Panics in the cases that [`Builder::run_per_core`] lists.
 ///
 /// # Examples
 /// ```
@@ -41,7 +42,7 @@ where
     Runtime::builder().run_per_core(cores, main)
 }
 
-/// Which one of several runtimes this is, and how to reach the others.
+/// One of the runtimes of [`per_core`]: its index, and handles to all of them.
 #[derive(Debug, Clone)]
 pub struct PerCore {
     index: usize,
@@ -49,58 +50,62 @@ pub struct PerCore {
 }
 
 impl PerCore {
-    /// Its number, counted from 0.
+    /// Returns the index of this runtime, counted from 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// How to reach the runtimes of all cores, this one included, in their order.
+    /// Returns handles to the runtimes of all cores, including this one, by index.
     ///
-    /// What is spawned on a core that has ended is dropped; its join handle says so.
+    /// A task spawned on a core that has ended is dropped, and its join handle returns an error.
     pub fn handles(&self) -> &[Handle] {
         &self.handles
     }
 }
 
 impl Builder {
-    /// Whether [`per_core`](Builder::run_per_core) binds each thread to a processor: the first to the
-    /// first that the process may use, and so on, beginning anew where there are no more. Default:
-    /// no, so that the system may move them.
+    /// Sets whether [`run_per_core`](Builder::run_per_core) binds each thread to a processor.
+    /// Default false: the system may move the threads.
     ///
-    /// # Platform notes
-    /// Linux and Android only; elsewhere it changes nothing.
+    /// The threads are bound to the processors that the process may use, in their order, beginning
+    /// again with the first if there are more threads.
+    ///
+    /// # Platform-specific behavior
+    /// Has an effect on Linux and Android only.
     pub fn pin_cores(mut self, pin: bool) -> Builder {
         self.pin_cores = pin;
         self
     }
 
-    /// Runs `main` once on each of so many new threads, each with a runtime of its own made by this
-    /// builder, and blocks the calling thread until all have ended. Gives what they returned, in
-    /// their order.
+    /// Runs `main` on `cores` new threads, each with a runtime of its own made by this builder, and
+    /// blocks the calling thread until all have ended.
     ///
-    /// The runtimes share nothing; each is what a runtime on one thread is, and its tasks need not be
-    /// `Send`. All are made before any begins. When one of them fails or panics, the future of every
-    /// other one is dropped where it waits, and its tasks with it. As many as
-    /// [`available_parallelism`](std::thread::available_parallelism) is a good number.
+    /// Returns the outputs by core index.
+    /// [`available_parallelism`](std::thread::available_parallelism) suggests a number of cores.
     ///
-    /// # Connections
-    /// On Linux and FreeBSD all of them listen on one port by
-    /// [`TcpListener::bind_shared`](crate::net::TcpListener::bind_shared), and the system deals out the
-    /// clients. Anywhere, one can accept and hand a connection on through
-    /// [`PerCore::handles`]: it belongs to the runtime in which it first has to wait, so one that was
-    /// only accepted is the other's from then on. (One that has waited already is taken along by
-    /// `into_std` and `from_std`.)
+    /// The runtimes share nothing, and their tasks need not be `Send`. All runtimes are created
+    /// before `main` begins on any. If `main` fails or panics on one core, the futures of the
+    /// others are dropped where they wait, together with their tasks.
+    ///
+    /// # Distributing connections
+    /// On Linux and FreeBSD all cores can listen on one port, by
+    /// [`TcpListener::bind_shared`](crate::net::TcpListener::bind_shared), and the system
+    /// distributes the clients. On every platform one core can accept connections and pass them on
+    /// through [`PerCore::handles`]: a connection belongs to the runtime in which it first has to
+    /// wait, so one that was only accepted can move freely. One that has already waited moves by
+    /// `into_std` and `from_std`.
     ///
     /// # Errors
-    /// `InvalidInput` for no cores at all; what [`build`](Builder::build) says, or the system about
-    /// another thread or its processor, and then `main` was run nowhere. If `main` failed, kind and
-    /// source are those of the first core that did, and the text is that of each, as
-    /// `core 0: ...; core 2: ...`.
+    /// Returns `InvalidInput` if `cores` is 0; the errors that [`build`](Builder::build) lists; the
+    /// error of the system if a thread cannot be started or bound to its processor. In these cases
+    /// `main` runs on no core. If `main` fails, returns an error with kind and source of the failed
+    /// core with the lowest index, and the text of every failed core, such as `core 0: ...; core 2:
+    /// ...`.
     ///
     /// # Panics
-    /// With the panic of a core's `main`, or of its detached tasks where the
-    /// [`PanicPolicy`](crate::PanicPolicy) says so, once all have ended; if a runtime runs on this
-    /// thread already.
+    /// Panics if a runtime already runs on this thread. Once all cores have ended, resumes the
+    /// panic of `main`, or of a detached task if the [`PanicPolicy`](crate::PanicPolicy) is
+    /// `Propagate` or `ShutDown`.
     ///
     /// # Examples
     /// ```
@@ -142,7 +147,7 @@ impl Builder {
             Location::caller()
         );
         if cores == 0 {
-            let text = "per_core needs one core at least";
+            let text = "per_core needs at least one core";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let (stop, main) = (Stop::default(), &main);
@@ -162,14 +167,14 @@ impl Builder {
                     });
                 match thread {
                     Ok(thread) => threads.push(thread),
-                    // Dropping the places to start from ends those that there are.
+                    // Returning drops `starts`, which ends the threads that were started.
                     Err(e) => return vec![Ok(Err(e))],
                 }
                 starts.push(start);
             }
             drop(built);
             start_cores(cores, &handles, starts);
-            // All are waited for before the first panic is told.
+            // All threads are joined before the first panic is resumed.
             threads.into_iter().map(|thread| thread.join()).collect()
         });
         collect_results(ended)
@@ -183,7 +188,7 @@ impl Builder {
     }
 }
 
-/// Once all runtimes are made, lets all of them begin; if one is missing, none.
+/// Lets all cores begin once all runtimes exist. If one could not be created, none begins.
 fn start_cores(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Sender<PerCore>>) {
     let mut handles: Vec<(usize, Handle)> = built.iter().collect();
     if handles.len() < cores {
@@ -193,12 +198,12 @@ fn start_cores(cores: usize, built: &Receiver<(usize, Handle)>, starts: Vec<Send
     let handles: Arc<[Handle]> = handles.into_iter().map(|(_, handle)| handle).collect();
     for (index, start) in starts.into_iter().enumerate() {
         let handles = handles.clone();
-        // It waits for this, unless it panicked.
+        // An error means that the thread has panicked, which joining it reports.
         let _ = start.send(PerCore { index, handles });
     }
 }
 
-/// The life of one core's thread. `None` if it was stopped.
+/// Runs `main` on one core. Returns `None` if the core was stopped.
 fn run_core<F, Fut, T>(
     runtime: &Runtime,
     index: usize,
@@ -235,7 +240,7 @@ where
     result
 }
 
-/// Puts what became of each core into one result.
+/// Combines the results of all cores.
 fn collect_results<T>(ended: Vec<thread::Result<io::Result<Option<T>>>>) -> io::Result<Vec<T>> {
     let (mut outputs, mut errors) = (Vec::new(), Vec::new());
     for (index, ended) in ended.into_iter().enumerate() {
@@ -251,11 +256,11 @@ fn collect_results<T>(ended: Vec<thread::Result<io::Result<Option<T>>>>) -> io::
     }
 }
 
-/// Whether all cores are to end.
+/// The request that all cores end.
 #[derive(Default)]
 struct Stop {
     requested: AtomicBool,
-    /// The root futures of the cores there are.
+    /// Wakers of the root futures that have begun.
     roots: Mutex<Vec<Waker>>,
 }
 
@@ -264,8 +269,8 @@ impl Stop {
         self.requested.load(Ordering::Acquire)
     }
 
-    /// Has a root future polled when the time comes. If it has come already, its first poll finds
-    /// that out.
+    /// Registers a root future to be woken by `request`. One that registers later checks the flag
+    /// in its first poll.
     fn register(&self, root: Waker) {
         self.lock().push(root);
     }
@@ -281,7 +286,7 @@ impl Stop {
     }
 }
 
-/// Ends the others when a core panics or fails.
+/// Stops the other cores when dropped, unless it was disarmed because this core has succeeded.
 struct StopOnDrop<'a>(Option<&'a Stop>);
 
 impl Drop for StopOnDrop<'_> {
@@ -292,7 +297,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// What the cores said that failed, one at least.
+/// The errors of the failed cores, by index; at least one.
 #[derive(Debug)]
 struct CoreErrors(Vec<(usize, io::Error)>);
 
