@@ -92,10 +92,19 @@ async fn errors_name_the_operation_and_the_path_and_keep_the_kind_and_the_cause(
         ("open", File::open(&missing).await.map(drop)),
         ("read", fs::read(&missing).await.map(drop)),
         ("read", fs::read_to_string(&missing).await.map(drop)),
-        ("look at", fs::metadata(&missing).await.map(drop)),
-        ("look at", fs::symlink_metadata(&missing).await.map(drop)),
+        (
+            "read the metadata of",
+            fs::metadata(&missing).await.map(drop),
+        ),
+        (
+            "read the metadata of",
+            fs::symlink_metadata(&missing).await.map(drop),
+        ),
         ("read directory", fs::read_dir(&missing).await.map(drop)),
-        ("read the link", fs::read_link(&missing).await.map(drop)),
+        (
+            "read the symbolic link",
+            fs::read_link(&missing).await.map(drop),
+        ),
         ("canonicalize", fs::canonicalize(&missing).await.map(drop)),
         ("remove", fs::remove_file(&missing).await),
         ("remove directory", fs::remove_dir(&missing).await),

@@ -1,25 +1,23 @@
 //! Files and directories, with the names of [`std::fs`].
 //!
-//! A disk cannot be waited for: the system calls a regular file ready at any time, and lets the
-//! thread wait while the disk is busy. So everything here happens on the blocking pool, one job a
-//! call; a [`File`] moves up to 2 MiB a job and at least asks for 64 KiB, so that small reads do not
-//! cost a job each. The pool starts its first thread with the first job.
+//! Regular files cannot be waited for: the system reports them ready at any time and blocks the
+//! thread while the disk is busy. So every operation here runs on the blocking pool, as one job.
+//! Reads and writes of a [`File`] move 64 KiB to 2 MiB for each job. The pool starts its first
+//! thread with the first job.
 //!
 //! # Errors
-//! Every error says what was being done to which path (`open /etc/shadow: Permission denied (os
-//! error 13)`); its kind is that of std, and the error of the system is its
-//! [`source`](std::error::Error::source). Outside a runtime everything here is an error.
+//! All functions return the errors of their namesakes in [`std::fs`], with the same kinds. The text
+//! names operation and path, as in `open /etc/shadow: Permission denied (os error 13)`, and the
+//! error of the system is the [`source`](std::error::Error::source). All functions return an error
+//! of kind `Other` outside a runtime, and if the runtime is dropped before the job has begun.
 //!
 //! # Cancel safety
-//! What is dropped while it is being awaited either has not begun, and does not happen, or goes on
-//! to its end in the pool. The same holds for the end of the runtime.
+//! Dropping a future cancels its job if no thread has begun it; otherwise the job runs to
+//! completion on the pool. The same holds for dropping the runtime.
 //!
-//! # Platform notes
-//! Those of [`std::fs`]: this adds none of its own. Paths of the same file compare as the file
-//! system has it; [`set_permissions`] knows no more than its bits; [`remove_dir_all`] does not follow
-//! symbolic links; [`hard_link`] of a symbolic link follows it or not as the platform has it. What
-//! std only offers in its extension traits is reached by [`File::into_std`] and
-//! [`spawn_blocking`](crate::spawn_blocking).
+//! # Platform-specific behavior
+//! The same as that of [`std::fs`]. What std has only in its extension traits is available through
+//! [`File::into_std`] and [`spawn_blocking`](crate::spawn_blocking).
 //!
 //! # Examples
 //! ```
@@ -31,7 +29,9 @@
 //! assert_eq!(fs::read_to_string(&path).await?, "hello");
 //! fs::remove_file(&path).await?;
 //! let error = fs::read(&path).await.unwrap_err();
-//! assert_eq!(error.to_string(), format!("read {}: No such file or directory (os error 2)", path.display()));
+//! assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+//! let text = format!("read {}: No such file or directory (os error 2)", path.display());
+//! assert_eq!(error.to_string(), text);
 //! # std::io::Result::Ok(())
 //! # }).unwrap();
 //! ```
@@ -52,17 +52,20 @@ pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
 pub use std::fs::{FileType, Metadata, Permissions};
 
-/// Where jobs go: the runtime that this thread belongs to.
+/// Returns the handle of the current runtime, whose pool runs the jobs.
 ///
 /// # Errors
-/// If it belongs to none.
+/// Returns `Other` outside a runtime.
 pub(crate) fn pool() -> io::Result<Handle> {
     Handle::try_current().ok_or_else(|| {
-        io::Error::other("files need a runtime, and none drives this thread: await this inside one")
+        io::Error::other(
+            "file operations need a runtime, and none is entered on this thread: await them inside \
+             one",
+        )
     })
 }
 
-/// Does `job` to `path` on the pool; an error begins with `what` and the path.
+/// Runs `job` on the pool with `path`. The text of an error begins with `what` and the path.
 async fn on_path<R: Send + 'static>(
     what: &str,
     path: &Path,
@@ -77,7 +80,7 @@ async fn on_path<R: Send + 'static>(
     result.map_err(|e| with_context(format!("{what} {}", path.display()), e))
 }
 
-/// As [`on_path`], with two.
+/// Like [`on_path`], with two paths.
 async fn on_paths<R: Send + 'static>(
     what: &str,
     (from, to): (&Path, &Path),
@@ -88,10 +91,10 @@ async fn on_paths<R: Send + 'static>(
     on_path(&what, to, move |to| job(&from, to)).await
 }
 
-/// Reads a whole file into memory, in one job. As [`std::fs::read`].
+/// Reads a whole file into memory, like [`std::fs::read`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist. See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
@@ -101,7 +104,8 @@ async fn on_paths<R: Send + 'static>(
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-read-{}", std::process::id()));
+/// # let name = format!("runtime-doc-read-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let path = folder.join("file");
 /// fs::write(&path, [1, 2, 3]).await?;
@@ -114,10 +118,11 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     on_path("read", path.as_ref(), |path| std::fs::read(path)).await
 }
 
-/// Reads a whole file that is UTF-8, in one job. As [`std::fs::read_to_string`].
+/// Reads a whole file into a string, like [`std::fs::read_to_string`].
 ///
 /// # Errors
-/// As there (`InvalidData` if it is not UTF-8), and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist, and `InvalidData` if its contents are not UTF-8.
+/// See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
@@ -125,16 +130,17 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     on_path("read", path.as_ref(), |path| std::fs::read_to_string(path)).await
 }
 
-/// Makes a file of `contents`, which replace those it had, in one job. As [`std::fs::write`].
+/// Writes `contents` to a file, which is created or truncated, like [`std::fs::write`].
 ///
-/// `contents` are copied, since the pool cannot borrow them.
+/// `contents` are copied, because the pool cannot borrow them.
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if a directory of the path does not exist. See the [module](self) for the
+/// others.
 ///
 /// # Cancel safety
-/// Dropping the future leaves the file as it was, or written whole, in part or not at all if the
-/// process ends meanwhile.
+/// Dropping the future does not stop the operation once it has begun. The file is written in part
+/// if the process ends meanwhile.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let contents = contents.as_ref().to_vec();
     on_path("write", path.as_ref(), move |path| {
@@ -143,21 +149,24 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
     .await
 }
 
-/// Copies the contents and the permissions of a file, in one job, and says how many bytes that
-/// were. As [`std::fs::copy`], with what the kernel has for it (copy_file_range(2), fclonefileat(2)).
+/// Copies the contents and permissions of a file, like [`std::fs::copy`].
+///
+/// Returns the number of bytes copied. Uses the system calls that std uses (copy_file_range(2),
+/// fclonefileat(2)).
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if `from` does not exist. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop a copy that has begun.
+/// Dropping the future does not stop the operation once it has begun.
 ///
 /// # Examples
 /// ```
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-copy-{}", std::process::id()));
+/// # let name = format!("runtime-doc-copy-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let (from, to) = (folder.join("from"), folder.join("to"));
 /// fs::write(&from, "hello").await?;
@@ -171,22 +180,24 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
     on_paths("copy", paths, |from, to| std::fs::copy(from, to)).await
 }
 
-/// Gives a file another name, whose file it replaces. As [`std::fs::rename`].
+/// Renames a file or directory, replacing `to` if it exists, like [`std::fs::rename`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if `from` does not exist, and `CrossesDevices` if `to` is on another file
+/// system. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 ///
 /// # Examples
 /// ```
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-rename-{}", std::process::id()));
+/// # let name = format!("runtime-doc-rename-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
-/// // As a file that is seen whole or not at all is written:
+/// // Readers see either the old contents or the new, never a part:
 /// let (new, path) = (folder.join("file.new"), folder.join("file"));
 /// fs::write(&new, "all of it").await?;
 /// fs::rename(&new, &path).await?;
@@ -200,20 +211,25 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
     on_paths("rename", paths, |from, to| std::fs::rename(from, to)).await
 }
 
-/// Makes `link` another name of the file `original`. As [`std::fs::hard_link`].
+/// Creates a hard link, like [`std::fs::hard_link`].
+///
+/// `link` becomes another name of the file `original`. The platform decides whether a symbolic link
+/// `original` is followed.
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if `original` does not exist, and `AlreadyExists` if `link` exists. See the
+/// [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 ///
 /// # Examples
 /// ```
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-hard-link-{}", std::process::id()));
+/// # let name = format!("runtime-doc-hard-link-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let (file, other) = (folder.join("file"), folder.join("other"));
 /// fs::write(&file, "hello").await?;
@@ -226,29 +242,32 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// ```
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let paths = (original.as_ref(), link.as_ref());
-    on_paths("link", paths, |from, to| std::fs::hard_link(from, to)).await
+    on_paths("hard link", paths, |from, to| std::fs::hard_link(from, to)).await
 }
 
-/// Makes `link` a symbolic link with the text `original`. As [`std::os::unix::fs::symlink`].
+/// Creates a symbolic link, like [`std::os::unix::fs::symlink`].
+///
+/// `link` will contain the path `original`, which need not exist.
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `AlreadyExists` if `link` exists. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 ///
 /// # Examples
 /// ```
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-symlink-{}", std::process::id()));
+/// # let name = format!("runtime-doc-symlink-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let link = folder.join("link");
 /// fs::symlink("elsewhere", &link).await?;
 /// assert_eq!(fs::read_link(&link).await?, std::path::Path::new("elsewhere"));
 /// assert!(fs::symlink_metadata(&link).await?.is_symlink());
-/// assert!(!fs::try_exists(&link).await?); // there is nothing elsewhere
+/// assert!(!fs::try_exists(&link).await?); // its target does not exist
 /// # fs::remove_dir_all(&folder).await?;
 /// # std::io::Result::Ok(())
 /// # }).unwrap();
@@ -256,27 +275,28 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let paths = (original.as_ref(), link.as_ref());
     let symlink = |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to);
-    on_paths("link symbolically", paths, symlink).await
+    on_paths("symlink", paths, symlink).await
 }
 
-/// The text of a symbolic link. As [`std::fs::read_link`].
+/// Returns the path that a symbolic link contains, like [`std::fs::read_link`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `InvalidInput` if the file is no symbolic link, and `NotFound` if it does not exist. See
+/// the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
-    on_path("read the link", path.as_ref(), |path| {
+    on_path("read the symbolic link", path.as_ref(), |path| {
         std::fs::read_link(path)
     })
     .await
 }
 
-/// What there is to know of a file, or of what a symbolic link leads to. As [`std::fs::metadata`].
+/// Returns the metadata of a file, following symbolic links, like [`std::fs::metadata`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist. See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
@@ -286,7 +306,8 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-metadata-{}", std::process::id()));
+/// # let name = format!("runtime-doc-metadata-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let path = folder.join("file");
 /// fs::write(&path, "hello").await?;
@@ -296,37 +317,43 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # }).unwrap();
 /// ```
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    on_path("look at", path.as_ref(), |path| std::fs::metadata(path)).await
+    on_path("read the metadata of", path.as_ref(), |path| {
+        std::fs::metadata(path)
+    })
+    .await
 }
 
-/// What there is to know of a file or of a symbolic link itself. As [`std::fs::symlink_metadata`].
+/// Returns the metadata of a file without following symbolic links, like
+/// [`std::fs::symlink_metadata`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist. See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    on_path("look at", path.as_ref(), |path| {
+    on_path("read the metadata of", path.as_ref(), |path| {
         std::fs::symlink_metadata(path)
     })
     .await
 }
 
-/// Changes the permissions of a file. As [`std::fs::set_permissions`].
+/// Sets the permissions of a file, like [`std::fs::set_permissions`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist, and `PermissionDenied` if it belongs to another
+/// user. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 ///
 /// # Examples
 /// ```
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-permissions-{}", std::process::id()));
+/// # let name = format!("runtime-doc-permissions-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let path = folder.join("file");
 /// fs::write(&path, "hello").await?;
@@ -345,21 +372,25 @@ pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -
     .await
 }
 
-/// Whether there is a file of that name. As [`std::fs::exists`].
+/// Returns true if a file exists, following symbolic links, like [`std::fs::exists`].
 ///
 /// # Errors
-/// If that cannot be found out, which is not the same as `false`; and as the [module](self) says.
+/// Returns an error if the existence cannot be determined, such as `PermissionDenied` for a
+/// directory that may not be searched. See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
-    on_path("look for", path.as_ref(), |path| std::fs::exists(path)).await
+    on_path("check the existence of", path.as_ref(), |path| {
+        std::fs::exists(path)
+    })
+    .await
 }
 
-/// The absolute path without symbolic links. As [`std::fs::canonicalize`].
+/// Returns the absolute path without symbolic links, like [`std::fs::canonicalize`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist. See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
@@ -369,7 +400,8 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-canonicalize-{}", std::process::id()));
+/// # let name = format!("runtime-doc-canonicalize-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// fs::create_dir(folder.join("a")).await?;
 /// let path = fs::canonicalize(folder.join("a/..")).await?;
@@ -385,13 +417,14 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     .await
 }
 
-/// Makes an empty directory. As [`std::fs::create_dir`].
+/// Creates an empty directory, like [`std::fs::create_dir`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `AlreadyExists` if the path exists, and `NotFound` if its parent does not. See the
+/// [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     on_path("create directory", path.as_ref(), |path| {
         std::fs::create_dir(path)
@@ -399,25 +432,26 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     .await
 }
 
-/// Makes a directory and those it lies in, as far as they are missing. As
-/// [`std::fs::create_dir_all`].
+/// Creates a directory and its missing parents, like [`std::fs::create_dir_all`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says. Those it made before it failed stay.
+/// Returns `NotADirectory` or `AlreadyExists` if a part of the path is a file. Directories created
+/// before the error remain. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 ///
 /// # Examples
 /// ```
 /// use runtime::fs;
 ///
 /// # runtime::block_on(async {
-/// # let folder = std::env::temp_dir().join(format!("runtime-doc-create-dir-{}", std::process::id()));
+/// # let name = format!("runtime-doc-create-dir-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # fs::create_dir_all(&folder).await?;
 /// let deep = folder.join("a/b/c");
 /// fs::create_dir_all(&deep).await?;
-/// fs::create_dir_all(&deep).await?; // it is no error if it is there
+/// fs::create_dir_all(&deep).await?; // not an error if it exists
 /// fs::remove_dir(&deep).await?;
 /// assert!(fs::try_exists(folder.join("a/b")).await?);
 /// # fs::remove_dir_all(&folder).await?;
@@ -431,24 +465,26 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     .await
 }
 
-/// Removes a name of a file. As [`std::fs::remove_file`].
+/// Removes a file, like [`std::fs::remove_file`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the file does not exist, and `IsADirectory` or `PermissionDenied` if it is
+/// a directory. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     on_path("remove", path.as_ref(), |path| std::fs::remove_file(path)).await
 }
 
-/// Removes an empty directory. As [`std::fs::remove_dir`].
+/// Removes an empty directory, like [`std::fs::remove_dir`].
 ///
 /// # Errors
-/// As there, and as the [module](self) says.
+/// Returns `NotFound` if the directory does not exist, and `DirectoryNotEmpty` if it is not empty.
+/// See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     on_path("remove directory", path.as_ref(), |path| {
         std::fs::remove_dir(path)
@@ -456,13 +492,16 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     .await
 }
 
-/// Removes a directory and all that is in it, in one job. As [`std::fs::remove_dir_all`].
+/// Removes a directory and its contents, like [`std::fs::remove_dir_all`].
+///
+/// Symbolic links are removed, not followed.
 ///
 /// # Errors
-/// As there, and as the [module](self) says. What it removed before it failed is gone.
+/// Returns `NotFound` if the directory does not exist. What was removed before an error remains
+/// removed. See the [module](self) for the others.
 ///
 /// # Cancel safety
-/// Dropping the future does not stop it once it has begun.
+/// Dropping the future does not stop the operation once it has begun.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     on_path("remove directory", path.as_ref(), |path| {
         std::fs::remove_dir_all(path)

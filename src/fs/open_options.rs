@@ -1,14 +1,13 @@
-//! How a file is opened.
+//! Options for opening files.
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::file::File;
-use super::on_path;
 
-/// How a file is to be opened. As [`std::fs::OpenOptions`], with `mode` and `custom_flags` of its
-/// extension for Unix.
+/// Options for opening a file, like [`std::fs::OpenOptions`] with its Unix extensions `mode` and
+/// `custom_flags`.
 ///
 /// # Examples
 /// ```
@@ -16,10 +15,11 @@ use super::on_path;
 /// use runtime::io::AsyncWriteExt;
 ///
 /// # runtime::block_on(async {
-/// # let path = std::env::temp_dir().join(format!("runtime-doc-log-{}", std::process::id()));
+/// # let name = format!("runtime-doc-log-{}", std::process::id());
+/// # let path = std::env::temp_dir().join(name);
 /// let mut log = OpenOptions::new().append(true).create(true).open(&path).await?;
 /// log.write_all(b"started\n").await?;
-/// log.close().await?; // says whether it was written
+/// log.close().await?; // returns the error of the write, if any
 /// # runtime::fs::remove_file(&path).await?;
 /// # std::io::Result::Ok(())
 /// # }).unwrap();
@@ -28,74 +28,84 @@ use super::on_path;
 pub struct OpenOptions(std::fs::OpenOptions);
 
 impl OpenOptions {
-    /// Nothing chosen yet.
+    /// Creates options with everything disabled.
     #[allow(
         clippy::new_without_default,
-        reason = "std's has none: options that open nothing are no default"
+        reason = "std's has none, because such options open no file"
     )]
     pub fn new() -> OpenOptions {
         OpenOptions(std::fs::OpenOptions::new())
     }
 
-    /// For reading.
+    /// Sets whether the file is readable. Default false.
     pub fn read(&mut self, read: bool) -> &mut OpenOptions {
         self.0.read(read);
         self
     }
 
-    /// For writing.
+    /// Sets whether the file is writable. Default false.
     pub fn write(&mut self, write: bool) -> &mut OpenOptions {
         self.0.write(write);
         self
     }
 
-    /// For writing, every time at the end.
+    /// Sets whether the file is writable, with every write at its end. Default false.
     pub fn append(&mut self, append: bool) -> &mut OpenOptions {
         self.0.append(append);
         self
     }
 
-    /// With its contents removed.
+    /// Sets whether an existing file is truncated. Default false.
     pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
         self.0.truncate(truncate);
         self
     }
 
-    /// Made if it does not exist.
+    /// Sets whether the file is created if it does not exist. Default false.
     pub fn create(&mut self, create: bool) -> &mut OpenOptions {
         self.0.create(create);
         self
     }
 
-    /// Made, and an error of kind `AlreadyExists` if that is not needed.
+    /// Sets whether the file must be created. Default false.
+    ///
+    /// [`open`](OpenOptions::open) then returns `AlreadyExists` if the path exists.
     pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
         self.0.create_new(create_new);
         self
     }
 
-    /// The permissions of a file that is made, before the umask is applied. Default: `0o666`.
+    /// Sets the permissions of a created file, before the umask is applied. Default `0o666`.
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         self.0.mode(mode);
         self
     }
 
-    /// More flags of open(2), those of the access mode excepted.
+    /// Sets additional flags of open(2). The access mode among them is ignored. Default 0.
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
         self.0.custom_flags(flags);
         self
     }
 
-    /// Opens the file.
+    /// Opens the file, like [`std::fs::OpenOptions::open`].
     ///
     /// # Errors
-    /// As [`std::fs::OpenOptions::open`], and as the [module](super) says.
+    /// Returns `NotFound` if the file does not exist and is not created; `AlreadyExists` if it
+    /// exists and [`create_new`](OpenOptions::create_new) is set; `PermissionDenied`;
+    /// `InvalidInput` for options that contradict each other. See the [module](super) for the
+    /// others.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the file; it may have been made and truncated.
+    /// Dropping the future closes the file, which may already have been created or truncated.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
-        let (options, path) = (self.0.clone(), path.as_ref());
-        let file = on_path("open", path, move |path| options.open(path)).await?;
-        Ok(File::new(file, path))
+        File::open_with(self.0.clone(), path.as_ref()).await
+    }
+}
+
+impl File {
+    /// Creates options for opening a file, like [`OpenOptions::new`].
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
     }
 }
 

@@ -1,19 +1,20 @@
-//! What a file reads before anybody asks for it.
+//! The read-ahead buffer of a file.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::mem;
 
-/// A job reads at least this much, if the file has it: a hop to another thread and back costs as
-/// much as copying so many bytes.
+/// The minimum number of bytes that a job asks the file for. Switching to another thread and back
+/// costs about as much as copying this many bytes.
 const MIN_BYTES: usize = 64 * 1024;
-/// No job moves more: other files share the pool, and the buffer stays with its file.
+/// The maximum number of bytes that a job moves. Other files share the pool, and each file keeps
+/// its buffer.
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// What was read ahead.
+/// Bytes read from the file and not yet returned to its user.
 #[derive(Default)]
 pub(super) struct Buffer {
     pub(super) bytes: Vec<u8>,
-    /// The part that has not been given out: `bytes[start..end]`.
+    /// The unread part is `bytes[start..end]`.
     start: usize,
     end: usize,
 }
@@ -23,7 +24,7 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// Gives out what there is room for.
+    /// Copies unread bytes to `buf`, and returns their number.
     pub(super) fn read(&mut self, buf: &mut [u8]) -> usize {
         let n = self.unread().len().min(buf.len());
         buf[..n].copy_from_slice(&self.unread()[..n]);
@@ -31,7 +32,7 @@ impl Buffer {
         n
     }
 
-    /// Its memory, for what is to be written, unless it still holds what was read ahead.
+    /// Takes the memory of the buffer for data to be written, unless it holds unread bytes.
     pub(super) fn take_spare(&mut self) -> Vec<u8> {
         if !self.unread().is_empty() {
             return Vec::new();
@@ -40,7 +41,7 @@ impl Buffer {
         mem::take(&mut self.bytes)
     }
 
-    /// One read, for somebody who has asked for so many bytes.
+    /// Makes one read, for a user who asked for `requested` bytes.
     pub(super) fn fill(&mut self, mut file: &std::fs::File, requested: usize) -> io::Result<()> {
         let length = requested.clamp(MIN_BYTES, MAX_BYTES);
         (self.start, self.end) = (0, 0);
@@ -51,7 +52,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// Moves the file back to where its user thinks it is.
+    /// Drops the unread bytes, and moves the file's position back by as many.
     pub(super) fn rewind(&mut self, mut file: &std::fs::File) -> io::Result<()> {
         let unread = self.unread().len();
         if unread > 0 {
@@ -61,7 +62,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// As `rewind`; but what cannot seek has no position to correct, and the bytes stay here.
+    /// Like `rewind`, but keeps the unread bytes of a file that cannot seek.
     pub(super) fn rewind_or_keep(&mut self, file: &std::fs::File) -> io::Result<()> {
         match self.rewind(file) {
             Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => Ok(()),

@@ -1,4 +1,4 @@
-//! What lies in a directory.
+//! The entries of a directory.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -16,13 +16,14 @@ use runtime_reactor::internal::with_context;
 
 use super::{FileType, Metadata, on_path, pool};
 
-/// So many entries are read in one job at the most.
+/// The maximum number of entries that one job reads.
 const MAX_CHUNK_ENTRIES: usize = 128;
 
-/// Opens a directory to read what lies in it, in no particular order. As [`std::fs::read_dir`].
+/// Opens a directory to read its entries, in no particular order, like [`std::fs::read_dir`].
 ///
 /// # Errors
-/// As there, and as the [module](super) says.
+/// Returns `NotFound` if the directory does not exist, `NotADirectory` if the path is no directory,
+/// and `PermissionDenied` if it may not be read. See the [module](super) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
@@ -50,19 +51,21 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     })
 }
 
-/// The entries of a directory, as a [`Stream`] of results. Up to 128 are read at once, on the
-/// blocking pool.
+/// A [`Stream`] of the entries of a directory, created by [`read_dir`].
+///
+/// Each job on the blocking pool reads up to 128 entries.
+#[must_use = "streams do nothing unless polled"]
 pub struct ReadDir {
     path: Arc<Path>,
-    /// The job's while there is one, and else ours, so that nobody waits for the lock. A job that
-    /// dies with its runtime does not take it along.
+    /// Used by the job while there is one, and otherwise by `ReadDir`, so that the lock is never
+    /// contended. It is shared, not moved into the job, so that it outlives a canceled job.
     chunk: Arc<Mutex<Chunk>>,
     reading: Option<JoinHandle<()>>,
 }
 
-/// What was read and not given out yet, and where more comes from.
+/// Entries that were read but not yet returned, and the rest of the directory.
 struct Chunk {
-    /// `None` after the end.
+    /// `None` once the end was reached.
     entries: Option<std::fs::ReadDir>,
     read: VecDeque<io::Result<DirEntry>>,
 }
@@ -86,11 +89,12 @@ impl Chunk {
 }
 
 impl ReadDir {
-    /// The next entry, or `None` at the end.
+    /// Returns the next entry, or `None` at the end.
     ///
     /// # Errors
-    /// What readdir(3) says; then there are no more entries, as in std. And as the [module](super)
-    /// says: an error of the runtime loses no entry, and the next call goes on.
+    /// Returns the error of readdir(3), after which there are no more entries, as in std. Returns
+    /// `Other` outside a runtime and if the runtime is dropped meanwhile; this loses no entry, and
+    /// the next call continues.
     ///
     /// # Cancel safety
     /// Dropping the future loses no entry.
@@ -145,7 +149,7 @@ impl fmt::Debug for ReadDir {
     }
 }
 
-/// One name in a directory.
+/// An entry of a directory.
 #[derive(Debug)]
 pub struct DirEntry {
     entry: Arc<std::fs::DirEntry>,
@@ -158,41 +162,49 @@ impl DirEntry {
         }
     }
 
-    /// Its path: that of the directory, as it was given, and its name.
+    /// Returns the path: that passed to [`read_dir`], joined with the name of the entry.
     pub fn path(&self) -> PathBuf {
         self.entry.path()
     }
 
-    /// Its name.
+    /// Returns the name of the entry.
     pub fn file_name(&self) -> OsString {
         self.entry.file_name()
     }
 
-    /// What there is to know of it; a symbolic link is not followed.
+    /// Returns the metadata of the entry, without following a symbolic link.
     ///
     /// # Errors
-    /// As [`std::fs::DirEntry::metadata`], and as the [module](super) says.
+    /// Returns `NotFound` if the entry was removed meanwhile. See the [module](super) for the
+    /// others.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future changes nothing on the disk.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let entry = self.entry.clone();
-        on_path("look at", &self.path(), move |_| entry.metadata()).await
+        on_path("read the metadata of", &self.path(), move |_| {
+            entry.metadata()
+        })
+        .await
     }
 
-    /// Whether it is a file, a directory or something else; a symbolic link is not followed.
+    /// Returns the type of the entry, without following a symbolic link.
     ///
     /// # Errors
-    /// As [`std::fs::DirEntry::file_type`], and as the [module](super) says.
+    /// Returns `NotFound` if the entry was removed meanwhile. See the [module](super) for the
+    /// others.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future changes nothing on the disk.
     ///
-    /// # Platform notes
-    /// Most file systems tell it with the name; it is asked on the pool all the same, for those
-    /// where it has to be looked up.
+    /// # Platform-specific behavior
+    /// Most file systems store the type with the name. The query still runs on the pool, for those
+    /// that have to look it up.
     pub async fn file_type(&self) -> io::Result<FileType> {
         let entry = self.entry.clone();
-        on_path("look at", &self.path(), move |_| entry.file_type()).await
+        on_path("read the metadata of", &self.path(), move |_| {
+            entry.file_type()
+        })
+        .await
     }
 }

@@ -1,36 +1,19 @@
-//! What a file does, one thing at a time: its jobs on the pool, and the traits that begin them.
+//! The jobs of a file on the blocking pool, one at a time, and the traits that start them.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
-use runtime_executor::JoinHandle;
 
 use super::File;
+use super::state::{Completed, State, poll_job};
 use crate::fs::pool;
 use crate::fs::read_ahead::MAX_BYTES;
 
-/// What the file is doing.
-pub(super) enum State {
-    Idle,
-    Reading(JoinHandle<io::Result<()>>),
-    Writing(JoinHandle<io::Result<()>>),
-    /// To where, so that the one who requested finds the answer.
-    Seeking(SeekFrom, JoinHandle<io::Result<u64>>),
-}
-
-/// What became of the one thing the file was doing.
-enum Completed {
-    Nothing,
-    /// It is in the buffer; if that is empty, the file was at its end.
-    Read(io::Result<()>),
-    Sought(SeekFrom, io::Result<u64>),
-}
-
 impl File {
-    /// Runs `op` after what was written, and with nothing read ahead.
+    /// Runs `op` after the pending write, and with the read-ahead data dropped.
     pub(super) async fn run_after_write(
         &mut self,
         what: &str,
@@ -39,7 +22,7 @@ impl File {
         poll_fn(|cx| self.poll_write_done(cx)).await?;
         let pool = pool().map_err(|e| self.failed(what, e))?;
         let shared = self.shared.clone();
-        // As if it wrote: if this future is dropped, the next operation waits for it.
+        // Treated as a write: if this future is dropped, the next operation waits for the job.
         self.state = State::Writing(pool.spawn_blocking(move || {
             shared.buffer().rewind_or_keep(&shared.file)?;
             op(&shared.file)
@@ -48,7 +31,7 @@ impl File {
         self.take_write_error().map_err(|e| self.failed(what, e))
     }
 
-    /// Waits until the file rests.
+    /// Waits until no job runs.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Completed> {
         let done = match &mut self.state {
             State::Idle => Completed::Nothing,
@@ -63,9 +46,9 @@ impl File {
         Poll::Ready(done)
     }
 
-    /// Waits until everything written is in the file, and tells if it is not.
+    /// Waits until the pending write is complete, and returns its error.
     fn poll_write_done(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What was read meanwhile stays in the buffer; its error comes again if it matters.
+        // Data read meanwhile stay in the buffer. An error is dropped: the next read gets it again.
         ready!(self.poll_idle(cx));
         Poll::Ready(self.take_write_error().map_err(|e| self.failed("write", e)))
     }
@@ -82,14 +65,6 @@ impl File {
         );
         Ok(())
     }
-}
-
-/// What became of a job; one that was lost with its runtime, or found no thread, has done nothing.
-fn poll_job<R: 'static>(
-    job: &mut JoinHandle<io::Result<R>>,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<R>> {
-    Poll::Ready(ready!(Pin::new(job).poll(cx)).unwrap_or_else(|e| Err(e.into())))
 }
 
 impl AsyncRead for File {
@@ -145,13 +120,13 @@ impl AsyncWrite for File {
         Poll::Ready(Ok(n))
     }
 
-    /// Waits until everything written has arrived at the system; [`File::sync_all`] goes on to the
+    /// Waits until all writes were passed to the system. [`File::sync_all`] also waits for the
     /// disk.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_write_done(cx)
     }
 
-    /// Flushes; the descriptor is closed by dropping the file.
+    /// Flushes the file. The descriptor is closed when the file is dropped.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }

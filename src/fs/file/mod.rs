@@ -1,50 +1,50 @@
-//! An open file.
+//! Open files.
+
+mod jobs;
+mod state;
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use runtime_reactor::internal::with_context;
 
-use super::read_ahead::Buffer;
-use super::{Metadata, OpenOptions, Permissions, pool};
-use jobs::State;
+use super::{Metadata, Permissions, on_path, pool};
+use state::{Shared, State};
 
-mod jobs;
-
-/// An open file, for reading, writing and seeking on the blocking pool.
+/// An open file that is read, written and positioned on the blocking pool.
 ///
-/// A file does one thing at a time. Reading reads ahead, 64 KiB to 2 MiB at once, as the buffers
-/// it is given are large; what was read ahead is forgotten when the file is written to or moved, and
-/// read anew if it is needed. Of what cannot seek (a named pipe, a socket) it is kept, and read next.
-/// Writing copies up to 2 MiB and **is done in the background**: the next operation waits for it.
-/// Each write is a job, so wrap the file in a [`BufWriter`](crate::io::BufWriter) for small ones.
+/// A file runs one operation at a time. Reads fill a read-ahead buffer of 64 KiB to 2 MiB,
+/// depending on the size of the buffers passed in. Writing and seeking drop the read-ahead data,
+/// which are read again if needed; a file that cannot seek (a named pipe, a socket) keeps them for
+/// its next read. Writing copies up to 2 MiB and **completes in the background**; the next
+/// operation waits for it. Each write is one job, so use a [`BufWriter`](crate::io::BufWriter) for
+/// small writes.
+///
+/// # Dropping
+/// Dropping a file does not cancel a pending write, but its error is lost, and the write is
+/// incomplete if the process or the runtime ends first. A write is known to have succeeded only
+/// after `flush` or `close` has.
+///
+/// If the runtime is dropped, jobs that have not begun are canceled and return an error of kind
+/// `Other`. The file keeps its position and can be used in another runtime.
 ///
 /// # Errors
-/// An error names the operation and the path. **That of a write is told by the next `write`,
-/// `flush`, `close` or seek, [`sync_all`](File::sync_all) or [`into_std`](File::into_std)**, whichever
-/// comes first. Then it is forgotten, and the file can go on to be used; how much of the failed write is in
-/// the file is not known.
-///
-/// # Dropping it
-/// without a flush or close leaves a write that was begun to the pool: it is finished, unless the
-/// process or the runtime ends first, and its error is told to nobody. A write that succeeded
-/// is therefore one after which `flush` or `close` did.
+/// The text of an error names operation and path. **The error of a write is returned by the next
+/// `write`, `flush`, `close` or seek, [`sync_all`](File::sync_all), [`sync_data`](File::sync_data),
+/// [`set_len`](File::set_len) or [`into_std`](File::into_std)**, whichever comes first, and is then
+/// cleared. How much of the failed write is in the file is unknown.
 ///
 /// # Cancel safety
-/// A read that is dropped loses nothing: the next one gets what it read. A write that returned
-/// `Pending` has done nothing. A seek that is dropped may have happened; if the next operation is the
-/// same seek again, it is not done twice, and gets the answer of the first.
+/// Dropping a read loses no data: the next read returns them. A write that returned `Pending` has
+/// written nothing. A dropped seek may have taken effect; if the next operation is the same seek,
+/// it is not repeated and returns the result of the first.
 ///
-/// # When the runtime ends
-/// What had not begun by then does not happen, and is an error (`Other`) for whoever waits for it. The
-/// position stays where it was, and in another runtime the file can be used further.
-///
-/// # Platform notes
-/// What claims that it can seek but cannot, such as terminals on some systems (lseek(2)), loses what
-/// was read ahead when it is written to: use [`io::Async`](crate::io::Async) for those.
+/// # Platform-specific behavior
+/// A file that accepts lseek(2) but ignores it, such as a terminal on some systems, loses its
+/// read-ahead data when it is written: use [`io::Async`](crate::io::Async) for those.
 ///
 /// # Examples
 /// ```
@@ -52,10 +52,11 @@ mod jobs;
 /// use runtime::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 ///
 /// # runtime::block_on(async {
-/// # let path = std::env::temp_dir().join(format!("runtime-doc-file-{}", std::process::id()));
+/// # let name = format!("runtime-doc-file-{}", std::process::id());
+/// # let path = std::env::temp_dir().join(name);
 /// let mut file = File::options().read(true).write(true).create(true).open(&path).await?;
 /// file.write_all(b"hello").await?;
-/// file.flush().await?; // now it is in the file, or we would know
+/// file.flush().await?; // returns the error of the write, if any
 /// file.seek(SeekFrom::Start(1)).await?;
 /// let mut rest = String::new();
 /// file.read_to_string(&mut rest).await?;
@@ -68,42 +69,25 @@ pub struct File {
     shared: Arc<Shared>,
     path: Arc<Path>,
     state: State,
-    /// Of a write that was finished in the background, and not told yet.
+    /// The error of a background write that was not returned yet.
     write_error: Option<io::Error>,
-}
-
-/// What a job needs.
-struct Shared {
-    file: std::fs::File,
-    /// Nobody waits for this lock: it is the job's while there is one, and else the file's. It does not
-    /// move with the job, since one that dies with its runtime would take along what was read
-    /// ahead, and how far that is.
-    buffer: Mutex<Buffer>,
-}
-
-impl Shared {
-    fn buffer(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl File {
     pub(super) fn new(file: std::fs::File, path: &Path) -> File {
         File {
-            shared: Arc::new(Shared {
-                file,
-                buffer: Mutex::default(),
-            }),
+            shared: Arc::new(Shared::new(file)),
             path: path.into(),
             state: State::Idle,
             write_error: None,
         }
     }
 
-    /// Opens a file for reading. As [`std::fs::File::open`].
+    /// Opens a file for reading, like [`std::fs::File::open`].
     ///
     /// # Errors
-    /// As there, and as the [module](super) says.
+    /// Returns `NotFound` if the file does not exist, and `PermissionDenied` if it may not be read.
+    /// See the [module](super) for the others.
     ///
     /// # Cancel safety
     /// Dropping the future closes the file.
@@ -114,7 +98,8 @@ impl File {
     /// use runtime::io::AsyncReadExt;
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-open-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-open-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
     /// let path = folder.join("file");
     /// fs::write(&path, "hello").await?;
@@ -127,16 +112,19 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
-        OpenOptions::new().read(true).open(path).await
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true);
+        File::open_with(options, path.as_ref()).await
     }
 
-    /// Opens a file for writing, which is made, or else emptied. As [`std::fs::File::create`].
+    /// Opens a file for writing, which is created or truncated, like [`std::fs::File::create`].
     ///
     /// # Errors
-    /// As there, and as the [module](super) says.
+    /// Returns `NotFound` if a directory of the path does not exist, and `PermissionDenied` if the
+    /// file may not be written. See the [module](super) for the others.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the file; it may have been made or emptied.
+    /// Dropping the future closes the file, which may already have been created or truncated.
     ///
     /// # Examples
     /// ```
@@ -144,39 +132,42 @@ impl File {
     /// use runtime::io::AsyncWriteExt;
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-create-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-create-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
     /// let path = folder.join("file");
     /// let mut file = File::create(&path).await?;
     /// file.write_all(b"hello").await?;
-    /// file.close().await?; // says whether it was written
+    /// file.close().await?; // returns the error of the write, if any
     /// assert_eq!(fs::read(&path).await?, b"hello");
     /// # fs::remove_dir_all(&folder).await?;
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
-        let mut options = OpenOptions::new();
+        let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        options.open(path).await
+        File::open_with(options, path.as_ref()).await
     }
 
-    /// Makes a file for reading and writing. As [`std::fs::File::create_new`].
+    /// Creates a new file for reading and writing, like [`std::fs::File::create_new`].
     ///
     /// # Errors
-    /// `AlreadyExists` if there is one; else as there, and as the [module](super) says.
+    /// Returns `AlreadyExists` if the path exists, and `NotFound` if a directory of it does not.
+    /// See the [module](super) for the others.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the file; it may have been made.
+    /// Dropping the future closes the file, which may already have been created.
     ///
     /// # Examples
     /// ```
     /// use runtime::fs::{self, File};
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-create-new-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-create-new-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
-    /// // Only one of those who try makes it.
+    /// // Only one of several callers creates it.
     /// let path = folder.join("lock");
     /// File::create_new(&path).await?;
     /// let error = File::create_new(&path).await.unwrap_err();
@@ -186,17 +177,17 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
-        let mut options = OpenOptions::new();
+        let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        options.open(path).await
+        File::open_with(options, path.as_ref()).await
     }
 
-    /// Options to choose how to open a file.
-    pub fn options() -> OpenOptions {
-        OpenOptions::new()
+    pub(super) async fn open_with(options: std::fs::OpenOptions, path: &Path) -> io::Result<File> {
+        let file = on_path("open", path, move |path| options.open(path)).await?;
+        Ok(File::new(file, path))
     }
 
-    /// Takes over an open file. Errors will call it `path`.
+    /// Wraps an open file. Error texts name it `path`.
     ///
     /// # Examples
     /// ```
@@ -204,7 +195,8 @@ impl File {
     /// use runtime::io::AsyncWriteExt;
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-from-std-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-from-std-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
     /// let path = folder.join("file");
     /// let mut file = File::from_std(std::fs::File::create(&path)?, &path);
@@ -219,15 +211,16 @@ impl File {
         File::new(file, path.as_ref())
     }
 
-    /// Gives back std's file, at the position where its user thinks it is.
+    /// Waits for the pending write, and returns the underlying file, positioned where the next read
+    /// would have begun.
     ///
     /// # Errors
-    /// That of a write that was not told yet. ESPIPE if something was read ahead and cannot be given
-    /// back, because the file cannot seek: then read it first. And as the [module](super) says. The file
-    /// is closed then.
+    /// Returns the error of a pending write. Returns an error with the code ESPIPE if there are
+    /// read-ahead data and the file cannot seek: read them first. The file is closed in both
+    /// cases. See the [module](super) for the others.
     ///
     /// # Cancel safety
-    /// Dropping the future is dropping the file.
+    /// Dropping the future drops the file.
     ///
     /// # Examples
     /// ```
@@ -236,14 +229,15 @@ impl File {
     /// use runtime::io::AsyncReadExt as _;
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-into-std-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-into-std-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
     /// let path = folder.join("file");
     /// fs::write(&path, "hello").await?;
     /// let mut file = File::open(&path).await?;
     /// file.read_exact(&mut [0; 2]).await?;
     /// let mut rest = String::new();
-    /// file.into_std().await?.read_to_string(&mut rest)?; // it blocks from here on
+    /// file.into_std().await?.read_to_string(&mut rest)?; // this blocks the thread
     /// assert_eq!(rest, "llo");
     /// # fs::remove_dir_all(&folder).await?;
     /// # std::io::Result::Ok(())
@@ -253,23 +247,23 @@ impl File {
         self.run_after_write("flush", |_| Ok(())).await?;
         if !self.shared.buffer().unread().is_empty() {
             let e = io::Error::from_raw_os_error(libc::ESPIPE);
-            return Err(self.failed("give back", e));
+            return Err(self.failed("unwrap", e));
         }
         match Arc::try_unwrap(self.shared) {
             Ok(shared) => Ok(shared.file),
-            // A `metadata` that nobody waited for still has a share of it.
+            // The job of a dropped `metadata` future still uses it.
             Err(shared) => shared.file.try_clone(),
         }
     }
 
-    /// Waits until what was written is on the disk, with all that is known of the file. As
-    /// [`std::fs::File::sync_all`].
+    /// Waits until data and metadata of the file are on the disk, like [`std::fs::File::sync_all`].
     ///
     /// # Errors
-    /// That of a write that was not told yet; else as there, and as the [module](super) says.
+    /// Returns the error of a pending write, and the errors of fsync(2). See the [module](super)
+    /// for the others.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop it once it has begun.
+    /// Dropping the future does not stop the operation once it has begun.
     ///
     /// # Examples
     /// ```
@@ -277,7 +271,8 @@ impl File {
     /// use runtime::io::AsyncWriteExt;
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-sync-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-sync-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
     /// let mut file = File::create(folder.join("file")).await?;
     /// file.write_all(b"must not be lost").await?;
@@ -290,32 +285,37 @@ impl File {
         self.run_after_write("sync", |file| file.sync_all()).await
     }
 
-    /// As [`sync_all`](File::sync_all), without what is not needed to read it again. As
-    /// [`std::fs::File::sync_data`].
+    /// Waits until the data of the file are on the disk, with the metadata needed to read them,
+    /// like [`std::fs::File::sync_data`].
     ///
     /// # Errors
-    /// As `sync_all`.
+    /// Returns the error of a pending write, and the errors of fdatasync(2). See the
+    /// [module](super) for the others.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop it once it has begun.
+    /// Dropping the future does not stop the operation once it has begun.
     pub async fn sync_data(&mut self) -> io::Result<()> {
         self.run_after_write("sync", |file| file.sync_data()).await
     }
 
-    /// Cuts the file, or fills it up with zeros. As [`std::fs::File::set_len`]: the position stays.
+    /// Truncates the file, or extends it with zeros, like [`std::fs::File::set_len`].
+    ///
+    /// The position does not change.
     ///
     /// # Errors
-    /// That of a write that was not told yet; else as there, and as the [module](super) says.
+    /// Returns the error of a pending write, and `InvalidInput` if the file is not writable. See
+    /// the [module](super) for the others.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop it once it has begun.
+    /// Dropping the future does not stop the operation once it has begun.
     ///
     /// # Examples
     /// ```
     /// use runtime::fs::{self, File};
     ///
     /// # runtime::block_on(async {
-    /// # let folder = std::env::temp_dir().join(format!("runtime-doc-set-len-{}", std::process::id()));
+    /// # let name = format!("runtime-doc-set-len-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # fs::create_dir_all(&folder).await?;
     /// let path = folder.join("file");
     /// let mut file = File::create(&path).await?;
@@ -330,24 +330,26 @@ impl File {
             .await
     }
 
-    /// What there is to know of the file. A write that was not flushed may not show yet.
+    /// Returns the metadata of the file. They may not include a pending write.
     ///
     /// # Errors
-    /// As [`std::fs::File::metadata`], and as the [module](super) says.
+    /// Returns the errors of fstat(2). See the [module](super) for the others.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn metadata(&self) -> io::Result<Metadata> {
-        self.run("look at", |file| file.metadata()).await
+        self.run("read the metadata of", |file| file.metadata())
+            .await
     }
 
-    /// Changes the permissions of the file. As [`std::fs::File::set_permissions`].
+    /// Sets the permissions of the file, like [`std::fs::File::set_permissions`].
     ///
     /// # Errors
-    /// As there, and as the [module](super) says.
+    /// Returns `PermissionDenied` if the file belongs to another user. See the [module](super) for
+    /// the others.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop it once it has begun.
+    /// Dropping the future does not stop the operation once it has begun.
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let set = move |file: &std::fs::File| file.set_permissions(permissions);
         self.run("set the permissions of", set).await
