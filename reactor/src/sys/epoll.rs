@@ -1,32 +1,36 @@
-//! epoll(7): one registration in a descriptor's life, edge-triggered, both directions.
+//! epoll(7): one edge-triggered registration for both directions in a descriptor's life.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, ptr};
 
+use super::backend::Backend;
+use super::cvt::cvt;
+use super::event::Event;
 use super::notify::EventFd;
-use super::{Backend, Event, MOST_LIMIT, Notify, Selector, cvt, round_up_to_milliseconds};
+use super::selector::{Notify, Selector};
+use super::timeout::{MAX_WAIT, round_up_to_milliseconds};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
-/// Both directions, the peer's half-close and urgent data, told once for each change.
-const BOTH: u32 =
+/// Both directions, the peer's half-close and urgent data, reported once for each change.
+const EVENTS: u32 =
     (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
 
-/// Room for this many events at first; doubled, up to the most, whenever a wait fills it.
+/// The initial capacity for events. It is doubled, up to the maximum, whenever a wait fills it.
 const FIRST_CAPACITY: usize = 128;
-const MOST_CAPACITY: usize = 4096;
+const MAX_CAPACITY: usize = 4096;
 
 pub(super) struct Epoll {
     notifier: Arc<EpollNotify>,
-    /// Where the kernel writes events: always of length 0, only the capacity is used.
+    /// The memory into which the kernel writes events. Empty except while `wait` translates them.
     buffer: Vec<libc::epoll_event>,
-    /// Whether the kernel has epoll_pwait2 (Linux 5.11), and so limits in nanoseconds.
-    precise: bool,
+    /// True until epoll_pwait2 (Linux 5.11), which takes nanoseconds, turns out to be missing.
+    has_pwait2: bool,
 }
 
-/// What `epoll_ctl` and `write` need, which any thread may call.
+/// The descriptors that other threads use: for epoll_ctl(2) and to notify.
 struct EpollNotify {
     epoll: OwnedFd,
     event: EventFd,
@@ -36,7 +40,7 @@ impl Epoll {
     pub(super) fn new() -> io::Result<Epoll> {
         // SAFETY: epoll_create1 takes an integer.
         let fd = cvt(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
         let event = EventFd::new()?;
         let notifier = EpollNotify { epoll, event };
@@ -50,19 +54,19 @@ impl Epoll {
         Ok(Epoll {
             notifier: Arc::new(notifier),
             buffer: Vec::with_capacity(FIRST_CAPACITY),
-            precise: true,
+            has_pwait2: true,
         })
     }
 
-    /// Waits for events into the buffer's spare room, and says how many there are.
-    fn fill(&mut self, limit: Option<Duration>) -> io::Result<usize> {
+    /// Waits, has the kernel write events at the start of the buffer, and returns their number.
+    fn wait_in_kernel(&mut self, limit: Option<Duration>) -> io::Result<usize> {
         let milliseconds = match limit {
             None => -1,
             Some(Duration::ZERO) => 0,
-            Some(limit) if self.precise => match self.fill_precisely(limit) {
-                // An older kernel, or a sandbox that has not heard of the call.
+            Some(limit) if self.has_pwait2 => match self.wait_in_kernel_precisely(limit) {
+                // The kernel is older, or a sandbox forbids the call.
                 Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                    self.precise = false;
+                    self.has_pwait2 = false;
                     round_up_to_milliseconds(limit)
                 }
                 result => return result,
@@ -71,18 +75,18 @@ impl Epoll {
         };
         let room = self.buffer.capacity() as libc::c_int;
         let fd = self.notifier.epoll.as_raw_fd();
-        // SAFETY: the kernel writes at most `room` events, and the buffer has that capacity.
+        // SAFETY: the kernel writes at most `room` events, which is the capacity of the buffer.
         let n = cvt(unsafe { libc::epoll_wait(fd, self.buffer.as_mut_ptr(), room, milliseconds) })?;
         Ok(n as usize)
     }
 
-    fn fill_precisely(&mut self, limit: Duration) -> io::Result<usize> {
-        // The kernel's own timespec, 64 bits wide everywhere. Called by number, since glibc has a
-        // wrapper only from 2.35 on.
-        let limit = limit.min(MOST_LIMIT);
+    /// Does the same with a limit in nanoseconds. The call is made by number, because glibc has a
+    /// wrapper only since 2.35; its timespec is 64 bits wide on every architecture.
+    fn wait_in_kernel_precisely(&mut self, limit: Duration) -> io::Result<usize> {
+        let limit = limit.min(MAX_WAIT);
         let limit = [limit.as_secs() as i64, i64::from(limit.subsec_nanos())];
-        // SAFETY: the kernel writes at most capacity() events into the buffer, reads one timespec
-        // (two 64-bit integers) that outlives the call, and takes no signal mask.
+        // SAFETY: the kernel writes at most capacity() events into the buffer, `limit` is two 64-bit
+        // integers that outlive the call, and a null signal mask is allowed.
         let n = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
@@ -103,28 +107,33 @@ impl Selector for Epoll {
         Backend::Epoll
     }
 
-    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.notifier.epoll.as_fd())
+    fn is_edge(&self) -> bool {
+        true
     }
 
     fn supported(&self) -> Interest {
         Interest::NON_DIRECTIONAL
     }
 
-    fn is_edge(&self) -> bool {
-        true
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.notifier.epoll.as_fd())
     }
 
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         if fd == self.notifier.event.raw() {
-            // Its source's was closed before ours was opened, as may happen in a forked child.
+            // The source's descriptor was closed before this selector was opened and got its
+            // number, as may happen in a forked child.
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        self.notifier.control(libc::EPOLL_CTL_ADD, fd, BOTH, token)
+        self.notifier
+            .control(libc::EPOLL_CTL_ADD, fd, EVENTS, token)
     }
 
     fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        match self.notifier.control(libc::EPOLL_CTL_MOD, fd, BOTH, token) {
+        match self
+            .notifier
+            .control(libc::EPOLL_CTL_MOD, fd, EVENTS, token)
+        {
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
             result => result,
         }
@@ -142,20 +151,20 @@ impl Selector for Epoll {
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let n = match self.fill(limit) {
+        let n = match self.wait_in_kernel(limit) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
             result => result?,
         };
-        // SAFETY: the kernel has just written `n` events at the start of the buffer.
+        // SAFETY: the kernel has just initialized `n` events at the start of the buffer.
         unsafe { self.buffer.set_len(n) };
-        let told = self
+        let reported = self
             .buffer
             .iter()
             .map(|event| Event::new(Token::from_bits(event.u64), translate(event.events)));
-        events.extend(told.filter(|event| event.token != Token::NOTIFY));
+        events.extend(reported.filter(|event| event.token != Token::NOTIFY));
         self.buffer.clear();
         let capacity = self.buffer.capacity();
-        if n == capacity && capacity < MOST_CAPACITY {
+        if n == capacity && capacity < MAX_CAPACITY {
             self.buffer.reserve(capacity * 2);
         }
         Ok(())
@@ -172,7 +181,8 @@ impl EpollNotify {
             events,
             u64: token.to_bits(),
         };
-        // SAFETY: the kernel reads one epoll_event, which outlives the call, and keeps no pointer.
+        // SAFETY: the pointer is valid for the one epoll_event that the kernel reads during the
+        // call. The number need not be open: the kernel answers EBADF for one that is closed.
         cvt(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), call, fd, &mut event) })?;
         Ok(())
     }
@@ -184,12 +194,12 @@ impl Notify for EpollNotify {
     }
 
     fn remove(&self, fd: RawFd) {
-        // Nobody is left to tell an error to, and the only one there is, ENOENT, is what we want.
+        // An ENOENT means that the descriptor is removed already.
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, Token::NOTIFY);
     }
 }
 
-/// What the flags of an event mean.
+/// Translates the flags of an event.
 #[inline]
 fn translate(events: u32) -> Readiness {
     let has = |bits: libc::c_int| events & bits as u32 != 0;
@@ -201,15 +211,15 @@ fn translate(events: u32) -> Readiness {
         readiness |= Readiness::WRITABLE;
     }
     if has(!(libc::EPOLLIN | libc::EPOLLOUT)) {
-        readiness |= translate_irregular(events);
+        readiness |= translate_exceptional(events);
     }
     readiness
 }
 
-/// EPOLLHUP says that both halves are shut, and EPOLLERR that the next operation fails: whoever
-/// waits, in either direction, has something to find out.
+/// Translates the rare flags. EPOLLHUP means that both directions are shut and EPOLLERR that the
+/// next operation fails, so an operation in either direction has something to find out.
 #[cold]
-fn translate_irregular(events: u32) -> Readiness {
+fn translate_exceptional(events: u32) -> Readiness {
     let has = |bits: libc::c_int| events & bits as u32 != 0;
     let mut readiness = Readiness::EMPTY;
     if has(libc::EPOLLPRI) {
@@ -238,14 +248,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_rounded_up_where_the_kernel_takes_milliseconds() {
-        assert_eq!(round_up_to_milliseconds(Duration::from_nanos(1)), 1);
-        assert_eq!(round_up_to_milliseconds(Duration::from_millis(1)), 1);
-        assert_eq!(round_up_to_milliseconds(Duration::from_micros(1001)), 2);
-        assert_eq!(round_up_to_milliseconds(Duration::MAX), libc::c_int::MAX);
-    }
-
-    #[test]
     fn hang_up_and_error_reach_both_directions() {
         for bits in [libc::EPOLLHUP, libc::EPOLLERR] {
             let readiness = translate(bits as u32);
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn a_kernel_without_epoll_pwait2_still_waits_until_the_limit() {
         let mut epoll = Epoll::new().unwrap();
-        epoll.precise = false;
+        epoll.has_pwait2 = false;
         let before = std::time::Instant::now();
         let limit = Duration::from_micros(1500);
         epoll.wait(&mut Vec::new(), Some(limit)).unwrap();
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_doorbell_ends_a_wait_for_ever_and_reports_nothing() {
+    fn a_notification_ends_a_wait_without_limit_and_reports_nothing() {
         let mut epoll = Epoll::new().unwrap();
         let notifier = epoll.notifier();
         let mut events = Vec::new();
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn to_renew_what_is_closed_is_no_error() {
+    fn reregistering_a_closed_descriptor_is_no_error() {
         let mut epoll = Epoll::new().unwrap();
         let unknown = EventFd::new().unwrap();
         epoll.reregister(unknown.raw(), Token::new(0, 0)).unwrap();

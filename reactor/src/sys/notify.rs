@@ -1,13 +1,15 @@
-//! Notifiers made of a descriptor: eventfd, and a pipe where there is no such thing.
+//! Notifiers made of a descriptor: an eventfd(2), or a pipe where the system has none.
 //!
-//! kqueue notifies itself with EVFILT_USER and takes the pipe only where that filter is missing.
+//! kqueue notifies itself with `EVFILT_USER` and uses the pipe only where that filter is missing.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{Notify, cvt};
+use super::cvt::cvt;
+use super::fcntl::{set_cloexec, set_nonblocking};
+use super::selector::Notify;
 
-/// The notifier of the backends with levels.
+/// The notifier of poll and select.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) type NotifyFd = EventFd;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -18,11 +20,14 @@ impl Notify for NotifyFd {
         self.notify()
     }
 
-    /// They keep their registrations in the reactor, which hears of it by mail.
+    /// Does nothing: poll and select have no registration in the kernel.
     fn remove(&self, _: RawFd) {}
 }
 
-/// An eventfd(2). epoll registers it edge-triggered and never reads it: every write is a new edge.
+/// An eventfd(2).
+///
+/// epoll registers it edge-triggered and never reads it, since every write is a new edge. poll and
+/// select drain it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
 pub(super) struct EventFd(OwnedFd);
@@ -32,7 +37,7 @@ impl EventFd {
     pub(super) fn new() -> io::Result<EventFd> {
         // SAFETY: eventfd takes two integers.
         let fd = cvt(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
@@ -42,27 +47,27 @@ impl EventFd {
 
     pub(super) fn notify(&self) -> io::Result<()> {
         loop {
-            match transfer(write_one, &self.0, &mut 1u64.to_ne_bytes()) {
+            match write(&self.0, &1u64.to_ne_bytes()) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // The counter is full after 2^64 - 2 notifications: empty it, and notify again.
+                // The counter is full after 2^64 - 2 notifications: drain it and try again.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.drain(),
-                other => return other.map(drop),
+                written => return written.map(drop),
             }
         }
     }
 
-    /// Takes out what was notified so far.
+    /// Takes out all notifications so far.
     pub(super) fn drain(&self) {
-        let _ = transfer(read_some, &self.0, &mut [0; 8]);
+        let _ = read(&self.0, &mut [0; 8]);
     }
 }
 
-/// The self-pipe. Level or edge, it is emptied when it is drained.
+/// A pipe of our own, also known as the self-pipe. It is drained after it ended a wait.
 #[cfg_attr(
     any(target_os = "linux", target_os = "android"),
     allow(
         dead_code,
-        reason = "kqueue notifies with it where EVFILT_USER is missing"
+        reason = "for the kqueue backend, which tests run on a model here"
     )
 )]
 #[derive(Debug)]
@@ -75,23 +80,21 @@ pub(super) struct Pipe {
     any(target_os = "linux", target_os = "android"),
     allow(
         dead_code,
-        reason = "kqueue notifies with it where EVFILT_USER is missing"
+        reason = "for the kqueue backend, which tests run on a model here"
     )
 )]
 impl Pipe {
     pub(super) fn new() -> io::Result<Pipe> {
         let mut ends = [-1; 2];
-        // SAFETY: pipe writes two descriptors into the array of two that it is given.
+        // SAFETY: the pointer is valid for the two descriptors that pipe writes.
         cvt(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
-        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         let reader = unsafe { OwnedFd::from_raw_fd(ends[0]) };
-        // SAFETY: as above, for the other end.
+        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         let writer = unsafe { OwnedFd::from_raw_fd(ends[1]) };
         for end in [&reader, &writer] {
-            use std::os::fd::AsFd;
-            super::set_nonblocking(end.as_fd())?;
-            // SAFETY: F_SETFD takes an int and no pointer; the descriptor is ours and open.
-            cvt(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+            set_nonblocking(end.as_fd())?;
+            set_cloexec(end.as_fd())?;
         }
         Ok(Pipe { reader, writer })
     }
@@ -102,36 +105,30 @@ impl Pipe {
 
     pub(super) fn notify(&self) -> io::Result<()> {
         loop {
-            match transfer(write_one, &self.writer, &mut [1]) {
+            match write(&self.writer, &[1]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // A full pipe is a notification already.
+                // A full pipe ends the wait as well as one more byte would.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                other => return other.map(drop),
+                written => return written.map(drop),
             }
         }
     }
 
-    /// Takes out what was notified so far.
+    /// Takes out all notifications so far.
     pub(super) fn drain(&self) {
-        let mut notifications = [0; 256];
-        while matches!(transfer(read_some, &self.reader, &mut notifications), Ok(n) if n == notifications.len())
-        {
-        }
+        let mut bytes = [0; 256];
+        while matches!(read(&self.reader, &mut bytes), Ok(n) if n == bytes.len()) {}
     }
 }
 
-type Transfer = fn(RawFd, &mut [u8]) -> isize;
-
-fn transfer(call: Transfer, fd: &OwnedFd, bytes: &mut [u8]) -> io::Result<usize> {
-    usize::try_from(call(fd.as_raw_fd(), bytes)).map_err(|_| io::Error::last_os_error())
+fn write(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer is valid for reads of the length of its slice.
+    let written = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
-fn write_one(fd: RawFd, bytes: &mut [u8]) -> isize {
-    // SAFETY: pointer and length are those of one live slice.
-    unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) }
-}
-
-fn read_some(fd: RawFd, bytes: &mut [u8]) -> isize {
-    // SAFETY: pointer and length are those of one live slice that we may write to.
-    unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) }
+fn read(fd: &OwnedFd, bytes: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer is valid for writes of the length of its slice.
+    let read = unsafe { libc::read(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }

@@ -1,31 +1,35 @@
-//! poll(2): the whole list of descriptors, handed over by every wait.
+//! poll(2): the list of descriptors is passed to every wait.
 //!
-//! Only those that somebody waits for are in it. A descriptor that is merely registered is left
-//! out, because POLLHUP and POLLERR are told whether asked for or not, and would end every wait.
-//! Urgent data is asked for only while somebody waits for it: it stays until it is taken, and nobody
-//! has to.
+//! The list holds only the armed registrations. One that nothing waits for is left out, because
+//! POLLHUP and POLLERR are reported whether they were requested or not, and would end every wait.
+//! Urgent data is requested only while something waits for it: POLLPRI lasts until the data is
+//! read, and no one has to read it.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, ptr};
 
-use super::levels::{LevelRegistrations, Watched};
+use super::backend::Backend;
+use super::cvt::cvt;
+use super::event::Event;
+use super::level::{Entry, LevelRegistrations};
 use super::notify::NotifyFd;
-use super::{Backend, Event, Notify, POLLRDHUP, Selector, cvt, ppoll, timespec};
+use super::selector::{Notify, Selector};
+use super::timeout::timespec;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
 
-/// Room for so many at first, so that small programs allocate once.
+/// The initial capacity of the lists, so that a small program allocates them once.
 const FIRST_CAPACITY: usize = 64;
 
 pub(super) struct Poll {
     notifier: Arc<NotifyFd>,
-    levels: LevelRegistrations,
-    /// What the kernel is asked: the notifier, then the armed ones. Filled anew by every wait; only
-    /// its memory is kept.
-    asked: Vec<libc::pollfd>,
-    /// Whose they are, the notifier left out.
+    registrations: LevelRegistrations,
+    /// The argument of poll(2): the notifier, then the armed registrations. Filled anew by every
+    /// wait; only the memory is kept.
+    pollfds: Vec<libc::pollfd>,
+    /// The tokens of `pollfds`, without one for the notifier.
     tokens: Vec<Token>,
 }
 
@@ -33,47 +37,35 @@ impl Poll {
     pub(super) fn new() -> io::Result<Poll> {
         Ok(Poll {
             notifier: Arc::new(NotifyFd::new()?),
-            levels: LevelRegistrations::default(),
-            asked: Vec::with_capacity(FIRST_CAPACITY),
+            registrations: LevelRegistrations::new(UNREQUESTED),
+            pollfds: Vec::with_capacity(FIRST_CAPACITY),
             tokens: Vec::with_capacity(FIRST_CAPACITY),
         })
     }
 
-    fn write_list(&mut self) {
-        self.asked.clear();
-        self.asked.push(ask(self.notifier.raw(), libc::POLLIN));
+    /// Writes the armed registrations into the lists.
+    fn fill_lists(&mut self) {
+        self.pollfds.clear();
+        self.pollfds.push(pollfd(self.notifier.raw(), libc::POLLIN));
         self.tokens.clear();
-        for &Watched {
+        for &Entry {
             fd, token, armed, ..
-        } in self.levels.armed()
+        } in self.registrations.armed()
         {
-            let mut events = 0;
-            if armed.is_readable() {
-                events |= libc::POLLIN | POLLRDHUP;
-            }
-            if armed.is_writable() {
-                events |= libc::POLLOUT;
-            }
-            if armed.is_read_closed() {
-                events |= POLLRDHUP;
-            }
-            if armed.is_priority() {
-                events |= libc::POLLPRI;
-            }
-            self.asked.push(ask(fd, events));
+            self.pollfds.push(pollfd(fd, requested(armed)));
             self.tokens.push(token);
         }
     }
 
-    /// Waits, and says how many answers there are.
-    fn fill(&mut self, limit: Option<Duration>) -> io::Result<usize> {
+    /// Waits, and returns the number of descriptors that have something to report.
+    fn wait_in_kernel(&mut self, limit: Option<Duration>) -> io::Result<usize> {
         let limit = limit.map(timespec);
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        let n = self.asked.len() as libc::nfds_t;
-        // SAFETY: the kernel reads and writes the `n` pollfds of the list, reads one timespec that
-        // outlives the call or null, and takes no signal mask.
-        let told = cvt(unsafe { ppoll(self.asked.as_mut_ptr(), n, limit, ptr::null()) })?;
-        Ok(told as usize)
+        let n = self.pollfds.len() as libc::nfds_t;
+        // SAFETY: the list holds `n` pollfds, `limit` is null or points to a timespec that outlives
+        // the call, and a null signal mask is allowed.
+        let ready = cvt(unsafe { ppoll(self.pollfds.as_mut_ptr(), n, limit, ptr::null()) })?;
+        Ok(ready as usize)
     }
 }
 
@@ -82,23 +74,24 @@ impl Selector for Poll {
         Backend::Poll
     }
 
-    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn supported(&self) -> Interest {
-        match POLLRDHUP {
-            0 => Interest::NON_DIRECTIONAL.without(Interest::CLOSED),
-            _ => Interest::NON_DIRECTIONAL,
-        }
-    }
-
     fn is_edge(&self) -> bool {
         false
     }
 
+    fn supported(&self) -> Interest {
+        if POLLRDHUP == 0 {
+            Interest::NON_DIRECTIONAL.without(Interest::CLOSED)
+        } else {
+            Interest::NON_DIRECTIONAL
+        }
+    }
+
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        self.levels.add(fd, token)
+        self.registrations.add(fd, token)
     }
 
     fn reregister(&mut self, _: RawFd, _: Token) -> io::Result<()> {
@@ -106,40 +99,40 @@ impl Selector for Poll {
     }
 
     fn arm(&mut self, token: Token, direction: Direction) {
-        self.levels.arm(token, direction);
+        self.registrations.arm(token, direction);
     }
 
     fn arm_non_directional(&mut self, token: Token, interest: Interest) {
-        self.levels.arm_non_directional(token, interest);
+        self.registrations.arm_non_directional(token, interest);
     }
 
     fn remove(&mut self, _: RawFd, token: Token) -> io::Result<()> {
-        self.levels.forget(token);
+        self.registrations.forget(token);
         Ok(())
     }
 
     fn forget(&mut self, token: Token) {
-        self.levels.forget(token);
+        self.registrations.forget(token);
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
-        self.write_list();
-        let told = match self.fill(limit) {
+        self.fill_lists();
+        let ready = match self.wait_in_kernel(limit) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
-            result => result?,
+            ready => ready?,
         };
         let tokens = [Token::NOTIFY]
             .into_iter()
             .chain(self.tokens.iter().copied());
-        let answers = self.asked.iter().map(|answer| answer.revents).zip(tokens);
-        for (answer, token) in answers.filter(|(answer, _)| *answer != 0).take(told) {
+        let reports = self.pollfds.iter().map(|pollfd| pollfd.revents).zip(tokens);
+        for (revents, token) in reports.filter(|(revents, _)| *revents != 0).take(ready) {
             if token == Token::NOTIFY {
                 self.notifier.drain();
-            } else if answer & libc::POLLNVAL != 0 {
-                self.levels.report_closed(token, events);
+            } else if revents & libc::POLLNVAL != 0 {
+                self.registrations.report_closed(token, events);
             } else {
-                self.levels.report(token, translate(answer), events);
+                self.registrations.report(token, translate(revents), events);
             }
         }
         Ok(())
@@ -150,7 +143,7 @@ impl Selector for Poll {
     }
 }
 
-fn ask(fd: RawFd, events: libc::c_short) -> libc::pollfd {
+fn pollfd(fd: RawFd, events: libc::c_short) -> libc::pollfd {
     libc::pollfd {
         fd,
         events,
@@ -158,11 +151,30 @@ fn ask(fd: RawFd, events: libc::c_short) -> libc::pollfd {
     }
 }
 
-/// What the answers mean. After a hang-up or an error there is something to find out in either
-/// direction. Where POLLRDHUP exists, POLLHUP says that both are shut; elsewhere it may be the
-/// peer's alone.
-fn translate(answer: libc::c_short) -> Readiness {
-    let has = |bits: libc::c_short| answer & bits != 0;
+/// Returns the events to request for what is armed. Hang-ups and errors need no request.
+fn requested(armed: Readiness) -> libc::c_short {
+    let mut events = 0;
+    if armed.is_readable() {
+        events |= libc::POLLIN | POLLRDHUP;
+    }
+    if armed.is_writable() {
+        events |= libc::POLLOUT;
+    }
+    if armed.is_read_closed() {
+        events |= POLLRDHUP;
+    }
+    if armed.is_priority() {
+        events |= libc::POLLPRI;
+    }
+    events
+}
+
+/// Translates the events that poll(2) returned.
+///
+/// After a hang-up or an error an operation in either direction has something to find out. With
+/// POLLRDHUP a POLLHUP means that both directions are shut; without it, it may be the peer's alone.
+fn translate(revents: libc::c_short) -> Readiness {
+    let has = |bits: libc::c_short| revents & bits != 0;
     let mut readiness = Readiness::EMPTY;
     if has(!libc::POLLOUT) {
         readiness |= Readiness::READABLE;
@@ -183,4 +195,83 @@ fn translate(answer: libc::c_short) -> Readiness {
         readiness |= Readiness::URGENT | Readiness::PRIORITY;
     }
     readiness
+}
+
+/// Returns true if an operation of `direction` would find something now. Does not wait.
+///
+/// This is for descriptors that must not be made non-blocking, because other processes share the
+/// open file.
+///
+/// # Errors
+/// Returns `Unsupported` if poll(2) rejects the descriptor (POLLNVAL): one that is closed, and on
+/// Apple's systems some devices, /dev/tty among them. Otherwise returns the error of poll(2).
+pub fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    let events = match direction {
+        Direction::Read => libc::POLLIN,
+        Direction::Write => libc::POLLOUT,
+    };
+    let mut pollfd = pollfd(fd.as_raw_fd(), events);
+    // SAFETY: the pointer is valid for the one pollfd that the kernel reads and writes.
+    let ready = cvt(unsafe { libc::poll(&mut pollfd, 1, 0) })?;
+    if pollfd.revents & libc::POLLNVAL != 0 {
+        let text = format!("poll(2) cannot watch descriptor {}", fd.as_raw_fd());
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    Ok(ready > 0)
+}
+
+/// The event that reports the end of one direction; 0 where the system has none.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(super) const POLLRDHUP: libc::c_short = libc::POLLRDHUP;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(super) const POLLRDHUP: libc::c_short = 0;
+
+/// What poll(2) reports without a request: POLLERR and POLLHUP. The latter may be the end of the
+/// peer's direction alone where the system has no POLLRDHUP.
+const UNREQUESTED: Readiness = {
+    let mut bits = Readiness::WRITE_CLOSED.to_bits() | Readiness::ERROR.to_bits();
+    if POLLRDHUP == 0 {
+        bits |= Readiness::READ_CLOSED.to_bits();
+    }
+    Readiness::from_bits(bits)
+};
+
+/// NetBSD has had ppoll under this name since 3.0, and under the common one since 10.0.
+#[cfg(target_os = "netbsd")]
+use libc::pollts as ppoll;
+/// poll(2) with a limit in nanoseconds.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd",
+))]
+use libc::ppoll;
+
+/// The same for systems without such a call, with a limit in milliseconds.
+///
+/// # Safety
+/// `pollfds` is valid for reads and writes of `n` pollfds, and `limit` is null or valid for reads.
+/// The signal mask is ignored.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd",
+    target_os = "netbsd",
+)))]
+unsafe fn ppoll(
+    pollfds: *mut libc::pollfd,
+    n: libc::nfds_t,
+    limit: *const libc::timespec,
+    _: *const libc::sigset_t,
+) -> libc::c_int {
+    // SAFETY: the caller passes null or a pointer to a timespec.
+    let limit = unsafe { limit.as_ref() };
+    let limit = limit.map(|limit| Duration::new(limit.tv_sec as u64, limit.tv_nsec as u32));
+    let milliseconds = limit.map_or(-1, super::timeout::round_up_to_milliseconds);
+    // SAFETY: the caller passes a pointer to `n` pollfds.
+    unsafe { libc::poll(pollfds, n, milliseconds) }
 }

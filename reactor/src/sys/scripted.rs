@@ -1,4 +1,4 @@
-//! A selector that a test plays: it says what it is told to, and remembers what it was asked.
+//! A selector for tests: it reports scripted events and records the calls of the reactor.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,15 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use super::{Backend, Event, Notify, Selector};
+use super::backend::Backend;
+use super::event::Event;
+use super::selector::{Notify, Selector};
 use crate::interest::{Direction, Interest};
 use crate::token::Token;
 
-/// What a selector was asked to do.
+/// A recorded call of a [`Selector`] method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Add(RawFd, Token),
-    Renew(RawFd, Token),
+    Reregister(RawFd, Token),
     Arm(Token, Direction),
     ArmNonDirectional(Token, Interest),
     Remove(RawFd, Token),
@@ -25,16 +27,16 @@ pub(crate) enum Call {
     Wait(Option<Duration>),
 }
 
-/// What one `wait` answers.
+/// The result of one `wait`, computed when it is called.
 pub(crate) type Answer = Box<dyn FnOnce() -> io::Result<Vec<Event>>>;
 
-/// The two ends of a play: the test keeps one clone, the reactor has the other.
+/// The script and the record, shared by the test and the selector.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     pub(crate) calls: Rc<RefCell<Vec<Call>>>,
-    /// Answers for the waits to come; when there is none left, a wait finds nothing.
+    /// The results of the coming waits. When none is left, a wait reports nothing.
     pub(crate) answers: Rc<RefCell<VecDeque<Answer>>>,
-    /// What the next `add` fails with.
+    /// The error of the next `add`.
     pub(crate) refuse: Rc<RefCell<Option<io::Error>>>,
     pub(crate) notifier: Arc<ScriptedNotify>,
     pub(crate) level: bool,
@@ -47,14 +49,14 @@ pub(crate) struct ScriptedNotify {
 }
 
 impl Script {
-    /// Lets the next unscripted wait return `events`.
+    /// Has the next wait that has no script yet return `events`.
     pub(crate) fn tell(&self, events: Vec<Event>) {
         self.answers
             .borrow_mut()
             .push_back(Box::new(move || Ok(events)));
     }
 
-    /// Lets `work` happen during the next unscripted wait, which finds nothing.
+    /// Has the next wait that has no script yet run `work` and report nothing.
     pub(crate) fn meanwhile(&self, work: impl FnOnce() + 'static) {
         self.answers.borrow_mut().push_back(Box::new(|| {
             work();
@@ -62,12 +64,12 @@ impl Script {
         }));
     }
 
-    /// Takes what was asked so far.
+    /// Takes the record of the calls so far.
     pub(crate) fn take_calls(&self) -> Vec<Call> {
         self.calls.take()
     }
 
-    /// The token of the last `add`.
+    /// Returns the token of the last `add`.
     pub(crate) fn last_added(&self) -> Token {
         let added = self
             .calls
@@ -98,7 +100,7 @@ struct Scripted {
 }
 
 impl Scripted {
-    fn note(&self, call: Call) {
+    fn record(&self, call: Call) {
         self.script.calls.borrow_mut().push(call);
     }
 }
@@ -114,47 +116,47 @@ impl Selector for Scripted {
         Backend::available()[0]
     }
 
-    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.fd.as_fd())
+    fn is_edge(&self) -> bool {
+        !self.script.level
     }
 
     fn supported(&self) -> Interest {
         Interest::NON_DIRECTIONAL
     }
 
-    fn is_edge(&self) -> bool {
-        !self.script.level
+    fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
     }
 
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        self.note(Call::Add(fd, token));
+        self.record(Call::Add(fd, token));
         self.script.refuse.borrow_mut().take().map_or(Ok(()), Err)
     }
 
     fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        self.note(Call::Renew(fd, token));
+        self.record(Call::Reregister(fd, token));
         Ok(())
     }
 
     fn arm(&mut self, token: Token, direction: Direction) {
-        self.note(Call::Arm(token, direction));
+        self.record(Call::Arm(token, direction));
     }
 
     fn arm_non_directional(&mut self, token: Token, interest: Interest) {
-        self.note(Call::ArmNonDirectional(token, interest));
+        self.record(Call::ArmNonDirectional(token, interest));
     }
 
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        self.note(Call::Remove(fd, token));
+        self.record(Call::Remove(fd, token));
         Ok(())
     }
 
     fn forget(&mut self, token: Token) {
-        self.note(Call::Forget(token));
+        self.record(Call::Forget(token));
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
-        self.note(Call::Wait(limit));
+        self.record(Call::Wait(limit));
         events.clear();
         let answer = self.script.answers.borrow_mut().pop_front();
         events.extend(answer.map_or(Ok(Vec::new()), |answer| answer())?);

@@ -49,7 +49,7 @@ fn a_wait_by_message_asks_the_kernel_anew() {
         stage.script.take_calls(),
         [
             Call::Arm(token, Read),
-            Call::Renew(fd, token),
+            Call::Reregister(fd, token),
             Call::Wait(Some(Duration::ZERO))
         ]
     );
@@ -105,7 +105,7 @@ fn a_message_that_comes_during_a_wait_is_processed_in_the_next_turn() {
     stage.script.take_calls();
     stage.reactor.turn(None).unwrap();
     let calls = stage.script.take_calls();
-    assert_eq!(calls[0], Call::Renew(fd, token));
+    assert_eq!(calls[0], Call::Reregister(fd, token));
 }
 
 #[test]
@@ -140,7 +140,9 @@ fn a_source_removed_in_the_same_batch_is_not_renewed() {
     stage.reactor.turn(None).unwrap();
     let calls = stage.script.take_calls();
     assert!(
-        !calls.iter().any(|call| matches!(call, Call::Renew(..))),
+        !calls
+            .iter()
+            .any(|call| matches!(call, Call::Reregister(..))),
         "{calls:?}"
     );
     assert!(calls.contains(&Call::Forget(token)));
@@ -217,7 +219,12 @@ fn two_reactors_on_one_thread_reach_each_other_by_message() {
         assert!(poll(&source, Read, &waker.waker(), blocked).is_pending());
     }
     first.reactor.turn(None).unwrap();
-    assert!(first.script.take_calls().contains(&Call::Renew(fd, token)));
+    assert!(
+        first
+            .script
+            .take_calls()
+            .contains(&Call::Reregister(fd, token))
+    );
     first.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     {

@@ -26,7 +26,9 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use super::{Backend, Event, POLLRDHUP, Selector, cvt};
+use super::cvt::cvt;
+use super::poll::POLLRDHUP;
+use super::{Backend, Event, Selector};
 use crate::interest::{Direction, Readiness};
 use crate::sync::unpoisoned;
 use crate::token::Token;

@@ -1,7 +1,8 @@
-//! What differs from one kqueue to the next: the layout of its messages and the names of its calls.
+//! The binary interface of kqueue(2), which differs between the systems: the layout of an event,
+//! and the call itself.
 //!
-//! This is all that the backend knows of the system it runs on. Where there is no kqueue, its
-//! tests put `tests/model.rs` in this place, and so this file does no more than it has to.
+//! Everything that depends on the system is here. On a system without kqueue the tests replace this
+//! file with `tests/model`, so nothing here is tested there, and the file is kept small.
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -13,10 +14,13 @@ pub(super) use libc::{
     EVFILT_READ, EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER,
 };
 
-use crate::sys::{cvt, forks};
+use crate::sys::cvt::cvt;
+#[cfg(not(target_os = "netbsd"))]
+use crate::sys::fcntl::set_cloexec;
+use crate::sys::fork::forks;
 
-/// Apple's kevent64 has room for 64 bits of token whatever the size of a pointer, and a flag not
-/// to wait.
+/// On Apple's systems `kevent64` is used: its `udata` has 64 bits whatever the size of a pointer, and
+/// it has a flag for not waiting.
 #[cfg(target_vendor = "apple")]
 pub(super) type Kevent = libc::kevent64_s;
 #[cfg(not(target_vendor = "apple"))]
@@ -32,7 +36,7 @@ pub(super) type Flags = u32;
 #[cfg(not(target_os = "netbsd"))]
 pub(super) type Flags = u16;
 
-/// A filter of `ident` to change.
+/// Returns a change of one filter of `ident`.
 pub(super) fn change(
     ident: RawFd,
     filter: Filter,
@@ -40,63 +44,66 @@ pub(super) fn change(
     fflags: u32,
     udata: u64,
 ) -> Kevent {
-    // SAFETY: a kevent holds integers and one pointer, for which all-zero is a value. (FreeBSD's
-    // and Apple's have fields that others lack, so it is not written out.)
+    // SAFETY: a kevent consists of integers and one pointer, for which all-zero is valid. (It has
+    // more fields on FreeBSD and Apple's systems, so a literal would not compile everywhere.)
     let mut change: Kevent = unsafe { mem::zeroed() };
     change.ident = ident as _;
     change.filter = filter;
     change.flags = flags;
     change.fflags = fflags;
-    change.udata = narrow(udata);
+    change.udata = to_udata(udata);
     change
 }
 
-/// `udata`, as the kernel takes it and as it gives it back.
+/// Converts `udata` to the kernel's type. The upper half is lost where a pointer has 32 bits.
 #[cfg(target_vendor = "apple")]
-fn narrow(udata: u64) -> u64 {
+fn to_udata(udata: u64) -> u64 {
     udata
 }
 
 #[cfg(not(target_vendor = "apple"))]
-fn narrow(udata: u64) -> *mut libc::c_void {
+fn to_udata(udata: u64) -> *mut libc::c_void {
     ptr::without_provenance_mut(udata as usize)
 }
 
+/// Returns the `udata` of an event.
 #[cfg(target_vendor = "apple")]
-pub(super) fn udata(answer: &Kevent) -> u64 {
-    answer.udata
+pub(super) fn udata(event: &Kevent) -> u64 {
+    event.udata
 }
 
 #[cfg(not(target_vendor = "apple"))]
-pub(super) fn udata(answer: &Kevent) -> u64 {
-    answer.udata.addr() as u64
+pub(super) fn udata(event: &Kevent) -> u64 {
+    event.udata.addr() as u64
 }
 
-/// Whether the flags of a read filter say that urgent data lies there (kqueue(2) of macOS).
+/// Returns true if a read event reports urgent data (`EV_OOBAND`, kqueue(2) of macOS).
 #[cfg(target_vendor = "apple")]
 pub(super) fn is_urgent(flags: Flags) -> bool {
     flags & libc::EV_OOBAND != 0
 }
 
-/// The others do not say; their count of what can be read goes on behind it.
+/// The other systems do not report it. Their count of readable bytes includes those behind it.
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn is_urgent(_: Flags) -> bool {
     false
 }
 
-/// A kernel's queue. A forked child does not get it (kqueue(2)): there its number may be another
-/// descriptor's, which must not be closed.
+/// A kqueue.
+///
+/// A forked child does not inherit it (kqueue(2)). There its number may belong to another
+/// descriptor, which must not be closed.
 #[derive(Debug)]
 pub(super) struct Queue {
     fd: ManuallyDrop<OwnedFd>,
-    /// The process it was made in.
+    /// The value of [`forks`] in the process that opened it.
     forks: u32,
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
         if self.forks == forks() {
-            // SAFETY: it is dropped once, here, and not used after.
+            // SAFETY: the field is dropped only here and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.fd) };
         }
     }
@@ -114,29 +121,31 @@ impl Queue {
     pub(super) fn open() -> io::Result<Queue> {
         // SAFETY: kqueue1 takes an integer.
         let fd = cvt(unsafe { libc::kqueue1(libc::O_CLOEXEC) })?;
-        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         Ok(Queue::new(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Marked close-on-exec afterwards. A child forked in between has no kqueue: it is not inherited.
+    /// Sets close-on-exec afterwards. A fork in between is harmless, because the child does not
+    /// inherit a kqueue.
     #[cfg(not(target_os = "netbsd"))]
     pub(super) fn open() -> io::Result<Queue> {
-        // SAFETY: kqueue takes nothing.
+        // SAFETY: kqueue has no parameters.
         let fd = cvt(unsafe { libc::kqueue() })?;
-        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         let queue = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: F_SETFD takes an int and no pointer; the descriptor is ours and open.
-        cvt(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+        set_cloexec(queue.as_fd())?;
         Ok(Queue::new(queue))
     }
 
-    /// Whether 64 bits go through the kernel and come back.
+    /// Returns true if `udata` holds 64 bits.
     pub(super) fn has_wide_udata(&self) -> bool {
         cfg!(any(target_vendor = "apple", target_pointer_width = "64"))
     }
 
-    /// Whether kqueue takes a descriptor and yet does not tell its end: that of a named pipe on macOS,
-    /// whose last writer goes unnoticed (go's issue 24164). Other pipes have no device there.
+    /// Returns true for a descriptor that kqueue accepts without reporting its end.
+    ///
+    /// On macOS that is a named FIFO, whose reader gets no event when the last writer closes
+    /// (golang/go#24164). An anonymous pipe has no device number there.
     #[cfg(target_vendor = "apple")]
     pub(super) fn misses_eof_of(&self, _: RawFd, stat: &libc::stat) -> bool {
         stat.st_mode & libc::S_IFMT == libc::S_IFIFO && stat.st_dev != 0
@@ -147,21 +156,22 @@ impl Queue {
         false
     }
 
-    /// Applies `changes`, then waits, and replaces the contents of `answers`, up to its capacity.
+    /// Applies `changes`, waits for events, and replaces the contents of `eventlist` with refusals or
+    /// events, up to its capacity.
     pub(super) fn kevent(
         &self,
         changes: &[Kevent],
-        answers: &mut Vec<Kevent>,
+        eventlist: &mut Vec<Kevent>,
         limit: Option<Duration>,
     ) -> io::Result<()> {
         let limit = limit.map(|limit| libc::timespec {
             tv_sec: limit.as_secs() as _,
             tv_nsec: limit.subsec_nanos() as _,
         });
-        answers.clear();
-        let n = cvt(system_kevent(&self.fd, changes, answers, limit.as_ref()))?;
-        // SAFETY: the kernel has just written `n` events at the start of the buffer.
-        unsafe { answers.set_len(n as usize) };
+        eventlist.clear();
+        let n = cvt(system_kevent(&self.fd, changes, eventlist, limit.as_ref()))?;
+        // SAFETY: the kernel has just initialized `n` events at the start of the list.
+        unsafe { eventlist.set_len(n as usize) };
         Ok(())
     }
 }
@@ -172,24 +182,26 @@ impl AsFd for Queue {
     }
 }
 
-/// kevent(2), which writes to the spare room of `answers`.
+/// Calls kevent64(2), which writes into the spare capacity of `eventlist`.
 #[cfg(target_vendor = "apple")]
 fn system_kevent(
     kqueue: &OwnedFd,
     changes: &[Kevent],
-    answers: &mut Vec<Kevent>,
+    eventlist: &mut Vec<Kevent>,
     limit: Option<&libc::timespec>,
 ) -> libc::c_int {
-    let room = answers.spare_capacity_mut();
-    // A timeout of zero arms a timer and sleeps on it where nothing is ready; the flag does not.
+    let room = eventlist.spare_capacity_mut();
+    // With a timeout of zero and nothing ready, the kernel arms a timer and sleeps until it fires.
+    // With the flag it returns at once.
     let at_once = limit.is_some_and(|limit| limit.tv_sec == 0 && limit.tv_nsec == 0);
     let flags = if at_once {
         libc::KEVENT_FLAG_IMMEDIATE
     } else {
         libc::KEVENT_FLAG_NONE
     };
-    // SAFETY: pointers and lengths are those of live slices, the kernel reads one and writes the
-    // other; the timespec is null or outlives the call.
+    // SAFETY: each pointer is valid for the length passed with it, the first for reads and the second
+    // for writes; `limit` is null or points to a timespec that outlives the call. An `ident` need not
+    // be open: the kernel answers EBADF for one that is closed.
     unsafe {
         libc::kevent64(
             kqueue.as_raw_fd(),
@@ -203,17 +215,18 @@ fn system_kevent(
     }
 }
 
-/// kevent(2), which writes to the spare room of `answers`.
+/// Calls kevent(2), which writes into the spare capacity of `eventlist`.
 #[cfg(not(target_vendor = "apple"))]
 fn system_kevent(
     kqueue: &OwnedFd,
     changes: &[Kevent],
-    answers: &mut Vec<Kevent>,
+    eventlist: &mut Vec<Kevent>,
     limit: Option<&libc::timespec>,
 ) -> libc::c_int {
-    let room = answers.spare_capacity_mut();
-    // SAFETY: pointers and lengths (size_t on NetBSD, int elsewhere) are those of live slices, the
-    // kernel reads one and writes the other; the timespec is null or outlives the call.
+    let room = eventlist.spare_capacity_mut();
+    // SAFETY: each pointer is valid for the length passed with it (a size_t on NetBSD, else an int),
+    // the first for reads and the second for writes; `limit` is null or points to a timespec that
+    // outlives the call. An `ident` need not be open: the kernel answers EBADF for a closed one.
     unsafe {
         libc::kevent(
             kqueue.as_raw_fd(),

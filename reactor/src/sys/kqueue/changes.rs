@@ -1,10 +1,15 @@
-//! What the kernel is told by the next wait.
+//! The registrations that are deferred to the next wait.
 
 use std::os::fd::RawFd;
 
+use super::abi::{EVFILT_READ, EVFILT_WRITE, Filter};
 use crate::token::Token;
 
-/// What the kernel is to be told by the next wait, in order. Each entry stands for two changes.
+/// The two filters of a registration, always in this order.
+pub(super) const BOTH: [Filter; 2] = [EVFILT_READ, EVFILT_WRITE];
+
+/// The deferred registrations, in the order of their calls. Each one is two changes for the kernel,
+/// one for each filter.
 #[derive(Debug, Default)]
 pub(super) struct Changes(pub(super) Vec<Change>);
 
@@ -12,8 +17,8 @@ pub(super) struct Changes(pub(super) Vec<Change>);
 pub(super) struct Change {
     pub(super) fd: RawFd,
     pub(super) token: Token,
-    /// Whether the kernel knows the registration already, or may.
-    pub(super) renewal: bool,
+    /// True if the kernel has, or may have, this registration already.
+    pub(super) is_repeat: bool,
 }
 
 impl Changes {
@@ -25,17 +30,18 @@ impl Changes {
         self.0.clear();
     }
 
-    /// Strikes out what concerns `token`, and says whether the kernel has never heard of it.
-    /// Linear in what was put off since the last wait.
+    /// Removes the changes of `token`. Returns true if the kernel never had its registration. Linear
+    /// in the changes since the last wait.
     pub(super) fn cancel(&mut self, token: Token) -> bool {
-        let mut unheard = false;
+        let mut is_unknown = false;
         self.0.retain(|change| {
-            unheard |= change.token == token && !change.renewal;
+            is_unknown |= change.token == token && !change.is_repeat;
             change.token != token
         });
-        unheard
+        is_unknown
     }
 
+    /// Returns the descriptor of `token`, if the token has a change.
     pub(super) fn descriptor(&self, token: Token) -> Option<RawFd> {
         let mut changes = self.0.iter();
         changes
@@ -43,16 +49,17 @@ impl Changes {
             .map(|change| change.fd)
     }
 
-    /// Whether `token` is only renewed here, and so may belong to a descriptor that is closed.
-    pub(super) fn only_renews(&self, token: Token) -> bool {
+    /// Returns true if the changes of `token` only repeat its registration, so that its descriptor
+    /// may be closed by now.
+    pub(super) fn only_repeats(&self, token: Token) -> bool {
         self.0
             .iter()
             .filter(|change| change.token == token)
-            .all(|change| change.renewal)
+            .all(|change| change.is_repeat)
     }
 
-    /// From here on any of them may have reached the kernel.
+    /// Records that any of the changes may have reached the kernel.
     pub(super) fn mark_uncertain(&mut self) {
-        self.0.iter_mut().for_each(|change| change.renewal = true);
+        self.0.iter_mut().for_each(|change| change.is_repeat = true);
     }
 }

@@ -1,4 +1,4 @@
-//! How tokens travel through the kernel.
+//! The way of tokens through the kernel.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -6,58 +6,62 @@ use std::os::fd::RawFd;
 use super::abi::{self, EVFILT_PROC, Filter, Kevent, Queue};
 use crate::token::Token;
 
-/// How tokens travel through the kernel: in `udata`, where that holds 64 bits.
+/// The mapping from events to tokens.
 ///
-/// In 32 bits they cannot, so the last token of each descriptor and process is kept here, as `udata`
-/// itself is overwritten by each change. The kernel has no event for a descriptor that is closed, so
-/// none can be taken for one of the number's next owner.
+/// A `udata` of 64 bits holds the token itself. One of 32 bits cannot, so a table keeps the last
+/// token of each descriptor and process. It stays correct because every change overwrites `udata` in
+/// the kernel too, and because the kernel has no event for a closed descriptor that could be taken
+/// for one of the number's next owner.
 pub(super) enum Tokens {
     InUdata,
-    ByNumber(HashMap<(Numbers, RawFd), Token>),
+    ByIdent(HashMap<(IdentKind, RawFd), Token>),
 }
 
-/// What has numbers of its own.
+/// The meaning of an `ident`: descriptors and processes are numbered separately.
 #[derive(PartialEq, Eq, Hash)]
-pub(super) enum Numbers {
-    OfDescriptors,
-    OfProcesses,
+pub(super) enum IdentKind {
+    Descriptor,
+    Process,
 }
 
-impl Numbers {
-    fn of(filter: Filter) -> Numbers {
+impl IdentKind {
+    fn of(filter: Filter) -> IdentKind {
         match filter {
-            EVFILT_PROC => Numbers::OfProcesses,
-            _ => Numbers::OfDescriptors,
+            EVFILT_PROC => IdentKind::Process,
+            _ => IdentKind::Descriptor,
         }
     }
 }
 
 impl Tokens {
     pub(super) fn new(queue: &Queue) -> Tokens {
-        match queue.has_wide_udata() {
-            true => Tokens::InUdata,
-            false => Tokens::ByNumber(HashMap::new()),
+        if queue.has_wide_udata() {
+            Tokens::InUdata
+        } else {
+            Tokens::ByIdent(HashMap::new())
         }
     }
 
+    /// Returns the `udata` of a change that registers `token`.
     pub(super) fn udata(&mut self, filter: Filter, ident: RawFd, token: Token) -> u64 {
         match self {
             Tokens::InUdata => token.to_bits(),
-            Tokens::ByNumber(tokens) => {
-                tokens.insert((Numbers::of(filter), ident), token);
+            Tokens::ByIdent(tokens) => {
+                tokens.insert((IdentKind::of(filter), ident), token);
                 0
             }
         }
     }
 
-    /// The notification token is not in the table: its `udata` is what nobody else's is.
-    pub(super) fn token(&self, answer: &Kevent) -> Token {
-        let udata = abi::udata(answer);
+    /// Returns the token of an event. The notifier is not in the table: it is the only registration
+    /// whose `udata` is not 0.
+    pub(super) fn token(&self, kevent: &Kevent) -> Token {
+        let udata = abi::udata(kevent);
         match self {
             Tokens::InUdata => Token::from_bits(udata),
-            Tokens::ByNumber(tokens) => {
-                let number = (Numbers::of(answer.filter), answer.ident as RawFd);
-                let known = tokens.get(&number).filter(|_| udata == 0);
+            Tokens::ByIdent(tokens) => {
+                let ident = (IdentKind::of(kevent.filter), kevent.ident as RawFd);
+                let known = tokens.get(&ident).filter(|_| udata == 0);
                 known.copied().unwrap_or(Token::NOTIFY)
             }
         }

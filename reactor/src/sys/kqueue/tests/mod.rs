@@ -14,11 +14,11 @@ use std::{env, process, thread};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::model::Flavor;
-use super::abi::EV_EOF;
+use super::abi::{EV_EOF, EV_RECEIPT};
 use super::*;
 use crate::reactor::Reactor;
 use crate::source::Source;
-use crate::sys::cvt;
+use crate::sys::cvt::cvt;
 use crate::wake_list::tests::CountingWaker;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -156,9 +156,9 @@ fn the_end_of_a_direction_is_not_a_hang_up() {
 #[test]
 fn a_refusal_concerns_the_direction_that_was_refused() {
     let mut events = Vec::new();
-    refuse(&mut events, ONE, Direction::Write, libc::EINVAL);
-    refuse(&mut events, TWO, Direction::Read, libc::EINVAL);
-    refuse(&mut events, TWO, Direction::Write, libc::EINVAL);
+    report_refusal(&mut events, ONE, Direction::Write, libc::EINVAL);
+    report_refusal(&mut events, TWO, Direction::Read, libc::EINVAL);
+    report_refusal(&mut events, TWO, Direction::Write, libc::EINVAL);
     let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
     let expected = [
         Event {
@@ -178,22 +178,22 @@ fn a_pipe_without_reader_is_ready_and_closed_in_every_kernels_words() {
     let closed = Readiness::WRITABLE | Readiness::WRITE_CLOSED;
     let expected = Event::new(ONE, closed);
     let mut events = Vec::new();
-    refuse(&mut events, ONE, Direction::Write, libc::EPIPE);
+    report_refusal(&mut events, ONE, Direction::Write, libc::EPIPE);
     assert_eq!(events, [expected]);
     let mut events = Vec::new();
-    refuse(&mut events, ONE, Direction::Write, libc::EBADF);
-    assert!(settle(&mut events[0], true));
+    report_refusal(&mut events, ONE, Direction::Write, libc::EBADF);
+    assert!(resolve_ebadf(&mut events[0], true));
     assert_eq!(events, [expected]);
 }
 
 #[test]
 fn a_closed_descriptor_is_an_error_to_add_and_none_to_renew() {
-    for renewal in [false, true] {
+    for is_repeat in [false, true] {
         let mut events = Vec::new();
-        refuse(&mut events, ONE, Direction::Read, libc::EBADF);
-        refuse(&mut events, ONE, Direction::Write, libc::EBADF);
+        report_refusal(&mut events, ONE, Direction::Read, libc::EBADF);
+        report_refusal(&mut events, ONE, Direction::Write, libc::EBADF);
         assert_eq!(events.len(), 1);
-        assert_eq!(settle(&mut events[0], renewal), !renewal);
+        assert_eq!(resolve_ebadf(&mut events[0], is_repeat), !is_repeat);
     }
 }
 
@@ -203,19 +203,19 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
     changes.push(Change {
         fd: 3,
         token: ONE,
-        renewal: false,
+        is_repeat: false,
     });
     changes.push(Change {
         fd: 4,
         token: TWO,
-        renewal: true,
+        is_repeat: true,
     });
     changes.push(Change {
         fd: 3,
         token: ONE,
-        renewal: true,
+        is_repeat: true,
     });
-    assert!(!changes.only_renews(ONE) && changes.only_renews(TWO));
+    assert!(!changes.only_repeats(ONE) && changes.only_repeats(TWO));
     assert!(changes.cancel(ONE), "it was never added");
     assert!(
         !changes.cancel(TWO),
@@ -225,7 +225,7 @@ fn cancelling_tells_what_the_kernel_never_heard_of() {
     changes.push(Change {
         fd: 3,
         token: ONE,
-        renewal: false,
+        is_repeat: false,
     });
     changes.mark_uncertain();
     assert!(!changes.cancel(ONE), "it may have been added");
@@ -276,7 +276,7 @@ fn one_refused_change_neither_stops_the_others_nor_hides_their_events() {
     kqueue.changes.push(Change {
         fd: RawFd::MAX,
         token: ONE,
-        renewal: false,
+        is_repeat: false,
     });
     kqueue.add(ours.as_raw_fd(), TWO).unwrap();
     let mut events = Vec::new();
@@ -351,7 +351,7 @@ fn removing_one_takes_no_event_from_another() {
 fn the_doorbell_ends_a_wait_for_ever_and_reports_nothing() {
     let flavors = [
         Kqueue::new().unwrap(),
-        Kqueue::with_pipe(Queue::open().unwrap()).unwrap(),
+        Kqueue::with_notifier(KqueueNotify::with_pipe(Queue::open().unwrap()).unwrap()),
     ];
     for mut kqueue in flavors {
         let mut events = Vec::new();
@@ -384,7 +384,7 @@ fn a_full_buffer_grows() {
     let mut events = Vec::new();
     kqueue.wait(&mut events, None).unwrap();
     assert_eq!(events.len(), FIRST_CAPACITY);
-    assert!(kqueue.answers.capacity() > FIRST_CAPACITY);
+    assert!(kqueue.eventlist.capacity() > FIRST_CAPACITY);
 }
 
 fn limits_of_any_length_are_taken() {
@@ -519,7 +519,7 @@ fn a_kqueue_in_the_kqueue_is_watched_for_reading() {
     let (mut ours, mut theirs) = pair();
     let inner = Queue::open().unwrap();
     let flags = EV_ADD | EV_CLEAR;
-    tell(&inner, [change(ours.as_raw_fd(), EVFILT_READ, flags, 0, 0)]).unwrap();
+    apply_now(&inner, [change(ours.as_raw_fd(), EVFILT_READ, flags, 0, 0)]).unwrap();
     let mut answers = Vec::with_capacity(2);
     inner.kevent(&[], &mut answers, AT_ONCE).unwrap();
     let mut kqueue = Kqueue::new().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{io, ptr};
 
 use super::{EVFILT_WRITE, Filter, Knote};
-use crate::sys::cvt;
+use crate::sys::cvt::cvt;
 
 /// The epoll instances that detect changes.
 ///

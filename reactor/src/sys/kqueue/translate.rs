@@ -1,0 +1,84 @@
+//! The meaning of the kernel's events.
+
+use super::abi::{self, EV_EOF, Kevent};
+use crate::interest::{Direction, Readiness};
+use crate::sys::event::Event;
+use crate::token::Token;
+
+/// Translates an event of a read or write filter.
+///
+/// `EV_EOF` of a read filter is the peer's end; data may be left to read. `EV_EOF` of a write filter
+/// is the end of our own direction, whether the peer or we ended it, so it is no hang-up unless both
+/// filters report it. An event may carry flags of its change as well, such as `EV_RECEIPT`, so each
+/// flag is tested by itself.
+pub(super) fn translate(token: Token, direction: Direction, kevent: &Kevent) -> Event {
+    let mut event = Event::new(token, direction.readiness());
+    if kevent.flags & EV_EOF != 0 {
+        event.readiness |= closed(direction);
+        // With EV_EOF, fflags holds the pending error of a socket.
+        if kevent.fflags != 0 {
+            event.readiness |= Readiness::ERROR;
+        }
+    }
+    if direction == Direction::Read {
+        event.unread = u32::try_from(kevent.data).unwrap_or(u32::MAX);
+        if abi::is_urgent(kevent.flags) {
+            event.readiness |= Readiness::URGENT;
+        }
+    }
+    event
+}
+
+fn closed(direction: Direction) -> Readiness {
+    match direction {
+        Direction::Read => Readiness::READ_CLOSED,
+        Direction::Write => Readiness::WRITE_CLOSED,
+    }
+}
+
+/// Appends an event for a filter that the kernel refused.
+///
+/// The refusals of the two filters of one registration follow each other and become one event. If
+/// only one filter is refused, the event names its direction alone.
+pub(super) fn report_refusal(
+    events: &mut Vec<Event>,
+    token: Token,
+    direction: Direction,
+    errno: i32,
+) {
+    let readiness = direction.readiness();
+    // FreeBSD, DragonFly and OpenBSD refuse the write filter of a pipe whose reader has closed.
+    // That is what the filter was to report, and no failure of the registration.
+    if errno == libc::EPIPE {
+        events.push(Event::new(token, readiness | closed(direction)));
+        return;
+    }
+    match events.last_mut() {
+        Some(last)
+            if last.token == token
+                && last.errno == errno
+                && !last.readiness.intersects(readiness) =>
+        {
+            last.readiness |= readiness | Readiness::ERROR;
+        }
+        _ => events.push(Event {
+            errno,
+            ..Event::new(token, readiness)
+        }),
+    }
+}
+
+/// Interprets an `EBADF`, whose meaning depends on whether both filters have it. Returns false if
+/// the event has to be dropped.
+pub(super) fn resolve_ebadf(event: &mut Event, is_repeat: bool) -> bool {
+    if event.readiness == Readiness::WRITABLE {
+        // The read filter was accepted, so the descriptor is open: this is the EBADF that NetBSD
+        // has for a pipe whose reader has closed (sys_pipe.c).
+        event.readiness |= Readiness::WRITE_CLOSED;
+        event.errno = 0;
+        return true;
+    }
+    // The descriptor is closed. That is an error of a new registration. A repeated one may concern
+    // a source that was dropped on another thread.
+    !is_repeat
+}
