@@ -1,5 +1,5 @@
-//! Requests in steady state allocate nothing. A binary of its own: it counts the process's
-//! allocations.
+//! Requests in steady state allocate nothing. A separate binary, because the global allocator
+//! belongs to the process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,16 +13,16 @@ thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: all calls are forwarded unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        // SAFETY: the caller upholds the contract of `alloc`, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `System`, by way of `alloc` above.
+        // SAFETY: the pointer was allocated by `System`, in `alloc` above.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -66,7 +66,7 @@ async fn a_request_in_steady_state_allocates_nothing() {
         }
     };
     for _ in 0..10 {
-        round(&mut clients).await; // until every list has its size
+        round(&mut clients).await; // until all buffers have grown
     }
     let before = allocations();
     for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! `io::Async`.
+//! Foreign descriptors in `io::Async`.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -36,7 +36,7 @@ async fn any_operation_can_be_awaited() {
 }
 
 #[runtime::test]
-async fn readiness_is_told_until_an_attempt_finds_nothing() {
+async fn readiness_is_reported_until_an_attempt_would_block() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let ours = Async::new(ours).unwrap();
     let mut byte = [0];
@@ -56,8 +56,8 @@ async fn readiness_is_told_until_an_attempt_finds_nothing() {
 }
 
 #[runtime::test]
-async fn regular_files_are_refused_with_a_reason() {
-    // Both are there wherever this runs.
+async fn regular_files_are_rejected_with_a_reason() {
+    // Both exist on every system.
     let program = std::env::current_exe().unwrap();
     for (path, kind) in [(program, "regular file"), ("/".into(), "directory")] {
         let file = File::open(path).unwrap();
@@ -72,7 +72,7 @@ async fn regular_files_are_refused_with_a_reason() {
 }
 
 #[test]
-fn what_is_unwrapped_is_no_longer_known_to_the_reactor() {
+fn into_inner_removes_the_descriptor_from_the_reactor() {
     let runtime = runtime::Runtime::new().unwrap();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let ours = runtime.block_on(async {
@@ -95,21 +95,21 @@ fn what_is_unwrapped_is_no_longer_known_to_the_reactor() {
 }
 
 #[runtime::test]
-async fn the_end_is_told_with_data_unread() {
+async fn the_end_is_reported_while_data_is_unread() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let mut ours = Async::new(ours).unwrap();
     theirs.write_all(b"unread").unwrap();
     drop(theirs);
-    // select knows of no end.
-    let knows_ends = std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select");
-    assert_eq!(ours.closed().await.is_ok(), knows_ends);
+    // select does not report the end of a stream.
+    let reports_ends = std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select");
+    assert_eq!(ours.closed().await.is_ok(), reports_ends);
     let mut text = String::new();
     ours.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "unread");
 }
 
 #[runtime::test]
-async fn operations_are_tried_by_direction_and_polled_by_hand() {
+async fn operations_can_be_tried_or_polled_in_each_direction() {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     let ours = Async::new_nonblocking(ours).unwrap();

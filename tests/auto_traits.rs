@@ -1,4 +1,4 @@
-//! What may go to another thread and what may not, asserted both ways when this is compiled.
+//! Types that are `Send` and `Sync`, and types that are not, asserted at compile time.
 
 use std::rc::Rc;
 
@@ -25,7 +25,7 @@ const _: () = {
     is_send_and_sync::<runtime::io::Stdout>();
 };
 
-/// Ambiguous, and so no code, for a `$type` that is `$trait`.
+/// Fails to compile, because the call is ambiguous, if `$type` implements `$trait`.
 macro_rules! is_not {
     ($trait:path: $($type:ty),+) => {$(
         const _: fn() = || {

@@ -1,5 +1,5 @@
-//! Which system calls a runtime is built on is chosen when it is built. A binary of its own, with one
-//! test, since it changes a variable of the process.
+//! The choice of a backend by the builder or by `RUNTIME_BACKEND`. A separate binary with one test,
+//! because it changes an environment variable of the process.
 
 use std::env;
 use std::io::ErrorKind;
@@ -9,7 +9,8 @@ use runtime::net::{TcpListener, TcpStream};
 use runtime::{Backend, Runtime};
 
 fn set(value: &str) {
-    // SAFETY: this process has one test, and so no other thread that reads the environment.
+    // SAFETY: set_var requires that no other thread reads the environment; this process has one
+    // test.
     unsafe { env::set_var("RUNTIME_BACKEND", value) };
 }
 
@@ -33,8 +34,8 @@ fn assert_works(runtime: &Runtime) {
     });
 }
 
-fn refused(runtime: std::io::Result<Runtime>, kind: ErrorKind) {
-    let e = runtime.expect_err("there is no such backend");
+fn assert_rejected(runtime: std::io::Result<Runtime>, kind: ErrorKind) {
+    let e = runtime.expect_err("the backend does not exist");
     assert_eq!(e.kind(), kind);
     for backend in Backend::available() {
         assert!(e.to_string().contains(backend.name()), "{e}");
@@ -42,7 +43,7 @@ fn refused(runtime: std::io::Result<Runtime>, kind: ErrorKind) {
 }
 
 #[test]
-fn a_runtime_is_built_on_the_backend_that_was_asked_for() {
+fn a_runtime_uses_the_requested_backend() {
     let available = Backend::available();
     assert!(available.contains(&Backend::Poll) && available.contains(&Backend::Select));
     for &backend in available {
@@ -54,21 +55,21 @@ fn a_runtime_is_built_on_the_backend_that_was_asked_for() {
         assert_eq!(by_variable.backend(), backend);
         assert_works(&by_variable);
     }
-    // The builder's word counts for more than the variable's.
+    // The builder takes precedence over the variable.
     set("abacus");
     let runtime = Runtime::builder().backend(available[0]).build().unwrap();
     assert_eq!(runtime.backend(), available[0]);
-    refused(Runtime::new(), ErrorKind::InvalidInput);
+    assert_rejected(Runtime::new(), ErrorKind::InvalidInput);
     set("");
-    refused(Runtime::new(), ErrorKind::InvalidInput);
+    assert_rejected(Runtime::new(), ErrorKind::InvalidInput);
     for backend in [Backend::Epoll, Backend::Kqueue] {
         if !available.contains(&backend) {
-            refused(
+            assert_rejected(
                 Runtime::builder().backend(backend).build(),
                 ErrorKind::Unsupported,
             );
             set(backend.name());
-            refused(Runtime::new(), ErrorKind::Unsupported);
+            assert_rejected(Runtime::new(), ErrorKind::Unsupported);
         }
     }
 }

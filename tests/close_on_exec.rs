@@ -1,5 +1,5 @@
-//! What another program is started with: none of our descriptors. A binary of its own, since it
-//! counts those of the process.
+//! Programs started by this process inherit none of the runtime's descriptors. A separate binary,
+//! because it counts the descriptors of the process.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,10 +13,10 @@ use runtime::process::{Command, Stdio};
 use runtime::time::timeout;
 use runtime::{Backend, Runtime};
 
-/// The open descriptors, and whether each is closed on exec.
+/// Returns the open descriptors and whether each is closed on exec.
 fn descriptors() -> Vec<(i32, bool)> {
     let flags = |fd| {
-        // SAFETY: F_GETFD takes no pointer, and says EBADF of what is not open.
+        // SAFETY: F_GETFD takes no pointer; for a closed descriptor it returns EBADF.
         let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
         (flags != -1).then_some((fd, flags & libc::FD_CLOEXEC != 0))
     };
@@ -43,16 +43,16 @@ fn every_descriptor_is_closed_on_exec() {
             let mut child = child.kill_on_drop(true).spawn().unwrap();
             let input = child.stdin.take();
             let waited = timeout(Duration::from_millis(1), child.wait()).await;
-            assert!(waited.is_err(), "it watches the child");
+            assert!(waited.is_err(), "the child is being watched");
             let file = File::open("/").await.unwrap();
             let mut stderr = runtime::io::stderr();
             stderr.write_all(b"\n").await.unwrap();
             let watched = runtime.pollable_fd().is_ok();
             let during = descriptors();
             let new: Vec<_> = during.iter().filter(|fd| !before.contains(fd)).collect();
-            // The reactor's two and what tells of the child's end (kqueue is one and tells it itself),
-            // five sockets, the signal's two, two pipes, a file, the standard error, and what a
-            // foreign loop watches.
+            // The reactor's two and the pidfd (a kqueue reports the exit itself and is the only
+            // one), five sockets, two for the signal, two pipes, a file, a standard error, and the
+            // one that a foreign loop polls.
             let reactors = match backend {
                 Backend::Kqueue => 1,
                 _ => 3,

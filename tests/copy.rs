@@ -16,15 +16,15 @@ async fn pair() -> (TcpStream, TcpStream) {
     (a.unwrap(), b.unwrap().0)
 }
 
-/// Takes three bytes at a time, and waits before each time.
+/// A writer that accepts three bytes at a time and is pending before each write.
 #[derive(Default)]
-struct Reluctant {
-    taken: Vec<u8>,
+struct SlowWriter {
+    written: Vec<u8>,
     ready: bool,
     flushed: usize,
 }
 
-impl AsyncWrite for Reluctant {
+impl AsyncWrite for SlowWriter {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -36,12 +36,12 @@ impl AsyncWrite for Reluctant {
             return Poll::Pending;
         }
         let n = buf.len().min(3);
-        self.taken.extend_from_slice(&buf[..n]);
+        self.written.extend_from_slice(&buf[..n]);
         Poll::Ready(Ok(n))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.flushed = self.taken.len();
+        self.flushed = self.written.len();
         Poll::Ready(Ok(()))
     }
 
@@ -50,7 +50,7 @@ impl AsyncWrite for Reluctant {
     }
 }
 
-/// Never ends and never waits.
+/// A reader that is always ready and never ends.
 struct Endless;
 
 impl AsyncRead for Endless {
@@ -64,29 +64,29 @@ impl AsyncRead for Endless {
 }
 
 #[runtime::test]
-async fn a_writer_that_takes_little_gets_all_of_it_and_is_flushed() {
+async fn a_slow_writer_receives_all_bytes_and_is_flushed() {
     let data: Vec<u8> = (0..10_000u32).map(|n| n as u8).collect();
-    let mut writer = Reluctant::default();
+    let mut writer = SlowWriter::default();
     assert_eq!(
         runtime::io::copy(&data[..], &mut writer).await.unwrap(),
         10_000
     );
-    assert_eq!(writer.taken, data);
+    assert_eq!(writer.written, data);
     assert_eq!(writer.flushed, 10_000);
 }
 
 #[runtime::test]
-async fn an_endless_copy_lets_others_run() {
+async fn an_endless_copy_lets_other_tasks_run() {
     let copying = runtime::spawn(runtime::io::copy(Endless, runtime::io::sink()));
     for _ in 0..10 {
-        runtime::task::yield_now().await; // would never come back
+        runtime::task::yield_now().await; // would hang if `copy` did not yield
     }
     copying.abort();
     assert!(copying.await.unwrap_err().is_cancelled());
 }
 
 #[runtime::test]
-async fn a_writer_that_takes_nothing_is_an_error() {
+async fn a_writer_that_accepts_nothing_is_an_error() {
     let mut full = [0u8; 4];
     let error = runtime::io::copy(&b"12345"[..], runtime::io::Cursor::new(&mut full[..]))
         .await
@@ -95,7 +95,7 @@ async fn a_writer_that_takes_nothing_is_an_error() {
 }
 
 #[runtime::test]
-async fn megabytes_go_through_a_socket_unchanged() {
+async fn megabytes_pass_through_a_socket_unchanged() {
     let (mut near, mut far) = pair().await;
     let data: Vec<u8> = (0..5_000_000u32).map(|n| ((n * 7) >> 3) as u8).collect();
     let sent = data.clone();
@@ -121,9 +121,9 @@ async fn half_closed_connections_stay_half_closed_through_a_proxy() {
     client.write_all(b"question").await.unwrap();
     client.close().await.unwrap();
     let mut question = Vec::new();
-    server.read_to_end(&mut question).await.unwrap(); // the end came through
+    server.read_to_end(&mut question).await.unwrap(); // the end of the stream was forwarded
     assert_eq!(question, b"question");
-    server.write_all(b"the answer").await.unwrap(); // and the way back is open
+    server.write_all(b"the answer").await.unwrap(); // the opposite direction is still open
     server.close().await.unwrap();
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.unwrap();

@@ -1,4 +1,4 @@
-//! A runtime that somebody else's loop drives.
+//! A runtime driven by a foreign event loop.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -13,16 +13,17 @@ use runtime::net::TcpStream;
 use runtime::{Backend, Runtime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-const LOOK: Option<Duration> = Some(Duration::ZERO);
+/// A limit for a turn that does not block.
+const NO_WAIT: Option<Duration> = Some(Duration::ZERO);
 
-/// On a backend with a descriptor to watch, whatever RUNTIME_BACKEND says.
-fn watchable() -> Runtime {
+/// Creates a runtime whose backend has a pollable descriptor, regardless of RUNTIME_BACKEND.
+fn pollable_runtime() -> Runtime {
     let best = Backend::available()[0];
     Runtime::builder().backend(best).build().unwrap()
 }
 
-/// What a foreign loop does between two turns: waits for the descriptor, and no longer than until
-/// the deadline. Says whether it was readable.
+/// Waits like a foreign loop between two turns: for the descriptor, at most until the deadline.
+/// Returns true if the descriptor became readable.
 fn wait(runtime: &Runtime) -> bool {
     let until = runtime.next_deadline();
     let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -38,15 +39,15 @@ fn is_readable(runtime: &Runtime) -> bool {
     poll(&mut fds, Some(&Timespec::default())).unwrap() > 0
 }
 
-/// Drives the runtime until `done`.
+/// Drives the runtime until `done` returns true.
 fn drive_until(runtime: &Runtime, done: impl Fn() -> bool) {
     while !done() {
         wait(runtime);
-        runtime.turn(LOOK).unwrap();
+        runtime.turn(NO_WAIT).unwrap();
     }
 }
 
-/// A connection of the runtime, and the blocking end of a peer.
+/// Returns a connection of the runtime and the blocking stream of its peer.
 fn pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -55,15 +56,15 @@ fn pair() -> (TcpStream, std::net::TcpStream) {
 }
 
 #[test]
-fn tasks_timers_and_sockets_live_in_a_foreign_loop() {
-    let runtime = watchable();
+fn tasks_timers_and_sockets_work_in_a_foreign_loop() {
+    let runtime = pollable_runtime();
     let (mut stream, mut peer) = pair();
     let (got, slept) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
-    let (told, awake) = (got.clone(), slept.clone());
+    let (received, awake) = (got.clone(), slept.clone());
     runtime.spawn(async move {
         let mut byte = [0];
         stream.read_exact(&mut byte).await.unwrap();
-        told.set(byte[0]);
+        received.set(byte[0]);
     });
     let deadline = Instant::now() + Duration::from_millis(30);
     runtime.spawn(async move {
@@ -75,28 +76,28 @@ fn tasks_timers_and_sockets_live_in_a_foreign_loop() {
     assert!(!is_readable(&runtime), "nothing to do");
     assert_eq!(runtime.next_deadline(), None);
     peer.write_all(&[7]).unwrap();
-    // For ever, since there is no deadline: so it does show.
+    // There is no deadline, so this would hang if the descriptor did not become readable.
     drive_until(&runtime, || got.get() == 7);
 }
 
 #[test]
-fn what_other_threads_do_shows_in_the_descriptor() {
-    let runtime = watchable();
+fn work_from_other_threads_makes_the_descriptor_readable() {
+    let runtime = pollable_runtime();
     runtime.pollable_fd().unwrap();
-    runtime.turn(LOOK).unwrap();
+    runtime.turn(NO_WAIT).unwrap();
     let handle = runtime.handle().clone();
     for round in 0..20 {
         let handle = handle.clone();
-        let there = thread::spawn(move || handle.block_on(async move { round + 1 }).unwrap());
-        assert!(wait(&runtime), "for ever, if it did not show");
-        while !there.is_finished() {
-            // Only when it shows: a spurious look would hide that it does not.
+        let other = thread::spawn(move || handle.block_on(async move { round + 1 }).unwrap());
+        assert!(wait(&runtime), "would hang if the descriptor stayed idle");
+        while !other.is_finished() {
+            // Only when it is readable: an extra turn would hide a missing notification.
             if is_readable(&runtime) {
-                runtime.turn(LOOK).unwrap();
+                runtime.turn(NO_WAIT).unwrap();
             }
             thread::yield_now();
         }
-        assert_eq!(there.join().unwrap(), round + 1);
+        assert_eq!(other.join().unwrap(), round + 1);
     }
 }
 
@@ -105,55 +106,55 @@ fn while_a_task_is_ready_the_deadline_has_passed() {
     let runtime = Runtime::new().unwrap();
     assert_eq!(runtime.next_deadline(), None);
     let done = Rc::new(Cell::new(false));
-    let told = done.clone();
+    let finished = done.clone();
     runtime.spawn(async move {
         for _ in 0..1000 {
             runtime::task::yield_now().await;
         }
-        told.set(true);
+        finished.set(true);
     });
     let mut turns = 0;
     while !done.get() {
         assert!(runtime.next_deadline().unwrap() <= Instant::now());
-        // It does not wait, although it might for ever.
+        // The turn does not block although it has no limit.
         runtime.turn(None).unwrap();
         turns += 1;
     }
     assert!(
         (2..1000).contains(&turns),
-        "{turns}: others have their turn, and so have batches"
+        "{turns} turns: one turn runs several batches, and not all of them"
     );
 }
 
 #[test]
-fn the_root_future_of_an_earlier_block_on_keeps_nobody_busy() {
+fn the_root_waker_of_an_earlier_block_on_does_not_keep_the_runtime_busy() {
     let runtime = Runtime::new().unwrap();
     let waker = runtime.block_on(std::future::poll_fn(|cx| {
         std::task::Poll::Ready(cx.waker().clone())
     }));
     waker.wake_by_ref();
-    runtime.turn(LOOK).unwrap();
+    runtime.turn(NO_WAIT).unwrap();
     assert_eq!(runtime.next_deadline(), None);
     waker.wake();
-    runtime.turn(LOOK).unwrap();
+    runtime.turn(NO_WAIT).unwrap();
     assert_eq!(runtime.next_deadline(), None);
 }
 
 #[test]
-fn a_turn_waits_no_longer_than_its_limit_and_for_its_timers() {
+fn a_turn_waits_for_its_limit_and_for_timers() {
     let runtime = Runtime::new().unwrap();
     let before = Instant::now();
     let limit = Duration::from_millis(20);
     runtime.turn(Some(limit)).unwrap();
-    // It may return early, for no reason; but then it has not waited either.
+    // A turn may return early; the loop repeats it until the limit has passed.
     while before.elapsed() < limit {
         runtime.turn(Some(limit)).unwrap();
     }
     let slept = Rc::new(Cell::new(false));
-    let told = slept.clone();
+    let awake = slept.clone();
     runtime.spawn(async move {
         runtime::time::sleep(Duration::from_millis(20)).await;
-        told.set(true);
+        awake.set(true);
     });
     while !slept.get() {
         runtime.turn(None).unwrap();
@@ -161,8 +162,8 @@ fn a_turn_waits_no_longer_than_its_limit_and_for_its_timers() {
 }
 
 #[test]
-fn the_descriptor_is_made_once_and_closed_on_exec() {
-    let runtime = watchable();
+fn the_descriptor_is_created_once_and_closed_on_exec() {
+    let runtime = pollable_runtime();
     let first = runtime.pollable_fd().unwrap();
     let again = runtime.pollable_fd().unwrap();
     use std::os::fd::AsRawFd;
@@ -172,20 +173,20 @@ fn the_descriptor_is_made_once_and_closed_on_exec() {
 }
 
 #[test]
-fn turning_inside_a_runtime_is_refused() {
+fn a_turn_inside_a_runtime_panics() {
     let runtime = Runtime::new().unwrap();
     let panic = runtime.block_on(async {
-        catch_unwind(AssertUnwindSafe(|| drop(runtime.turn(LOOK)))).unwrap_err()
+        catch_unwind(AssertUnwindSafe(|| drop(runtime.turn(NO_WAIT)))).unwrap_err()
     });
-    let said = panic.downcast_ref::<String>().unwrap();
+    let text = panic.downcast_ref::<String>().unwrap();
     assert!(
-        said.contains("Runtime::turn was called at") && said.contains("embedding.rs"),
-        "{said}"
+        text.contains("Runtime::turn was called at") && text.contains("embedding.rs"),
+        "{text}"
     );
 }
 
 #[test]
-fn a_backend_without_a_descriptor_to_watch_says_so_and_can_be_turned() {
+fn a_backend_without_a_pollable_descriptor_returns_an_error_and_can_be_turned() {
     for &backend in Backend::available() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
         if let Err(e) = runtime.pollable_fd() {
@@ -193,12 +194,12 @@ fn a_backend_without_a_descriptor_to_watch_says_so_and_can_be_turned() {
         }
         let (mut stream, mut peer) = pair();
         let done = Rc::new(Cell::new(false));
-        let told = done.clone();
+        let finished = done.clone();
         runtime.spawn(async move {
             stream.read_exact(&mut [0]).await.unwrap();
-            told.set(true);
+            finished.set(true);
         });
-        runtime.turn(LOOK).unwrap();
+        runtime.turn(NO_WAIT).unwrap();
         peer.write_all(b"x").unwrap();
         while !done.get() {
             runtime.turn(None).unwrap();
@@ -207,12 +208,12 @@ fn a_backend_without_a_descriptor_to_watch_says_so_and_can_be_turned() {
 }
 
 #[test]
-fn asking_for_the_deadline_takes_nobodys_wake() {
+fn next_deadline_consumes_no_wake() {
     let runtime = Rc::new(Runtime::new().unwrap());
-    let asks = runtime.clone();
+    let same = runtime.clone();
     runtime.block_on(async {
-        let deadline = async { asks.next_deadline() };
-        // The root has been woken by then; if that were forgotten, nobody would wake it again.
+        let deadline = async { same.next_deadline() };
+        // The root future has been woken by then. If that wake were lost, this would hang.
         runtime::join!(runtime::task::yield_now(), deadline);
     });
 }

@@ -1,5 +1,5 @@
-//! A runtime, and a child of fork(2) that has it too. Without the test harness, whose threads a
-//! child would not have. What a reactor does then is tested beside it.
+//! A runtime inherited by a child of fork(2). Runs without the test harness, whose threads a child
+//! would not have. The reactor has its own test, `reactor/tests/fork.rs`.
 
 mod support;
 
@@ -17,21 +17,18 @@ use support::descriptors;
 fn main() {
     let tests: [(&str, fn()); 4] = [
         (
-            "a_child_that_was_not_made_ready_is_refused_and_its_parent_goes_on",
-            a_child_that_was_not_made_ready_is_refused_and_its_parent_goes_on,
+            "a_child_without_after_fork_child_gets_errors_and_its_parent_is_unaffected",
+            a_child_without_after_fork_child_gets_errors_and_its_parent_is_unaffected,
         ),
         (
-            "a_child_that_was_made_ready_goes_on_where_its_parent_was",
-            a_child_that_was_made_ready_goes_on_where_its_parent_was,
+            "a_child_after_after_fork_child_continues_with_the_parents_state",
+            a_child_after_after_fork_child_continues_with_the_parents_state,
         ),
         (
-            "a_child_without_the_threads_of_its_parent_is_refused",
-            a_child_without_the_threads_of_its_parent_is_refused,
+            "a_child_of_a_parent_with_pool_threads_is_rejected",
+            a_child_of_a_parent_with_pool_threads_is_rejected,
         ),
-        (
-            "no_descriptor_is_left_by_any_of_it",
-            no_descriptor_is_left_by_any_of_it,
-        ),
+        ("no_descriptor_is_leaked", no_descriptor_is_leaked),
     ];
     let before = descriptors();
     for (name, test) in tests {
@@ -39,33 +36,33 @@ fn main() {
         test();
         println!("test {name} ... ok");
     }
-    assert_eq!(descriptors(), before, "as many as at first");
+    assert_eq!(descriptors(), before, "no descriptor is left open");
 }
 
-/// Whoever hangs is killed; children have to ask for it themselves.
+/// Kills this process if it hangs. An alarm is not inherited, so children call this too.
 fn limit_time() {
-    // SAFETY: alarm takes a number, and SIGALRM, which nobody handles, ends the process.
+    // SAFETY: alarm takes an integer. SIGALRM has no handler, so it ends the process.
     unsafe { libc::alarm(120) };
 }
 
-/// Runs `work` in a forked child, and asserts here that it came to its end there.
+/// Runs `work` in a forked child and asserts that it did not panic there.
 fn in_child(work: impl FnOnce()) {
-    // SAFETY: this process has one thread, so the child may do whatever it likes.
+    // SAFETY: this process has one thread, so the child may call any function.
     let pid = unsafe { libc::fork() };
     assert_ne!(pid, -1);
     if pid == 0 {
         limit_time();
         let panicked = catch_unwind(AssertUnwindSafe(work)).is_err();
-        // SAFETY: _exit takes a number. What the parent has on its stack is not dropped here.
+        // SAFETY: _exit takes an integer. It skips the destructors of the parent's stack.
         unsafe { libc::_exit(panicked.into()) };
     }
     let mut status = 0;
-    // SAFETY: waitpid writes one int, to a place that outlives the call.
+    // SAFETY: waitpid writes one integer, to a variable that outlives the call.
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
     assert_eq!(status, 0, "the child's status");
 }
 
-/// The message of a panic, which is not printed.
+/// Returns the message of the panic of `f`, without printing it.
 fn panic_of(f: impl FnOnce()) -> String {
     set_hook(Box::new(|_| {}));
     let panic = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
@@ -74,7 +71,7 @@ fn panic_of(f: impl FnOnce()) -> String {
     text.or(panic.downcast_ref::<String>().cloned()).unwrap()
 }
 
-/// A runtime with a task that waits for one byte of a connection, and the connection's other end.
+/// Returns a runtime, a task in it that waits for one byte, and the peer that can send the byte.
 fn waiting() -> (Runtime, JoinHandle<u8>, std::net::TcpStream) {
     let runtime = Runtime::new().unwrap();
     let (task, peer) = runtime.block_on(async {
@@ -90,24 +87,24 @@ fn waiting() -> (Runtime, JoinHandle<u8>, std::net::TcpStream) {
         runtime::task::yield_now().await;
         (task, peer)
     });
-    assert_eq!(runtime.stats().sources, 1, "it waits");
+    assert_eq!(runtime.stats().sources, 1, "the task waits");
     runtime.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(runtime.stats().registrations, 1);
     (runtime, task, peer)
 }
 
-fn a_child_that_was_not_made_ready_is_refused_and_its_parent_goes_on() {
+fn a_child_without_after_fork_child_gets_errors_and_its_parent_is_unaffected() {
     let (runtime, task, mut peer) = waiting();
     let mut theirs = Some(runtime);
     in_child(|| {
         let runtime = theirs.take().unwrap();
-        let said = panic_of(|| runtime.block_on(async {}));
-        assert!(said.contains("Runtime::after_fork_child"), "{said}");
+        let text = panic_of(|| runtime.block_on(async {}));
+        assert!(text.contains("Runtime::after_fork_child"), "{text}");
         let error = runtime.turn(Some(Duration::ZERO)).unwrap_err();
         assert!(error.to_string().contains("after_fork_child"), "{error}");
-        // With all its tasks and sockets.
+        // Dropping it drops its tasks and sockets too.
         drop(runtime);
-        // One of its own is none of the parent's.
+        // A runtime created in the child works.
         assert_eq!(runtime::block_on(async { 7 }), 7);
     });
     let runtime = theirs.unwrap();
@@ -118,33 +115,33 @@ fn a_child_that_was_not_made_ready_is_refused_and_its_parent_goes_on() {
     assert_eq!(after.notifications, before.notifications);
     assert_eq!(after.registrations, before.registrations);
 
-    // In a task of a child the loop says it.
+    // After a fork inside a task the loop panics in the child.
     in_child(|| {
         let runtime = Runtime::new().unwrap();
-        let said = panic_of(|| {
+        let text = panic_of(|| {
             runtime.block_on(async {
-                // SAFETY: as above; both go on, and the parent waits.
+                // SAFETY: as in `in_child`; both processes continue, and the parent waits.
                 let pid = unsafe { libc::fork() };
                 if pid != 0 {
                     let mut status = 0;
-                    // SAFETY: as above.
+                    // SAFETY: as in `in_child`.
                     unsafe { libc::waitpid(pid, &mut status, 0) };
-                    // Not of the fork, but as it says what became of it.
-                    panic!("status {status}, after_fork_child is none of the parent's");
+                    // Reports the child's status as the panic text of the parent.
+                    panic!("status {status}, the parent needs no after_fork_child");
                 }
                 std::future::pending::<()>().await;
             });
         });
-        assert!(said.contains("after_fork_child"), "{said}");
-        if said.starts_with("status") {
-            assert!(said.starts_with("status 0,"), "{said}");
+        assert!(text.contains("after_fork_child"), "{text}");
+        if text.starts_with("status") {
+            assert!(text.starts_with("status 0,"), "{text}");
         } else {
-            assert!(said.contains("the reactor can no longer wait"), "{said}");
+            assert!(text.contains("the reactor can no longer wait"), "{text}");
         }
     });
 }
 
-fn a_child_that_was_made_ready_goes_on_where_its_parent_was() {
+fn a_child_after_after_fork_child_continues_with_the_parents_state() {
     let (mut runtime, task, mut peer) = waiting();
     let state = Rc::new(Cell::new(0));
     let counted = state.clone();
@@ -152,7 +149,7 @@ fn a_child_that_was_made_ready_goes_on_where_its_parent_was() {
         runtime::time::sleep(Duration::from_millis(20)).await;
         counted.set(counted.get() + 1);
     });
-    // A duplicate of its descriptor, where it has one, is the parent's too.
+    // The duplicated descriptor, where the backend has one, is also inherited.
     let _ = runtime.pollable_fd();
     let (mut task, mut timer) = (Some(task), Some(timer));
     in_child(|| {
@@ -163,7 +160,7 @@ fn a_child_that_was_made_ready_goes_on_where_its_parent_was() {
         assert_eq!(runtime.block_on(task).unwrap(), 1);
         runtime.block_on(timer).unwrap();
         assert_eq!(state.get(), 1);
-        // Whatever a runtime does, it does here: sockets, threads, names.
+        // All features work: sockets, tasks and blocking jobs.
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut client = TcpStream::connect(listener.local_addr().unwrap())
@@ -179,8 +176,8 @@ fn a_child_that_was_made_ready_goes_on_where_its_parent_was() {
     });
 }
 
-fn a_child_without_the_threads_of_its_parent_is_refused() {
-    // In a child of its own, which ends with its threads.
+fn a_child_of_a_parent_with_pool_threads_is_rejected() {
+    // In a child, so that the pool threads end with it.
     in_child(|| {
         let mut runtime = Runtime::new().unwrap();
         let job = runtime.handle().spawn_blocking(|| ());
@@ -195,7 +192,7 @@ fn a_child_without_the_threads_of_its_parent_is_refused() {
     });
 }
 
-fn no_descriptor_is_left_by_any_of_it() {
+fn no_descriptor_is_leaked() {
     let (mut runtime, task, mut peer) = waiting();
     let _ = runtime.pollable_fd();
     let before = descriptors();

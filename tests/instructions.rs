@@ -1,5 +1,5 @@
-//! How many instructions of its own process an echoed request takes, as callgrind counts them. Time is noise
-//! on a shared machine; this is not.
+//! The number of user-space instructions for an echoed request, counted by callgrind. Unlike time,
+//! it is stable on a shared machine.
 //!
 //! Run with: `cargo test --release --test instructions`
 
@@ -11,36 +11,36 @@ use std::{env, fs};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::TcpListener;
 
-/// What it takes, and a twentieth for other compilers. One connection, so that a whole turn of the
-/// reactor is in each. When it gets better, lower it.
-const MOST: u64 = 1_130;
+/// The limit: the current count and a twentieth for other compilers. There is one connection, so
+/// each request includes a whole turn of the reactor. Lower it when the count improves.
+const MAX_INSTRUCTIONS: u64 = 1_130;
 
 const MESSAGE: [u8; 64] = [b'x'; 64];
 
-/// What the server says once it has waited for the first of them.
+/// The line that the server prints once its task waits for the first request.
 const WAITS: &str = "waits";
 
 #[test]
-fn a_request_takes_no_more_instructions_than_it_did() {
+fn a_request_takes_no_more_instructions_than_the_limit() {
     if cfg!(debug_assertions) {
-        eprintln!("SKIPPED: only optimised code is counted (cargo test --release)");
+        eprintln!("SKIPPED: only optimized code is counted (cargo test --release)");
         return;
     }
     let valgrind = Command::new("valgrind").arg("--version").output();
     if !valgrind.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: valgrind, which counts, is not installed");
+        eprintln!("SKIPPED: valgrind is not installed");
         return;
     }
     let (few, many) = (1_000, 5_000);
     let each = (instructions_of(many) - instructions_of(few)) / (many - few);
     println!("{each} instructions a request");
     assert!(
-        each <= MOST,
-        "{each} instructions a request, {MOST} are allowed"
+        each <= MAX_INSTRUCTIONS,
+        "{each} instructions a request, at most {MAX_INSTRUCTIONS} are allowed"
     );
 }
 
-/// Counts all of a server that answers so many requests.
+/// Returns the instructions of a server process that answers `requests` requests.
 fn instructions_of(requests: u64) -> u64 {
     let counts = env::temp_dir().join(format!("instructions.{}.{requests}", std::process::id()));
     let mut server = Command::new("valgrind")
@@ -62,14 +62,14 @@ fn instructions_of(requests: u64) -> u64 {
     let mut stream = TcpStream::connect(("127.0.0.1", port.unwrap())).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut reply = MESSAGE;
-    // Before, it may find one request after the other without a turn, as many as chance has it.
+    // Requests sent before the server waits could be served without a turn between them.
     assert!(lines.any(|line| line.unwrap().ends_with(WAITS)));
     for _ in 0..requests {
         stream.write_all(&MESSAGE).unwrap();
         stream.read_exact(&mut reply).unwrap();
     }
     drop(stream);
-    // The rest of what it says, or it would find nobody to say it to.
+    // Read the rest of its output, or the server would get EPIPE.
     lines.for_each(drop);
     assert!(server.wait().unwrap().success());
     let text = fs::read_to_string(&counts).unwrap();
@@ -80,11 +80,11 @@ fn instructions_of(requests: u64) -> u64 {
             .or(line.strip_prefix("totals: "));
         sum?.trim().parse().ok()
     });
-    sum.expect("callgrind gave a sum")
+    sum.expect("callgrind printed a total")
 }
 
 #[test]
-#[ignore = "the other test starts it, under callgrind"]
+#[ignore = "the other test starts it under callgrind"]
 fn serves_one_connection() -> io::Result<()> {
     runtime::block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,5 +1,5 @@
-//! What is left open or running afterwards: nothing. A binary of its own, with one test, since
-//! descriptors and threads are the process's.
+//! No descriptor and no thread is leaked. A separate binary with one test, because both belong to
+//! the process.
 
 mod support;
 
@@ -35,7 +35,7 @@ async fn children() {
     cat.stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // Used, killed, dropped while it runs, and not there at all.
+    // Children that are used, killed, dropped while running, and that do not exist.
     let mut child = cat.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"x").await.unwrap();
@@ -70,12 +70,12 @@ async fn files() {
     assert!(entries.next_entry().await.unwrap().is_some());
 }
 
-/// Runtimes that end while somebody waits in them, on every backend and on threads of their own.
+/// Drops runtimes while tasks wait in them, on every backend and on the threads of `per_core`.
 fn runtimes() {
-    async fn wait_in_vain() {
+    async fn leave_tasks_waiting() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let ours = Async::new(ours).unwrap();
-        // It is registered by now, and stays with the task until the runtime drops it.
+        // The first wait registers it. The task keeps it until the runtime is dropped.
         let mut read = Box::pin(async move { ours.read_with(|mut s| s.read(&mut [0])).await });
         assert!(timeout(Duration::from_millis(1), &mut read).await.is_err());
         drop(runtime::spawn(async move { (read.await, theirs) }));
@@ -88,14 +88,14 @@ fn runtimes() {
     }
     for &backend in Backend::available() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
-        let _ = runtime.pollable_fd(); // a duplicate, where there is one
-        runtime.block_on(wait_in_vain());
+        let _ = runtime.pollable_fd(); // creates a duplicate where the backend has a descriptor
+        runtime.block_on(leave_tasks_waiting());
         runtime.turn(Some(Duration::ZERO)).unwrap();
     }
     let failed = per_core(2, async |core: PerCore| {
-        wait_in_vain().await;
+        leave_tasks_waiting().await;
         match core.index() {
-            0 => Err(io::Error::other("ends the other one")),
+            0 => Err(io::Error::other("stops the other core")),
             _ => std::future::pending::<io::Result<()>>().await,
         }
     });
@@ -110,12 +110,16 @@ fn nothing_is_left_open_or_running() {
         children().await;
     });
     assert_eq!(descriptors(), descriptors_before);
-    assert_eq!(threads(), threads_before, "neither takes a thread");
+    assert_eq!(
+        threads(),
+        threads_before,
+        "signals and children take no thread"
+    );
     runtimes();
     assert_eq!(descriptors(), descriptors_before);
     runtime::block_on(files());
-    // The thread that did the last job may still be about to leave the runtime. Would hang if it
-    // left anything open.
+    // The pool thread that ran the last job may not have closed its descriptor yet. This would hang
+    // if a descriptor leaked.
     while descriptors() != descriptors_before {
         std::thread::yield_now();
     }

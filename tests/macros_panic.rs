@@ -1,5 +1,5 @@
-//! Where the panic of a `select!` without `else` points. By itself, since the panic hook is one for
-//! the whole process.
+//! The location in the panic of a `select!` without `else`. A separate binary, because the panic
+//! hook belongs to the process.
 
 use std::future::ready;
 use std::panic;
@@ -7,11 +7,11 @@ use std::sync::mpsc;
 
 #[test]
 fn the_panic_of_select_names_the_file_and_line_of_the_select() {
-    let (sender, places) = mpsc::channel();
+    let (sender, locations) = mpsc::channel();
     panic::set_hook(Box::new(move |info| {
-        let place = info.location().map(|it| (it.file(), it.line()));
+        let location = info.location().map(|at| (at.file(), at.line()));
         sender
-            .send(place.map(|(file, line)| (file.to_owned(), line)))
+            .send(location.map(|(file, line)| (file.to_owned(), line)))
             .unwrap();
     }));
     let outcome = panic::catch_unwind(|| {
@@ -23,5 +23,5 @@ fn the_panic_of_select_names_the_file_and_line_of_the_select() {
     let _ = panic::take_hook();
 
     assert!(outcome.is_err());
-    assert_eq!(places.recv().unwrap(), Some((file!().to_owned(), line)));
+    assert_eq!(locations.recv().unwrap(), Some((file!().to_owned(), line)));
 }

@@ -1,4 +1,4 @@
-//! What needs a runtime, and is called where there is none, says so and says where.
+//! Functions that need a runtime report its absence and the place of the call.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use runtime::io::AsyncRead;
 
-/// The text of the panic of `f`, and where it says it happened.
+/// Returns the text of the panic of `f` and the file that it names.
 fn panic_of(f: impl FnOnce() + std::panic::UnwindSafe) -> (String, String) {
     use std::sync::{Mutex, PoisonError};
-    // The hook is the process's: one at a time.
+    // The hook belongs to the process, so only one test at a time uses it.
     static HOOK: Mutex<()> = Mutex::new(());
     static SEEN: Mutex<Option<(String, String)>> = Mutex::new(None);
     let _one = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -25,38 +25,41 @@ fn panic_of(f: impl FnOnce() + std::panic::UnwindSafe) -> (String, String) {
     }));
     let panicked = catch_unwind(f);
     drop(std::panic::take_hook());
-    assert!(panicked.is_err(), "it panics");
+    assert!(panicked.is_err(), "the function panics");
     SEEN.lock().unwrap().take().expect("the hook was called")
 }
 
-fn assert_says(f: impl FnOnce() + std::panic::UnwindSafe, call: &str) {
+fn assert_panics_with(f: impl FnOnce() + std::panic::UnwindSafe, call: &str) {
     let (text, place) = panic_of(f);
-    assert!(text.contains(call), "names the call: {text}");
-    assert!(text.contains("#[runtime::main]"), "says what to do: {text}");
+    assert!(text.contains(call), "does not name the call: {text}");
+    assert!(
+        text.contains("#[runtime::main]"),
+        "does not name the remedy: {text}"
+    );
     assert!(
         place.ends_with("outside.rs"),
-        "blames the caller, not {place}"
+        "names {place} and not the caller"
     );
 }
 
 #[test]
 fn spawning_outside_a_runtime_names_the_call_and_the_place() {
-    assert_says(|| drop(runtime::spawn(async {})), "spawn was called");
-    assert_says(
+    assert_panics_with(|| drop(runtime::spawn(async {})), "spawn was called");
+    assert_panics_with(
         || drop(runtime::spawn_blocking(|| {})),
         "spawn_blocking was called",
     );
-    assert_says(
+    assert_panics_with(
         || drop(runtime::Handle::current()),
         "Handle::current was called",
     );
     let named = || drop(runtime::task::Builder::new().name("x").spawn(async {}));
-    assert_says(named, "task::Builder::spawn was called");
+    assert_panics_with(named, "task::Builder::spawn was called");
     assert!(runtime::Handle::try_current().is_none());
 }
 
 #[test]
-fn waiting_for_time_outside_a_runtime_names_the_call_and_the_place() {
+fn a_sleep_outside_a_runtime_names_the_call_and_the_place() {
     let (text, _) = panic_of(|| {
         let mut sleep = runtime::time::sleep(Duration::from_secs(1));
         let _ = Pin::new(&mut sleep).poll(&mut Context::from_waker(Waker::noop()));
@@ -69,7 +72,7 @@ fn waiting_for_time_outside_a_runtime_names_the_call_and_the_place() {
 }
 
 #[test]
-fn a_limit_outside_a_runtime_names_the_call_and_the_place() {
+fn a_timeout_outside_a_runtime_names_the_call_and_the_place() {
     let (text, _) = panic_of(|| {
         let never = std::future::pending::<()>();
         let mut limited = std::pin::pin!(runtime::time::timeout(Duration::ZERO, never));
@@ -96,7 +99,7 @@ fn a_socket_that_has_to_wait_outside_a_runtime_is_an_error_not_a_panic() {
     let mut byte = [0];
     let read = Pin::new(&mut &stream).poll_read(&mut cx, &mut byte);
     let std::task::Poll::Ready(Err(error)) = read else {
-        panic!("an error, not {read:?}")
+        panic!("expected an error, got {read:?}")
     };
     assert!(
         error.to_string().contains("no runtime drives this thread")
@@ -104,7 +107,7 @@ fn a_socket_that_has_to_wait_outside_a_runtime_is_an_error_not_a_panic() {
         "{error}"
     );
 
-    // What need not wait works anywhere.
+    // Operations that do not wait work outside a runtime.
     peer.write_all(b"x").unwrap();
     let mut blocking = stream.into_std();
     blocking.set_nonblocking(false).unwrap();

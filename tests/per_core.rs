@@ -1,4 +1,4 @@
-//! Runtimes on threads of their own.
+//! Runtimes on several threads.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -14,13 +14,13 @@ use runtime::net::{TcpListener, TcpStream};
 use runtime::{PerCore, Runtime, per_core};
 
 #[test]
-fn each_core_runs_once_and_the_results_come_in_order() {
+fn each_core_runs_once_and_the_results_are_in_order() {
     let threads = Mutex::new(BTreeSet::new());
     let out = per_core(4, async |core: PerCore| {
         let name = thread::current().name().unwrap().to_owned();
         threads.lock().unwrap().insert(name);
         assert_eq!(core.handles().len(), 4);
-        // The first ends last.
+        // The first core finishes last.
         for _ in core.index()..4 {
             runtime::task::yield_now().await;
         }
@@ -36,7 +36,7 @@ fn each_core_runs_once_and_the_results_come_in_order() {
     );
 }
 
-/// Counts how many there are.
+/// Counts its live instances.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -53,13 +53,13 @@ impl Drop for Counted<'_> {
 }
 
 #[test]
-fn the_error_of_one_ends_the_others_and_says_whose_it_is() {
+fn the_error_of_one_core_stops_the_others_and_names_the_core() {
     static TASKS: AtomicUsize = AtomicUsize::new(0);
     let roots = AtomicUsize::new(0);
     let error = per_core(3, async |core: PerCore| {
         let _counted = Counted::new(&roots);
         if core.index() == 1 {
-            // Once the others wait.
+            // Wait until the other cores wait.
             while roots.load(Ordering::SeqCst) < 3 || TASKS.load(Ordering::SeqCst) < 2 {
                 runtime::task::yield_now().await;
             }
@@ -78,12 +78,12 @@ fn the_error_of_one_ends_the_others_and_says_whose_it_is() {
 }
 
 #[test]
-fn the_errors_of_several_are_all_told() {
-    let said = Mutex::new(0);
+fn the_errors_of_several_cores_are_all_reported() {
+    let arrived = Mutex::new(0);
     let error = per_core(2, async |core: PerCore| {
-        *said.lock().unwrap() += 1;
-        // In one poll, so that neither is stopped before it fails.
-        while *said.lock().unwrap() < 2 {
+        *arrived.lock().unwrap() += 1;
+        // Wait within one poll, so that neither core is stopped before it fails.
+        while *arrived.lock().unwrap() < 2 {
             thread::yield_now();
         }
         Err::<(), _>(io::Error::other(format!("no {}", core.index())))
@@ -93,7 +93,7 @@ fn the_errors_of_several_are_all_told() {
 }
 
 #[test]
-fn the_panic_of_one_ends_the_others_and_comes_out_here() {
+fn the_panic_of_one_core_stops_the_others_and_is_resumed() {
     let roots = AtomicUsize::new(0);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         per_core(3, async |core: PerCore| {
@@ -110,10 +110,10 @@ fn the_panic_of_one_ends_the_others_and_comes_out_here() {
 }
 
 #[test]
-fn what_cannot_be_begun_is_begun_nowhere() {
-    let begun = AtomicUsize::new(0);
+fn invalid_arguments_start_no_core() {
+    let started = AtomicUsize::new(0);
     let main = async |_: PerCore| {
-        begun.fetch_add(1, Ordering::SeqCst);
+        started.fetch_add(1, Ordering::SeqCst);
         Ok(())
     };
     let none = per_core(0, main).unwrap_err();
@@ -122,24 +122,24 @@ fn what_cannot_be_begun_is_begun_nowhere() {
     let error = builder.run_per_core(2, main).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().starts_with("core 0: "), "{error}");
-    assert_eq!(begun.into_inner(), 0);
+    assert_eq!(started.into_inner(), 0);
 }
 
 #[test]
-fn inside_a_runtime_it_is_refused() {
+fn per_core_inside_a_runtime_panics() {
     let panic = runtime::block_on(async {
         let main = async |_| Ok(());
         catch_unwind(AssertUnwindSafe(|| drop(per_core(1, main)))).unwrap_err()
     });
-    let said = panic.downcast_ref::<String>().unwrap();
+    let text = panic.downcast_ref::<String>().unwrap();
     assert!(
-        said.contains("per_core was called at tests/per_core.rs"),
-        "{said}"
+        text.contains("per_core was called at tests/per_core.rs"),
+        "{text}"
     );
 }
 
 #[test]
-fn a_core_may_be_pinned() {
+fn cores_can_be_pinned() {
     let builder = Runtime::builder().pin_cores(true);
     let parallel = builder.run_per_core(3, async |_| Ok(thread::available_parallelism()?.get()));
     let parallel = parallel.unwrap();
@@ -152,7 +152,7 @@ fn a_core_may_be_pinned() {
 #[test]
 fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
     thread_local! {
-        static HERE: Cell<usize> = const { Cell::new(usize::MAX) };
+        static CORE: Cell<usize> = const { Cell::new(usize::MAX) };
     }
     let handed = Mutex::new(None);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -162,7 +162,7 @@ fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
         let mut first = [0];
         stream.read_exact(&mut first).unwrap();
         assert_eq!(first, [1], "the number of the core");
-        // It waits there, by now or soon; its first core has ended or will.
+        // The stream waits on core 1 now or soon; core 0 has finished or will.
         stream.write_all(b"x").unwrap();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
@@ -170,13 +170,13 @@ fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
     });
     let listener = Mutex::new(Some(TcpListener::from_std(listener).unwrap()));
     per_core(2, async |core: PerCore| {
-        HERE.set(core.index());
+        CORE.set(core.index());
         if core.index() == 0 {
             let listener = listener.lock().unwrap().take().unwrap();
             let (stream, _) = listener.accept().await?;
             let serving = core.handles()[1].spawn_fn(move || runtime::spawn(serve(stream)));
             *handed.lock().unwrap() = Some(serving);
-            return Ok(()); // and with it goes this reactor
+            return Ok(()); // this drops the reactor of core 0
         }
         let serving = loop {
             let taken = handed.lock().unwrap().take();
@@ -191,14 +191,14 @@ fn a_connection_that_is_moved_belongs_to_the_core_where_it_first_waits() {
     client.join().unwrap();
 
     async fn serve(mut stream: TcpStream) -> io::Result<()> {
-        stream.write_all(&[HERE.get() as u8]).await?;
+        stream.write_all(&[CORE.get() as u8]).await?;
         let mut byte = [0];
         stream.read_exact(&mut byte).await?;
         stream.write_all(&byte).await
     }
 }
 
-/// Elsewhere than on Linux, DragonFly and FreeBSD one listener gets all clients.
+/// On systems other than Linux, DragonFly BSD and FreeBSD one listener gets all clients.
 #[test]
 #[cfg(target_os = "linux")]
 fn listeners_that_share_a_port_share_its_clients() {
@@ -207,10 +207,10 @@ fn listeners_that_share_a_port_share_its_clients() {
     let first = Mutex::new(Some(first));
     let listening = std::sync::Barrier::new(3);
     let clients = thread::scope(|s| {
-        let asking = s.spawn(|| {
+        let connecting = s.spawn(|| {
             listening.wait();
             let mut seen = BTreeSet::new();
-            // One in 2^200 times they all come to one core.
+            // The chance that all 200 arrive at one core is 2^-199.
             for _ in 0..200 {
                 let mut stream = std::net::TcpStream::connect(address).unwrap();
                 let mut core = [0];
@@ -232,7 +232,7 @@ fn listeners_that_share_a_port_share_its_clients() {
                 None => TcpListener::bind_shared(address).await?,
             };
             listening.wait();
-            while !asking.is_finished() {
+            while !connecting.is_finished() {
                 let accepted = listener.accept();
                 let limit = std::time::Duration::from_millis(10);
                 if let Ok(accepted) = runtime::time::timeout(limit, accepted).await {
@@ -243,7 +243,7 @@ fn listeners_that_share_a_port_share_its_clients() {
             Ok(())
         });
         ended.unwrap();
-        asking.join().unwrap()
+        connecting.join().unwrap()
     });
     assert_eq!(clients, 2);
 }

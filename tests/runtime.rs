@@ -1,4 +1,4 @@
-//! `Runtime`: what it runs, and what becomes of it all when it is dropped.
+//! `Runtime`: tasks, handles, the blocking pool, and what happens when it is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -15,7 +15,7 @@ use runtime::{PanicPolicy, Runtime};
 fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
     match payload.downcast::<String>() {
         Ok(text) => *text,
-        Err(payload) => (*payload.downcast::<&str>().expect("a panic with a text")).to_owned(),
+        Err(payload) => (*payload.downcast::<&str>().expect("the panic has a text")).to_owned(),
     }
 }
 
@@ -40,7 +40,7 @@ fn tasks_need_not_be_send() {
 }
 
 #[test]
-fn tasks_rest_between_two_block_ons() {
+fn tasks_stay_suspended_between_two_calls_of_block_on() {
     let runtime = Runtime::new().unwrap();
     let steps = Rc::new(Cell::new(0));
     let task = {
@@ -63,7 +63,7 @@ fn tasks_rest_between_two_block_ons() {
 }
 
 #[test]
-fn block_on_inside_a_runtime_panics_and_says_so() {
+fn block_on_inside_a_runtime_panics_with_the_reason() {
     runtime::block_on(async {
         let nested = catch_unwind(|| runtime::block_on(async {}));
         let text = panic_text(nested.unwrap_err());
@@ -72,7 +72,7 @@ fn block_on_inside_a_runtime_panics_and_says_so() {
             "{text}"
         );
         assert!(text.contains("inside a runtime"), "{text}");
-        // And the outer one is as it was.
+        // The outer runtime still works.
         runtime::spawn(async {}).await.unwrap();
     });
 }
@@ -88,12 +88,12 @@ fn a_panic_of_the_root_future_leaves_the_runtime_usable() {
 }
 
 #[test]
-fn dropping_a_runtime_drops_its_tasks_here_in_the_order_of_their_spawning() {
+fn dropping_a_runtime_drops_its_tasks_on_this_thread_in_spawn_order() {
     struct Noted(u32, Rc<RefCell<Vec<u32>>>, thread::ThreadId);
     impl Drop for Noted {
         fn drop(&mut self) {
             assert_eq!(thread::current().id(), self.2);
-            // Destructors may use the runtime that goes away.
+            // Destructors may use the runtime that is being dropped.
             drop(runtime::spawn(async {}));
             self.1.borrow_mut().push(self.0);
         }
@@ -113,7 +113,7 @@ fn dropping_a_runtime_drops_its_tasks_here_in_the_order_of_their_spawning() {
 }
 
 #[test]
-fn wakers_kept_after_the_runtime_is_gone_are_harmless_on_any_thread() {
+fn wakers_of_a_dropped_runtime_do_nothing_on_any_thread() {
     let kept: Rc<RefCell<Vec<Waker>>> = Rc::default();
     let runtime = Runtime::new().unwrap();
     let task_kept = kept.clone();
@@ -147,7 +147,7 @@ fn two_runtimes_on_one_thread_one_after_the_other_share_nothing() {
     assert_eq!(first.block_on(task).unwrap(), 1);
 }
 
-/// A connection whose first end waited in `runtime` once.
+/// Returns a connection whose first stream has waited in `runtime`.
 fn waited_in(runtime: &Runtime) -> (TcpStream, TcpStream) {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -166,7 +166,7 @@ fn waited_in(runtime: &Runtime) -> (TcpStream, TcpStream) {
 }
 
 #[test]
-fn a_socket_that_waited_in_a_dropped_runtime_says_so_elsewhere() {
+fn a_socket_that_waited_in_a_dropped_runtime_returns_an_error_in_another() {
     let (mut stream, _peer) = waited_in(&Runtime::new().unwrap());
     let error = runtime::block_on(stream.read(&mut [0])).unwrap_err();
     assert!(error.to_string().contains("is gone"), "{error}");
@@ -181,11 +181,11 @@ fn a_thread_that_waits_for_a_socket_of_a_dropped_runtime_is_woken_to_an_error() 
         runtime::block_on(async move {
             let mut byte = [0];
             let mut read = std::pin::pin!(stream.read(&mut byte));
-            let mut told = false;
+            let mut sent = false;
             poll_fn(move |cx| {
                 let polled = read.as_mut().poll(cx);
-                if !told {
-                    told = true;
+                if !sent {
+                    sent = true;
                     waiting.send(()).unwrap();
                 }
                 polled
@@ -222,13 +222,13 @@ fn a_handle_spawns_from_other_threads_and_ends_the_wait() {
         });
         runtime::block_on(task).unwrap()
     });
-    // No timer runs, and nothing else: only the letter ends the wait.
+    // There is no timer and no socket: only the message ends the wait.
     let ran_on = runtime.block_on(poll_fn(|cx| {
         *waker.lock().unwrap() = Some(cx.waker().clone());
         when_done.try_recv().map_or(Poll::Pending, Poll::Ready)
     }));
     assert_eq!(ran_on, thread::current().id());
-    // Its output goes there by mail, which this thread has still to send.
+    // The output is sent to the other thread by a message, which this thread still has to send.
     while !other.is_finished() {
         runtime.block_on(runtime::task::yield_now());
     }
@@ -236,13 +236,13 @@ fn a_handle_spawns_from_other_threads_and_ends_the_wait() {
 }
 
 #[test]
-fn spawn_blocking_gives_its_output_or_its_panic() {
+fn spawn_blocking_returns_the_output_or_the_panic() {
     runtime::block_on(async {
-        let here = thread::current().id();
-        let there = runtime::spawn_blocking(|| thread::current().id())
+        let this_thread = thread::current().id();
+        let pool_thread = runtime::spawn_blocking(|| thread::current().id())
             .await
             .unwrap();
-        assert_ne!(here, there);
+        assert_ne!(this_thread, pool_thread);
         let error = runtime::spawn_blocking(|| panic!("in the pool"))
             .await
             .unwrap_err();
@@ -274,9 +274,9 @@ fn the_panic_of_a_detached_task_ends_block_on_if_the_policy_says_so() {
     for policy in [PanicPolicy::Propagate, PanicPolicy::ShutDown] {
         let runtime = Runtime::builder().panic_policy(policy).build().unwrap();
         let other = runtime.spawn(pending::<()>());
-        drop(runtime.spawn(async { panic!("nobody looks") }));
+        drop(runtime.spawn(async { panic!("detached") }));
         let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(pending::<()>())));
-        assert_eq!(panic_text(ended.unwrap_err()), "nobody looks");
+        assert_eq!(panic_text(ended.unwrap_err()), "detached");
         assert_eq!(
             other.is_finished(),
             policy == PanicPolicy::ShutDown,
@@ -286,7 +286,7 @@ fn the_panic_of_a_detached_task_ends_block_on_if_the_policy_says_so() {
 }
 
 #[test]
-fn an_unknown_backend_is_an_error_that_names_those_there_are() {
+fn an_unknown_backend_is_an_error_that_names_the_available_ones() {
     let error = "abacus".parse::<runtime::Backend>().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     let text = error.to_string();
@@ -294,14 +294,14 @@ fn an_unknown_backend_is_an_error_that_names_those_there_are() {
 }
 
 #[test]
-fn a_runtime_that_a_panic_shut_down_says_so_when_it_is_used_again() {
+fn a_runtime_shut_down_by_a_panic_panics_with_the_reason_when_used_again() {
     let runtime = Runtime::builder()
         .panic_policy(PanicPolicy::ShutDown)
         .build()
         .unwrap();
-    drop(runtime.spawn(async { panic!("nobody looks") }));
+    drop(runtime.spawn(async { panic!("detached") }));
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(pending::<()>())));
-    assert_eq!(panic_text(ended.unwrap_err()), "nobody looks");
+    assert_eq!(panic_text(ended.unwrap_err()), "detached");
     let again = catch_unwind(AssertUnwindSafe(|| runtime.block_on(async {})));
     assert!(panic_text(again.unwrap_err()).contains("PanicPolicy::ShutDown"));
 }

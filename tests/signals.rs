@@ -26,7 +26,8 @@ fn is_quiet(signal: &mut Signal) -> bool {
     signal.poll_recv(&mut cx).is_pending()
 }
 
-/// Runs `in_a_child` below, and says how it came to its end: it has to get as far as its last words.
+/// Runs `in_a_child` below, and says how it came to its end: it has to get as far as its last
+/// words.
 fn child(part: &str, prefix: &str) -> ExitStatus {
     let script = format!(r#"{prefix} exec "$0" --ignored --nocapture --exact in_a_child"#);
     let mut command = Command::new("sh");

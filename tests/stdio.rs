@@ -1,4 +1,4 @@
-//! The standard streams. A binary of its own, with one test: they are the process's.
+//! The standard streams. A separate binary with one test, because they belong to the process.
 
 mod support;
 
@@ -15,28 +15,28 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::stdio::{dup2_stderr, dup2_stdin};
 use support::{descriptors, pseudo_terminal, threads};
 
-/// Whether it is non-blocking, as others see it too.
+/// Returns true if the open file description, which other processes may share, is non-blocking.
 fn is_nonblocking(fd: impl AsFd) -> bool {
     fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
 }
 
-/// A pipe; std has one since Rust 1.87.
+/// Opens a pipe; std has this from Rust 1.87 on.
 fn pipe() -> (File, File) {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     (reader.into(), writer.into())
 }
 
-/// Makes `fd` the standard input.
-fn input(fd: impl Into<OwnedFd>) {
+/// Replaces the standard input by `fd`.
+fn set_input(fd: impl Into<OwnedFd>) {
     dup2_stdin(fd.into()).unwrap();
 }
 
-/// Makes `fd` the standard error: the tests' own output is left alone.
-fn output(fd: impl Into<OwnedFd>) {
+/// Replaces the standard error by `fd`. The standard output belongs to the test harness.
+fn set_output(fd: impl Into<OwnedFd>) {
     dup2_stderr(fd.into()).unwrap();
 }
 
-/// A file without a name, to read and write, and the same to read only.
+/// Returns an unlinked file opened for reading and writing, and the same file opened for reading.
 fn temporary(name: &str) -> (File, File) {
     let path = std::env::temp_dir().join(format!("runtime-{name}-{}", std::process::id()));
     let mut options = File::options();
@@ -46,15 +46,15 @@ fn temporary(name: &str) -> (File, File) {
     (file.unwrap(), read_only.unwrap())
 }
 
-/// What is waited for is there later, and no thread waits for it.
-async fn is_waited_for(mut other_end: impl Write) {
+/// Asserts that reading waits for `other_end` without a thread and without a change of its mode.
+async fn assert_waits_for(mut other_end: impl Write) {
     let mut stdin = io::stdin();
     let mut buffer = [0; 100];
     let mut cx = Context::from_waker(Waker::noop());
     let read = Pin::new(&mut stdin).poll_read(&mut cx, &mut buffer);
     assert!(read.is_pending());
     assert!(!is_nonblocking(std::io::stdin()));
-    // Two at once are no trouble.
+    // A second handle may wait at the same time.
     let mut second = io::stdin();
     let read = Pin::new(&mut second).poll_read(&mut cx, &mut buffer);
     assert!(read.is_pending());
@@ -76,40 +76,41 @@ async fn is_waited_for(mut other_end: impl Write) {
     }
 }
 
-async fn is_at_its_end() {
+/// Asserts that reading returns the end, repeatedly.
+async fn assert_at_end() {
     let mut stdin = io::stdin();
     assert_eq!(stdin.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(stdin.read(&mut [0]).await.unwrap(), 0);
 }
 
-async fn read_from_everything() {
+async fn read_from_pipes_sockets_and_terminals() {
     let (reader, writer) = pipe();
-    input(reader);
-    is_waited_for(&writer).await;
+    set_input(reader);
+    assert_waits_for(&writer).await;
     drop(writer);
-    is_at_its_end().await;
+    assert_at_end().await;
 
     let (ours, theirs) = UnixStream::pair().unwrap();
-    input(ours);
-    is_waited_for(&theirs).await;
+    set_input(ours);
+    assert_waits_for(&theirs).await;
     drop(theirs);
-    is_at_its_end().await;
+    assert_at_end().await;
 
     let (mut controller, terminal) = pseudo_terminal();
-    input(terminal);
-    is_waited_for(&controller).await;
+    set_input(terminal);
+    assert_waits_for(&controller).await;
     controller.write_all(b"\x04").unwrap(); // Ctrl-D
     assert_eq!(io::stdin().read(&mut [0]).await.unwrap(), 0);
 
-    input(File::open("/dev/null").unwrap());
-    is_at_its_end().await;
+    set_input(File::open("/dev/null").unwrap());
+    assert_at_end().await;
 }
 
-/// A reader who is slow holds up nobody but the writer, and gets everything.
+/// A slow reader delays only the writer and receives all bytes.
 async fn write_to_pipes() {
     let (reader, writer) = pipe();
     let writer_too = writer.try_clone().unwrap();
-    output(writer);
+    set_output(writer);
     let mut stderr = io::stderr();
     let mut cx = Context::from_waker(Waker::noop());
     let mut written = 0;
@@ -138,13 +139,13 @@ async fn write_to_pipes() {
     assert!(text.starts_with("write to the standard error: "), "{text}");
 }
 
-/// One that nobody reads calls itself writable when it has room for one byte. Linux alone can do
-/// better than to believe it.
+/// A terminal that is not read is reported writable with space for one byte. Only on Linux a write
+/// does not block then.
 #[cfg(target_os = "linux")]
 async fn write_to_terminals() {
     for _ in 0..20 {
         let (mut controller, terminal) = pseudo_terminal();
-        output(terminal.try_clone().unwrap());
+        set_output(terminal.try_clone().unwrap());
         let mut stderr = io::stderr();
         let mut cx = Context::from_waker(Waker::noop());
         let mut written = 0;
@@ -156,9 +157,9 @@ async fn write_to_terminals() {
         controller.read_exact(&mut came).unwrap();
         assert!(came.iter().all(|&b| b == b'x'));
     }
-    // The controlling side is a terminal as well, and stays itself.
+    // The controlling side is a terminal too, but reopening it would create another one.
     let (controller, mut terminal) = pseudo_terminal();
-    output(controller);
+    set_output(controller);
     io::stderr().write_all(b"typed\n").await.unwrap();
     let mut line = [0; 6];
     terminal.read_exact(&mut line).unwrap();
@@ -168,19 +169,19 @@ async fn write_to_terminals() {
 #[cfg(not(target_os = "linux"))]
 async fn write_to_terminals() {}
 
-/// The wrong end of a pipe is an error, and non-blocking ones are no trouble.
-async fn pipes_as_they_are() {
+/// The wrong end of a pipe is an error; a non-blocking pipe works.
+async fn unusual_pipes() {
     let (reader, writer) = pipe();
-    output(reader.try_clone().unwrap());
+    set_output(reader.try_clone().unwrap());
     let error = io::stderr().write_all(b"x").await.unwrap_err();
     assert!(error.to_string().contains("the standard error"), "{error}");
-    input(writer);
+    set_input(writer);
     let error = io::stdin().read(&mut [0]).await.unwrap_err();
     assert!(error.to_string().contains("the standard input"), "{error}");
 
     let (reader, mut writer) = pipe();
     fcntl_setfl(&reader, OFlags::NONBLOCK).unwrap();
-    input(reader);
+    set_input(reader);
     let mut stdin = io::stdin();
     let mut cx = Context::from_waker(Waker::noop());
     let read = Pin::new(&mut stdin).poll_read(&mut cx, &mut [0]);
@@ -189,19 +190,19 @@ async fn pipes_as_they_are() {
     assert_eq!(stdin.read(&mut [0; 2]).await.unwrap(), 1);
 }
 
-/// On the pool: what cannot be waited for.
+/// Regular files, whose operations run on the blocking pool.
 async fn files() {
     let (mut file, _) = temporary("stdin");
     file.write_all(b"in a file\n").unwrap();
     file.rewind().unwrap();
-    input(file);
+    set_input(file);
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "in a file\n");
 
     let (file, read_only) = temporary("stderr");
     let mut same = file.try_clone().unwrap();
-    output(file);
+    set_output(file);
     let mut stderr = io::stderr();
     let sent = vec![b'z'; 3_000_000];
     stderr.write_all(&sent).await.unwrap();
@@ -211,11 +212,11 @@ async fn files() {
     same.read_to_end(&mut came).unwrap();
     assert!(came == sent);
 
-    // What cannot be written is told by flush.
-    output(File::open("/dev/null").unwrap());
+    // An error of a write is returned by the write or by the flush.
+    set_output(File::open("/dev/null").unwrap());
     let error = io::stderr().write_all(b"x").await.unwrap_err();
     assert!(error.to_string().contains("the standard error"), "{error}");
-    output(read_only);
+    set_output(read_only);
     let mut stderr = io::stderr();
     let written = stderr.write_all(b"x").await;
     let error = written.err().or(stderr.flush().await.err()).unwrap();
@@ -226,27 +227,27 @@ async fn files() {
 }
 
 #[test]
-fn the_standard_streams_can_be_anything_and_keep_their_modes() {
+fn standard_streams_of_every_kind_work_and_keep_their_modes() {
     let kept = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
     let (before, threads_before) = (descriptors(), threads());
-    runtime::block_on(read_from_everything());
+    runtime::block_on(read_from_pipes_sockets_and_terminals());
     runtime::block_on(write_to_pipes());
     runtime::block_on(write_to_terminals());
-    runtime::block_on(pipes_as_they_are());
-    output(kept.try_clone().unwrap());
-    assert_eq!(threads(), threads_before, "no thread waited");
+    runtime::block_on(unusual_pipes());
+    set_output(kept.try_clone().unwrap());
+    assert_eq!(threads(), threads_before, "no thread was started to wait");
     assert_eq!(descriptors(), before);
     runtime::block_on(files());
-    output(kept);
-    // The thread that did the last job may still be about to leave the runtime. Would hang if it
-    // left anything open.
+    set_output(kept);
+    // The pool thread that ran the last job may not have closed its descriptor yet. This would hang
+    // if a descriptor leaked.
     while descriptors() != before - 1 {
         std::thread::yield_now();
     }
 
-    // The end of a runtime does not wait for Enter.
+    // Dropping a runtime does not wait for input.
     let (reader, writer) = pipe();
-    input(reader);
+    set_input(reader);
     runtime::block_on(async {
         let waits = runtime::spawn(async { io::stdin().read(&mut [0]).await });
         runtime::task::yield_now().await;
@@ -254,14 +255,14 @@ fn the_standard_streams_can_be_anything_and_keep_their_modes() {
     });
     drop(writer);
 
-    // And outside a runtime waiting is an error, while what is there is read.
+    // Outside a runtime waiting is an error, and available data is read.
     let (reader, mut writer) = pipe();
-    input(reader);
+    set_input(reader);
     let mut stdin = io::stdin();
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..2 {
         let Poll::Ready(Err(error)) = Pin::new(&mut stdin).poll_read(&mut cx, &mut [0]) else {
-            panic!("it waits");
+            panic!("expected an error");
         };
         assert!(error.to_string().contains("no runtime drives"), "{error}");
     }

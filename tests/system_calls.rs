@@ -1,4 +1,4 @@
-//! What is asked of the kernel, by the reactor's own counters.
+//! The number of system calls, by the reactor's own counters.
 
 use runtime::Runtime;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +11,7 @@ fn a_connection_that_never_has_to_wait_is_never_registered() {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     for _ in 0..10 {
-        // The request is there before the connection is accepted.
+        // The request arrives before the connection is accepted.
         let mut client = std::net::TcpStream::connect(address).unwrap();
         std::io::Write::write_all(&mut client, b"request").unwrap();
         runtime.block_on(async {
@@ -29,7 +29,7 @@ fn a_connection_that_never_has_to_wait_is_never_registered() {
 }
 
 #[test]
-fn a_hundred_connections_that_wait_are_a_hundred_registrations_and_nothing_else() {
+fn a_hundred_waiting_connections_cost_a_hundred_registrations_and_nothing_else() {
     const CONNECTIONS: u64 = 100;
     let runtime = Runtime::new().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -41,7 +41,7 @@ fn a_hundred_connections_that_wait_are_a_hundred_registrations_and_nothing_else(
             let mut request = [0; 7];
             for _ in 0..3 {
                 let mut read = std::pin::pin!(stream.read_exact(&mut request));
-                // Nothing is there when it first looks.
+                // The first attempt would block.
                 assert!(
                     futures_lite::future::poll_once(read.as_mut())
                         .await
@@ -63,7 +63,7 @@ fn a_hundred_connections_that_wait_are_a_hundred_registrations_and_nothing_else(
 }
 
 #[test]
-fn a_connection_is_registered_once_whatever_it_does_and_closed_without_a_call() {
+fn a_connection_is_registered_once_and_removed_by_close_alone() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,7 +91,7 @@ fn a_connection_is_registered_once_whatever_it_does_and_closed_without_a_call() 
 }
 
 #[test]
-fn tasks_that_only_run_make_hardly_a_system_call() {
+fn tasks_that_only_run_make_few_system_calls() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         for _ in 0..10_000 {

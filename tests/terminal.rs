@@ -1,5 +1,5 @@
-//! How a program ends that waits for somebody to type: at once, and with the terminal as it was. Each
-//! part happens in a child, which is this binary again.
+//! A program that waits for input exits at once and leaves the terminal unchanged. Each case runs
+//! in a child process, which is this binary again.
 
 mod support;
 
@@ -16,21 +16,22 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::process::{Pid, Signal, kill_process};
 use support::pseudo_terminal;
 
-const READY: &str = "it waits for its input";
+/// The line that a child prints once it waits for input.
+const READY: &str = "waiting for input";
 
-/// What tcgetattr(3) and fcntl(2) say of a terminal.
+/// Returns the modes of a terminal by tcgetattr(3) and fcntl(2).
 fn modes(terminal: &File) -> (libc::tcflag_t, libc::tcflag_t, libc::tcflag_t, OFlags) {
     let mut modes = std::mem::MaybeUninit::<libc::termios>::zeroed();
-    // SAFETY: tcgetattr writes one termios to a place that has room for one.
+    // SAFETY: tcgetattr writes one termios, to a variable of that type that outlives the call.
     let result = unsafe { libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()) };
     assert_eq!(result, 0);
-    // SAFETY: it is made of integers and was zeroed.
+    // SAFETY: a termios consists of integers, for which zero is valid.
     let modes = unsafe { modes.assume_init() };
     let flags = fcntl_getfl(terminal.as_fd()).unwrap();
     (modes.c_iflag, modes.c_oflag, modes.c_lflag, flags)
 }
 
-/// Runs `in_a_child` below. `redirect` is what a shell does to its streams before.
+/// Starts `in_a_child` below with the shell redirection `redirect`.
 fn child(part: &str, stdin: impl Into<Stdio>, redirect: &str) -> Child {
     let script = format!(r#"exec "$0" --ignored --nocapture --exact in_a_child {redirect}"#);
     let mut command = Command::new("sh");
@@ -43,7 +44,7 @@ fn child(part: &str, stdin: impl Into<Stdio>, redirect: &str) -> Child {
 }
 
 #[test]
-#[ignore = "no test, but what another one runs in a process of its own"]
+#[ignore = "the other tests run it in a child process"]
 fn in_a_child() {
     let Ok(part) = env::var("PART") else {
         return;
@@ -59,27 +60,27 @@ fn in_a_child() {
         match &*part {
             "returns" => {}
             "panics" => panic!("on purpose"),
-            "asked" => interrupted.expect("made above").await.unwrap(),
+            "asked" => interrupted.expect("created above").await.unwrap(),
             "killed" => drop(reading.await),
-            _ => panic!("{part:?} is no part"),
+            _ => panic!("unknown part {part:?}"),
         }
     });
 }
 
 async fn without_input() {
-    // std has put /dev/null there before `main`.
+    // std opens /dev/null as a closed standard input before `main`.
     assert_eq!(io::stdin().read(&mut [0]).await.unwrap(), 0);
-    // SAFETY: close takes an integer; nobody else uses this descriptor here.
+    // SAFETY: close takes an integer; no other code uses this descriptor here.
     assert_eq!(unsafe { libc::close(0) }, 0);
     let error = io::stdin().read(&mut [0]).await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("open the standard input: "), "{text}");
 }
 
-/// Waits until it waits for its input, does what there is to do, and says how it came to its end.
+/// Waits until the child waits for input, calls `meanwhile`, and returns the exit status.
 fn end_of(mut child: Child, meanwhile: impl FnOnce(&Child)) -> ExitStatus {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let is_last = |line: &String| line.ends_with(READY); // the name of the test stands before it
+    let is_last = |line: &String| line.ends_with(READY); // after the test name
     assert!(lines.any(|line| is_last(&line.unwrap())));
     meanwhile(&child);
     child.wait().unwrap()
@@ -89,13 +90,13 @@ fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 
-/// Not with SIGINT, which whoever started the tests may have ignored.
+/// Sends SIGTERM. SIGINT could be ignored in the process that started the tests.
 fn terminate(child: &Child) {
     kill_process(Pid::from_child(child), Signal::TERM).unwrap();
 }
 
 #[test]
-fn whatever_ends_a_program_that_waits_for_input_it_ends_and_the_terminal_is_as_it_was() {
+fn a_program_that_waits_for_input_exits_and_leaves_the_terminal_unchanged() {
     let (mut controller, terminal) = pseudo_terminal();
     let before = modes(&terminal);
     let start = |part| child(part, terminal.try_clone().unwrap(), "");
@@ -107,13 +108,13 @@ fn whatever_ends_a_program_that_waits_for_input_it_ends_and_the_terminal_is_as_i
     assert_eq!(modes(&terminal), before);
     assert_eq!(end_of(start("killed"), terminate).signal(), Some(15));
     assert_eq!(modes(&terminal), before);
-    // And who has the terminal next gets what is typed.
+    // The next program on the terminal receives its input.
     controller.write_all(b"x\n").unwrap();
     assert!(start("killed").wait().unwrap().success());
 }
 
 #[test]
-fn a_pipe_into_which_nobody_writes_holds_no_end_up() {
+fn an_idle_pipe_as_input_does_not_delay_the_exit() {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let start = |part| child(part, reader.try_clone().unwrap(), "");
     assert_eq!(end_of(start("returns"), |_| ()).code(), Some(0));
@@ -125,7 +126,7 @@ fn a_pipe_into_which_nobody_writes_holds_no_end_up() {
 }
 
 #[test]
-fn an_input_that_is_closed_is_at_its_end_or_an_error() {
+fn a_closed_input_is_at_its_end_or_an_error() {
     let status = child("closed", Stdio::null(), "<&-").wait();
     assert!(status.unwrap().success());
 }

@@ -1,5 +1,5 @@
-//! Sleeps, limits and intervals. Nothing here asserts how late a timer may be, only that none is
-//! early, and what comes before what.
+//! Sleeps, timeouts and intervals. The tests assert order, and that no timer is early; none asserts
+//! how late a timer may be.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -45,7 +45,7 @@ async fn sleeps_end_in_the_order_of_their_deadlines() {
 }
 
 #[runtime::test]
-async fn a_reset_while_it_is_awaited_counts() {
+async fn a_reset_applies_to_a_sleep_that_is_being_awaited() {
     let start = Instant::now();
     let mut sleep = sleep(Duration::from_secs(3600));
     poll_fn(|cx| {
@@ -63,13 +63,13 @@ async fn a_reset_while_it_is_awaited_counts() {
 }
 
 #[runtime::test]
-async fn a_sleep_that_never_ends_can_be_made_and_dropped() {
+async fn a_sleep_that_never_ends_can_be_created_and_dropped() {
     let forever = sleep(Duration::MAX);
     assert!(timeout(TICK, forever).await.is_err());
 }
 
 #[test]
-fn a_timeout_around_what_is_ready_arms_no_timer() {
+fn a_timeout_of_a_ready_future_arms_no_timer() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         assert_eq!(timeout(Duration::ZERO, async { 1 }).await, Ok(1));
@@ -80,7 +80,7 @@ fn a_timeout_around_what_is_ready_arms_no_timer() {
 }
 
 #[runtime::test]
-async fn a_timeout_gives_up_on_what_never_comes_and_says_timed_out() {
+async fn a_timeout_of_a_pending_future_converts_to_timed_out() {
     let start = Instant::now();
     let elapsed = timeout(TICK, pending::<()>()).await.unwrap_err();
     assert!(start.elapsed() >= TICK);
@@ -91,7 +91,7 @@ async fn a_timeout_gives_up_on_what_never_comes_and_says_timed_out() {
 }
 
 #[runtime::test]
-async fn a_timeout_of_a_borrowed_future_keeps_it() {
+async fn a_timeout_of_a_borrowed_future_does_not_drop_it() {
     let mut slow = pin!(async {
         sleep(TICK * 3).await;
         9
@@ -100,7 +100,7 @@ async fn a_timeout_of_a_borrowed_future_keeps_it() {
 }
 
 #[test]
-fn a_cancelled_sleep_leaves_nothing_behind() {
+fn a_dropped_sleep_leaves_no_timer() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         let mut sleeps: Vec<_> = (0..1000)
@@ -143,13 +143,13 @@ async fn an_interval_that_missed_ticks_bursts_or_skips() {
     assert_eq!(
         (next - start).as_nanos() % TICK.as_nanos(),
         0,
-        "on the beat"
+        "a multiple of the period"
     );
 }
 
 #[test]
 #[should_panic(expected = "period of zero")]
-fn an_interval_of_zero_is_refused() {
+fn an_interval_with_a_period_of_zero_panics() {
     drop(interval(Duration::ZERO));
 }
 
@@ -162,7 +162,7 @@ fn a_task_that_never_waits_does_not_starve_a_timer() {
                 runtime::task::yield_now().await;
             }
         });
-        sleep(TICK).await; // would never end
+        sleep(TICK).await; // would hang if the timer starved
         busy.abort();
     });
     assert!(runtime.stats().timers_fired >= 1);

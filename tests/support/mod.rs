@@ -1,34 +1,36 @@
-//! What the tests of this directory share.
+//! Helpers shared by the tests of this directory.
 
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(dead_code, reason = "no test uses every item")]
 
 use std::fs::File;
 use std::os::fd::FromRawFd;
 
-/// How many descriptors below 1024 are open. /dev/fd has them all on some systems, on others not.
+/// Returns the number of open descriptors below 1024. /dev/fd lists all of them on some systems
+/// only.
 pub(crate) fn descriptors() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says EBADF of what is not open.
+    // SAFETY: F_GETFD takes no pointer; for a closed descriptor it returns EBADF.
     let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
     (0..1024).filter(is_open).count()
 }
 
+/// Returns the number of threads of this process.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Where nothing counts them.
+/// Returns 0: only Linux has a count.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn threads() -> usize {
     0
 }
 
-/// A terminal, and what its emulator would hold, first.
+/// Opens a pseudo terminal and returns its controlling side and the terminal.
 pub(crate) fn pseudo_terminal() -> (File, File) {
     let (mut controller, mut terminal) = (-1, -1);
     let none = std::ptr::null_mut();
-    // SAFETY: openpty writes two descriptors to places that hold one each; it is given no place
-    // for a name, and neither modes nor size to read.
+    // SAFETY: openpty writes two descriptors, to two integers that outlive the call; null is
+    // allowed for name, modes and size.
     let result = unsafe {
         libc::openpty(
             &mut controller,
@@ -39,7 +41,7 @@ pub(crate) fn pseudo_terminal() -> (File, File) {
         )
     };
     assert_eq!(result, 0);
-    // SAFETY: openpty has just given us these descriptors, and nobody else knows them.
+    // SAFETY: openpty has just opened these descriptors, and no other code owns them.
     [controller, terminal]
         .map(|fd| unsafe { File::from_raw_fd(fd) })
         .into()
