@@ -47,7 +47,7 @@ async fn serve(address: &str) -> io::Result<()> {
         let room = room.clone();
         runtime::spawn(async move {
             if let Err(e) = serve_client(&stream, &room).await {
-                eprintln!("{peer}: {e}");
+                common::print_error(format_args!("{peer}: {e}"));
             }
         });
     }

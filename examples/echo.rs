@@ -35,7 +35,7 @@ async fn serve(address: &str) -> io::Result<()> {
         // detaches the task, which therefore reports its own error.
         runtime::spawn(async move {
             if let Err(e) = echo(&stream).await {
-                eprintln!("{peer}: {e}");
+                common::print_error(format_args!("{peer}: {e}"));
             }
         });
     }

@@ -98,14 +98,14 @@ async fn serve(listener: TcpListener, clients: Rc<Cell<usize>>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
-            Err(e) => return eprintln!("{e}"),
+            Err(e) => return common::print_error(format_args!("{e}")),
         };
         let clients = clients.clone();
         clients.set(clients.get() + 1);
         runtime::spawn(async move {
             let (reader, writer) = stream.split();
             if let Err(e) = runtime::io::copy(reader, writer).await {
-                eprintln!("{e}");
+                common::print_error(format_args!("{e}"));
             }
             clients.set(clients.get() - 1);
         });

@@ -84,7 +84,7 @@ async fn get(uri: &Uri) -> io::Result<()> {
         .map_err(io::Error::other)?;
     let mut response = sender.send_request(request).await.map_err(reason)?;
     let (status, answered) = (response.status(), start.elapsed());
-    eprintln!("{:?} {status}", response.version());
+    common::print_error(format_args!("{:?} {status}", response.version()));
 
     let mut length = 0;
     while let Some(frame) = response.frame().await {
@@ -96,11 +96,11 @@ async fn get(uri: &Uri) -> io::Result<()> {
         }
     }
     std::io::stdout().flush()?;
-    eprintln!(
+    common::print_error(format_args!(
         "{length} bytes; connected after {connected:.1?}, answered after {answered:.1?}, complete \
          after {:.1?}",
         start.elapsed()
-    );
+    ));
     if status.is_client_error() || status.is_server_error() {
         return Err(io::Error::other(format!("the server returned {status}")));
     }

@@ -103,7 +103,7 @@ async fn serve(
         };
         let echo = async move {
             if let Err(e) = echo(stream, target).await {
-                eprintln!("{peer}: {e}");
+                common::print_error(format_args!("{peer}: {e}"));
             }
         };
         // The stream has not waited yet, so it registers with the reactor of the core it is sent

@@ -42,7 +42,7 @@ async fn serve(address: &str, target: String) -> io::Result<()> {
                 Ok((sent, received)) => common::print_line(format_args!(
                     "{peer} <-> {target}: {sent} bytes to target, {received} bytes to client"
                 )),
-                Err(e) => eprintln!("{peer} <-> {target}: {e}"),
+                Err(e) => common::print_error(format_args!("{peer} <-> {target}: {e}")),
             }
         });
     }

@@ -76,10 +76,10 @@ fn run(address: &str, wanted: usize, connections: usize) -> io::Result<()> {
     runtime.block_on(async {
         let listener = common::listen(address).await?;
         if connections < wanted {
-            eprintln!(
+            common::print_error(format_args!(
                 "{wanted} connections need {} descriptors (`ulimit -Hn`); opening {connections}",
                 wanted + OTHER_DESCRIPTORS
-            );
+            ));
         }
         hold(&runtime, listener, connections).await
     })

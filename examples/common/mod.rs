@@ -33,7 +33,7 @@ impl Arguments {
             Err(word) => arguments.usage_error(format_args!("{word:?} is not UTF-8")),
         };
         if words.iter().any(|word| word == "--help" || word == "-h") {
-            println!("usage: {usage}");
+            print_line(format_args!("usage: {usage}"));
             exit(0);
         }
         Arguments { usage, words }
@@ -81,7 +81,7 @@ impl Arguments {
     /// Prints the error and the usage to standard error and exits with code 2.
     pub fn usage_error(&self, what: impl Display) -> ! {
         let name = self.usage.split(' ').next().unwrap_or_default();
-        eprintln!("{name}: {what}\nusage: {}", self.usage);
+        print_error(format_args!("{name}: {what}\nusage: {}", self.usage));
         exit(2)
     }
 }
@@ -100,13 +100,19 @@ pub fn print_line(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
+/// Prints a line to standard error and ignores errors, unlike `eprintln!`, which panics when standard
+/// error is a closed pipe: a server must not end because nothing reads its reports.
+pub fn print_error(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Converts the result of `main` to an exit code. An error is printed as one readable line, not in
 /// the `Debug` form that returning it from `main` would print.
 pub fn report(name: &str, result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{name}: {e}");
+            print_error(format_args!("{name}: {e}"));
             ExitCode::FAILURE
         }
     }

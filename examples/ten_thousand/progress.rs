@@ -1,6 +1,8 @@
 //! Progress on standard error: a bar on a terminal, a few lines elsewhere.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
+
+use crate::common::print_error;
 
 pub(crate) struct Progress {
     what: &'static str,
@@ -32,16 +34,17 @@ impl Progress {
         self.shown = step;
         let Progress { what, total, .. } = self;
         if self.on_terminal {
-            eprint!("\r{what:>12} [{:<steps$}] {done}/{total}", "#".repeat(step));
+            let bar = "#".repeat(step);
+            let _ = write!(stderr(), "\r{what:>12} [{bar:<steps$}] {done}/{total}");
         } else {
-            eprintln!("{what}: {done} of {total}");
+            print_error(format_args!("{what}: {done} of {total}"));
         }
     }
 
     /// Ends the line of the bar, so that the next output begins a new one.
     pub(crate) fn finish(&mut self) {
         if self.on_terminal && !self.finished {
-            eprintln!();
+            print_error("");
         }
         self.finished = true;
     }

@@ -78,6 +78,35 @@ impl Server {
         Server::start_command(&mut shell, arguments, Stdio::null())
     }
 
+    /// Like `start`, under strace, which lets system calls fail as `faults` says (strace(1),
+    /// `inject=`, and further `options`), and with a standard error that nothing reads. Returns `None`, and prints why, if
+    /// strace is missing or may not trace.
+    pub(crate) fn start_with_faults(
+        faults: &[&str],
+        options: &[&str],
+        name: &str,
+        arguments: &[&str],
+    ) -> Option<Server> {
+        let works = Command::new("strace").arg("true").output();
+        if !works.is_ok_and(|output| output.status.success()) {
+            eprintln!("SKIPPED: strace, which injects errors, cannot be used here");
+            return None;
+        }
+        let (reader, stderr) = UnixStream::pair().unwrap();
+        drop(reader);
+        let mut strace = Command::new("strace");
+        // The tracer is a grandchild, so that the child is the server itself.
+        strace.args(["-D", "-f", "-o", "/dev/null"]);
+        for fault in faults {
+            strace.args(["-e", fault]);
+        }
+        strace
+            .args(options)
+            .arg(example(name).get_program())
+            .stderr(OwnedFd::from(stderr));
+        Some(Server::start_command(&mut strace, arguments, Stdio::null()))
+    }
+
     /// Like `start`, with a pipe to its standard input.
     #[cfg(not(target_vendor = "apple"))]
     pub(crate) fn start_with_stdin(name: &str) -> (Server, std::process::ChildStdin) {
@@ -148,6 +177,15 @@ impl Server {
     #[cfg(target_os = "linux")]
     pub(crate) fn threads(&self) -> usize {
         threads_of(self.child.id())
+    }
+
+    /// Returns true if a descriptor of the server refers to the file at `path`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn has_open(&self, path: &std::path::Path) -> bool {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        descriptors
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .any(|target| target == path)
     }
 
     /// Returns the CPU time used so far, in ticks of 10 ms.

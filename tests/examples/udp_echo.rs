@@ -35,3 +35,24 @@ fn a_port_in_use_is_reported_in_one_line_with_code_1() {
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
+
+#[test]
+fn an_error_that_concerns_one_peer_does_not_end_the_server_nor_does_a_broken_standard_error() {
+    let faults = [
+        "trace=recvmmsg,sendmmsg",
+        "inject=recvmmsg:error=ECONNREFUSED:when=1..3",
+        "inject=sendmmsg:error=EPERM:when=1",
+    ];
+    let Some(server) = Server::start_with_faults(&faults, &[], "udp_echo", &[]) else {
+        return;
+    };
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
+    client.connect(server.address).unwrap();
+    client.send(b"this answer is lost").unwrap();
+    // The first answer cannot be sent. The second one shows that the server goes on.
+    client.send(b"this one is not").unwrap();
+    let mut buffer = [0; 100];
+    let n = client.recv(&mut buffer).unwrap();
+    assert!(buffer[..n].starts_with(b"this"));
+}
