@@ -18,16 +18,18 @@
 mod common;
 mod http_server {
     pub(crate) mod files;
+    pub(crate) mod send_limit;
 }
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::Pin;
 use std::process::{ExitCode, exit};
 use std::rc::Rc;
 
 use common::Arguments;
 use http_server::files::{Content, Folder};
+use http_server::send_limit::SendLimit;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -41,10 +43,15 @@ use runtime::time::{Duration, timeout};
 use runtime::{Runtime, io};
 use rustix::process::{Resource, getrlimit};
 
-/// The maximum time a client may take to send a request, the first or the next.
+/// The maximum time a client may take to send a request, the first or the next, and the maximum
+/// time it may accept nothing of a response.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// The same limit while connections are scarce.
 const IDLE_LIMIT_WHEN_CROWDED: Duration = Duration::from_secs(2);
+
+/// The response to a client that has not sent its request in time.
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// The maximum time that requests in progress get after Ctrl-C.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(60);
@@ -154,25 +161,43 @@ async fn connection(
     } else {
         IDLE_LIMIT
     };
-    let service = service_fn(|request| answer(&server, request));
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(Timer)
-            .header_read_timeout(idle_limit)
-            .serve_connection(Io::new(stream), service)
-    );
+    let answered = Cell::new(false);
+    let service = service_fn(|request| {
+        answered.set(true);
+        answer(&server, request)
+    });
+    // A client may close its half after the request and still wait for the response.
+    let mut connection = http1::Builder::new()
+        .timer(Timer)
+        .header_read_timeout(idle_limit)
+        .half_close(true)
+        .serve_connection(Io::new(SendLimit::new(stream, idle_limit)), service);
     let result = runtime::select! {
         biased;
-        result = connection.as_mut() => result,
+        result = &mut connection => result,
         _ = on_shutdown.recv() => {
             // An idle connection is closed now, a busy one after its current response.
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    // Disconnects and timeouts of clients are ordinary and are not reported.
     match result {
-        Err(e) if e.is_user() => eprintln!("a response failed: {}", common::with_cause(&e)),
+        Err(e) if e.is_user() => {
+            common::print_error(format_args!(
+                "a response failed: {}",
+                common::with_cause(&e)
+            ));
+        }
+        // A connection that stays idle after a response is closed without a word, as clients
+        // expect.
+        Err(e) if e.is_timeout() => {
+            let parts = connection.into_parts();
+            if !answered.get() || !parts.read_buf.is_empty() {
+                let stream = parts.io.into_inner().into_inner();
+                let _ = stream.try_write(REQUEST_TIMEOUT);
+            }
+        }
+        // Disconnects of clients are ordinary and are not reported.
         _ => {}
     }
 }

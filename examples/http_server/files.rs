@@ -43,9 +43,7 @@ impl Folder {
         let found = runtime::spawn_blocking(move || folder.find(&names)).await;
         match found {
             Ok(Ok((file, metadata))) => answer(file, &metadata, content_type, headers),
-            Ok(Err(Errno::MFILE | Errno::NFILE)) => failure(StatusCode::SERVICE_UNAVAILABLE),
-            // A client cannot tell a missing file from a forbidden one or a symbolic link.
-            Ok(Err(_)) => failure(StatusCode::NOT_FOUND),
+            Ok(Err(e)) => failure(status_of(e)),
             Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -67,8 +65,32 @@ impl Folder {
         let file = File::from(openat(&folder, name, any, Mode::empty())?);
         match file.metadata() {
             Ok(metadata) if metadata.is_file() => Ok((file, metadata)),
-            _ => Err(Errno::NOENT),
+            Ok(_) => Err(Errno::NOENT),
+            Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
         }
+    }
+}
+
+/// Returns the status of a response for a file that cannot be opened.
+fn status_of(e: Errno) -> StatusCode {
+    match e {
+        // Too many open files or too little memory: this passes.
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        // A client cannot tell a missing file from a forbidden one, a symbolic link or a device.
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::ACCESS
+        | Errno::PERM
+        | Errno::LOOP
+        | Errno::MLINK
+        | Errno::NAMETOOLONG
+        | Errno::ILSEQ
+        | Errno::INVAL
+        | Errno::NODEV
+        | Errno::NXIO => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -169,9 +191,9 @@ fn failure(status: StatusCode) -> Response<Content> {
         .status(status)
         .header(CONTENT_TYPE, "text/plain; charset=utf-8");
     built(match status {
-        StatusCode::SERVICE_UNAVAILABLE => response
-            .header(RETRY_AFTER, "1")
-            .body(Content::text("Too many files are open. Try again later.\n")),
+        StatusCode::SERVICE_UNAVAILABLE => response.header(RETRY_AFTER, "1").body(Content::text(
+            "The server is out of descriptors or memory. Try again later.\n",
+        )),
         StatusCode::NOT_FOUND => response.body(Content::text("File not found.\n")),
         _ => response.body(Content::text("Internal server error.\n")),
     })

@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -294,6 +294,11 @@ fn idle_clients_at_the_connection_limit_use_no_cpu_and_are_disconnected() {
         server.cpu_ticks() - before <= 10,
         "at most 100 ms of CPU time"
     );
+    // The one accepted last had the least time, and is answered.
+    let mut response = String::new();
+    let mut idle = &idle_clients[30];
+    idle.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response:?}");
     drop(idle_clients);
     assert!(request(&server, "GET", "/files/file", &[]).body == file);
 }
@@ -324,4 +329,65 @@ fn a_file_without_a_free_descriptor_is_served_later() {
     assert!(rejected > 0 && rejected < 36, "{rejected}");
     drop(clients);
     assert_eq!(request(&server, "HEAD", "/files/file", &[]).status, 200);
+}
+
+#[test]
+fn a_client_that_closes_its_half_after_the_request_gets_the_whole_response() {
+    let folder = TempDir::new("half-closed");
+    let file = folder.write("file", 20_000_000);
+    let server = Server::start("http_server", &[folder.path()]);
+    for wait_for_head in [false, true] {
+        let mut stream = server.connect();
+        send(&mut stream, "GET", "/files/file", &["Connection: close"]);
+        if wait_for_head {
+            stream.peek(&mut [0]).unwrap();
+        }
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_head(&mut stream).status, 200);
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        assert!(received == file, "{} bytes", received.len());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn clients_that_never_read_do_not_keep_connections_and_files() {
+    let folder = TempDir::new("unread");
+    let length = folder.write_hole("file");
+    let server = Server::start_with_descriptors(64, "http_server", &[folder.path()]);
+    // From the 27th connection on the server is crowded, and waits for two seconds at most.
+    let _silent: Vec<_> = (0..27).map(|_| server.connect()).collect();
+    let mut unread: Vec<_> = (0..9)
+        .map(|_| begin_download(&server, "/files/file"))
+        .collect();
+    let path = folder.0.join("file");
+    while server.has_open(&path) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    for client in &mut unread {
+        let mut received = Vec::new();
+        let _ = client.read_to_end(&mut received); // the end of the stream, or a reset
+        assert!((received.len() as u64) < length);
+    }
+}
+
+#[test]
+fn an_error_of_the_disk_is_not_reported_as_a_missing_file() {
+    let folder = TempDir::new("broken-disk");
+    folder.write("file", 10);
+    let path = folder.0.join("file");
+    for (error, status) in [("EIO", 500), ("ENOMEM", 503), ("EACCES", 404)] {
+        let faults = [
+            "trace=statx,fstat",
+            &*format!("inject=statx,fstat:error={error}"),
+        ];
+        let only_of_file = ["-P", path.to_str().unwrap()];
+        let server =
+            Server::start_with_faults(&faults, &only_of_file, "http_server", &[folder.path()]);
+        let Some(server) = server else {
+            return;
+        };
+        assert_eq!(request(&server, "GET", "/files/file", &[]).status, status);
+    }
 }
