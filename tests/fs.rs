@@ -16,17 +16,17 @@ use runtime::io::{
     AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufWriter,
 };
 
-/// A directory of its own, removed with this.
-struct Place(PathBuf);
+/// A temporary directory that is removed on drop.
+struct TempDir(PathBuf);
 
-impl Place {
-    fn new() -> Place {
+impl TempDir {
+    fn new() -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("runtime-fs-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std_fs::create_dir(&path).unwrap();
-        Place(path)
+        TempDir(path)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -34,7 +34,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std_fs::remove_dir_all(&self.0);
     }
@@ -44,17 +44,17 @@ fn bytes(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
 }
 
-/// The next write to it fails: nothing is ever written to a file that is open for reading only.
-async fn unwritable(place: &Place) -> File {
-    let path = place.path("unwritable");
+/// Returns a file open for reading only, whose next write fails.
+async fn unwritable(dir: &TempDir) -> File {
+    let path = dir.path("unwritable");
     std_fs::write(&path, "as it was").unwrap();
     File::open(path).await.unwrap()
 }
 
 #[runtime::test]
-async fn the_functions_do_what_those_of_std_do() {
-    let place = Place::new();
-    let [a, b, c] = ["a", "b", "c"].map(|name| place.path(name));
+async fn functions_behave_like_those_of_std() {
+    let dir = TempDir::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| dir.path(name));
     fs::write(&a, "hello").await.unwrap();
     assert_eq!(fs::read(&a).await.unwrap(), b"hello");
     assert_eq!(fs::copy(&a, &b).await.unwrap(), 5);
@@ -75,18 +75,18 @@ async fn the_functions_do_what_those_of_std_do() {
     fs::set_permissions(&c, permissions).await.unwrap();
     assert!(fs::metadata(&c).await.unwrap().permissions().readonly());
 
-    let deep = place.path("d/e/f");
+    let deep = dir.path("d/e/f");
     fs::create_dir_all(&deep).await.unwrap();
     fs::remove_dir(&deep).await.unwrap();
     fs::create_dir(&deep).await.unwrap();
-    fs::remove_dir_all(place.path("d")).await.unwrap();
-    assert!(!place.path("d").exists());
+    fs::remove_dir_all(dir.path("d")).await.unwrap();
+    assert!(!dir.path("d").exists());
 }
 
 #[runtime::test]
 async fn errors_name_the_operation_and_the_path_and_keep_the_kind_and_the_cause() {
-    let place = Place::new();
-    let missing = place.path("missing");
+    let dir = TempDir::new();
+    let missing = dir.path("missing");
     let name = missing.display().to_string();
     let errors = [
         ("open", File::open(&missing).await.map(drop)),
@@ -120,8 +120,8 @@ async fn errors_name_the_operation_and_the_path_and_keep_the_kind_and_the_cause(
         let cause = error.source().and_then(|e| e.downcast_ref::<io::Error>());
         assert!(cause.unwrap().raw_os_error().is_some(), "{text}");
     }
-    let error = fs::rename(&missing, &place.0).await.unwrap_err();
-    let expected = format!("rename {name} to {}: ", place.0.display());
+    let error = fs::rename(&missing, &dir.0).await.unwrap_err();
+    let expected = format!("rename {name} to {}: ", dir.0.display());
     assert!(error.to_string().starts_with(&expected), "{error}");
     std_fs::write(&missing, b"\xff").unwrap();
     let error = fs::read_to_string(&missing).await.unwrap_err();
@@ -131,10 +131,10 @@ async fn errors_name_the_operation_and_the_path_and_keep_the_kind_and_the_cause(
 }
 
 #[runtime::test]
-async fn what_is_written_in_pieces_is_read_in_others() {
-    let place = Place::new();
-    let path = place.path("large");
-    // More than the largest piece, and no multiple of any.
+async fn data_written_in_pieces_is_read_in_other_pieces() {
+    let dir = TempDir::new();
+    let path = dir.path("large");
+    // Larger than any buffer, and a multiple of no piece.
     let data = bytes(5_000_001);
     let mut file = BufWriter::new(File::create(&path).await.unwrap());
     for piece in data.chunks(70_003) {
@@ -144,29 +144,33 @@ async fn what_is_written_in_pieces_is_read_in_others() {
     assert!(std_fs::read(&path).unwrap() == data);
 
     let mut file = File::open(&path).await.unwrap();
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     let mut buffer = vec![0; 333_333];
     for length in [1, 10, 333_333].into_iter().cycle() {
         match file.read(&mut buffer[..length]).await.unwrap() {
             0 => break,
-            n => came.extend_from_slice(&buffer[..n]),
+            n => received.extend_from_slice(&buffer[..n]),
         }
     }
-    assert!(came == data);
-    assert_eq!(file.read(&mut buffer).await.unwrap(), 0, "the end stays");
+    assert!(received == data);
+    assert_eq!(
+        file.read(&mut buffer).await.unwrap(),
+        0,
+        "the end is reported again"
+    );
 }
 
 #[runtime::test]
-async fn small_reads_share_a_job() {
-    let place = Place::new();
-    let path = place.path("small");
+async fn small_reads_share_one_job() {
+    let dir = TempDir::new();
+    let path = dir.path("small");
     std_fs::write(&path, bytes(1000)).unwrap();
     let mut file = File::open(&path).await.unwrap();
     let mut byte = [0];
     assert_eq!(file.read(&mut byte).await.unwrap(), 1);
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 1..1000 {
-        // All of them are ready at once.
+        // The first job has read ahead, so each read is ready at once.
         let read = Pin::new(&mut file).poll_read(&mut cx, &mut byte);
         assert!(matches!(read, Poll::Ready(Ok(1))));
     }
@@ -174,9 +178,9 @@ async fn small_reads_share_a_job() {
 }
 
 #[runtime::test]
-async fn reading_ahead_moves_nobody_elses_position() {
-    let place = Place::new();
-    let path = place.path("positions");
+async fn read_ahead_does_not_change_the_visible_position() {
+    let dir = TempDir::new();
+    let path = dir.path("positions");
     std_fs::write(&path, "0123456789").unwrap();
     let mut file = OpenOptions::new();
     let mut file = file.read(true).write(true).open(&path).await.unwrap();
@@ -191,7 +195,7 @@ async fn reading_ahead_moves_nobody_elses_position() {
     assert_eq!(file.seek(SeekFrom::Current(1)).await.unwrap(), 8);
     file.read_exact(&mut three[..1]).await.unwrap();
     assert_eq!(&three[..1], b"8");
-    // What was read ahead is not read again once the file was cut.
+    // Read-ahead data beyond the new length is dropped by `set_len`.
     file.seek(SeekFrom::Start(0)).await.unwrap();
     file.read_exact(&mut three[..1]).await.unwrap();
     file.set_len(2).await.unwrap();
@@ -204,13 +208,13 @@ async fn reading_ahead_moves_nobody_elses_position() {
     let mut file = file.into_std().await.unwrap();
     rest.clear();
     file.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "1", "std goes on where we were");
+    assert_eq!(rest, "1", "std continues at the same position");
 }
 
 #[runtime::test]
-async fn seeking_gives_the_position_or_an_error_and_is_done_once() {
-    let place = Place::new();
-    let path = place.path("seek");
+async fn seek_returns_the_position_or_an_error_and_runs_once() {
+    let dir = TempDir::new();
+    let path = dir.path("seek");
     std_fs::write(&path, "0123456789").unwrap();
     let mut file = File::open(&path).await.unwrap();
     assert_eq!(file.seek(SeekFrom::End(-4)).await.unwrap(), 6);
@@ -222,39 +226,39 @@ async fn seeking_gives_the_position_or_an_error_and_is_done_once() {
     assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 10);
 }
 
-/// Each way to hear of a write that failed in the background hears it, and once.
+/// Each operation that can report a failed background write reports it, and only once.
 #[runtime::test]
-async fn a_write_error_is_told_by_whatever_comes_next() {
-    let place = Place::new();
-    let is_told = |result: io::Result<()>| {
-        let error = result.expect_err("the error of the write");
+async fn a_write_error_is_returned_by_the_next_operation() {
+    let dir = TempDir::new();
+    let assert_reported = |result: io::Result<()>| {
+        let error = result.expect_err("the write failed");
         assert_eq!(error.raw_os_error(), None, "it names the path");
-        let expected = format!("write {}: ", place.path("unwritable").display());
+        let expected = format!("write {}: ", dir.path("unwritable").display());
         assert!(error.to_string().starts_with(&expected), "{error}");
     };
     let written = || async {
-        let mut file = unwritable(&place).await;
+        let mut file = unwritable(&dir).await;
         assert_eq!(file.write(b"lost").await.unwrap(), 4);
         file
     };
     let mut file = written().await;
-    is_told(file.flush().await);
+    assert_reported(file.flush().await);
     file.flush().await.unwrap();
-    is_told(written().await.close().await);
-    is_told(written().await.write(b"more").await.map(drop));
-    is_told(written().await.seek(SeekFrom::Start(0)).await.map(drop));
-    is_told(written().await.sync_all().await);
-    is_told(written().await.sync_data().await);
-    is_told(written().await.set_len(0).await);
-    is_told(written().await.into_std().await.map(drop));
+    assert_reported(written().await.close().await);
+    assert_reported(written().await.write(b"more").await.map(drop));
+    assert_reported(written().await.seek(SeekFrom::Start(0)).await.map(drop));
+    assert_reported(written().await.sync_all().await);
+    assert_reported(written().await.sync_data().await);
+    assert_reported(written().await.set_len(0).await);
+    assert_reported(written().await.into_std().await.map(drop));
 
-    // A read in between does not take it away.
+    // A read in between does not clear the error.
     let mut file = written().await;
     let mut text = String::new();
     file.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "as it was");
-    is_told(file.flush().await);
-    // Nor does its own error take the place of the operation's.
+    assert_reported(file.flush().await);
+    // After that an operation returns its own error.
     let error = file.set_len(1).await.unwrap_err();
     assert!(
         error.to_string().starts_with("set the length of "),
@@ -263,7 +267,7 @@ async fn a_write_error_is_told_by_whatever_comes_next() {
 }
 
 #[runtime::test]
-async fn what_cannot_seek_loses_nothing_by_a_write() {
+async fn a_write_to_an_unseekable_file_keeps_read_ahead_data() {
     let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let ours = std_fs::File::from(std::os::fd::OwnedFd::from(ours));
     let mut file = File::from_std(ours, "socket");
@@ -282,51 +286,51 @@ async fn what_cannot_seek_loses_nothing_by_a_write() {
 
 #[runtime::test]
 async fn a_read_that_is_dropped_loses_nothing() {
-    let place = Place::new();
-    let path = place.path("dropped");
+    let dir = TempDir::new();
+    let path = dir.path("dropped");
     let data = bytes(200_000);
     std_fs::write(&path, &data).unwrap();
     let mut file = File::open(&path).await.unwrap();
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     let mut buffer = [0; 1000];
     loop {
-        // Begun by somebody who does not wait for it, then asked again.
+        // A read that is polled once and dropped, then another read.
         let mut cx = Context::from_waker(Waker::noop());
         match Pin::new(&mut file).poll_read(&mut cx, &mut buffer) {
-            Poll::Ready(Ok(n)) => came.extend_from_slice(&buffer[..n]),
+            Poll::Ready(Ok(n)) => received.extend_from_slice(&buffer[..n]),
             Poll::Ready(Err(e)) => panic!("{e}"),
             Poll::Pending => match file.read(&mut buffer).await.unwrap() {
                 0 => break,
-                n => came.extend_from_slice(&buffer[..n]),
+                n => received.extend_from_slice(&buffer[..n]),
             },
         }
     }
-    assert!(came == data);
+    assert!(received == data);
 }
 
 #[test]
-fn a_write_that_was_begun_is_finished_when_the_file_is_dropped() {
-    let place = Place::new();
-    let path = place.path("dropped");
+fn dropping_a_file_finishes_an_accepted_write() {
+    let dir = TempDir::new();
+    let path = dir.path("dropped");
     let runtime = runtime::Runtime::builder().max_blocking_threads(1).build();
     runtime.unwrap().block_on(async {
         let mut file = File::create(&path).await.unwrap();
         file.write_all(b"not flushed").await.unwrap();
         drop(file);
-        // The only thread comes to this after it.
+        // The only pool thread runs this job after the write.
         runtime::spawn_blocking(|| {}).await.unwrap();
     });
     assert_eq!(std_fs::read(&path).unwrap(), b"not flushed");
 }
 
 #[runtime::test]
-async fn a_directory_is_read_whole_as_a_stream() {
-    let place = Place::new();
-    // More than one job reads.
+async fn a_directory_is_read_completely_as_a_stream() {
+    let dir = TempDir::new();
+    // More entries than one job reads.
     for n in 0..300 {
-        std_fs::write(place.path(&format!("{n:03}")), "").unwrap();
+        std_fs::write(dir.path(&format!("{n:03}")), "").unwrap();
     }
-    let entries = fs::read_dir(&place.0).await.unwrap();
+    let entries = fs::read_dir(&dir.0).await.unwrap();
     let entries: Vec<_> = entries.try_collect().await.unwrap();
     let mut names: Vec<_> = entries.iter().map(|entry| entry.file_name()).collect();
     names.sort();
@@ -342,7 +346,7 @@ async fn a_directory_is_read_whole_as_a_stream() {
             .contains(entries[0].path().to_str().unwrap())
     );
 
-    let mut entries = fs::read_dir(&place.0).await.unwrap();
+    let mut entries = fs::read_dir(&dir.0).await.unwrap();
     let mut count = 0;
     while let Some(_entry) = entries.next_entry().await.unwrap() {
         count += 1;
@@ -350,14 +354,14 @@ async fn a_directory_is_read_whole_as_a_stream() {
     assert_eq!(count, 299);
     assert!(
         entries.next_entry().await.unwrap().is_none(),
-        "the end stays"
+        "the end is reported again"
     );
 }
 
 #[test]
-fn outside_a_runtime_everything_is_an_error_that_says_so() {
-    let place = Place::new();
-    let path = place.path("outside");
+fn operations_outside_a_runtime_are_errors_with_the_reason() {
+    let dir = TempDir::new();
+    let path = dir.path("outside");
     std_fs::write(&path, "0123456789").unwrap();
     let mut file = runtime::block_on(async {
         let mut options = File::options();
@@ -376,7 +380,7 @@ fn outside_a_runtime_everything_is_an_error_that_says_so() {
     outside(block_on(file.seek(SeekFrom::Start(0))).map(drop));
     outside(block_on(file.metadata()).map(drop));
     outside(block_on(file.sync_all()));
-    // And nothing was lost meanwhile.
+    // The failed calls lost no data.
     let rest = runtime::block_on(async {
         let mut rest = String::new();
         file.read_to_string(&mut rest).await.map(|_| rest)
@@ -385,7 +389,7 @@ fn outside_a_runtime_everything_is_an_error_that_says_so() {
     outside(block_on(file.read(&mut [0])).map(drop));
 }
 
-/// A runtime whose only thread for blocking jobs is busy until the sender is dropped.
+/// Returns a runtime whose only pool thread is busy until the sender is dropped.
 fn busy() -> (runtime::Runtime, mpsc::Sender<()>) {
     let runtime = runtime::Runtime::builder().max_blocking_threads(1).build();
     let runtime = runtime.unwrap();
@@ -395,9 +399,9 @@ fn busy() -> (runtime::Runtime, mpsc::Sender<()>) {
 }
 
 #[test]
-fn a_job_that_dies_with_its_runtime_is_an_error_and_no_wait_without_end() {
-    let place = Place::new();
-    let path = place.path("dies");
+fn a_job_canceled_at_shutdown_is_an_error_and_does_not_hang() {
+    let dir = TempDir::new();
+    let path = dir.path("dies");
     let mut file = runtime::block_on(File::create(&path)).unwrap();
     let (runtime, end) = busy();
     runtime.block_on(async {
@@ -411,16 +415,16 @@ fn a_job_that_dies_with_its_runtime_is_an_error_and_no_wait_without_end() {
 }
 
 #[test]
-fn a_job_that_dies_with_its_runtime_leaves_the_position_where_it_was() {
-    let place = Place::new();
-    let path = place.path("position");
+fn a_job_canceled_at_shutdown_keeps_the_position() {
+    let dir = TempDir::new();
+    let path = dir.path("position");
     std_fs::write(&path, "0123456789").unwrap();
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     let mut byte = [0];
     let mut file = runtime::block_on(async {
         let mut file = options.open(&path).await.unwrap();
-        file.read_exact(&mut byte).await.unwrap(); // and all the rest is read ahead
+        file.read_exact(&mut byte).await.unwrap(); // the rest is read ahead
         file
     });
 
@@ -455,19 +459,19 @@ fn a_job_that_dies_with_its_runtime_leaves_the_position_where_it_was() {
 }
 
 #[test]
-fn a_job_that_dies_with_its_runtime_loses_no_entry_of_a_directory() {
-    let place = Place::new();
+fn a_job_canceled_at_shutdown_loses_no_directory_entry() {
+    let dir = TempDir::new();
     for name in ["a", "b"] {
-        std_fs::write(place.path(name), "").unwrap();
+        std_fs::write(dir.path(name), "").unwrap();
     }
-    let mut entries = runtime::block_on(fs::read_dir(&place.0)).unwrap();
+    let mut entries = runtime::block_on(fs::read_dir(&dir.0)).unwrap();
     let (runtime, end) = busy();
     let mut cx = Context::from_waker(Waker::noop());
     runtime.block_on(async { assert!(entries.poll_next(&mut cx).is_pending()) });
     drop(runtime);
     runtime::block_on(async {
         let error = entries.next_entry().await.expect_err("the job is lost");
-        let expected = format!("read directory {}: ", place.0.display());
+        let expected = format!("read directory {}: ", dir.0.display());
         assert!(error.to_string().starts_with(&expected), "{error}");
         let rest: Vec<_> = entries.try_collect().await.unwrap();
         assert_eq!(rest.len(), 2);

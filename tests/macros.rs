@@ -1,4 +1,4 @@
-//! `select!`, `join!`, `try_join!` and the attributes, as their documentation has them.
+//! The behavior of `select!`, `join!`, `try_join!` and the attributes.
 
 #![deny(unsafe_code)]
 
@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use runtime::{join, select, try_join};
 
-/// Pending once, then ready.
+/// Is pending once, then ready.
 async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
@@ -26,7 +26,7 @@ async fn yield_now() {
     .await;
 }
 
-/// Ready with `value` after so many turns.
+/// Is pending `turns` times, then ready with `value`.
 async fn after<T>(turns: usize, value: T) -> T {
     for _ in 0..turns {
         yield_now().await;
@@ -34,7 +34,7 @@ async fn after<T>(turns: usize, value: T) -> T {
     value
 }
 
-/// Writes its name into the log when dropped.
+/// Pushes its name to the log on drop.
 struct Noted<'a>(&'a RefCell<Vec<&'static str>>, &'static str);
 
 impl Drop for Noted<'_> {
@@ -111,7 +111,7 @@ mod select {
     }
 
     #[runtime::test]
-    async fn selects_that_take_turns_are_fair_each_by_itself() {
+    async fn alternating_selects_are_fair_independently() {
         let mut wins = [[0; 2]; 2];
         for round in 0..1000 {
             select! {
@@ -126,7 +126,7 @@ mod select {
     }
 
     #[runtime::test]
-    async fn select_polls_every_branch_once_a_lap() {
+    async fn select_polls_every_branch_once_in_each_poll() {
         let counts = [const { Cell::new(0) }; 4];
         let count = |index: usize| {
             let counts = &counts;
@@ -196,7 +196,7 @@ mod select {
     }
 
     #[runtime::test]
-    async fn select_does_not_poll_again_what_its_pattern_refused() {
+    async fn select_does_not_poll_a_branch_again_after_its_pattern_failed() {
         let mut polls = 0;
         let once = poll_fn(|_| {
             polls += 1;
@@ -231,7 +231,7 @@ mod select {
     }
 
     #[runtime::test]
-    async fn handlers_break_and_continue_the_loop_around() {
+    async fn handlers_break_and_continue_the_surrounding_loop() {
         let mut rounds = 0;
         let result = loop {
             rounds += 1;
@@ -300,7 +300,7 @@ mod select {
     }
 
     #[runtime::test]
-    async fn a_future_given_by_reference_goes_on_in_the_next_select() {
+    async fn a_future_passed_by_reference_continues_in_the_next_select() {
         let mut work = pin!(after(5, "done"));
         let mut ticks = 0;
         let result = loop {
@@ -310,12 +310,12 @@ mod select {
                 () = yield_now() => ticks += 1,
             }
         };
-        // Each tick takes two polls, and each poll takes the work one turn further.
+        // Each tick takes two polls, and each poll advances the work by one turn.
         assert_eq!((result, ticks), ("done", 2));
     }
 
     #[runtime::test]
-    async fn handlers_change_what_the_futures_borrowed() {
+    async fn handlers_mutate_values_that_the_futures_borrowed() {
         async fn push(to: &mut Vec<u8>) -> &mut Vec<u8> {
             yield_now().await;
             to.push(1);
@@ -341,9 +341,9 @@ mod select {
         assert_eq!(a, 12);
     }
 
-    /// The losing branch has an output with a destructor and a borrow in it.
+    /// The output of the losing branch has a destructor and contains a borrow.
     #[runtime::test]
-    async fn handlers_change_what_an_output_that_never_came_would_have_borrowed() {
+    async fn handlers_mutate_values_that_a_losing_output_would_have_borrowed() {
         struct Guard<'a>(&'a mut u8);
         impl Drop for Guard<'_> {
             fn drop(&mut self) {
@@ -467,7 +467,7 @@ mod select {
     }
 
     #[runtime::test]
-    async fn select_awaits_whatever_becomes_a_future() {
+    async fn select_accepts_into_future() {
         struct Request;
         impl IntoFuture for Request {
             type Output = u16;
@@ -571,7 +571,7 @@ mod select {
             }
             join!(ready(1), ready(2))
         });
-        // The output alone is not: it never waits inside the select.
+        // An output need not be `Send`: it is never held across an await of the select.
         struct Local(#[expect(dead_code)] *const u8);
         assert_send(async {
             select! {
@@ -615,8 +615,7 @@ mod join {
     async fn join_drops_a_future_when_it_completes() {
         let log = RefCell::new(vec![]);
         let noted = Noted(&log, "first");
-        // A closure that holds on to what it captured after its last poll, as an `async` block
-        // would not.
+        // Unlike an `async` block, the closure keeps its captures after its last poll.
         let first = poll_fn(move |_| {
             let _ = &noted;
             Poll::Ready(())
@@ -666,7 +665,7 @@ mod join {
     }
 
     #[runtime::test]
-    async fn try_join_gives_all_values() {
+    async fn try_join_returns_all_values() {
         let result: Result<_, String> =
             try_join!(after(2, Ok(1)), async { Ok("b") }, ready(Ok(())));
         assert_eq!(result, Ok((1, "b", ())));
@@ -698,7 +697,7 @@ mod join {
     }
 
     #[runtime::test]
-    async fn try_join_does_not_poll_what_stands_after_an_error() {
+    async fn try_join_does_not_poll_futures_after_an_error() {
         let polls = Cell::new(0);
         let outcome = try_join!(
             ready(Err::<(), _>("no")),
@@ -726,12 +725,12 @@ mod attributes {
     }
 
     #[runtime::test]
-    async fn a_test_returns_whatever_terminates() -> impl Termination {
+    async fn a_test_returns_any_termination() -> impl Termination {
         ExitCode::SUCCESS
     }
 
     #[runtime::test]
-    #[ignore = "it never returns, and need not"]
+    #[ignore = "it never returns; only its types are checked"]
     async fn a_test_that_never_returns_compiles() -> std::io::Result<()> {
         loop {
             yield_now().await;
@@ -745,7 +744,7 @@ mod attributes {
     }
 
     #[runtime::test]
-    #[ignore = "to see that `ignore` is kept"]
+    #[ignore = "checks that the attribute `ignore` is kept"]
     async fn ignore_is_kept() {
         panic!("ran an ignored test");
     }
@@ -769,7 +768,7 @@ mod attributes {
         pub(super) a_test_is_written_by_a_macro { panic!("from a macro") }
     }
 
-    /// Its documentation and visibility stay.
+    /// The attribute keeps documentation and visibility.
     #[runtime::main]
     #[must_use]
     pub(super) async fn start() -> Result<u8, std::num::ParseIntError> {
@@ -802,7 +801,7 @@ mod attributes {
     }
 
     #[test]
-    fn main_makes_a_plain_function_of_any_name() {
+    fn main_works_on_a_function_of_any_name() {
         assert_eq!(start(), Ok(1));
         assert_eq!(calls_itself(), 3);
         assert!(std::panic::catch_unwind(|| never()).is_err());

@@ -1,4 +1,4 @@
-//! `process`: what is a child's use and how it ends.
+//! `process`: input, output, exit and kill of child processes.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use runtime::net::pipe::{Receiver, Sender};
 use runtime::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-/// A child that runs until the end of its input, and then ends with code 7.
+/// Returns a command that runs until the end of its input and exits with code 7.
 fn waiter() -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "read -r line; exit 7"]);
@@ -25,13 +25,13 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id() as i32).unwrap()
 }
 
-/// Whether there is a process of that number, be it a zombie.
+/// Returns true if the process exists, even as a zombie.
 fn exists(pid: Pid) -> bool {
     test_kill_process(pid).is_ok()
 }
 
 #[runtime::test]
-async fn output_collects_more_than_pipes_hold_of_both_streams() {
+async fn output_collects_more_than_a_pipe_buffer_from_both_streams() {
     let script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3";
     let mut command = Command::new("sh");
     let output = command.args(["-c", script]).output().await.unwrap();
@@ -43,8 +43,8 @@ async fn output_collects_more_than_pipes_hold_of_both_streams() {
 }
 
 #[runtime::test]
-async fn status_does_not_wait_for_output_that_nobody_reads() {
-    // More than a pipe holds.
+async fn status_does_not_wait_for_unread_output() {
+    // More than a pipe buffers.
     let script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3";
     let mut command = Command::new("sh");
     command.args(["-c", script]);
@@ -53,11 +53,11 @@ async fn status_does_not_wait_for_output_that_nobody_reads() {
 }
 
 #[runtime::test]
-async fn output_gives_no_input_and_takes_only_what_is_not_chosen() {
+async fn output_provides_no_input_and_captures_only_unset_streams() {
     let mut command = Command::new("cat");
     let output = command.output().await.unwrap();
     assert!(output.status.success() && output.stdout.is_empty());
-    // And its defaults are gone again.
+    // `output` does not change the defaults of the command.
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     assert!(child.stdout.is_none() && child.wait().await.unwrap().success());
     let mut command = Command::new("sh");
@@ -68,7 +68,7 @@ async fn output_gives_no_input_and_takes_only_what_is_not_chosen() {
 }
 
 #[runtime::test]
-async fn a_program_that_is_missing_is_named() {
+async fn the_error_for_a_missing_program_names_it() {
     let error = Command::new("no-such-program").spawn().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(
@@ -82,7 +82,7 @@ async fn a_program_that_is_missing_is_named() {
 }
 
 #[runtime::test]
-async fn arguments_and_surroundings_arrive() {
+async fn arguments_environment_and_directory_are_passed() {
     let mut command = Command::new("sh");
     command.args(["-c", r#"echo "$0 $1 $A $B ${C-none}"; pwd"#]);
     command.arg("zero").args(["one"]).current_dir("/");
@@ -101,7 +101,7 @@ async fn arguments_and_surroundings_arrive() {
 }
 
 #[runtime::test]
-async fn waiting_closes_the_input_and_gives_the_status_again_and_again() {
+async fn wait_closes_the_input_and_returns_the_status_each_time() {
     let mut child = waiter().spawn().unwrap();
     assert_eq!(child.try_wait().unwrap(), None);
     for _ in 0..2 {
@@ -109,21 +109,21 @@ async fn waiting_closes_the_input_and_gives_the_status_again_and_again() {
         assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(7));
     }
     assert!(child.stdin.is_none());
-    child.start_kill().unwrap(); // nobody is hit
+    child.start_kill().unwrap(); // sends no signal: the child has been reaped
     child.kill().await.unwrap();
 }
 
 #[runtime::test]
-async fn a_child_that_has_ended_before_anybody_waits_is_waited_for() {
+async fn wait_succeeds_for_a_child_that_has_already_exited() {
     let mut child = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
-    // The end of its output: it has ended, or is about to.
+    // At the end of its output the child has exited or is about to.
     let mut stdout = child.stdout.take().unwrap();
     assert_eq!(stdout.read(&mut [0]).await.unwrap(), 0);
     assert!(child.wait().await.unwrap().success());
 }
 
 #[runtime::test]
-async fn a_hundred_children_at_once_end_each_with_its_own_status() {
+async fn a_hundred_children_at_once_each_return_their_own_status() {
     let children: Vec<Child> = (0..100).map(|_| waiter().spawn().unwrap()).collect();
     let tasks = children.into_iter().enumerate().map(|(n, mut child)| {
         runtime::spawn(async move {
@@ -145,14 +145,14 @@ async fn a_hundred_children_at_once_end_each_with_its_own_status() {
 }
 
 #[runtime::test]
-async fn killing_waits_for_the_end() {
+async fn kill_waits_for_the_exit() {
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     child.kill().await.unwrap();
     assert_eq!(child.try_wait().unwrap().unwrap().signal(), Some(9));
 }
 
 #[runtime::test]
-async fn a_wait_that_is_dropped_can_be_begun_again() {
+async fn a_dropped_wait_can_be_repeated() {
     let mut child = waiter().spawn().unwrap();
     let stdin = child.stdin.take();
     for _ in 0..3 {
@@ -165,7 +165,7 @@ async fn a_wait_that_is_dropped_can_be_begun_again() {
 }
 
 #[runtime::test]
-async fn streams_go_both_ways_and_one_child_can_feed_the_next() {
+async fn one_child_can_feed_another_through_a_pipe() {
     let mut first = Command::new("cat");
     let mut first = first
         .stdin(Stdio::piped())
@@ -190,7 +190,7 @@ async fn streams_go_both_ways_and_one_child_can_feed_the_next() {
 }
 
 #[runtime::test]
-async fn the_ends_of_the_pipes_can_do_what_pipes_can() {
+async fn the_pipes_of_a_child_convert_to_pipes() {
     let mut command = Command::new("cat");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -203,7 +203,7 @@ async fn the_ends_of_the_pipes_can_do_what_pipes_can() {
     stdout.readable().await.unwrap();
     assert_eq!(stdout.try_read(&mut buffer).unwrap(), 5);
     child.start_kill().unwrap();
-    // select knows of no end.
+    // select does not report the end of a pipe.
     if std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select") {
         stdin.closed().await.unwrap();
     }
@@ -211,7 +211,7 @@ async fn the_ends_of_the_pipes_can_do_what_pipes_can() {
 }
 
 #[runtime::test]
-async fn an_input_that_was_closed_is_no_pipe_any_more() {
+async fn a_closed_input_does_not_convert_to_a_pipe() {
     let mut child = waiter().spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.close().await.unwrap();
@@ -222,7 +222,7 @@ async fn an_input_that_was_closed_is_no_pipe_any_more() {
 }
 
 #[test]
-fn only_pipes_are_taken_over() {
+fn from_std_accepts_only_pipes() {
     let (socket, _other) = UnixStream::pair().unwrap();
     let socket = std::process::ChildStdout::from(OwnedFd::from(socket));
     let error = ChildStdout::from_std(socket).unwrap_err();
@@ -231,11 +231,11 @@ fn only_pipes_are_taken_over() {
 }
 
 #[runtime::test]
-async fn writing_to_a_child_that_is_gone_is_a_broken_pipe() {
+async fn writing_to_an_exited_child_is_a_broken_pipe() {
     let mut child = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     child.wait().await.unwrap();
-    // A child of another test, not executed yet, may have the other end for a moment.
+    // A forked child of another test may hold the other end until it calls exec.
     let error = loop {
         if let Err(e) = stdin.write_all(&[b'x'; 1024]).await {
             break e;
@@ -245,7 +245,7 @@ async fn writing_to_a_child_that_is_gone_is_a_broken_pipe() {
 }
 
 #[runtime::test]
-async fn writing_waits_for_room() {
+async fn writing_to_a_full_pipe_waits() {
     let mut child = waiter().spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut cx = Context::from_waker(Waker::noop());
@@ -259,13 +259,13 @@ async fn writing_waits_for_room() {
 }
 
 #[runtime::test]
-async fn who_drops_a_child_with_kill_on_drop_kills_it() {
+async fn dropping_a_child_with_kill_on_drop_kills_it() {
     let mut command = waiter();
     let mut child = command.kill_on_drop(true).spawn().unwrap();
     let (pid, stdin) = (pid(&child), child.stdin.take());
     drop(child);
     while exists(pid) {
-        runtime::task::yield_now().await; // until it is killed and taken note of
+        runtime::task::yield_now().await; // until it is killed and reaped
     }
     drop(stdin);
 }
@@ -276,20 +276,20 @@ async fn a_dropped_future_of_output_kills_with_kill_on_drop() {
     let (reader, writer) = UnixStream::pair().unwrap();
     command.stdin(OwnedFd::from(reader)).kill_on_drop(true);
     let output = command.output();
-    drop(command); // it holds the reading end as well
+    drop(command); // it also holds the read end
     drop(output);
-    // Its input is open no more: it was killed, although we still could write.
+    // Its input is closed: it was killed although the writer was still open.
     let mut broken = runtime::io::Async::new(writer).unwrap();
     while broken.write_all(&[b' '; 1024]).await.is_ok() {}
 }
 
 #[runtime::test]
-async fn the_end_of_a_dropped_child_is_taken_note_of() {
+async fn a_dropped_child_is_reaped() {
     let mut child = waiter().spawn().unwrap();
     let (pid, stdin) = (pid(&child), child.stdin.take());
     drop(child);
     runtime::task::yield_now().await;
-    assert!(exists(pid), "it runs on");
+    assert!(exists(pid), "the child still runs");
     drop(stdin);
     while exists(pid) {
         runtime::task::yield_now().await;
@@ -297,15 +297,15 @@ async fn the_end_of_a_dropped_child_is_taken_note_of() {
 }
 
 #[test]
-fn a_child_that_outlives_its_runtime_is_taken_note_of_by_the_next_one() {
+fn a_child_that_outlives_its_runtime_is_reaped_later() {
     let runtime = runtime::Runtime::new().unwrap();
     let mut child = waiter().spawn().unwrap();
     let (pid, stdin) = (pid(&child), child.stdin.take());
     runtime.block_on(async {
-        drop(child); // a task takes over
+        drop(child); // a task reaps it from here on
         runtime::task::yield_now().await;
     });
-    drop(runtime); // and nobody takes over from it
+    drop(runtime); // this drops the task
     let mut no_runtime = waiter().spawn().unwrap();
     let (other, other_stdin) = (self::pid(&no_runtime), no_runtime.stdin.take());
     drop(no_runtime);
@@ -316,30 +316,30 @@ fn a_child_that_outlives_its_runtime_is_taken_note_of_by_the_next_one() {
 }
 
 #[runtime::test]
-async fn a_status_that_somebody_else_took_is_an_error_and_its_number_is_not_killed() {
+async fn a_child_reaped_elsewhere_is_an_error_and_its_pid_is_not_killed() {
     let mut child = waiter().kill_on_drop(true).spawn().unwrap();
     let pid = pid(&child);
     kill_process(pid, Signal::KILL).unwrap();
     rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap();
-    let is_told = |error: std::io::Error, what: &str| {
+    let assert_reports = |error: std::io::Error, what: &str| {
         let expected = format!("{what} process {pid}: ");
         assert!(error.to_string().starts_with(&expected), "{error}");
         let cause = error
             .source()
             .and_then(|e| e.downcast_ref::<std::io::Error>());
-        // Of kill(2) it would be ESRCH, or nothing at all if there is such a process again.
+        // kill(2) would fail with ESRCH, or succeed if the process ID was reused.
         assert_eq!(cause.unwrap().raw_os_error(), Some(libc::ECHILD), "{error}");
     };
-    is_told(child.wait().await.unwrap_err(), "wait for");
-    is_told(child.try_wait().unwrap_err(), "wait for");
+    assert_reports(child.wait().await.unwrap_err(), "wait for");
+    assert_reports(child.try_wait().unwrap_err(), "wait for");
     for _ in 0..2 {
-        is_told(child.start_kill().unwrap_err(), "kill");
-        is_told(child.kill().await.unwrap_err(), "kill");
+        assert_reports(child.start_kill().unwrap_err(), "kill");
+        assert_reports(child.kill().await.unwrap_err(), "kill");
     }
 }
 
 #[test]
-fn a_child_may_move_to_another_runtime_while_it_is_waited_for() {
+fn a_child_can_move_to_another_runtime_after_it_was_awaited() {
     let mut child = waiter().spawn().unwrap();
     let stdin = child.stdin.take();
     let first = runtime::Runtime::new().unwrap();
@@ -355,7 +355,7 @@ fn a_child_may_move_to_another_runtime_while_it_is_waited_for() {
         status
     });
     drop(stdin);
-    // Its letters arrive while the first one runs.
+    // Its messages arrive while the first runtime runs.
     while ended.try_recv().is_err() {
         first.block_on(runtime::task::yield_now());
     }

@@ -1,5 +1,5 @@
-//! Signals. A binary of its own: they are the process's. Each test has a signal to itself, and what
-//! ends the process happens in a child, which is this binary again.
+//! Signals. A separate binary, because they belong to the process. Each test uses a different
+//! signal. Signals that kill the process are sent in a child process, which is this binary again.
 
 use std::env;
 use std::io::ErrorKind;
@@ -21,13 +21,13 @@ fn raise(signal: Number) {
     kill_process(getpid(), signal).unwrap();
 }
 
+/// Returns true if the listener has received nothing.
 fn is_quiet(signal: &mut Signal) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     signal.poll_recv(&mut cx).is_pending()
 }
 
-/// Runs `in_a_child` below, and says how it came to its end: it has to get as far as its last
-/// words.
+/// Runs `in_a_child` below, asserts that it reached its last line, and returns its exit status.
 fn child(part: &str, prefix: &str) -> ExitStatus {
     let script = format!(r#"{prefix} exec "$0" --ignored --nocapture --exact in_a_child"#);
     let mut command = Command::new("sh");
@@ -35,15 +35,15 @@ fn child(part: &str, prefix: &str) -> ExitStatus {
         .args(["-c", &script])
         .arg(env::current_exe().unwrap());
     let output = command.env("PART", part).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(LAST_WORDS), "{part}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(LAST_LINE), "{part}: {stderr}");
     output.status
 }
 
-const LAST_WORDS: &str = "so far it lives";
+const LAST_LINE: &str = "still running";
 
 #[test]
-#[ignore = "no test, but what another one runs in a process of its own"]
+#[ignore = "another test runs it in a child process"]
 fn in_a_child() {
     let Ok(part) = env::var("PART") else {
         return;
@@ -57,7 +57,7 @@ fn in_a_child() {
                 first.recv().await.unwrap();
                 second.recv().await.unwrap();
                 drop(first);
-                raise(Number::TERM); // there is still one
+                raise(Number::TERM); // the second listener remains
                 second.recv().await.unwrap();
                 Number::TERM
             }
@@ -78,7 +78,7 @@ fn in_a_child() {
                         theirs.recv().await.unwrap();
                     });
                 });
-                theirs.join().unwrap(); // and their runtime is gone
+                theirs.join().unwrap(); // its runtime is dropped
                 ours.recv().await.unwrap();
                 raise(Number::TERM);
                 ours.recv().await.unwrap();
@@ -96,32 +96,32 @@ fn in_a_child() {
                 hangup.recv().await.unwrap();
                 Number::HUP
             }
-            _ => panic!("{part:?} is no part"),
+            _ => panic!("unknown part {part:?}"),
         }
     });
-    eprintln!("{LAST_WORDS}");
+    eprintln!("{LAST_LINE}");
     raise(last);
     if part == "ignored" {
         std::process::exit(42);
     }
-    // It is delivered before long.
+    // Wait for the delivery of the signal.
     loop {
         thread::park();
     }
 }
 
 #[test]
-fn dispositions_are_back_when_the_last_listener_is_gone() {
+fn dispositions_are_restored_when_the_last_listener_is_dropped() {
     assert_eq!(child("several", "").signal(), Some(15));
     assert_eq!(child("again", "").signal(), Some(15));
     assert_eq!(child("runtimes", "").signal(), Some(15));
     assert_eq!(child("ctrl_c", "").signal(), Some(2));
-    // As nohup(1) does it: what was ignored is ignored again.
+    // A signal that was ignored, as by nohup(1), is ignored again.
     assert_eq!(child("ignored", "trap '' HUP;").code(), Some(42));
 }
 
 #[runtime::test]
-async fn every_waiter_is_told_of_ctrl_c_even_between_the_call_and_the_first_poll() {
+async fn ctrl_c_wakes_every_waiter_even_before_its_first_poll() {
     let _stays = signal(SignalKind::interrupt()).unwrap();
     let (first, second) = (ctrl_c(), ctrl_c());
     raise(Number::INT);
@@ -133,12 +133,12 @@ async fn every_waiter_is_told_of_ctrl_c_even_between_the_call_and_the_first_poll
     raise(Number::INT);
     waiting.await.unwrap().unwrap();
 
-    // A signal is told once, and not to those who come later.
+    // A signal is reported once, and not to later listeners.
     assert!(timeout(Duration::from_millis(1), ctrl_c()).await.is_err());
 }
 
 #[runtime::test]
-async fn signals_between_two_polls_are_told_at_least_once_and_no_more_than_they_were() {
+async fn signals_between_two_polls_are_reported_at_least_once_and_never_in_excess() {
     let mut signals = signal(SignalKind::user_defined1()).unwrap();
     for _ in 0..3 {
         assert!(is_quiet(&mut signals));
@@ -149,7 +149,7 @@ async fn signals_between_two_polls_are_told_at_least_once_and_no_more_than_they_
         raise(Number::USR1);
     }
     signals.next().await.unwrap().unwrap();
-    // The handler may run on the other thread, some time later; and then nothing more comes.
+    // The handler may run later on another thread. After that no more signals are reported.
     let mut more = 0;
     while timeout(Duration::from_millis(20), signals.recv())
         .await
@@ -161,7 +161,7 @@ async fn signals_between_two_polls_are_told_at_least_once_and_no_more_than_they_
 }
 
 #[test]
-fn listeners_of_several_runtimes_are_all_told() {
+fn a_signal_reaches_the_listeners_of_all_runtimes() {
     let (ready, is_ready) = mpsc::channel();
     let threads = [(); 3].map(|()| {
         let ready = ready.clone();
@@ -186,15 +186,15 @@ fn listeners_of_several_runtimes_are_all_told() {
 }
 
 #[test]
-fn a_full_pipe_holds_nobody_up_and_loses_nothing() {
+fn a_full_socket_pair_blocks_no_handler_and_loses_no_later_signal() {
     let mut signals = signal(SignalKind::window_change()).unwrap();
-    // More than a socket pair takes.
+    // More signals than a socket pair can hold.
     for _ in 0..10_000 {
         raise(Number::WINCH);
     }
     runtime::block_on(async {
         signals.recv().await.unwrap();
-        // After all that was kept, one more is told.
+        // After all pending signals another one is reported.
         while timeout(Duration::from_millis(20), signals.recv())
             .await
             .is_ok()
@@ -205,8 +205,8 @@ fn a_full_pipe_holds_nobody_up_and_loses_nothing() {
 }
 
 #[test]
-fn signals_that_cannot_be_listened_to_are_errors_with_their_names() {
-    let cannot = [
+fn listening_to_an_impossible_signal_is_an_error_with_its_name() {
+    let impossible = [
         (libc_number(Number::KILL), "SIGKILL"),
         (libc_number(Number::STOP), "SIGSTOP"),
         (libc_number(Number::ILL), "SIGILL"),
@@ -216,7 +216,7 @@ fn signals_that_cannot_be_listened_to_are_errors_with_their_names() {
         (-1, "signal -1"),
         (12_345, "signal 12345"),
     ];
-    for (number, name) in cannot {
+    for (number, name) in impossible {
         let error = signal(SignalKind::from_raw(number)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         let expected = format!("listen to {name}: ");
@@ -233,7 +233,7 @@ fn waiting_outside_a_runtime_is_an_error_that_names_the_signal() {
     let mut pipe = signal(SignalKind::pipe()).unwrap();
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Err(error)) = pipe.poll_recv(&mut cx) else {
-        panic!("it waits");
+        panic!("expected an error");
     };
     assert!(
         error.to_string().starts_with("wait for SIGPIPE: "),
@@ -242,8 +242,8 @@ fn waiting_outside_a_runtime_is_an_error_that_names_the_signal() {
 }
 
 #[test]
-fn a_forked_child_that_is_not_executed_yet_does_not_tell_the_parent() {
-    // std runs this between fork and exec.
+fn a_signal_in_a_forked_child_before_exec_does_not_reach_the_parent() {
+    // std calls this function between fork and exec.
     let mut signals = signal(SignalKind::alarm()).unwrap();
     let mut command = Command::new("true");
     raise_in_child(&mut command);
@@ -257,26 +257,28 @@ fn a_forked_child_that_is_not_executed_yet_does_not_tell_the_parent() {
 
 fn raise_in_child(command: &mut Command) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: getpid and kill are async-signal-safe, and nothing is allocated.
+    // SAFETY: pre_exec requires async-signal-safe calls; getpid and kill are, and nothing
+    // allocates.
     unsafe { command.pre_exec(|| Ok(kill_process(getpid(), Number::ALARM)?)) };
 }
 
-/// How often somebody else's handler was called, by the number of the signal.
+/// The number of calls of the foreign handler, by signal number.
 static CALLS: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
 
 extern "C" fn count_call(number: libc::c_int) {
     CALLS[number as usize].fetch_add(1, Ordering::SeqCst);
 }
 
-/// Puts a handler where the program can do so without us.
+/// Installs a signal handler without the runtime.
 fn install_handler(kind: SignalKind) {
     let handler = count_call as extern "C" fn(libc::c_int);
-    // SAFETY: the handler does nothing but add to an atomic, and is there as long as the program.
+    // SAFETY: the handler only adds to an atomic, which is async-signal-safe, and is a static item.
     let before = unsafe { libc::signal(kind.as_raw_value(), handler as libc::sighandler_t) };
     assert_ne!(before, libc::SIG_ERR);
 }
 
-/// Has this thread take the signal before it goes on, and says how often the handler was called.
+/// Raises the signal on this thread, which handles it at once, and returns the number of calls of
+/// the foreign handler.
 fn calls_of_handler(kind: SignalKind) -> usize {
     let calls = &CALLS[kind.as_raw_value() as usize];
     let before = calls.load(Ordering::SeqCst);
@@ -286,7 +288,7 @@ fn calls_of_handler(kind: SignalKind) -> usize {
 }
 
 #[runtime::test]
-async fn a_handler_that_was_there_first_is_called_too_and_back_at_the_end() {
+async fn an_earlier_handler_is_also_called_and_restored_at_the_end() {
     let kind = SignalKind::from_raw(libc::SIGPROF);
     install_handler(kind);
     for _ in 0..2 {
@@ -299,18 +301,21 @@ async fn a_handler_that_was_there_first_is_called_too_and_back_at_the_end() {
 }
 
 #[runtime::test]
-async fn a_handler_that_is_put_over_ours_stays() {
+async fn a_handler_installed_over_the_listener_is_kept() {
     let kind = SignalKind::from_raw(libc::SIGVTALRM);
     let mut first = signal(kind).unwrap();
     install_handler(kind);
     assert_eq!(calls_of_handler(kind), 1);
-    assert!(is_quiet(&mut first), "it takes the signal away");
+    assert!(
+        is_quiet(&mut first),
+        "the new handler replaces the listener"
+    );
     drop(first);
     assert_eq!(calls_of_handler(kind), 1);
 }
 
 #[runtime::test]
-async fn a_handler_of_a_pause_is_back_after_the_next_listener_and_not_called_meanwhile() {
+async fn a_handler_installed_between_listeners_is_suspended_by_the_next_and_restored() {
     let kind = SignalKind::from_raw(libc::SIGXCPU);
     drop(signal(kind).unwrap());
     install_handler(kind);
