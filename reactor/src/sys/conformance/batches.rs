@@ -1,10 +1,10 @@
-//! Many at once, some of them bad.
+//! Batches of events and of registrations, and failures among them.
 
 use std::io::{Read, Write};
 
 use super::*;
 
-pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(stage: &mut Stage) {
+pub(super) fn more_events_than_the_buffer_holds_are_reported_in_several_batches(stage: &mut Stage) {
     allow_many_descriptors();
     let pairs: Vec<_> = (0..100).map(|_| pair()).collect();
     let streams: Vec<_> = pairs.iter().flat_map(|(a, b)| [a, b]).collect();
@@ -22,21 +22,21 @@ pub(super) fn more_events_than_the_buffer_holds_come_one_batch_after_the_other(s
                 }
             }
         }
-        let mut told = vec![0; streams.len()];
+        let mut reports = vec![0; streams.len()];
         let mut waits = 0;
-        while told.contains(&0) {
+        while reports.contains(&0) {
             waits += 1;
             stage.selector.wait(&mut stage.events, None).unwrap();
             for event in &stage.events {
-                told[event.token.index()] += 1;
+                reports[event.token.index()] += 1;
             }
         }
         assert!(waits < streams.len() / 10, "{waits} waits");
-        assert!(told.iter().all(|&times| times == 1), "{told:?}");
+        assert!(reports.iter().all(|&times| times == 1), "{reports:?}");
     }
 }
 
-pub(super) fn a_descriptor_of_1024_and_over_is_watched_like_any_other(stage: &mut Stage) {
+pub(super) fn a_descriptor_of_1024_or_more_is_watched_like_any_other(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
     for (token, least) in [(ONE, 1024), (TWO, 1500)] {
         let Some(large) = duplicate_from(&ours, least) else {
@@ -44,39 +44,42 @@ pub(super) fn a_descriptor_of_1024_and_over_is_watched_like_any_other(stage: &mu
             return;
         };
         assert_eq!(stage.add(&large, token), None);
-        assert_eq!(stage.until(token, Readiness::WRITABLE), Readiness::WRITABLE);
+        assert_eq!(
+            stage.wait_until(token, Readiness::WRITABLE),
+            Readiness::WRITABLE
+        );
         stage.arm(token);
         assert_eq!(
             stage
-                .told(token, Duration::ZERO)
+                .wait_once(token, Duration::ZERO)
                 .0
                 .without(Readiness::WRITABLE),
             Readiness::EMPTY
         );
         theirs.write_all(b"x").unwrap();
         stage.arm(token);
-        stage.until(token, Readiness::READABLE);
+        stage.wait_until(token, Readiness::READABLE);
         stage.selector.remove(large.as_raw_fd(), token).unwrap();
         assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 1);
     }
 }
 
-pub(super) fn one_that_cannot_be_registered_stops_no_other(stage: &mut Stage) {
+pub(super) fn a_failed_registration_does_not_prevent_others(stage: &mut Stage) {
     let (ours, _theirs) = pair();
-    // No process has so many descriptors.
+    // A number that is certainly not open.
     let at_once = stage.add(&RawFd::MAX, ONE);
     assert_eq!(stage.add(&ours, TWO), None);
-    let (mut bad, mut good) = (at_once.unwrap_or(0), Readiness::EMPTY);
-    while bad == 0 || !good.is_writable() {
+    let (mut errno, mut readiness) = (at_once.unwrap_or(0), Readiness::EMPTY);
+    while errno == 0 || !readiness.is_writable() {
         stage.selector.wait(&mut stage.events, None).unwrap();
         for event in &stage.events {
             match event.token {
-                ONE => bad = event.errno,
-                _ => good |= event.readiness,
+                ONE => errno = event.errno,
+                _ => readiness |= event.readiness,
             }
         }
     }
-    assert_eq!(bad, libc::EBADF);
+    assert_eq!(errno, libc::EBADF);
 }
 
 pub(super) fn the_parent_of_a_forked_child_still_gets_its_events(stage: &mut Stage) {
@@ -84,23 +87,23 @@ pub(super) fn the_parent_of_a_forked_child_still_gets_its_events(stage: &mut Sta
     let (ours, mut theirs) = pair();
     let (late, mut to_late) = pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     stage.arm(ONE);
     assert_eq!(stage.add(&late, TWO), None);
-    // SAFETY: the child calls nothing but _exit, which is safe after a fork of many threads.
+    // SAFETY: the child calls only _exit, which is async-signal-safe.
     let child = cvt(unsafe { libc::fork() }).unwrap();
     if child == 0 {
-        // SAFETY: _exit takes an integer, and does not return.
+        // SAFETY: _exit takes an integer and does not return.
         unsafe { libc::_exit(0) };
     }
-    stage.until(TWO, Readiness::WRITABLE);
+    stage.wait_until(TWO, Readiness::WRITABLE);
     theirs.write_all(b"x").unwrap();
-    stage.until(ONE, Readiness::READABLE);
-    // SAFETY: waitpid takes a null pointer for a status that nobody wants.
+    stage.wait_until(ONE, Readiness::READABLE);
+    // SAFETY: waitpid accepts a null pointer, and then writes no status.
     cvt(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }).unwrap();
     stage.arm(TWO);
     to_late.write_all(b"x").unwrap();
-    stage.until(TWO, Readiness::READABLE);
+    stage.wait_until(TWO, Readiness::READABLE);
     let notifier = stage.selector.notifier();
     thread::spawn(move || notifier.notify().unwrap());
     stage.selector.wait(&mut stage.events, None).unwrap();

@@ -1,8 +1,7 @@
-//! One suite for all selectors: what the contract at the top of `sys` promises, asked of each
-//! backend that the platform has.
+//! The test suite of the [`Selector`] contract, run on every backend of the platform.
 //!
-//! What needs more than a selector is tested on the whole reactor, which runs on each backend in
-//! turn too (`RUNTIME_BACKEND`): stale tokens (`closed_and_reused`, `tests/waiting`), coalescing of
+//! Properties that need more than a selector are tested on the whole reactor, whose tests run on each
+//! backend too (`RUNTIME_BACKEND`): stale tokens (`closed_and_reused`, `tests/waiting`), coalescing of
 //! notifications (`notifications`, `tests/messages`), deadlines under load (`timers`), and, in the
 //! crates above, running out of descriptors in `accept` (`net/tests/starving`).
 
@@ -33,52 +32,52 @@ use crate::interest::{Direction, Readiness};
 use crate::sync::unpoisoned;
 use crate::token::Token;
 
-/// Makes a module of tests, one for each case, out of a `fn() -> io::Result<Box<dyn Selector>>`.
+/// Makes a module with a test for each case, from a `fn() -> io::Result<Box<dyn Selector>>`.
 macro_rules! conformance {
     ($name:ident, $open:expr) => {
         mod $name {
             use super::*;
 
             conformance! { @cases $open;
-                batches::a_descriptor_of_1024_and_over_is_watched_like_any_other,
-                batches::more_events_than_the_buffer_holds_come_one_batch_after_the_other,
-                batches::one_that_cannot_be_registered_stops_no_other,
+                batches::a_descriptor_of_1024_or_more_is_watched_like_any_other,
+                batches::more_events_than_the_buffer_holds_are_reported_in_several_batches,
+                batches::a_failed_registration_does_not_prevent_others,
                 batches::the_parent_of_a_forked_child_still_gets_its_events,
-                closing::a_closed_descriptor_is_told_at_most_once_and_stops_no_other,
-                closing::a_number_that_is_used_again_belongs_to_its_new_owner,
+                closing::a_closed_descriptor_is_reported_at_most_once_and_hides_no_other,
+                closing::a_reused_number_reports_to_its_new_registration_only,
                 closing::two_descriptors_of_one_file_are_two_registrations,
                 closing::what_concerns_an_earlier_occupant_of_a_slot_leaves_the_next_alone,
-                closing::what_is_closed_can_be_renewed_and_forgotten,
-                closing::what_is_removed_or_forgotten_is_silent,
-                closing::what_was_removed_can_be_added_again,
+                closing::a_closed_descriptor_can_be_reregistered_and_forgotten,
+                closing::a_removed_or_forgotten_registration_is_silent,
+                closing::a_removed_descriptor_can_be_added_again,
                 kinds::a_regular_file_and_a_directory_are_refused,
-                kinds::a_terminal_is_readable_when_a_line_was_typed,
+                kinds::a_terminal_is_readable_after_a_line_was_typed,
                 kinds::dev_null_is_ready_or_refused_but_never_silent,
-                kinds::the_reader_of_a_fifo_hears_its_writers_come_and_go,
-                kinds::the_reader_of_a_pipe_hears_that_its_writer_is_gone,
-                kinds::the_writer_of_a_pipe_hears_that_its_reader_was_gone_before,
-                kinds::the_writer_of_a_pipe_hears_that_its_reader_has_gone,
+                kinds::the_reader_of_a_fifo_is_readable_whenever_a_writer_writes_or_closes,
+                kinds::the_reader_of_a_pipe_is_readable_when_the_writer_closes,
+                kinds::the_writer_of_a_pipe_is_writable_if_the_reader_closed_before,
+                kinds::the_writer_of_a_full_pipe_is_writable_when_the_reader_closes,
                 notifying::a_notification_before_the_wait_ends_it_and_reports_nothing,
                 notifying::a_storm_of_signals_loses_no_event_and_no_registration,
-                notifying::no_ring_of_ten_thousand_is_lost,
-                processes::a_process_that_has_ended_before_is_told_or_refused,
-                processes::a_task_that_waits_for_the_end_of_a_process_is_woken,
-                processes::the_end_of_a_process_is_told_once_to_the_last_who_asked,
-                processes::the_end_of_a_process_reaches_another_thread,
-                processes::the_end_of_a_process_that_nobody_waits_for_any_more_is_stale,
-                readiness::a_connection_that_was_made_is_writable,
-                readiness::a_connection_that_was_refused_is_writable_and_has_an_error,
+                notifying::none_of_ten_thousand_notifications_is_lost,
+                processes::an_exit_before_the_registration_is_reported_or_refused,
+                processes::a_task_that_waits_for_an_exit_is_woken,
+                processes::an_exit_is_reported_once_to_the_last_registration,
+                processes::an_exit_wakes_a_task_on_another_thread,
+                processes::an_exit_after_its_registration_was_dropped_is_stale,
+                readiness::an_established_connection_is_writable,
+                readiness::a_refused_connection_is_writable_and_has_an_error,
                 readiness::a_full_backlog_is_readable_until_it_is_empty,
-                readiness::a_half_close_comes_with_the_data_before_it,
-                readiness::a_hang_up_reaches_both_directions,
-                readiness::a_peer_that_ends_while_nobody_waits_ends_no_wait_of_a_level,
-                readiness::our_own_half_close_is_not_the_peers,
-                readiness::room_to_write_is_told_when_the_peer_has_read,
-                readiness::what_became_ready_is_told_once_until_it_is_armed_or_renewed,
-                sources::a_short_read_at_urgent_data_hides_nothing_behind_it,
-                timing::a_limit_is_never_cut_short,
-                timing::limits_of_any_length_are_taken,
-                timing::without_a_limit_to_wait_nothing_blocks,
+                readiness::a_half_close_is_reported_with_the_data_before_it,
+                readiness::a_hang_up_is_reported_in_both_directions,
+                readiness::a_hang_up_without_a_waiter_ends_no_wait_of_a_level_backend,
+                readiness::our_own_half_close_is_not_reported_as_the_peers,
+                readiness::room_to_write_is_reported_when_the_peer_has_read,
+                readiness::a_readiness_is_reported_once_until_it_is_armed_or_reregistered,
+                sources::a_short_read_at_urgent_data_hides_no_bytes_behind_it,
+                timing::a_wait_without_events_lasts_at_least_its_limit,
+                timing::limits_of_any_length_are_accepted,
+                timing::a_wait_with_a_limit_of_zero_does_not_block,
             }
         }
     };
@@ -100,7 +99,7 @@ conformance!(epoll, || crate::sys::open(Backend::Epoll));
     target_os = "openbsd",
 ))]
 conformance!(kqueue, || crate::sys::open(Backend::Kqueue));
-/// The backend for kqueue on the model of each system's kernel.
+/// The kqueue backend on the model of each system's kernel.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod kqueue {
     use super::*;
@@ -129,54 +128,54 @@ const TWO: Token = Token::new(2, 7);
 const NOTHING: (Readiness, i32) = (Readiness::EMPTY, 0);
 const BOTH: Readiness = Readiness::from_bits(3);
 
-/// What forks, or gives numbers of descriptors a meaning, must have nobody beside it.
-static BESIDE: RwLock<()> = RwLock::new(());
+/// Held exclusively by a case that forks or depends on descriptor numbers, and shared by the others.
+static ISOLATION: RwLock<()> = RwLock::new(());
 
-/// Held by a test that such a one must not run beside.
-pub(super) fn beside() -> RwLockReadGuard<'static, ()> {
-    unpoisoned(BESIDE.read())
+/// Returns a guard during which no case runs alone.
+pub(super) fn shared() -> RwLockReadGuard<'static, ()> {
+    unpoisoned(ISOLATION.read())
 }
 
-/// A selector, and what a test asks of it.
+/// A selector under test, and the steps that cases are made of.
 pub(super) struct Stage {
     selector: Box<dyn Selector>,
     events: Vec<Event>,
-    company: Company,
-    /// Aborts the process if the test hangs; dropped when it does not.
+    isolation: Isolation,
+    /// Dropped at the end of the test. Until then a thread aborts the process if the test hangs.
     _watchdog: Sender<()>,
 }
 
 #[allow(dead_code, reason = "only their drop matters")]
-enum Company {
+enum Isolation {
     Shared(RwLockReadGuard<'static, ()>),
-    Alone(RwLockWriteGuard<'static, ()>),
-    Neither,
+    Exclusive(RwLockWriteGuard<'static, ()>),
+    Unlocked,
 }
 
 impl Stage {
     fn open(open: fn() -> io::Result<Box<dyn Selector>>) -> Stage {
-        let (watchdog, bone) = mpsc::channel::<()>();
+        let (watchdog, ended) = mpsc::channel::<()>();
         thread::spawn(move || {
-            if bone.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
                 eprintln!("a case of the conformance suite hangs");
                 std::process::abort();
             }
         });
         Stage {
-            company: Company::Shared(beside()),
+            isolation: Isolation::Shared(shared()),
             selector: open().unwrap(),
             events: Vec::new(),
             _watchdog: watchdog,
         }
     }
 
-    /// From here on no other case runs beside this one.
+    /// Waits until no other case runs, and keeps others from running until the end of this one.
     fn alone(&mut self) {
-        self.company = Company::Neither;
-        self.company = Company::Alone(unpoisoned(BESIDE.write()));
+        self.isolation = Isolation::Unlocked;
+        self.isolation = Isolation::Exclusive(unpoisoned(ISOLATION.write()));
     }
 
-    /// Registers and arms in both directions. Says the errno, if that is found out at once.
+    /// Adds a descriptor and arms both directions. Returns the errno if `add` fails.
     fn add(&mut self, fd: &impl AsRawFd, token: Token) -> Option<i32> {
         let added = self.selector.add(fd.as_raw_fd(), token);
         self.arm(token);
@@ -188,8 +187,8 @@ impl Stage {
         self.selector.arm(token, Direction::Write);
     }
 
-    /// What one wait says of `token`, and the errno if there is one.
-    fn told(&mut self, token: Token, limit: Duration) -> (Readiness, i32) {
+    /// Waits once. Returns what was reported of `token`, and the errno or 0.
+    fn wait_once(&mut self, token: Token, limit: Duration) -> (Readiness, i32) {
         self.selector.wait(&mut self.events, Some(limit)).unwrap();
         let ours = self.events.iter().filter(|event| event.token == token);
         ours.fold(NOTHING, |(readiness, errno), event| {
@@ -197,38 +196,39 @@ impl Stage {
         })
     }
 
-    /// What there is to say of `token` at this moment.
+    /// Returns what is reported of `token` by a wait that does not block.
     fn now(&mut self, token: Token) -> (Readiness, i32) {
-        self.told(token, Duration::ZERO)
+        self.wait_once(token, Duration::ZERO)
     }
 
-    /// Waits until all of `wanted` was said of `token`, and gives all that was. An error is none of it.
-    fn until(&mut self, token: Token, wanted: Readiness) -> Readiness {
-        let mut heard = Readiness::EMPTY;
-        while heard.without(wanted) | wanted != heard {
-            let (readiness, errno) = self.told(token, Duration::from_secs(600));
+    /// Waits until all of `wanted` was reported of `token`, and returns everything that was. Panics at
+    /// an errno.
+    fn wait_until(&mut self, token: Token, wanted: Readiness) -> Readiness {
+        let mut reported = Readiness::EMPTY;
+        while reported.without(wanted) | wanted != reported {
+            let (readiness, errno) = self.wait_once(token, Duration::from_secs(600));
             assert_eq!(errno, 0, "an error instead of {wanted:?}");
-            heard |= readiness;
+            reported |= readiness;
         }
-        heard
+        reported
     }
 
-    /// Registers, and gives the errno with which that was refused, now or by the next wait; 0 if it
-    /// was not and the descriptor is ready.
+    /// Adds a descriptor and returns the errno with which that failed, at once or in a wait, or 0 if it
+    /// succeeded and the descriptor is ready.
     fn refusal(&mut self, fd: &impl AsRawFd, token: Token) -> i32 {
         if let Some(errno) = self.add(fd, token) {
             return errno;
         }
         loop {
-            let (readiness, errno) = self.told(token, Duration::from_secs(600));
+            let (readiness, errno) = self.wait_once(token, Duration::from_secs(600));
             if errno != 0 || !readiness.is_empty() {
                 return errno;
             }
         }
     }
 
-    /// Whether the end of a direction is told apart from data.
-    fn tells_ends(&self) -> bool {
+    /// Returns true if the backend distinguishes the end of a stream from data.
+    fn reports_ends(&self) -> bool {
         match self.selector.backend() {
             Backend::Select => false,
             Backend::Poll => POLLRDHUP != 0,
@@ -237,7 +237,7 @@ impl Stage {
     }
 }
 
-/// Two Unix sockets that do not block.
+/// Returns two connected Unix sockets, non-blocking.
 fn pair() -> (UnixStream, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
@@ -245,7 +245,7 @@ fn pair() -> (UnixStream, UnixStream) {
     (ours, theirs)
 }
 
-/// Two TCP sockets that do not block.
+/// Returns two connected TCP sockets, non-blocking.
 fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -255,33 +255,33 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     (ours, theirs)
 }
 
-/// A duplicate whose number is the first free one from `least` on; `None` if so large ones are not
-/// allowed.
-fn duplicate_from(fd: &impl AsRawFd, least: RawFd) -> Option<OwnedFd> {
+/// Duplicates a descriptor to the first free number from `min` on. Returns `None` if the limit of the
+/// process does not allow such numbers.
+fn duplicate_from(fd: &impl AsRawFd, min: RawFd) -> Option<OwnedFd> {
     allow_many_descriptors();
-    // SAFETY: F_DUPFD_CLOEXEC takes an int and no pointer; the descriptor is borrowed, so it is open.
-    let duplicate = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) });
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: F_DUPFD_CLOEXEC takes an int and no pointer.
+    let duplicate = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, min) });
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     duplicate.ok().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Raises the limit for this process, as far as a process may, and no further than is of use.
+/// Raises the limit of open descriptors to 4096, or as far as the hard limit allows.
 fn allow_many_descriptors() {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: the kernel writes one rlimit to the place it is given.
+    // SAFETY: the pointer is valid for the one rlimit that the kernel writes.
     cvt(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }).unwrap();
     let wanted = limit.rlim_max.min(4096);
     if limit.rlim_cur < wanted {
         limit.rlim_cur = wanted;
-        // SAFETY: the kernel reads one rlimit.
+        // SAFETY: the pointer is valid for the one rlimit that the kernel reads.
         cvt(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }).unwrap();
     }
 }
 
-/// A folder of its own, removed in the end.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {

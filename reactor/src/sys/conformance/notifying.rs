@@ -1,4 +1,4 @@
-//! Waits that are ended from outside.
+//! Waits that are ended by notifications and interrupted by signals.
 
 use std::io::{ErrorKind, Read, Write};
 use std::ptr;
@@ -14,7 +14,7 @@ pub(super) fn a_notification_before_the_wait_ends_it_and_reports_nothing(stage: 
         }
         stage.selector.wait(&mut stage.events, None).unwrap();
         assert_eq!(stage.events, []);
-        // One wait hears all that was notified before it, or the next one the rest.
+        // Either the first wait consumed all notifications, or this one consumes the rest.
         stage
             .selector
             .wait(&mut stage.events, Some(Duration::ZERO))
@@ -23,7 +23,7 @@ pub(super) fn a_notification_before_the_wait_ends_it_and_reports_nothing(stage: 
     }
 }
 
-pub(super) fn no_ring_of_ten_thousand_is_lost(stage: &mut Stage) {
+pub(super) fn none_of_ten_thousand_notifications_is_lost(stage: &mut Stage) {
     const THREADS: usize = 4;
     const EACH: usize = 2500;
     let begun = AtomicUsize::new(0);
@@ -37,7 +37,7 @@ pub(super) fn no_ring_of_ten_thousand_is_lost(stage: &mut Stage) {
                 }
             });
         }
-        // The last notification comes after the last count, so a wait ends after it, or hangs.
+        // The last notification follows the last count. So a wait ends after it, or hangs.
         while begun.load(Ordering::SeqCst) < THREADS * EACH {
             stage.selector.wait(&mut stage.events, None).unwrap();
             assert_eq!(stage.events, []);
@@ -59,13 +59,13 @@ impl Drop for SetsWhenDropped<'_> {
     }
 }
 
-/// Interrupts this thread without end while `f` runs. The signal is one that is ignored unless
-/// somebody asks for it, and goes to this thread alone.
+/// Interrupts this thread with signals for as long as `f` runs. The signal goes to this thread
+/// alone, and is one that is ignored by default.
 fn in_a_storm(f: impl FnOnce()) {
-    // SAFETY: all zeroes is a valid sigaction: no flags, so that nothing is restarted.
+    // SAFETY: all-zero is a valid sigaction. It has no flags, so that no call is restarted.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = count as extern "C" fn(libc::c_int) as usize;
-    // SAFETY: the handler only touches an atomic; the kernel reads one sigaction.
+    // SAFETY: the handler is async-signal-safe, as it only touches an atomic; `action` is valid.
     cvt(unsafe { libc::sigaction(libc::SIGURG, &action, ptr::null_mut()) }).unwrap();
     // SAFETY: pthread_self has no preconditions.
     let target = unsafe { libc::pthread_self() } as usize;
@@ -74,7 +74,7 @@ fn in_a_storm(f: impl FnOnce()) {
         let over = &over;
         s.spawn(move || {
             while !over.load(Ordering::SeqCst) {
-                // SAFETY: the thread waits for this one to end, so it is alive.
+                // SAFETY: the target joins this thread before it ends, so it is alive.
                 unsafe { libc::pthread_kill(target as libc::pthread_t, libc::SIGURG) };
                 thread::yield_now();
             }
@@ -89,7 +89,7 @@ pub(super) fn a_storm_of_signals_loses_no_event_and_no_registration(stage: &mut 
     theirs.set_nonblocking(false).unwrap();
     let before = SIGNALS.load(Ordering::SeqCst);
     in_a_storm(|| {
-        // A wait that a signal ends is one that found nothing.
+        // An interrupted wait reports nothing, and is no error.
         while SIGNALS.load(Ordering::SeqCst) < before + 100 {
             stage.selector.wait(&mut stage.events, None).unwrap();
             assert_eq!(stage.events, []);
@@ -103,10 +103,10 @@ pub(super) fn a_storm_of_signals_loses_no_event_and_no_registration(stage: &mut 
                 }
             });
             for generation in 0..300 {
-                // Registered anew each time: the change is interrupted, too.
+                // Registered anew each time, so that registrations are interrupted too.
                 let token = Token::new(1, generation);
                 assert_eq!(stage.add(&ours, token), None);
-                stage.until(token, Readiness::READABLE);
+                stage.wait_until(token, Readiness::READABLE);
                 while let Err(e) = ours.read_exact(&mut [0]) {
                     assert_eq!(e.kind(), ErrorKind::Interrupted);
                 }

@@ -1,4 +1,4 @@
-//! The end of a process, of the selectors that tell it.
+//! The exit of a process, for the selectors that report it.
 
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::reactor::Reactor;
 use crate::wake_list::tests::CountingWaker;
 
-/// A forked child that runs until it is told to end, and then ends with code 7.
+/// A forked child that runs until `end` is called, and then exits with code 7.
 struct Child {
     id: libc::pid_t,
     running: Option<OwnedFd>,
@@ -17,22 +17,21 @@ struct Child {
 
 impl Child {
     fn start(stage: &mut Stage) -> Child {
-        stage.alone(); // it inherits everything there is
+        stage.alone(); // the child inherits every descriptor
         let mut ends = [-1; 2];
-        // SAFETY: pipe writes two descriptors into the array of two that it is given.
+        // SAFETY: the pointer is valid for the two descriptors that pipe writes.
         cvt(unsafe { libc::pipe(ends.as_mut_ptr()) }).unwrap();
-        // SAFETY: the kernel has just given us these descriptors and nobody else knows them.
+        // SAFETY: the kernel has just returned these descriptors, and they have no other owner.
         let [reader, writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
-        // SAFETY: the child calls nothing but close, read and _exit, which are safe after a fork of
-        // many threads.
+        // SAFETY: the child calls only close, read and _exit, which are async-signal-safe.
         let id = cvt(unsafe { libc::fork() }).unwrap();
         if id == 0 {
             let mut byte = 0_u8;
-            // SAFETY: close takes an integer; in this process nobody owns the descriptor.
+            // SAFETY: close takes an integer. The child never drops the `OwnedFd` of the writer.
             unsafe { libc::close(writer.as_raw_fd()) };
-            // SAFETY: the kernel writes at most one byte to a place of one.
+            // SAFETY: the pointer is valid for the one byte that read may write.
             unsafe { libc::read(reader.as_raw_fd(), (&raw mut byte).cast(), 1) };
-            // SAFETY: _exit takes an integer, and does not return.
+            // SAFETY: _exit takes an integer and does not return.
             unsafe { libc::_exit(7) };
         }
         Child {
@@ -45,31 +44,31 @@ impl Child {
         self.running = None;
     }
 
-    /// Waits until it has ended, and leaves its status where it is.
-    fn watch_it_end(&mut self) {
+    /// Ends the child and waits until it has exited, without reaping it.
+    fn end_unreaped(&mut self) {
         self.end();
         let id = self.id as libc::id_t;
-        // SAFETY: a siginfo_t holds integers and pointers, for which all-zero is a value.
+        // SAFETY: a siginfo_t consists of integers and pointers, for which all-zero is valid.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let options = libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: the kernel writes one siginfo_t to the place it is given.
+        // SAFETY: the pointer is valid for the one siginfo_t that waitid writes.
         cvt(unsafe { libc::waitid(libc::P_PID, id, &mut info, options) }).unwrap();
     }
 
     fn reap(&mut self) {
         self.end();
         let mut status = 0;
-        // SAFETY: waitpid writes one int, to a place that outlives the call.
+        // SAFETY: the pointer is valid for the int that waitpid writes.
         cvt(unsafe { libc::waitpid(self.id, &mut status, 0) }).unwrap();
         assert_eq!(libc::WEXITSTATUS(status), 7);
     }
 }
 
-/// The end of a process that the reactor of this thread waits for, unless it cannot.
+/// Has the reactor of this thread wait for the exit. Returns `None` if it does not support that.
 fn awaited(child: &Child) -> Option<Process> {
     let process = Process::new(child.id as u32);
-    let mut nobody = Context::from_waker(Waker::noop());
-    let polled = process.poll_ended(&mut nobody);
+    let mut cx = Context::from_waker(Waker::noop());
+    let polled = process.poll_ended(&mut cx);
     polled.is_pending().then_some(process)
 }
 
@@ -78,7 +77,7 @@ fn errno(result: &io::Result<()>) -> Option<i32> {
 }
 
 impl Stage {
-    /// Asks for the end of a process. Says whether this selector tells such a thing at all.
+    /// Registers a process. Returns false if the selector does not report exits.
     fn add_process(&mut self, child: &Child, token: Token) -> bool {
         match self.selector.add_process(child.id as u32, token) {
             Err(e) if e.kind() == ErrorKind::Unsupported => {
@@ -92,7 +91,7 @@ impl Stage {
         }
     }
 
-    /// A reactor on its selector.
+    /// Returns a reactor on the selector of this stage.
     fn reactor(&mut self) -> Rc<Reactor> {
         let nothing = crate::sys::scripted::Script::default().selector();
         let selector = std::mem::replace(&mut self.selector, nothing);
@@ -100,11 +99,11 @@ impl Stage {
     }
 }
 
-pub(super) fn the_end_of_a_process_is_told_once_to_the_last_who_asked(stage: &mut Stage) {
+pub(super) fn an_exit_is_reported_once_to_the_last_registration(stage: &mut Stage) {
     let mut child = Child::start(stage);
     if stage.add_process(&child, ONE) {
         assert_eq!(stage.now(ONE), NOTHING);
-        // Whoever asked before and does not wait any more need not take anything back.
+        // A registration that is forgotten is not removed from the kernel, and is replaced.
         stage.selector.forget(ONE);
         assert!(stage.add_process(&child, TWO));
         assert_eq!(stage.now(TWO), NOTHING);
@@ -116,18 +115,18 @@ pub(super) fn the_end_of_a_process_is_told_once_to_the_last_who_asked(stage: &mu
     child.reap();
 }
 
-/// Whoever asked looks, after that, and so finds it in either case.
-pub(super) fn a_process_that_has_ended_before_is_told_or_refused(stage: &mut Stage) {
+/// The caller looks for an exit after the registration, and so finds it in either case.
+pub(super) fn an_exit_before_the_registration_is_reported_or_refused(stage: &mut Stage) {
     let mut child = Child::start(stage);
-    child.watch_it_end();
+    child.end_unreaped();
     let added = stage.selector.add_process(child.id as u32, ONE);
     match errno(&added) {
         Some(errno) => assert_eq!(errno, libc::ESRCH),
         None if stage.selector.backend() == Backend::Kqueue => {
             added.unwrap();
-            // macOS may say nothing of it, ever.
+            // macOS may never report it.
             if !cfg!(target_vendor = "apple") {
-                stage.until(ONE, Readiness::READABLE);
+                stage.wait_until(ONE, Readiness::READABLE);
             }
         }
         None => assert_eq!(added.unwrap_err().kind(), ErrorKind::Unsupported),
@@ -140,7 +139,7 @@ pub(super) fn a_process_that_has_ended_before_is_told_or_refused(stage: &mut Sta
     }
 }
 
-pub(super) fn a_task_that_waits_for_the_end_of_a_process_is_woken(stage: &mut Stage) {
+pub(super) fn a_task_that_waits_for_an_exit_is_woken(stage: &mut Stage) {
     let mut child = Child::start(stage);
     let reactor = stage.reactor();
     let _entered = reactor.enter();
@@ -171,13 +170,13 @@ pub(super) fn a_task_that_waits_for_the_end_of_a_process_is_woken(stage: &mut St
     assert_eq!(reactor.stats().sources, 0);
 }
 
-pub(super) fn the_end_of_a_process_reaches_another_thread(stage: &mut Stage) {
+pub(super) fn an_exit_wakes_a_task_on_another_thread(stage: &mut Stage) {
     let mut child = Child::start(stage);
     let reactor = stage.reactor();
     let _entered = reactor.enter();
     if let Some(process) = awaited(&child) {
-        // What was told before anybody elsewhere asked is asked for again.
-        child.watch_it_end();
+        // The exit is reported before the other thread waits, which therefore registers again.
+        child.end_unreaped();
         reactor.turn(Some(Duration::ZERO)).unwrap();
         let task = CountingWaker::new();
         let waker = task.waker();
@@ -200,7 +199,7 @@ pub(super) fn the_end_of_a_process_reaches_another_thread(stage: &mut Stage) {
         });
         let (is_ready, process) = there.join().unwrap();
         assert!(is_ready);
-        // Dropped there, it is forgotten here.
+        // A drop on another thread removes it here.
         thread::spawn(move || drop(process)).join().unwrap();
         reactor.turn(Some(Duration::ZERO)).unwrap();
         assert_eq!(reactor.stats().sources, 0);
@@ -208,7 +207,7 @@ pub(super) fn the_end_of_a_process_reaches_another_thread(stage: &mut Stage) {
     child.reap();
 }
 
-pub(super) fn the_end_of_a_process_that_nobody_waits_for_any_more_is_stale(stage: &mut Stage) {
+pub(super) fn an_exit_after_its_registration_was_dropped_is_stale(stage: &mut Stage) {
     let mut child = Child::start(stage);
     let reactor = stage.reactor();
     let _entered = reactor.enter();

@@ -1,4 +1,4 @@
-//! What is told of sockets, and when.
+//! The readiness of sockets: what is reported, and when.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,29 +6,36 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::*;
 
-pub(super) fn what_became_ready_is_told_once_until_it_is_armed_or_renewed(stage: &mut Stage) {
+pub(super) fn a_readiness_is_reported_once_until_it_is_armed_or_reregistered(stage: &mut Stage) {
     let (mut ours, mut theirs) = pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    assert_eq!(stage.until(ONE, Readiness::WRITABLE), Readiness::WRITABLE);
+    assert_eq!(
+        stage.wait_until(ONE, Readiness::WRITABLE),
+        Readiness::WRITABLE
+    );
     assert_eq!(stage.now(ONE), NOTHING);
     theirs.write_all(b"x").unwrap();
-    // Some tell what can be written together with what can be read.
-    assert!(stage.until(ONE, Readiness::READABLE).is_readable());
-    assert_eq!(stage.now(ONE), NOTHING, "unread, yet told already");
+    // Some backends report both directions together.
+    assert!(stage.wait_until(ONE, Readiness::READABLE).is_readable());
+    assert_eq!(
+        stage.now(ONE),
+        NOTHING,
+        "still unread, but reported already"
+    );
     stage.selector.reregister(ours.as_raw_fd(), ONE).unwrap();
     stage.arm(ONE);
-    assert_eq!(stage.until(ONE, BOTH), BOTH);
+    assert_eq!(stage.wait_until(ONE, BOTH), BOTH);
     assert_eq!(stage.now(ONE), NOTHING);
     assert_eq!(ours.read(&mut [0; 8]).unwrap(), 1);
     stage.arm(ONE);
     theirs.write_all(b"x").unwrap();
-    assert!(stage.until(ONE, Readiness::READABLE).is_readable());
+    assert!(stage.wait_until(ONE, Readiness::READABLE).is_readable());
 }
 
-pub(super) fn room_to_write_is_told_when_the_peer_has_read(stage: &mut Stage) {
+pub(super) fn room_to_write_is_reported_when_the_peer_has_read(stage: &mut Stage) {
     let (mut ours, mut theirs) = tcp_pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     let mut written = 0;
     loop {
         match ours.write(&[7; 65536]) {
@@ -37,7 +44,7 @@ pub(super) fn room_to_write_is_told_when_the_peer_has_read(stage: &mut Stage) {
             Err(e) => panic!("{e}"),
         }
     }
-    // Room that there was in the meantime may be told, and is not there any more.
+    // There may be an event for room that has been filled since.
     stage.now(ONE);
     stage.arm(ONE);
     theirs.set_nonblocking(false).unwrap();
@@ -48,45 +55,48 @@ pub(super) fn room_to_write_is_told_when_the_peer_has_read(stage: &mut Stage) {
         }
         theirs
     });
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     reader.join().unwrap();
 }
 
-pub(super) fn a_half_close_comes_with_the_data_before_it(stage: &mut Stage) {
+pub(super) fn a_half_close_is_reported_with_the_data_before_it(stage: &mut Stage) {
     let (mut ours, mut theirs) = tcp_pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     theirs.write_all(b"last words").unwrap();
     theirs.shutdown(Shutdown::Write).unwrap();
-    let wanted = match stage.tells_ends() {
-        true => Readiness::READABLE | Readiness::READ_CLOSED,
-        false => Readiness::READABLE,
-    };
-    let mut heard = Readiness::EMPTY;
-    while heard.without(wanted) | wanted != heard {
-        // The data alone may have been told first.
-        stage.arm(ONE);
-        heard |= stage.told(ONE, Duration::from_secs(600)).0;
+    let mut wanted = Readiness::READABLE;
+    if stage.reports_ends() {
+        wanted |= Readiness::READ_CLOSED;
     }
-    assert!(!heard.is_write_closed() && !heard.is_error(), "{heard:?}");
+    let mut reported = Readiness::EMPTY;
+    while reported.without(wanted) | wanted != reported {
+        // The data alone may be reported first.
+        stage.arm(ONE);
+        reported |= stage.wait_once(ONE, Duration::from_secs(600)).0;
+    }
+    assert!(
+        !reported.is_write_closed() && !reported.is_error(),
+        "{reported:?}"
+    );
     let mut words = String::new();
     ours.read_to_string(&mut words).unwrap();
     assert_eq!(words, "last words");
     ours.write_all(b"an answer").unwrap();
 }
 
-pub(super) fn our_own_half_close_is_not_the_peers(stage: &mut Stage) {
+pub(super) fn our_own_half_close_is_not_reported_as_the_peers(stage: &mut Stage) {
     let (mut ours, mut theirs) = tcp_pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     ours.shutdown(Shutdown::Write).unwrap();
-    // What is told of our own end, if anything is, is told by now: another source proves it.
+    // Once another source is reported, our own end has been reported too, if it is at all.
     let (other, _peer) = pair();
     stage.arm(ONE);
     assert_eq!(stage.add(&other, TWO), None);
     let (mut own, mut another) = (Readiness::EMPTY, false);
     while !another {
-        own |= stage.told(ONE, Duration::from_secs(600)).0;
+        own |= stage.wait_once(ONE, Duration::from_secs(600)).0;
         another = stage.events.iter().any(|event| event.token == TWO);
     }
     assert!(!own.is_read_closed() && !own.is_error(), "{own:?}");
@@ -96,53 +106,59 @@ pub(super) fn our_own_half_close_is_not_the_peers(stage: &mut Stage) {
     );
     stage.arm(ONE);
     theirs.write_all(b"x").unwrap();
-    let heard = stage.until(ONE, Readiness::READABLE);
-    assert!(!heard.is_read_closed(), "{heard:?}");
+    let reported = stage.wait_until(ONE, Readiness::READABLE);
+    assert!(!reported.is_read_closed(), "{reported:?}");
 }
 
-pub(super) fn a_hang_up_reaches_both_directions(stage: &mut Stage) {
+pub(super) fn a_hang_up_is_reported_in_both_directions(stage: &mut Stage) {
     let (ours, theirs) = pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     stage.arm(ONE);
     drop(theirs);
-    let heard = stage.until(ONE, BOTH);
-    assert!(heard.is_read_closed() || !stage.tells_ends(), "{heard:?}");
+    let reported = stage.wait_until(ONE, BOTH);
+    assert!(
+        reported.is_read_closed() || !stage.reports_ends(),
+        "{reported:?}"
+    );
     assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 0);
 }
 
-/// Kernels with levels tell a hang-up and an error whether asked for or not, and for ever.
-pub(super) fn a_peer_that_ends_while_nobody_waits_ends_no_wait_of_a_level(stage: &mut Stage) {
+/// The kernel of a level backend reports a hang-up without a request, at every wait.
+pub(super) fn a_hang_up_without_a_waiter_ends_no_wait_of_a_level_backend(stage: &mut Stage) {
     let (ours, theirs) = pair();
     stage.selector.add(ours.as_raw_fd(), ONE).unwrap();
     drop(theirs);
-    let heard = stage.now(ONE);
-    assert!(stage.selector.is_edge() || heard == NOTHING, "{heard:?}");
-    assert_eq!(stage.now(ONE), NOTHING, "an edge is told once");
+    let reported = stage.now(ONE);
+    assert!(
+        stage.selector.is_edge() || reported == NOTHING,
+        "{reported:?}"
+    );
+    assert_eq!(stage.now(ONE), NOTHING, "an edge is reported once");
     stage.selector.arm(ONE, Direction::Write);
     stage.selector.reregister(ours.as_raw_fd(), ONE).unwrap();
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     assert_eq!(stage.now(ONE), NOTHING);
 }
 
-/// Begins to connect, as far as that needs no waiting.
+/// Starts a connect without waiting for it.
 fn connect(to: SocketAddr) -> (TcpStream, io::Result<libc::c_int>) {
     let SocketAddr::V4(to) = to else {
         unreachable!("an IPv4 address")
     };
-    // SAFETY: a sockaddr_in holds integers, for which all-zero is a value. (The BSDs' has a field
-    // that others lack, so it is not written out.)
+    // SAFETY: a sockaddr_in consists of integers, for which all-zero is valid. (It has one more
+    // field on the BSDs, so a literal would not compile everywhere.)
     let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
     address.sin_family = libc::AF_INET as _;
     address.sin_port = to.port().to_be();
     address.sin_addr.s_addr = u32::from(*to.ip()).to_be();
     // SAFETY: socket takes three integers.
     let fd = cvt(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) }).unwrap();
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     let stream = unsafe { TcpStream::from_raw_fd(fd) };
     stream.set_nonblocking(true).unwrap();
     let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the kernel reads one sockaddr_in, of the size that it is told.
+    // SAFETY: `address` is a valid sockaddr_in of the size that is passed.
     let begun = cvt(unsafe { libc::connect(fd, (&raw const address).cast(), size) });
     (stream, begun)
 }
@@ -152,44 +168,47 @@ fn assert_begun(begun: &io::Result<libc::c_int>) {
     assert!(matches!(errno, None | Some(libc::EINPROGRESS)), "{begun:?}");
 }
 
-pub(super) fn a_connection_that_was_made_is_writable(stage: &mut Stage) {
+pub(super) fn an_established_connection_is_writable(stage: &mut Stage) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (mut stream, begun) = connect(listener.local_addr().unwrap());
     assert_begun(&begun);
     assert_eq!(stage.add(&stream, ONE), None);
-    let heard = stage.until(ONE, Readiness::WRITABLE);
-    assert!(!heard.is_error() && !heard.is_write_closed(), "{heard:?}");
+    let reported = stage.wait_until(ONE, Readiness::WRITABLE);
+    assert!(
+        !reported.is_error() && !reported.is_write_closed(),
+        "{reported:?}"
+    );
     assert!(stream.take_error().unwrap().is_none());
     stream.write_all(b"x").unwrap();
 }
 
-pub(super) fn a_connection_that_was_refused_is_writable_and_has_an_error(stage: &mut Stage) {
-    // The port of a client: taken, so that nobody listens on it meanwhile.
+pub(super) fn a_refused_connection_is_writable_and_has_an_error(stage: &mut Stage) {
+    // The port of a client, which no listener can take meanwhile.
     let (_server, client) = tcp_pair();
     let nowhere = client.local_addr().unwrap();
     let (stream, begun) = connect(nowhere);
     if matches!(&begun, Err(e) if e.kind() == ErrorKind::ConnectionRefused) {
-        return; // found out at once, and so there is nothing to wait for
+        return; // refused at once, so there is nothing to wait for
     }
     assert_begun(&begun);
     assert_eq!(stage.add(&stream, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     let error = stream.take_error().unwrap().expect("the refusal");
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 }
 
-/// A full backlog of Unix sockets answers EAGAIN or ECONNREFUSED, and is nothing one could wait for:
-/// only the listener has something to tell.
+/// A connect to a full backlog fails with EAGAIN or ECONNREFUSED, for which no wait exists. Only the
+/// listener becomes ready.
 pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
     let folder = Folder::new();
     let path = folder.0.join("socket");
     let listener = UnixListener::bind(&path).unwrap();
-    // SAFETY: listen takes two integers; on a listener it only sets the backlog anew.
+    // SAFETY: listen takes two integers. On a listener it only changes the backlog.
     cvt(unsafe { libc::listen(listener.as_raw_fd(), 1) }).unwrap();
     listener.set_nonblocking(true).unwrap();
     let queued = std::cell::RefCell::new(Vec::new());
     let fill = || {
-        // Each in non-blocking mode, in which a full queue is an error.
+        // Each is non-blocking, so that a full backlog is an error.
         for _ in 0..200 {
             match connect_unix(&path) {
                 Ok(stream) => queued.borrow_mut().push(stream),
@@ -201,7 +220,7 @@ pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
     fill();
     assert_eq!(stage.add(&listener, ONE), None);
     for _ in 0..3 {
-        stage.until(ONE, Readiness::READABLE);
+        stage.wait_until(ONE, Readiness::READABLE);
         for _ in queued.take() {
             listener.accept().unwrap();
         }
@@ -214,7 +233,7 @@ pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
 }
 
 fn connect_unix(path: &std::path::Path) -> io::Result<UnixStream> {
-    // SAFETY: a sockaddr_un holds integers, for which all-zero is a value.
+    // SAFETY: a sockaddr_un consists of integers, for which all-zero is valid.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as _;
     let bytes = path.as_os_str().as_encoded_bytes();
@@ -224,11 +243,11 @@ fn connect_unix(path: &std::path::Path) -> io::Result<UnixStream> {
     }
     // SAFETY: socket takes three integers.
     let fd = cvt(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })?;
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     let stream = unsafe { UnixStream::from_raw_fd(fd) };
     stream.set_nonblocking(true)?;
     let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the kernel reads one sockaddr_un, of the size that it is told; the path ends in 0.
+    // SAFETY: `address` is a valid sockaddr_un of the size that is passed; its path ends in 0.
     cvt(unsafe { libc::connect(fd, (&raw const address).cast(), size) })?;
     Ok(stream)
 }

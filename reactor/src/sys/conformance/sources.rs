@@ -1,4 +1,4 @@
-//! What sources make of it.
+//! What sources do with the events.
 
 use std::io::{Read, Write};
 use std::task::{Context, Poll};
@@ -8,9 +8,9 @@ use crate::reactor::Reactor;
 use crate::source::Source;
 use crate::wake_list::tests::CountingWaker;
 
-/// A read stops short of urgent data, and what lies behind it came with the same event. Twice, as the
-/// second time something was told and read before.
-pub(super) fn a_short_read_at_urgent_data_hides_nothing_behind_it(stage: &mut Stage) {
+/// A read stops at urgent data, although the bytes behind it arrived with the same event. The second
+/// round begins after events and reads.
+pub(super) fn a_short_read_at_urgent_data_hides_no_bytes_behind_it(stage: &mut Stage) {
     let nothing = crate::sys::scripted::Script::default().selector();
     let selector = std::mem::replace(&mut stage.selector, nothing);
     let reactor = Reactor::with_selector(selector).unwrap();
@@ -30,7 +30,7 @@ pub(super) fn a_short_read_at_urgent_data_hides_nothing_behind_it(stage: &mut St
     assert!(read().is_pending());
     for _ in 0..2 {
         theirs.write_all(b"before").unwrap();
-        // SAFETY: pointer and length are those of one live slice.
+        // SAFETY: the pointer is valid for the one byte that the kernel reads.
         let sent =
             unsafe { libc::send(theirs.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
         assert_eq!(sent, 1);

@@ -1,19 +1,19 @@
-//! How long a wait takes.
+//! The duration of waits.
 
 use std::time::Instant;
 
 use super::*;
 
-pub(super) fn a_limit_is_never_cut_short(stage: &mut Stage) {
+pub(super) fn a_wait_without_events_lasts_at_least_its_limit(stage: &mut Stage) {
     let limits = [1, 999, 1000, 1500, 20_000].map(Duration::from_micros);
     for limit in limits {
         let before = Instant::now();
-        assert_eq!(stage.told(ONE, limit), NOTHING);
+        assert_eq!(stage.wait_once(ONE, limit), NOTHING);
         assert!(before.elapsed() >= limit, "{limit:?}");
     }
 }
 
-pub(super) fn limits_of_any_length_are_taken(stage: &mut Stage) {
+pub(super) fn limits_of_any_length_are_accepted(stage: &mut Stage) {
     let days = Duration::from_secs(100 * 24 * 60 * 60);
     for limit in [
         None,
@@ -27,11 +27,11 @@ pub(super) fn limits_of_any_length_are_taken(stage: &mut Stage) {
     }
 }
 
-/// One that did would hang here, with nobody to end it.
-pub(super) fn without_a_limit_to_wait_nothing_blocks(stage: &mut Stage) {
+/// A wait that blocked would hang, because nothing ends it.
+pub(super) fn a_wait_with_a_limit_of_zero_does_not_block(stage: &mut Stage) {
     let (ours, _theirs) = pair();
     assert_eq!(stage.add(&ours, ONE), None);
-    stage.until(ONE, Readiness::WRITABLE);
+    stage.wait_until(ONE, Readiness::WRITABLE);
     for _ in 0..100 {
         assert_eq!(stage.now(ONE), NOTHING);
     }

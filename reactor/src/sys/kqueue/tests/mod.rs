@@ -97,7 +97,7 @@ fn watched(test: fn()) {
         }
     });
     #[cfg(not(loom))]
-    let _beside = crate::sys::conformance::beside();
+    let _shared = crate::sys::conformance::shared();
     test();
     drop(watchdog);
 }
