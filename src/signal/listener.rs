@@ -1,4 +1,4 @@
-//! A socket pair a listener, and which handler was there before.
+//! Signal listeners, each a socket pair, and the dispositions to restore.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -11,23 +11,24 @@ use std::task::{Context, Poll};
 use runtime_reactor::{Direction, Source};
 use signal_hook_registry::SigId;
 
-/// What is known of the signals that have been listened to, by number.
+/// The signals that have or had listeners, by number.
 static TABLE: Mutex<BTreeMap<libc::c_int, Entry>> = Mutex::new(BTreeMap::new());
 
 struct Entry {
     listeners: usize,
-    /// What the last listener puts back.
+    /// The disposition that the last listener restores.
     previous: libc::sigaction,
-    /// The registry's handler. It is installed by the registry itself the first time only.
+    /// The disposition with the registry's handler. The registry itself installs it only once.
     ours: libc::sigaction,
 }
 
 fn table() -> MutexGuard<'static, BTreeMap<libc::c_int, Entry>> {
-    // Nothing panics while it is held.
+    // No code panics while it is locked.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The handler writes to one end, the reactor waits for the other.
+/// A listener for one signal. The handler writes to one end of a socket pair; the reactor waits for
+/// the other.
 #[derive(Debug)]
 pub(super) struct Listener {
     signal: libc::c_int,
@@ -36,7 +37,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Nothing but a signal that the registry takes may be given here: it panics at others.
+    /// Creates a listener. The caller checks the signal: the registry panics for some signals.
     pub(super) fn new(signal: libc::c_int) -> io::Result<Listener> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
@@ -49,7 +50,8 @@ impl Listener {
         })
     }
 
-    /// Takes what the handler has written. More than the buffer holds are told as two.
+    /// Waits until the handler has written, and discards what it wrote. Signals beyond the size of
+    /// the buffer are reported separately.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let take = |mut stream: &UnixStream| stream.read(&mut [0; 256]);
         self.reader
@@ -62,12 +64,12 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut table = table();
         let Some(entry) = table.get_mut(&self.signal) else {
-            unreachable!("a listener was counted");
+            unreachable!("every listener is counted");
         };
         entry.listeners -= 1;
         let installed = swap_disposition(self.signal, None);
-        // First the disposition, then the action: a signal in between does what it did before we
-        // came, and is not swallowed. A handler that somebody else has put over ours stays.
+        // The disposition is restored before the action is removed, so that a signal in between has
+        // the restored effect and is not lost. A handler that replaced ours is kept.
         if entry.listeners == 0 && installed.is_ok_and(|now| is_same(&now, &entry.ours)) {
             let _ = swap_disposition(self.signal, Some(&entry.previous));
         }
@@ -75,22 +77,22 @@ impl Drop for Listener {
     }
 }
 
-/// Lets every `signal` of this process write to `writer`.
+/// Installs the handler and an action that writes to `writer` for every `signal` of this process.
 fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
     let process = process_id();
     let notify = move || {
-        // Between fork(2) and execve(2) a child has our handler and our descriptors; the signal is
-        // not meant for us.
+        // Between fork(2) and execve(2) a child has this handler and this descriptor, but its
+        // signals are not meant for the listener.
         if process_id() == process {
-            // A full pipe says what is to be said already, and an error cannot be told here.
+            // A full buffer already reports the signal, and other errors cannot be reported here.
             let _ = (&writer).write(&[1]);
         }
     };
     let mut table = table();
     let previous = swap_disposition(signal, None)?;
-    // SAFETY: the action may only do what is async-signal-safe: it calls getpid(2) and makes one
-    // write(2) or send(2), whichever std does, on a socket it owns, without allocation, lock or
-    // panic. The registry saves errno around it.
+    // SAFETY: the action must be async-signal-safe. It calls getpid(2) and makes one write(2) or
+    // send(2), as std chooses, on a socket that it owns. It does not allocate, lock or panic, and
+    // the registry preserves errno around it.
     let id = unsafe { signal_hook_registry::register(signal, notify) }?;
     let result = match table.get_mut(&signal) {
         None => swap_disposition(signal, None).map(|ours| {
@@ -116,28 +118,29 @@ fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
     result.map(|()| id)
 }
 
-/// Whether two dispositions have the same handler.
+/// Returns true if two dispositions have the same handler.
 fn is_same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
     one.sa_sigaction == other.sa_sigaction
 }
 
-/// Installs a disposition, if one is given, and says which there was.
+/// Installs a disposition, if one is given, and returns the previous one.
 fn swap_disposition(
     signal: libc::c_int,
     new: Option<&libc::sigaction>,
 ) -> io::Result<libc::sigaction> {
     let new = new.map_or(ptr::null(), ptr::from_ref);
     let mut old = mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: `new` is null or a disposition that this function gave out, whose handler the program
-    // had installed and has not unloaded; the old one is written to a place that has room for it.
+    // SAFETY: sigaction requires null or a valid disposition, and room for the old one. `new` is
+    // null or was returned by this function, so that the program had installed its handler; `old`
+    // is a whole sigaction.
     if unsafe { libc::sigaction(signal, new, old.as_mut_ptr()) } == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: sigaction succeeded, so it has written the whole of it.
+    // SAFETY: sigaction succeeded, so it has initialized all of `old`.
     Ok(unsafe { old.assume_init() })
 }
 
 fn process_id() -> libc::pid_t {
-    // SAFETY: getpid takes nothing and cannot fail.
+    // SAFETY: getpid takes no arguments and cannot fail.
     unsafe { libc::getpid() }
 }

@@ -1,4 +1,4 @@
-//! Signals by their Unix names.
+//! Listeners for signals by their Unix names.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,16 +11,18 @@ use runtime_reactor::internal::with_context;
 
 use super::listener::Listener;
 
-/// Listens to signals of a kind, from this call on, until what it returns is dropped.
+/// Creates a listener for the signals of a kind.
+///
+/// It receives signals from this call on, until it is dropped. While it exists, the signal does not
+/// have its default effect: SIGTERM, for example, does not end the process.
 ///
 /// # Errors
-/// `InvalidInput`, naming the signal, for one that cannot be caught (SIGKILL, SIGSTOP), that is a fault of the
-/// program and not a message to it (SIGILL, SIGFPE, SIGSEGV), or that does not exist; and what the
-/// system says if no descriptor is left (two are needed).
+/// Returns `InvalidInput`, with a text that names the signal, if it cannot be caught (SIGKILL,
+/// SIGSTOP), reports a fault of the program (SIGILL, SIGFPE, SIGSEGV), or does not exist. Returns
+/// the error of the system if no descriptor is left; two are needed.
 ///
-/// # Platform notes
-/// As the [module](super) says. While somebody listens, the signal does not do what it does by
-/// default: SIGTERM does not end the process.
+/// # Platform-specific behavior
+/// See the [module](super).
 ///
 /// # Examples
 /// ```no_run
@@ -31,19 +33,19 @@ use super::listener::Listener;
 ///     let mut hangups = signal(SignalKind::hangup())?;
 ///     loop {
 ///         hangups.recv().await?;
-///         println!("reading the configuration again");
+///         println!("reloading the configuration");
 ///     }
 /// }
 /// ```
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
-    let refused = |why: &str| {
+    let reject = |why: &str| {
         let text = format!("listen to {kind}: {why}");
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     };
     match kind.0 {
-        libc::SIGKILL | libc::SIGSTOP => return refused("it cannot be caught"),
+        libc::SIGKILL | libc::SIGSTOP => return reject("it cannot be caught"),
         libc::SIGILL | libc::SIGFPE | libc::SIGSEGV => {
-            return refused("it is a fault of the program, which cannot go on and wait");
+            return reject("it reports a fault of the program, which cannot continue and wait");
         }
         _ => {}
     }
@@ -52,20 +54,26 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     Ok(Signal { kind, listener })
 }
 
-/// A listener, made by [`signal`]: a [`Stream`] without end.
+/// A listener for the signals of one kind, created by [`signal`].
+///
+/// It is a [`Stream`] without end. Dropping the last listener for a signal restores the signal's
+/// previous disposition.
 #[derive(Debug)]
-#[must_use = "dropped at once it hears nothing"]
+#[must_use = "a listener that is dropped at once receives nothing"]
 pub struct Signal {
     kind: SignalKind,
     listener: Listener,
 }
 
 impl Signal {
-    /// Waits for the signal. Those that came since the listener was made, or was told last, are told
-    /// at once and as one.
+    /// Waits for the signal.
+    ///
+    /// Completes at once if the signal has arrived since the listener was created or last
+    /// completed; several such signals count as one.
     ///
     /// # Errors
-    /// If it has to wait outside a runtime, or the one in which it waited is gone.
+    /// Returns `Other` if it has to wait outside a runtime, or if the runtime in which it waited
+    /// was dropped.
     ///
     /// # Cancel safety
     /// Dropping the future loses no signal.
@@ -77,9 +85,14 @@ impl Signal {
     /// # runtime::block_on(async {
     /// let mut resized = signal(SignalKind::window_change())?;
     /// # struct Terminal;
-    /// # impl Terminal { fn resize(&self) { std::process::Command::new("sh").args(["-c", "kill -WINCH $PPID"]).status().unwrap(); } }
+    /// # impl Terminal {
+    /// #     fn resize(&self) {
+    /// #         let mut sh = std::process::Command::new("sh");
+    /// #         sh.args(["-c", "kill -WINCH $PPID"]).status().unwrap();
+    /// #     }
+    /// # }
     /// # let terminal = Terminal;
-    /// terminal.resize(); // the user draws at the window
+    /// terminal.resize(); // the user resizes the window
     /// resized.recv().await?;
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -88,10 +101,10 @@ impl Signal {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// As [`recv`](Signal::recv), for those who poll.
+    /// Poll-based version of [`recv`](Signal::recv).
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors that [`recv`](Signal::recv) lists.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let received = ready!(self.listener.poll_recv(cx));
         Poll::Ready(received.map_err(|e| with_context(format!("wait for {}", self.kind), e)))
@@ -106,7 +119,7 @@ impl Stream for Signal {
     }
 }
 
-/// Which signal.
+/// The number of a signal.
 ///
 /// # Examples
 /// ```
@@ -119,37 +132,41 @@ impl Stream for Signal {
 pub struct SignalKind(libc::c_int);
 
 impl SignalKind {
-    /// The one with this number, which differs from system to system: see signal(7).
+    /// Creates a kind from a signal number. The numbers differ between systems; see signal(7).
+    ///
+    /// The number is checked by [`signal`].
     pub const fn from_raw(number: i32) -> SignalKind {
         SignalKind(number)
     }
 
-    /// Its number.
+    /// Returns the signal number.
     pub const fn as_raw_value(self) -> i32 {
         self.0
     }
 
-    /// SIGALRM: a timer of alarm(2) has run out. By default it ends the process.
+    /// Returns SIGALRM, which is sent when a timer of alarm(2) expires. Ends the process by
+    /// default.
     pub const fn alarm() -> SignalKind {
         SignalKind(libc::SIGALRM)
     }
 
-    /// SIGCHLD: a child has ended, stopped or gone on. By default nothing happens.
+    /// Returns SIGCHLD, which is sent when a child exits, stops or continues. Has no effect by
+    /// default.
     pub const fn child() -> SignalKind {
         SignalKind(libc::SIGCHLD)
     }
 
-    /// SIGHUP: the terminal is gone; servers read their configuration again. By default it ends the
-    /// process.
+    /// Returns SIGHUP, which is sent when the terminal is closed, and by convention to make servers
+    /// reload their configuration. Ends the process by default.
     pub const fn hangup() -> SignalKind {
         SignalKind(libc::SIGHUP)
     }
 
-    /// SIGINFO: the user has pressed Ctrl-T and wants to know how things are. By default nothing
-    /// happens.
+    /// Returns SIGINFO, which is sent when the user presses Ctrl-T to ask for a status. Has no
+    /// effect by default.
     ///
-    /// # Platform notes
-    /// macOS and the BSDs only.
+    /// # Platform-specific behavior
+    /// Exists on macOS and the BSDs only.
     #[cfg(any(
         target_vendor = "apple",
         target_os = "freebsd",
@@ -161,43 +178,46 @@ impl SignalKind {
         SignalKind(libc::SIGINFO)
     }
 
-    /// SIGINT: the user has pressed Ctrl-C. By default it ends the process.
+    /// Returns SIGINT, which is sent when the user presses Ctrl-C. Ends the process by default.
     pub const fn interrupt() -> SignalKind {
         SignalKind(libc::SIGINT)
     }
 
-    /// SIGIO: a descriptor with O_ASYNC is ready. By default it ends the process on Linux, and
-    /// nothing happens on macOS and the BSDs.
+    /// Returns SIGIO, which is sent when a descriptor with O_ASYNC becomes ready. By default it
+    /// ends the process on Linux, and has no effect on macOS and the BSDs.
     pub const fn io() -> SignalKind {
         SignalKind(libc::SIGIO)
     }
 
-    /// SIGPIPE: something was written that nobody reads any more. Rust programs ignore it.
+    /// Returns SIGPIPE, which is sent by a write to a pipe or socket without a reader. Rust
+    /// programs ignore it by default.
     pub const fn pipe() -> SignalKind {
         SignalKind(libc::SIGPIPE)
     }
 
-    /// SIGQUIT: the user has pressed Ctrl-\. By default it ends the process and dumps core.
+    /// Returns SIGQUIT, which is sent when the user presses `Ctrl-\`. Ends the process and dumps
+    /// core by default.
     pub const fn quit() -> SignalKind {
         SignalKind(libc::SIGQUIT)
     }
 
-    /// SIGTERM: the process is asked to end. By default it does.
+    /// Returns SIGTERM, which asks the process to end. Ends the process by default.
     pub const fn terminate() -> SignalKind {
         SignalKind(libc::SIGTERM)
     }
 
-    /// SIGUSR1: what the program says it means. By default it ends the process.
+    /// Returns SIGUSR1, whose meaning the program defines. Ends the process by default.
     pub const fn user_defined1() -> SignalKind {
         SignalKind(libc::SIGUSR1)
     }
 
-    /// SIGUSR2: what the program says it means. By default it ends the process.
+    /// Returns SIGUSR2, whose meaning the program defines. Ends the process by default.
     pub const fn user_defined2() -> SignalKind {
         SignalKind(libc::SIGUSR2)
     }
 
-    /// SIGWINCH: the window of the terminal has another size. By default nothing happens.
+    /// Returns SIGWINCH, which is sent when the size of the terminal window changes. Has no effect
+    /// by default.
     pub const fn window_change() -> SignalKind {
         SignalKind(libc::SIGWINCH)
     }
