@@ -181,7 +181,7 @@ async fn one_child_can_feed_another_through_a_pipe() {
         stdin.write_all(&sent).await?;
         stdin.close().await?;
         let error = stdin.write(b"x").await.unwrap_err();
-        assert!(error.to_string().contains("closed before"), "{error}");
+        assert!(error.to_string().contains("is already closed"), "{error}");
         first.wait().await
     };
     let (sent_by, output) = runtime::join!(send, second.wait_with_output());

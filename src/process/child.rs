@@ -1,4 +1,4 @@
-//! A program that was started.
+//! Running child processes.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,20 +14,20 @@ use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::wait::Waitable;
 use crate::io::scratch::with_buffer;
 
-/// A child process. As [`std::process::Child`].
+/// A running or exited child process, like [`std::process::Child`].
 ///
 /// Dropping it leaves the process running, unless
-/// [`kill_on_drop`](super::Command::kill_on_drop) says otherwise; its end is taken note of all the same (see
-/// the [module](super)).
+/// [`kill_on_drop`](super::Command::kill_on_drop) is set. Its exit status is taken in either case;
+/// see the [module](super).
 #[derive(Debug)]
 pub struct Child {
-    /// Its standard input, if it was piped. [`wait`](Child::wait) closes it.
+    /// The pipe to its standard input, if there is one. [`wait`](Child::wait) closes it.
     pub stdin: Option<ChildStdin>,
-    /// Its standard output, if it was piped.
+    /// The pipe from its standard output, if there is one.
     pub stdout: Option<ChildStdout>,
-    /// Its standard error, if it was piped.
+    /// The pipe from its standard error, if there is one.
     pub stderr: Option<ChildStderr>,
-    /// Taken out when it is dropped.
+    /// `None` only while the child is dropped.
     process: Option<Waitable>,
     kill_on_drop: bool,
 }
@@ -44,34 +44,37 @@ impl Child {
             process: Some(Waitable::new(std)),
             kill_on_drop,
         };
-        // If one of them fails, the child is dropped, as one whose end nobody waits for.
+        // On an error the child is dropped, which arranges for its status to be taken.
         child.stdin = stdin.transpose()?;
         child.stdout = stdout.transpose()?;
         child.stderr = stderr.transpose()?;
         Ok(child)
     }
 
+    fn process_ref(&self) -> &Waitable {
+        self.process.as_ref().expect("only drop takes the process")
+    }
+
     fn process(&mut self) -> &mut Waitable {
-        self.process.as_mut().expect("taken by drop only")
+        self.process.as_mut().expect("only drop takes the process")
     }
 
-    /// The number of the process. Once its end was noticed the system may give it to another.
-    ///
-    /// # Panics
-    /// Never.
+    /// Returns the process ID. Once the exit was noticed, the system may reuse it.
     pub fn id(&self) -> u32 {
-        self.process.as_ref().expect("taken by drop only").std.id()
+        self.process_ref().std.id()
     }
 
-    /// Waits for its end. Its standard input, if it is still here, is closed before, so that it does not
-    /// wait for us. Afterwards this gives the same status again.
+    /// Waits for the child to exit, and returns its exit status.
+    ///
+    /// Closes the child's standard input first, so that the child does not wait for more. Further
+    /// calls return the same status.
     ///
     /// # Errors
-    /// If no descriptor is left to wait with, if somebody else has taken the status, and if it has
-    /// to wait outside a runtime.
+    /// Returns an error with the code ECHILD if other code has taken the status; the error of the
+    /// system if no descriptor is left; `Other` if it has to wait outside a runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing, but the standard input is closed.
+    /// Dropping the future loses nothing, but the standard input stays closed.
     ///
     /// # Examples
     /// ```
@@ -95,10 +98,10 @@ impl Child {
         wait.map_err(|e| with_context(format!("wait for process {id}"), e))
     }
 
-    /// Its status if it has ended; it may have by a hair not.
+    /// Returns the exit status if the child has exited.
     ///
     /// # Errors
-    /// If somebody else has taken the status.
+    /// Returns an error with the code ECHILD if other code has taken the status.
     ///
     /// # Examples
     /// ```
@@ -106,7 +109,7 @@ impl Child {
     ///
     /// # runtime::block_on(async {
     /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
-    /// assert_eq!(child.try_wait()?, None); // it waits for its input
+    /// assert_eq!(child.try_wait()?, None); // it waits for input
     /// child.wait().await?;
     /// assert!(child.try_wait()?.is_some());
     /// # std::io::Result::Ok(())
@@ -118,14 +121,16 @@ impl Child {
         status.map_err(|e| with_context(format!("wait for process {id}"), e))
     }
 
-    /// Waits for its end and collects what it writes to those pipes that are still here. Its
-    /// standard input, if it is still here, is closed before.
+    /// Waits for the child to exit, and collects what it writes to its pipes.
+    ///
+    /// Closes the child's standard input first, if it was not taken. Output is collected from those
+    /// of `stdout` and `stderr` that were not taken.
     ///
     /// # Errors
-    /// As [`wait`](Child::wait), and as reading does.
+    /// Returns the errors that [`wait`](Child::wait) lists, and those of read(2).
     ///
     /// # Cancel safety
-    /// Dropping the future is dropping the child and what was collected.
+    /// Dropping the future drops the child and the collected output.
     ///
     /// # Examples
     /// ```
@@ -139,10 +144,9 @@ impl Child {
     /// ```
     pub async fn wait_with_output(mut self) -> io::Result<Output> {
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
-        let stdout = collect("read the output", stdout);
-        let stderr = collect("read the errors", stderr);
-        // The end of the pipes is not the end of the process, nor the other way round: others may
-        // have inherited them.
+        let stdout = collect("read the standard output", stdout);
+        let stderr = collect("read the standard error", stderr);
+        // The pipes may end before or after the process: other processes may have inherited them.
         let (status, stdout, stderr) = crate::try_join!(self.wait(), stdout, stderr)?;
         Ok(Output {
             status,
@@ -151,11 +155,14 @@ impl Child {
         })
     }
 
-    /// Asks the system to kill it (SIGKILL), and waits for nothing. Does nothing if its end was noticed.
+    /// Kills the child (SIGKILL) without waiting for its exit.
+    ///
+    /// Does nothing if the exit was already noticed.
     ///
     /// # Errors
-    /// What kill(2) says: that it belongs to another user by now. And if somebody else has taken the
-    /// status (ECHILD): its number may be another process's by now, so nobody is hit.
+    /// Returns `PermissionDenied` if the child runs as another user by now. Returns an error with
+    /// the code ECHILD if other code has taken the status: no signal is sent then, because the
+    /// process ID may belong to another process.
     ///
     /// # Examples
     /// ```
@@ -165,7 +172,7 @@ impl Child {
     /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
     /// child.start_kill()?;
     /// assert_eq!(child.wait().await?.code(), None); // a signal has ended it
-    /// child.start_kill()?; // nobody is hit
+    /// child.start_kill()?; // does nothing
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
@@ -179,13 +186,13 @@ impl Child {
         killed.map_err(|e| with_context(format!("kill process {id}"), e))
     }
 
-    /// Kills it (SIGKILL) and waits for its end.
+    /// Kills the child (SIGKILL), and waits for its exit.
     ///
     /// # Errors
-    /// As [`start_kill`](Child::start_kill) and [`wait`](Child::wait).
+    /// Returns the errors that [`start_kill`](Child::start_kill) and [`wait`](Child::wait) list.
     ///
     /// # Cancel safety
-    /// It is killed by the first poll; dropping the future after that only stops the waiting.
+    /// The first poll kills the child. Dropping the future after that only stops waiting.
     ///
     /// # Examples
     /// ```
@@ -196,7 +203,7 @@ impl Child {
     /// use runtime::time::timeout;
     ///
     /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
-    /// let input = child.stdin.take(); // or else waiting would close it
+    /// let input = child.stdin.take(); // otherwise `wait` would close it
     /// if timeout(Duration::from_millis(1), child.wait()).await.is_err() {
     ///     child.kill().await?; // it took too long
     /// }
@@ -236,12 +243,12 @@ impl Drop for Child {
         let Some(mut process) = self.process.take() else {
             return;
         };
-        // An error is that somebody else has taken the status: then there is nothing to do.
+        // An error means that other code has taken the status: nothing is left to do.
         if !matches!(process.std.try_wait(), Ok(None)) {
             return;
         }
         if self.kill_on_drop {
-            // It is our child and runs, so that the only error is that it changed its user.
+            // The child runs, so the only possible error is that it changed its user.
             let _ = process.std.kill();
         }
         orphans::reap_later(process);

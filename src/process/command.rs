@@ -1,4 +1,4 @@
-//! How a program is started.
+//! Starting programs.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,7 +11,9 @@ use runtime_reactor::internal::with_context;
 use super::child::Child;
 use super::orphans;
 
-/// A program to start, and how. As [`std::process::Command`], which it wraps.
+/// A builder for child processes, which wraps [`std::process::Command`].
+///
+/// A command may be spawned any number of times.
 ///
 /// # Examples
 /// ```
@@ -22,7 +24,7 @@ use super::orphans;
 /// let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
 /// let mut stdin = cat.stdin.take().expect("it was piped");
 /// stdin.write_all(b"hello").await?;
-/// drop(stdin); // the end of its input
+/// drop(stdin); // ends its input
 /// let output = cat.wait_with_output().await?;
 /// assert_eq!(output.stdout, b"hello");
 /// # std::io::Result::Ok(())
@@ -32,36 +34,35 @@ use super::orphans;
 pub struct Command {
     std: process::Command,
     kill_on_drop: bool,
-    /// Which of stdin, stdout and stderr were configured: for the others `output` has a default of its
-    /// own.
+    /// Whether stdin, stdout and stderr were configured. `output` has defaults for the others.
     configured: [bool; 3],
 }
 
 impl Command {
-    /// A program, found by its path, or by its name in `PATH`.
+    /// Creates a command for a program, given by its path, or by its name in `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         process::Command::new(program).into()
     }
 
-    /// Another argument.
+    /// Adds an argument.
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Command {
         self.std.arg(arg);
         self
     }
 
-    /// More arguments.
+    /// Adds several arguments.
     pub fn args(&mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> &mut Command {
         self.std.args(args);
         self
     }
 
-    /// A variable of its environment.
+    /// Sets an environment variable.
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Command {
         self.std.env(key, value);
         self
     }
 
-    /// More variables of its environment.
+    /// Sets several environment variables.
     pub fn envs<K, V>(&mut self, vars: impl IntoIterator<Item = (K, V)>) -> &mut Command
     where
         K: AsRef<OsStr>,
@@ -71,73 +72,77 @@ impl Command {
         self
     }
 
-    /// A variable that its environment is not to have.
+    /// Removes an environment variable.
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Command {
         self.std.env_remove(key);
         self
     }
 
-    /// Inherits no variables.
+    /// Removes all environment variables, so that none is inherited.
     pub fn env_clear(&mut self) -> &mut Command {
         self.std.env_clear();
         self
     }
 
-    /// Its working directory.
+    /// Sets the working directory. Default that of this process.
     pub fn current_dir(&mut self, path: impl AsRef<Path>) -> &mut Command {
         self.std.current_dir(path);
         self
     }
 
-    /// Its standard input. Default: ours, and none for [`output`](Command::output).
+    /// Sets the standard input. Default inherited, for [`output`](Command::output) /dev/null.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.std.stdin(stdin);
         self.configured[0] = true;
         self
     }
 
-    /// Its standard output. Default: ours, and a pipe for [`output`](Command::output).
+    /// Sets the standard output. Default inherited, for [`output`](Command::output) a pipe.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Command {
         self.std.stdout(stdout);
         self.configured[1] = true;
         self
     }
 
-    /// Its standard error. Default: ours, and a pipe for [`output`](Command::output).
+    /// Sets the standard error. Default inherited, for [`output`](Command::output) a pipe.
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Command {
         self.std.stderr(stderr);
         self.configured[2] = true;
         self
     }
 
-    /// Its user. As [`CommandExt::uid`].
+    /// Sets the user ID, like [`CommandExt::uid`].
     pub fn uid(&mut self, id: u32) -> &mut Command {
         self.std.uid(id);
         self
     }
 
-    /// Its group. As [`CommandExt::gid`].
+    /// Sets the group ID, like [`CommandExt::gid`].
     pub fn gid(&mut self, id: u32) -> &mut Command {
         self.std.gid(id);
         self
     }
 
-    /// Its process group, 0 for a new one: then Ctrl-C at the terminal does not reach it. As
-    /// [`CommandExt::process_group`].
+    /// Sets the process group, like [`CommandExt::process_group`]. Default that of this process.
+    ///
+    /// 0 creates a new group, which Ctrl-C at the terminal does not reach.
     pub fn process_group(&mut self, group: i32) -> &mut Command {
         self.std.process_group(group);
         self
     }
 
-    /// What it is told it is called. As [`CommandExt::arg0`].
+    /// Sets the zeroth argument, which is the name of the program by convention, like
+    /// [`CommandExt::arg0`]. Default the program.
     pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Command {
         self.std.arg0(name);
         self
     }
 
-    /// Whether the child is killed when its [`Child`] is dropped before its end was noticed, which
-    /// is also when a future of [`output`](Command::output), [`status`](Command::status) or
-    /// [`wait_with_output`](Child::wait_with_output) is dropped. Default: no, it runs on.
+    /// Sets whether the child is killed when its [`Child`] is dropped before its exit was noticed.
+    /// Default false: the child continues to run.
+    ///
+    /// Dropping a future of [`output`](Command::output), [`status`](Command::status) or
+    /// [`wait_with_output`](Child::wait_with_output) drops its [`Child`].
     ///
     /// # Examples
     /// ```
@@ -150,7 +155,7 @@ impl Command {
     /// let mut slow = Command::new("sleep");
     /// slow.arg("1000").kill_on_drop(true);
     /// let limited = timeout(Duration::from_millis(1), slow.status()).await;
-    /// assert!(limited.is_err()); // and with the future the child is gone
+    /// assert!(limited.is_err()); // dropping the future killed the child
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
@@ -159,45 +164,47 @@ impl Command {
         self
     }
 
-    /// The program.
+    /// Returns the program.
     pub fn get_program(&self) -> &OsStr {
         self.std.get_program()
     }
 
-    /// The arguments.
+    /// Returns the arguments, without the zeroth.
     pub fn get_args(&self) -> CommandArgs<'_> {
         self.std.get_args()
     }
 
-    /// The variables that were set or removed.
+    /// Returns the environment variables that were set or removed explicitly.
     pub fn get_envs(&self) -> CommandEnvs<'_> {
         self.std.get_envs()
     }
 
-    /// The working directory, if it is not ours.
+    /// Returns the working directory, if it was set.
     pub fn get_current_dir(&self) -> Option<&Path> {
         self.std.get_current_dir()
     }
 
-    /// What is wrapped.
+    /// Returns a reference to the wrapped command.
     pub fn as_std(&self) -> &process::Command {
         &self.std
     }
 
-    /// What is wrapped, for what is missing here, such as [`CommandExt::pre_exec`]. Standard streams that are
-    /// configured there are not noticed by [`output`](Command::output), which puts its defaults.
+    /// Returns a mutable reference to the wrapped command, for methods that are missing here, such
+    /// as [`CommandExt::pre_exec`].
+    ///
+    /// [`output`](Command::output) overrides standard streams that are set this way.
     pub fn as_std_mut(&mut self) -> &mut process::Command {
         &mut self.std
     }
 
-    /// Starts the program.
+    /// Starts the program, and returns the running child.
+    ///
+    /// This works without a runtime; waiting for the child does not.
     ///
     /// # Errors
-    /// As [`std::process::Command::spawn`], as `run no-such-program: No such file or directory (os
-    /// error 2)`.
-    ///
-    /// # Platform notes
-    /// It takes no runtime, but waiting does.
+    /// Returns `NotFound` if the program does not exist, `PermissionDenied` if it may not be
+    /// executed, and the other errors of [`std::process::Command::spawn`]. The text names the
+    /// program, as in `run no-such-program: No such file or directory (os error 2)`.
     ///
     /// # Examples
     /// ```
@@ -219,14 +226,17 @@ impl Command {
         child.map_err(|e| with_context(format!("run {}", self.get_program().to_string_lossy()), e))
     }
 
-    /// Starts the program and waits for its end. As [`std::process::Command::status`]. Nobody reads
-    /// its output here: a pipe that was configured for it is closed, so that the child does not wait for room.
+    /// Starts the program and waits for its exit, like [`std::process::Command::status`].
+    ///
+    /// If stdout or stderr are configured as pipes, they are closed at once, because nothing reads
+    /// them.
     ///
     /// # Errors
-    /// As [`spawn`](Command::spawn) and [`Child::wait`].
+    /// Returns the errors that [`spawn`](Command::spawn) and [`Child::wait`] list.
     ///
     /// # Cancel safety
-    /// The program is started when this is called; dropping the future is dropping the [`Child`].
+    /// The program is started by this call, not by the first poll. Dropping the future drops the
+    /// [`Child`].
     ///
     /// # Examples
     /// ```
@@ -247,16 +257,17 @@ impl Command {
         }
     }
 
-    /// Starts the program, waits for its end and collects what it writes. As
-    /// [`std::process::Command::output`]: without another choice it has no input, and its output and
-    /// errors are collected.
+    /// Starts the program, waits for its exit and collects its output, like
+    /// [`std::process::Command::output`].
+    ///
+    /// Streams that were not configured are /dev/null (stdin) and pipes (stdout and stderr).
     ///
     /// # Errors
-    /// As [`spawn`](Command::spawn) and [`Child::wait_with_output`].
+    /// Returns the errors that [`spawn`](Command::spawn) and [`Child::wait_with_output`] list.
     ///
     /// # Cancel safety
-    /// The program is started when this is called; dropping the future is dropping the [`Child`] and what was
-    /// collected.
+    /// The program is started by this call, not by the first poll. Dropping the future drops the
+    /// [`Child`] and the collected output.
     ///
     /// # Examples
     /// ```
@@ -271,11 +282,12 @@ impl Command {
     pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
         self.set_default_stdio(Stdio::null, Stdio::piped);
         let child = self.spawn();
-        // As they are by default, for whatever it is used for next.
+        // Restores the defaults for further uses of the command.
         self.set_default_stdio(Stdio::inherit, Stdio::inherit);
         async { child?.wait_with_output().await }
     }
 
+    /// Sets those standard streams that the user did not configure.
     fn set_default_stdio(&mut self, input: fn() -> Stdio, output: fn() -> Stdio) {
         let [stdin, stdout, stderr] = self.configured;
         if !stdin {
@@ -291,7 +303,8 @@ impl Command {
 }
 
 impl From<process::Command> for Command {
-    /// Standard streams that were configured before are not noticed by [`output`](Command::output).
+    /// Wraps a command. [`output`](Command::output) overrides standard streams that are already
+    /// set.
     fn from(std: process::Command) -> Command {
         Command {
             std,

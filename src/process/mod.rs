@@ -1,32 +1,32 @@
 //! Child processes, with the names of [`std::process`].
 //!
-//! A [`Command`] is std's, and so is what it takes to start a program. What differs is the
-//! waiting: the end of a child and its pipes are waited for in the reactor, like sockets, by a task
-//! and not by a thread.
+//! A [`Command`] wraps std's. The exit of a child and its pipes are waited for in the reactor, like
+//! sockets, by a task and not by a thread.
 //!
-//! # How a child's end is noticed
+//! # How the exit of a child is noticed
 //! On Linux by a pidfd (pidfd_open(2), since 5.3), on macOS and the BSDs by EVFILT_PROC in the
-//! runtime's kqueue, and where those are not to be had, or tell it before the status is there, by a
-//! [listener](crate::signal) to SIGCHLD. A child that is being waited for takes one descriptor with a
-//! pidfd, two with SIGCHLD and none with kqueue.
+//! runtime's kqueue. Where these do not exist or are refused, and where the kernel reports the exit
+//! before the status is available, by a [listener](crate::signal) for SIGCHLD. A child that is
+//! waited for uses one descriptor with a pidfd, two with SIGCHLD and none with kqueue.
 //!
-//! # Who takes its status
-//! The first wait that finds it ended takes the exit status from the system; until then the
-//! process stays as a zombie, and its number is not given to another. If a [`Child`] is dropped before,
-//! a task of the runtime takes over and waits for the end; if there is no runtime, or it ends
-//! first, the child is remembered, and looked after whenever another one is started or
-//! dropped. So there are no zombies, unless the program stops using this module.
+//! # Zombies
+//! The first wait that finds the child exited takes its exit status from the system. Until then the
+//! process is a zombie, and its process ID is not reused. If a [`Child`] is dropped before, a task
+//! of the runtime waits for the exit. Without a runtime, or if it ends first, the status is taken
+//! when the next child is started or dropped. So there are no lasting zombies unless the program
+//! stops using this module.
 //!
-//! Whoever else takes the status of all children (waitpid(2) for any process, or SIGCHLD set to be ignored)
-//! takes ours too: waiting is then an error (ECHILD, "No child processes").
+//! Code that takes the status of every child, by waitpid(2) for any process or by ignoring SIGCHLD,
+//! takes these too. Waiting then returns an error (ECHILD, "No child processes").
 //!
-//! # Platform notes
-//! * What tells of a child's end, and how many descriptors that takes: see above. A system call
-//!   that a sandbox refuses is no error; then it is SIGCHLD.
-//! * OpenBSD: under pledge(2) the watching of a process takes the promise "proc".
-//! * Starting a program happens on this thread, as in std, and takes as long as fork(2) and execve(2),
-//!   or posix_spawn(3), do.
-//! * What a pipe holds before a writer has to wait: 64 KiB on Linux (pipe(7)), often less elsewhere.
+//! # Platform-specific behavior
+//! * See above for what notices an exit and how many descriptors that takes. If a sandbox refuses
+//!   the system call, SIGCHLD is used.
+//! * OpenBSD: under pledge(2), waiting for a process needs the promise "proc".
+//! * A program is started on the calling thread, as in std, and blocks it for the time of fork(2)
+//!   and execve(2), or posix_spawn(3).
+//! * The capacity of a pipe, after which a writer waits, is 64 KiB on Linux (pipe(7)), often less
+//!   elsewhere.
 //!
 //! # Examples
 //! ```

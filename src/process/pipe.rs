@@ -1,4 +1,5 @@
-//! Our ends of a child's standard streams: pipes of [`net::pipe`](crate::net::pipe), under std's names.
+//! The parent's ends of a child's standard streams: pipes of [`net::pipe`](crate::net::pipe) under
+//! std's names.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -9,42 +10,43 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_net::pipe::{Receiver, Sender};
 
-/// The end of a child's standard input that we write to. Dropping or closing it ends the input.
+/// The writing end of a child's standard input.
 ///
-/// It is non-blocking, which the child does not notice: its end is another open file. As a
-/// [`pipe::Sender`](Sender), which it becomes by `try_into`, it can also tell that the child reads no
-/// more before anything is written.
+/// Dropping or closing it ends the input. It is non-blocking, which does not affect the child: the
+/// child's end is another open file. `try_into` converts it to a [`pipe::Sender`](Sender), which
+/// can also wait until the child stops reading.
 ///
 /// # Errors
-/// `BrokenPipe` once the child reads no more, and after it was closed here; SIGPIPE is not raised, unless
-/// the program has changed that. And if it has to wait outside a runtime.
+/// Writing returns `BrokenPipe` if the child no longer reads, and after closing; SIGPIPE is not
+/// raised, unless the program has enabled it. Returns `Other` if a write has to wait outside a
+/// runtime.
 ///
 /// # Cancel safety
-/// A write that returned `Pending` has done nothing.
+/// A write that returned `Pending` has written nothing.
 #[derive(Debug)]
 pub struct ChildStdin(
-    /// `None` once it was closed.
+    /// `None` once closed.
     Option<Sender>,
 );
 
 fn closed() -> io::Error {
-    let text = "the child's standard input was closed before";
+    let text = "the child's standard input is already closed";
     io::Error::new(io::ErrorKind::BrokenPipe, text)
 }
 
 impl ChildStdin {
-    /// Takes over a pipe of std's.
+    /// Wraps std's pipe, and makes it non-blocking.
     ///
     /// # Errors
-    /// `InvalidInput` if it is no pipe, since std makes one of any descriptor; and what fcntl(2) says.
+    /// Returns `InvalidInput` if the descriptor is no pipe, and the errors of fcntl(2).
     pub fn from_std(stdin: process::ChildStdin) -> io::Result<ChildStdin> {
         Sender::try_from(stdin).map(|pipe| ChildStdin(Some(pipe)))
     }
 
-    /// Gives back the descriptor, blocking again: for another program's standard output, say.
+    /// Returns the descriptor, blocking again, for use as another program's standard output.
     ///
     /// # Errors
-    /// `BrokenPipe` if it was closed, and what fcntl(2) says.
+    /// Returns `BrokenPipe` if it was closed, and the errors of fcntl(2).
     pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
         Sender::try_from(self)?.into_blocking_fd()
     }
@@ -67,12 +69,12 @@ impl AsyncWrite for ChildStdin {
         Pin::new(self.0.as_mut().ok_or_else(closed)?).poll_write_vectored(cx, bufs)
     }
 
-    /// Nothing is kept back here.
+    /// Does nothing: writes are not buffered.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Closes the pipe, so that the child finds the end of its input.
+    /// Closes the pipe, which ends the child's input.
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0 = None;
         Poll::Ready(Ok(()))
@@ -83,7 +85,7 @@ impl TryFrom<ChildStdin> for Sender {
     type Error = io::Error;
 
     /// # Errors
-    /// `BrokenPipe` if it was closed.
+    /// Returns `BrokenPipe` if it was closed.
     fn try_from(stdin: ChildStdin) -> io::Result<Sender> {
         stdin.0.ok_or_else(closed)
     }
@@ -92,7 +94,7 @@ impl TryFrom<ChildStdin> for Sender {
 impl TryFrom<ChildStdin> for Stdio {
     type Error = io::Error;
 
-    /// As [`ChildStdin::into_owned_fd`].
+    /// Converts the pipe by [`ChildStdin::into_owned_fd`].
     fn try_from(stdin: ChildStdin) -> io::Result<Stdio> {
         stdin.into_owned_fd().map(Stdio::from)
     }
@@ -100,33 +102,32 @@ impl TryFrom<ChildStdin> for Stdio {
 
 macro_rules! reading_end {
     ($end:ident, $stream:literal) => {
-        #[doc = concat!("The end of a child's standard ", $stream, " that we read from.")]
+        #[doc = concat!("The reading end of a child's standard ", $stream, ".")]
         ///
-        /// It is non-blocking, which the child does not notice: its end is another open file. It can be
-        /// made a [`pipe::Receiver`](Receiver), which can do more.
+        /// It is non-blocking, which does not affect the child: the child's end is another open
+        /// file. `into` converts it to a [`pipe::Receiver`](Receiver), which has more methods.
         ///
         /// # Errors
-        /// If it has to wait outside a runtime.
+        /// Reading returns `Other` if it has to wait outside a runtime.
         ///
         /// # Cancel safety
-        /// A read that returned `Pending` has done nothing.
+        /// A read that returned `Pending` has read nothing.
         #[derive(Debug)]
         pub struct $end(Receiver);
 
         impl $end {
-            /// Takes over a pipe of std's.
+            /// Wraps std's pipe, and makes it non-blocking.
             ///
             /// # Errors
-            /// `InvalidInput` if it is no pipe, since std makes one of any descriptor; and what fcntl(2)
-            /// says.
+            /// Returns `InvalidInput` if the descriptor is no pipe, and the errors of fcntl(2).
             pub fn from_std(stream: process::$end) -> io::Result<$end> {
                 Receiver::try_from(stream).map($end)
             }
 
-            /// Gives back the descriptor, blocking again: for another program's standard input, say.
+            /// Returns the descriptor, blocking again, for use as another program's standard input.
             ///
             /// # Errors
-            /// What fcntl(2) says.
+            /// Returns the errors of fcntl(2).
             pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
                 self.0.into_blocking_fd()
             }
@@ -171,7 +172,7 @@ macro_rules! reading_end {
         impl TryFrom<$end> for Stdio {
             type Error = io::Error;
 
-            #[doc = concat!("As [`", stringify!($end), "::into_owned_fd`].")]
+            #[doc = concat!("Converts the pipe by [`", stringify!($end), "::into_owned_fd`].")]
             fn try_from(stream: $end) -> io::Result<Stdio> {
                 stream.into_owned_fd().map(Stdio::from)
             }
