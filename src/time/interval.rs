@@ -1,4 +1,4 @@
-//! Points in time that come again and again.
+//! Periodic ticks.
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::{Sleep, saturating_add};
 
-/// Ticks every `period`, for the first time at once.
+/// Creates an interval that ticks every `period`, beginning immediately.
 ///
 /// # Panics
-/// If `period` is zero.
+/// Panics if `period` is zero.
 ///
 /// # Examples
 /// ```
@@ -29,10 +29,10 @@ pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
 
-/// Ticks every `period`, for the first time at `start`.
+/// Creates an interval that ticks every `period`, beginning at `start`.
 ///
 /// # Panics
-/// If `period` is zero.
+/// Panics if `period` is zero.
 ///
 /// # Examples
 /// ```
@@ -58,20 +58,21 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     }
 }
 
-/// What an [`Interval`] does when a tick is awaited so late that the next one is due already.
+/// The policy of an [`Interval`] for ticks that were missed, because a tick was awaited only after
+/// the next one was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissedTickBehavior {
-    /// The missed ticks come at once, one after the other, until the interval has caught up.
+    /// Missed ticks complete immediately, one after the other, until the interval has caught up.
     #[default]
     Burst,
-    /// The next tick comes a period after the late one; the following ones go by that.
+    /// The next tick is due a period after the late one, and later ticks follow from that.
     Delay,
-    /// The missed ticks are left out; the next one comes when it always would have.
+    /// Missed ticks are skipped; the next tick is due at the next multiple of the period.
     Skip,
 }
 
 impl MissedTickBehavior {
-    /// When the tick after the one that was due at `due` and came at `now` is due.
+    /// Returns when the next tick is due after one that was due at `due` and completed at `now`.
     fn next(self, due: Instant, now: Instant, period: Duration) -> Instant {
         let next = saturating_add(due, period);
         if now < next {
@@ -89,8 +90,9 @@ impl MissedTickBehavior {
     }
 }
 
-/// Made by [`interval`] and [`interval_at`].
+/// A sequence of ticks at a fixed period, created by [`interval`] and [`interval_at`].
 #[derive(Debug)]
+#[must_use = "an interval does nothing unless its ticks are awaited"]
 pub struct Interval {
     sleep: Sleep,
     period: Duration,
@@ -98,10 +100,11 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick, and gives the instant it was due at.
+    /// Waits for the next tick, and returns the instant at which it was due.
     ///
     /// # Panics
-    /// As [`sleep`](super::sleep).
+    /// Panics if it is polled outside a runtime, or after the runtime in which it waits was
+    /// dropped.
     ///
     /// # Cancel safety
     /// Dropping the future loses no tick.
@@ -109,10 +112,11 @@ impl Interval {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// As [`tick`](Interval::tick), for those who poll.
+    /// Poll-based version of [`tick`](Interval::tick).
     ///
     /// # Panics
-    /// As [`sleep`](super::sleep).
+    /// Panics if it is called outside a runtime, or after the runtime in which it waits was
+    /// dropped.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let due = self.sleep.deadline();
@@ -123,7 +127,7 @@ impl Interval {
         Poll::Ready(due)
     }
 
-    /// Lets the next tick come a period from now.
+    /// Postpones the next tick until a period from now. Later ticks follow from that.
     ///
     /// # Examples
     /// ```
@@ -132,7 +136,7 @@ impl Interval {
     /// # runtime::block_on(async {
     /// let mut interval = runtime::time::interval(Duration::from_millis(1));
     /// let before = Instant::now();
-    /// interval.reset(); // not at once, as it would be
+    /// interval.reset(); // otherwise the first tick would be immediate
     /// assert!(interval.tick().await >= before + interval.period());
     /// # });
     /// ```
@@ -140,22 +144,22 @@ impl Interval {
         self.reset_at(saturating_add(Instant::now(), self.period));
     }
 
-    /// Lets the next tick come at `deadline`, and the following ones by that.
+    /// Moves the next tick to `deadline`. Later ticks follow from that.
     pub fn reset_at(&mut self, deadline: Instant) {
         self.sleep.reset(deadline);
     }
 
-    /// The time between ticks.
+    /// Returns the time between ticks.
     pub fn period(&self) -> Duration {
         self.period
     }
 
-    /// What is done about missed ticks.
+    /// Returns the policy for missed ticks.
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.missed
     }
 
-    /// Chooses what is done about missed ticks.
+    /// Sets the policy for missed ticks. Default [`MissedTickBehavior::Burst`].
     ///
     /// # Examples
     /// ```
@@ -176,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missed_ticks_come_at_once_or_are_delayed_or_skipped() {
+    fn missed_ticks_burst_or_are_delayed_or_skipped() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let period = Duration::from_millis(10);

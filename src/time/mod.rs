@@ -1,23 +1,23 @@
-//! Waiting for a point in time.
+//! Timers: sleeping, timeouts and intervals.
 //!
-//! Nothing is ever early. How late it may be is the system's affair: see below.
+//! A timer never fires early. It is armed when it is first polled, which takes no lock and no
+//! system call; the waiting system call receives the earliest deadline, not rounded to milliseconds
+//! where the kernel permits. How late a timer may fire depends on the system; see below.
 //!
-//! Where many deadlines lie close together, the slack decides how often the thread wakes up for
-//! them, and each time costs more than all the rest. A program with thousands of timers a second
-//! that need no such precision does best to raise it, for its thread: it is the kernel's to know.
+//! # Many timers
+//! If many deadlines lie close together, the kernel's timer slack decides how often the thread
+//! wakes up, and each wake-up costs more than handling a timer. A program with thousands of timers
+//! a second that needs no such precision should increase the slack of its thread (on Linux by
+//! prctl(2), PR_SET_TIMERSLACK).
 //!
-//! A timer is armed when it is first polled, which takes no lock and no system call; the wait itself
-//! is given the earliest deadline.
-//!
-//! # Platform notes
-//! * Deadlines are exact to the resolution of the waiting system call: nanoseconds where the kernel has
-//!   `epoll_pwait2` (Linux 5.11), `ppoll`, `pselect` or kqueue, or else the next millisecond.
-//! * NetBSD and DragonFly round up to the tick of their clock, usually 10 milliseconds (`tstohz` and
-//!   `tstohz_high` in their `kern_event.c`).
+//! # Platform-specific behavior
+//! * Deadlines have the resolution of the waiting system call: nanoseconds with `epoll_pwait2`
+//!   (Linux 5.11), `ppoll`, `pselect` and kqueue, otherwise milliseconds, rounded up.
+//! * NetBSD and DragonFly BSD round up to the tick of their clock, usually 10 milliseconds
+//!   (`tstohz` and `tstohz_high` in their `kern_event.c`).
 //! * The kernel adds its timer slack: on Linux 50 microseconds by default (prctl(2),
 //!   PR_SET_TIMERSLACK).
-//! * Whether time goes on while the machine sleeps is that of [`Instant`]: on Linux and on macOS it
-//!   does not.
+//! * Time is that of [`Instant`]: on Linux and macOS it does not advance while the machine sleeps.
 
 mod interval;
 mod sleep;
@@ -28,7 +28,7 @@ pub use sleep::{Sleep, sleep, sleep_until};
 pub use std::time::{Duration, Instant};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
-/// `start + duration`, or so late that it never comes.
+/// Returns `start + duration`, or thirty years after `start` if the clock cannot represent that.
 fn saturating_add(start: Instant, duration: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
     start.checked_add(duration).unwrap_or_else(|| start + NEVER)

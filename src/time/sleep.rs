@@ -1,4 +1,4 @@
-//! A future that is ready at a point in time.
+//! Waiting until a deadline.
 
 use std::future::Future;
 use std::panic::Location;
@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use runtime_reactor::Timer;
 
-/// Waits for `duration`, at least. A duration too long for the clock is one of thirty years.
+/// Waits for at least `duration`.
 ///
-/// Polled once, a duration of zero lets the runtime look at its sockets once.
+/// The duration begins with this call. One that the clock cannot represent counts as thirty years.
+/// A duration of zero completes in the next turn of the reactor, so that sockets are served
+/// meanwhile.
 ///
 /// # Panics
-/// When it is polled outside a runtime, or after the runtime in which it waits is gone.
+/// The future panics if it is polled outside a runtime, or after the runtime in which it waits was
+/// dropped.
 ///
 /// # Cancel safety
-/// Dropping it loses nothing.
+/// Dropping the future loses nothing.
 ///
 /// # Examples
 /// ```
@@ -37,13 +40,16 @@ pub fn sleep(duration: Duration) -> Sleep {
     )
 }
 
-/// Waits until `deadline`; not at all if that has passed. See [`sleep`].
+/// Waits until `deadline`.
+///
+/// A deadline that passed before the last turn of the reactor completes immediately.
 ///
 /// # Panics
-/// As [`sleep`].
+/// The future panics if it is polled outside a runtime, or after the runtime in which it waits was
+/// dropped.
 ///
 /// # Cancel safety
-/// Dropping it loses nothing.
+/// Dropping the future loses nothing.
 ///
 /// # Examples
 /// ```
@@ -60,12 +66,14 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::new(deadline, "sleep_until", Location::caller())
 }
 
-/// The future of [`sleep`] and [`sleep_until`]. Polled after it was ready it is ready again.
+/// The future returned by [`sleep`] and [`sleep_until`].
+///
+/// Polled after completion, it completes again.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     timer: Timer,
-    /// Who made it, and where: for the panic outside a runtime.
+    /// The function that created it and the caller, for the text of a panic.
     constructor: &'static str,
     location: &'static Location<'static>,
 }
@@ -83,23 +91,26 @@ impl Sleep {
         }
     }
 
-    /// When it is ready.
+    /// Returns the deadline.
     pub fn deadline(&self) -> Instant {
         self.timer.deadline()
     }
 
-    /// Whether its deadline has passed, as of the last time the runtime looked at the clock.
+    /// Returns true if the deadline has passed, by the time at which the reactor last read the
+    /// clock.
     pub fn is_elapsed(&self) -> bool {
         self.timer.is_elapsed()
     }
 
-    /// Moves the deadline, whether it has passed or not. Whoever awaits it goes on waiting.
+    /// Changes the deadline, also after the previous one has passed. A task that awaits the future
+    /// continues to wait.
     ///
     /// # Complexity
-    /// O(1) for a later deadline, O(log n) of all timers for an earlier one; no system call.
+    /// O(1) for a later deadline, O(log n) in the number of timers for an earlier one, without a
+    /// system call.
     ///
     /// # Examples
-    /// An idle timeout that every piece of work postpones:
+    /// An idle timeout that activity postpones:
     /// ```
     /// use std::time::{Duration, Instant};
     /// use runtime::time::sleep;

@@ -1,4 +1,4 @@
-//! A future with a limit.
+//! Limiting how long a future may take.
 
 use std::future::Future;
 use std::panic::Location;
@@ -11,20 +11,22 @@ use pin_project_lite::pin_project;
 
 use super::Sleep;
 
-/// Awaits `future`, but no longer than `limit`, counted from the first time that it has to wait.
+/// Awaits `future` for at most `limit`.
 ///
-/// The future is polled first: one that is ready costs no look at the clock, and gets its value
-/// through whatever the limit.
+/// The limit begins when the future first has to wait. The future is polled before the limit is
+/// checked: a future that is ready completes regardless of the limit, and without reading the
+/// clock.
 ///
 /// # Errors
-/// [`Elapsed`] if the limit passes first. The future is dropped with the `Timeout`; pass it as
+/// Returns [`Elapsed`] if the limit passes first. The future is dropped with the [`Timeout`]; pass
 /// `&mut future` to keep it.
 ///
 /// # Panics
-/// When it has to wait outside a runtime, or after the runtime in which it waits is gone.
+/// The returned future panics if it has to wait outside a runtime, or after the runtime in which it
+/// waits was dropped.
 ///
 /// # Cancel safety
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Examples
 /// ```
@@ -48,17 +50,21 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
     }
 }
 
-/// Awaits `future`, but no longer than until `deadline`. See [`timeout`].
+/// Awaits `future` until `deadline` at the latest.
+///
+/// The future is polled before the deadline is checked: a future that is ready completes even after
+/// the deadline.
 ///
 /// # Errors
-/// [`Elapsed`] if the deadline passes first. A future that is ready when it is first polled gets
-/// its value through, also after the deadline.
+/// Returns [`Elapsed`] if the deadline passes first. The future is dropped with the [`Timeout`];
+/// pass `&mut future` to keep it.
 ///
 /// # Panics
-/// As [`timeout`].
+/// The returned future panics if it has to wait outside a runtime, or after the runtime in which it
+/// waits was dropped.
 ///
 /// # Cancel safety
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Examples
 /// ```
@@ -90,31 +96,31 @@ enum Limit {
 }
 
 pin_project! {
-    /// The future of [`timeout`] and [`timeout_at`].
+    /// The future returned by [`timeout`] and [`timeout_at`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Timeout<F> {
         #[pin]
         future: F,
         limit: Limit,
-        // Made when the future first has to wait.
+        // Created when the future first has to wait.
         sleep: Option<Sleep>,
         location: &'static Location<'static>,
     }
 }
 
 impl<F> Timeout<F> {
-    /// The future.
+    /// Returns a reference to the wrapped future.
     pub fn get_ref(&self) -> &F {
         &self.future
     }
 
-    /// The future, to be changed.
+    /// Returns a mutable reference to the wrapped future.
     pub fn get_mut(&mut self) -> &mut F {
         &mut self.future
     }
 
-    /// The future without the limit.
+    /// Returns the wrapped future.
     pub fn into_inner(self) -> F {
         self.future
     }
@@ -142,9 +148,9 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
-/// The limit of a [`timeout`] has passed.
+/// The error returned when the limit of a [`timeout`] or [`timeout_at`] has passed.
 ///
-/// It becomes an [`io::Error`] of kind `TimedOut` by `?`.
+/// It converts to an [`io::Error`] of kind `TimedOut`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed(());
 
