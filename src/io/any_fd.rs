@@ -1,4 +1,4 @@
-//! Any descriptor that can be waited for.
+//! Asynchronous operations on any pollable descriptor.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -8,19 +8,22 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_reactor::{Direction, Interest, Readiness, Source};
 
-/// Waits for a descriptor of any kind: a pipe, a terminal, an inotify, somebody else's socket.
+/// A non-blocking descriptor of any pollable kind: a pipe, a terminal, an inotify, a foreign
+/// socket.
 ///
-/// The descriptor is made non-blocking; that is a property of the open file, which others may share.
-/// [`read_with`](Async::read_with) and [`write_with`](Async::write_with) run any operation; where
-/// `&T` is [`Read`] or [`Write`], so is this, asynchronously.
+/// [`read_with`](Async::read_with) and [`write_with`](Async::write_with) run any operation. If `&T`
+/// is [`Read`] or [`Write`], `Async<T>` is [`AsyncRead`] or [`AsyncWrite`].
 ///
-/// # Platform notes
-/// Regular files and directories are refused: the system calls them ready even while the disk is
-/// busy; use `fs` for them. What else can be waited for differs: Linux waits for all that has a `poll`
-/// operation (sockets, pipes, terminals, timerfd, inotify, tun, most devices), and says EPERM, here
-/// `Unsupported`, of the rest; a kqueue can itself be waited for on the BSDs and macOS; macOS cannot wait
-/// for some terminals and devices. When it is dropped, the reactor takes the descriptor back from the kernel with a system
-/// call (on epoll), since others may share the open file.
+/// [`new`](Async::new) makes the descriptor non-blocking, which is a property of the open file and
+/// so affects everything that shares it.
+///
+/// # Platform-specific behavior
+/// Regular files and directories are rejected, because the system reports them ready even while the
+/// disk is busy: use [`fs`](crate::fs) for them. Linux can wait for everything that has a `poll`
+/// operation (sockets, pipes, terminals, timerfd, inotify, tun, most devices); for the rest,
+/// waiting returns `Unsupported` (EPERM). The BSDs and macOS can wait for a kqueue; macOS cannot
+/// wait for some terminals and devices. Dropping an `Async` that has waited costs a system call on
+/// epoll, because other descriptors may share the open file.
 ///
 /// # Examples
 /// ```
@@ -47,9 +50,9 @@ impl<T: AsFd> Async<T> {
     /// Wraps a descriptor and makes it non-blocking.
     ///
     /// # Errors
-    /// As `descriptor 5 is a regular file: ...`: `Unsupported` for regular files and directories,
-    /// which are read with [`fs`](crate::fs). And what fcntl(2) says. Of a device that cannot be
-    /// waited for, waiting says so.
+    /// Returns `Unsupported` for regular files and directories (`descriptor 5 is a regular file:
+    /// ...`), and the errors of fcntl(2). A device that cannot be waited for is only detected when
+    /// it is waited for.
     ///
     /// # Examples
     /// ```
@@ -66,14 +69,14 @@ impl<T: AsFd> Async<T> {
         Ok(io)
     }
 
-    /// Wraps a descriptor whose operations do not block as it is, and leaves its flags alone. For a
-    /// kqueue, which is asked with a limit of zero and knows no such flag on FreeBSD and OpenBSD; for
-    /// one that others share who rely on its mode, if it is non-blocking already.
+    /// Wraps a descriptor whose operations already do not block, and leaves its flags unchanged.
     ///
-    /// An operation that blocks stops the thread, and all tasks on it.
+    /// This is for a kqueue, which has no such flag on FreeBSD and OpenBSD and is queried with a
+    /// limit of zero, and for a non-blocking descriptor whose mode others rely on. An operation
+    /// that blocks stops the thread and all its tasks.
     ///
     /// # Errors
-    /// `Unsupported` for regular files and directories.
+    /// Returns `Unsupported` for regular files and directories.
     pub fn new_nonblocking(io: T) -> io::Result<Async<T>> {
         runtime_reactor::internal::check_pollable(io.as_fd())?;
         Ok(Async {
@@ -81,20 +84,22 @@ impl<T: AsFd> Async<T> {
         })
     }
 
-    /// What is wrapped.
+    /// Returns a reference to the wrapped value.
     pub fn get_ref(&self) -> &T {
         self.source.get_ref()
     }
 
-    /// Gives back what was wrapped, still non-blocking, and unknown to the reactor again.
+    /// Returns the wrapped value, still non-blocking and no longer registered in the reactor.
     pub fn into_inner(self) -> T {
         self.source.into_inner()
     }
 
-    /// Waits until it is readable, or at its end. It may be wrong, as [`ready`](Async::ready) says.
+    /// Waits until the descriptor is readable, which includes its end. May complete spuriously, as
+    /// [`ready`](Async::ready) does.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for.
+    /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
+    /// `Unsupported` if the descriptor cannot be waited for.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -119,10 +124,12 @@ impl<T: AsFd> Async<T> {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// Waits until it is writable. It may be wrong, as [`ready`](Async::ready) says.
+    /// Waits until the descriptor is writable. May complete spuriously, as [`ready`](Async::ready)
+    /// does.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for.
+    /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
+    /// `Unsupported` if the descriptor cannot be waited for.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -146,30 +153,35 @@ impl<T: AsFd> Async<T> {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
-    /// Waits for the peer's end: it is gone, or will send no more. Nothing is read, and data that
-    /// nobody reads does not keep the end from being seen.
+    /// Waits until the peer has closed the connection, or will send no more data.
+    ///
+    /// Nothing is read, and unread data do not delay this.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for; `Unsupported` where the
-    /// backend knows of no ends ([`Interest::CLOSED`]).
+    /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
+    /// `Unsupported` if the descriptor cannot be waited for, or if the backend does not support
+    /// [`Interest::CLOSED`].
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     ///
-    /// # Platform notes
-    /// What the system calls an end: EPOLLRDHUP or EPOLLHUP on Linux, EV_EOF for reading on kqueue. A
-    /// descriptor that has none (inotify, timerfd) waits for ever. The writing end of a pipe breaks with
-    /// an error instead: wait for [`Interest::ERROR`].
+    /// # Platform-specific behavior
+    /// Waits for EPOLLRDHUP or EPOLLHUP on Linux, and EV_EOF of the read filter on kqueue. A
+    /// descriptor without an end (inotify, timerfd) never completes. The writing end of a pipe
+    /// reports an error instead: wait for [`Interest::ERROR`].
     pub async fn closed(&self) -> io::Result<()> {
         self.ready(Interest::CLOSED).await.map(drop)
     }
 
-    /// Waits until some of `interest` may be ready. It says so again and again until a
-    /// [`try_io`](Async::try_io) has found nothing.
+    /// Waits until at least one part of `interest` may be ready, and returns what is ready.
+    ///
+    /// May complete spuriously, and completes repeatedly until an operation such as
+    /// [`try_io`](Async::try_io) has returned `WouldBlock`.
     ///
     /// # Errors
-    /// Outside a runtime, and if the descriptor cannot be waited for; `Unsupported` for an interest of
-    /// which the [backend](crate::Backend) cannot tell.
+    /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
+    /// `Unsupported` if the descriptor cannot be waited for, or if the
+    /// [backend](crate::Backend) does not support the interest.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -183,7 +195,7 @@ impl<T: AsFd> Async<T> {
     /// # runtime::block_on(async {
     /// let (ours, mut theirs) = UnixStream::pair()?;
     /// let ours = Async::new(ours)?;
-    /// // Nobody has waited or found nothing yet: so both may be worth a try.
+    /// // No operation has returned `WouldBlock` yet, so both may be ready.
     /// let ready = ours.ready(Interest::READABLE | Interest::WRITABLE).await?;
     /// assert!(ready.is_writable());
     /// # theirs.write_all(b"x")?;
@@ -194,29 +206,31 @@ impl<T: AsFd> Async<T> {
         self.source.ready(interest).await
     }
 
-    /// Runs a reading operation until it does something else than fail with `WouldBlock`, and waits
-    /// in between.
+    /// Runs a reading operation, waiting and repeating it while it returns `WouldBlock`.
     ///
     /// # Errors
-    /// Those of `op`, except `WouldBlock` and `Interrupted`; and those of waiting.
+    /// Returns the errors of `op` except `WouldBlock` and `Interrupted`; `Other` if it has to wait
+    /// outside a runtime, or if the runtime in which it waited was dropped; `Unsupported` if the
+    /// descriptor cannot be waited for.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: `op` has then not been successful.
+    /// Dropping the future loses nothing: `op` has not succeeded.
     ///
     /// # Examples
-    /// See [above](Async).
+    /// See [`Async`].
     pub async fn read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.run(Direction::Read, op).await
     }
 
-    /// Runs a writing operation until it does something else than fail with `WouldBlock`, and waits
-    /// in between.
+    /// Runs a writing operation, waiting and repeating it while it returns `WouldBlock`.
     ///
     /// # Errors
-    /// Those of `op`, except `WouldBlock` and `Interrupted`; and those of waiting.
+    /// Returns the errors of `op` except `WouldBlock` and `Interrupted`; `Other` if it has to wait
+    /// outside a runtime, or if the runtime in which it waited was dropped; `Unsupported` if the
+    /// descriptor cannot be waited for.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: `op` has then not been successful.
+    /// Dropping the future loses nothing: `op` has not succeeded.
     ///
     /// # Examples
     /// ```
@@ -244,10 +258,10 @@ impl<T: AsFd> Async<T> {
         std::future::poll_fn(|cx| self.source.poll_io(direction, cx, &mut op)).await
     }
 
-    /// [`read_with`](Async::read_with) for those who write futures by hand.
+    /// Poll-based version of [`read_with`](Async::read_with).
     ///
     /// # Errors
-    /// As `read_with`.
+    /// Returns the errors that [`read_with`](Async::read_with) lists.
     pub fn poll_read_with<R>(
         &self,
         cx: &mut Context<'_>,
@@ -256,10 +270,10 @@ impl<T: AsFd> Async<T> {
         self.source.poll_io(Direction::Read, cx, op)
     }
 
-    /// [`write_with`](Async::write_with) for those who write futures by hand.
+    /// Poll-based version of [`write_with`](Async::write_with).
     ///
     /// # Errors
-    /// As `write_with`.
+    /// Returns the errors that [`write_with`](Async::write_with) lists.
     pub fn poll_write_with<R>(
         &self,
         cx: &mut Context<'_>,
@@ -268,37 +282,42 @@ impl<T: AsFd> Async<T> {
         self.source.poll_io(Direction::Write, cx, op)
     }
 
-    /// Runs a reading operation once.
+    /// Runs a reading operation without waiting.
     ///
     /// # Errors
-    /// As [`try_io`](Async::try_io).
+    /// Returns `WouldBlock` without calling `op` if the descriptor is known not to be ready, and
+    /// the errors of `op`.
     pub fn try_read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.source.try_io(Direction::Read, op)
     }
 
-    /// Runs a writing operation once.
+    /// Runs a writing operation without waiting.
     ///
     /// # Errors
-    /// As [`try_io`](Async::try_io).
+    /// Returns `WouldBlock` without calling `op` if the descriptor is known not to be ready, and
+    /// the errors of `op`.
     pub fn try_write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.source.try_io(Direction::Write, op)
     }
 
-    /// Runs an operation once for what [`Interest::PRIORITY`] waits for, which is then no longer told
-    /// until more of it comes.
+    /// Runs an operation for priority data without waiting.
+    ///
+    /// Afterwards [`Interest::PRIORITY`] is no longer reported until more such data arrive.
     ///
     /// # Errors
-    /// What `op` returns.
+    /// Returns the errors of `op`.
     pub fn try_priority_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.source.try_priority(op)
     }
 
-    /// Tries an operation, and notes it if that finds nothing, so that the next wait is a real one.
-    /// It must not block. With an interest in both directions `op` is called up to twice.
+    /// Runs an operation without waiting, and records the missing readiness if it returns
+    /// `WouldBlock`.
+    ///
+    /// `op` must not block. If `interest` has both directions, `op` may be called twice.
     ///
     /// # Errors
-    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
-    /// returns. With no interest at all there is nothing.
+    /// Returns `WouldBlock` without calling `op` if the descriptor is known not to be ready or
+    /// `interest` is empty, and the errors of `op`.
     ///
     /// # Examples
     /// ```
@@ -333,114 +352,77 @@ impl<T: AsFd> AsRawFd for Async<T> {
     }
 }
 
-impl<T: AsFd> AsyncRead for &Async<T>
-where
-    for<'a> &'a T: Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Read, cx, |mut io| io.read(buf))
-    }
+/// Implements the traits of futures-io for `Async<T>` and `&Async<T>` by the same operations.
+macro_rules! impl_async_io {
+    ($($async:ty),+) => {$(
+        impl<T: AsFd> AsyncRead for $async
+        where
+            for<'a> &'a T: Read,
+        {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                self.source
+                    .poll_io(Direction::Read, cx, |mut io| io.read(buf))
+            }
 
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Read, cx, |mut io| io.read_vectored(bufs))
-    }
-}
-
-impl<T: AsFd> AsyncWrite for &Async<T>
-where
-    for<'a> &'a T: Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Write, cx, |mut io| io.write(buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Write, cx, |mut io| io.write_vectored(bufs))
-    }
-
-    /// Tried before anything is waited for: most descriptors have nothing to flush.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut io = self.source.get_ref();
-        match io.flush() {
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => self
-                .source
-                .poll_io(Direction::Write, cx, |mut io| io.flush()),
-            flushed => Poll::Ready(flushed),
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.source
+                    .poll_io(Direction::Read, cx, |mut io| io.read_vectored(bufs))
+            }
         }
-    }
 
-    /// Flushes; a descriptor of unknown kind is closed by dropping it.
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
+        impl<T: AsFd> AsyncWrite for $async
+        where
+            for<'a> &'a T: Write,
+        {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.source
+                    .poll_io(Direction::Write, cx, |mut io| io.write(buf))
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.source
+                    .poll_io(Direction::Write, cx, |mut io| io.write_vectored(bufs))
+            }
+
+            /// Flushes the wrapped value, which is tried before anything is waited for: most
+            /// descriptors have nothing to flush.
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let mut io = self.source.get_ref();
+                match io.flush() {
+                    Err(e) if is_retried(e.kind()) => self
+                        .source
+                        .poll_io(Direction::Write, cx, |mut io| io.flush()),
+                    flushed => Poll::Ready(flushed),
+                }
+            }
+
+            /// Flushes the wrapped value. The descriptor is closed when it is dropped.
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_flush(cx)
+            }
+        }
+    )+};
 }
 
-impl<T: AsFd> AsyncRead for Async<T>
-where
-    for<'a> &'a T: Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buf)
-    }
+impl_async_io!(Async<T>, &Async<T>);
 
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
-    }
-}
-
-impl<T: AsFd> AsyncWrite for Async<T>
-where
-    for<'a> &'a T: Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(cx)
-    }
+/// Returns true for the errors after which the reactor waits or repeats the operation.
+fn is_retried(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

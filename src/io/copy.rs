@@ -1,4 +1,4 @@
-//! From a reader to a writer.
+//! Copying from a reader to a writer.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,19 +9,18 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::scratch;
 
-/// Reads all that comes from `reader` and writes it to `writer`, until the reader is at its end;
-/// flushes the writer, and gives the number of bytes.
+/// Copies everything from `reader` to `writer`, flushes `writer`, and returns the number of bytes.
 ///
-/// It borrows the thread's buffer for each piece and keeps one of its own only while the writer
-/// takes less than was read: a copy that waits for its reader holds none.
+/// The copy uses the scratch buffer of the thread and allocates a buffer of its own only while the
+/// writer takes less than was read: while it waits for the reader, it holds none.
 ///
-/// Both are taken by value; pass `&mut reader` or, for sockets, `&stream` to keep them.
+/// Both arguments are taken by value; pass `&mut reader`, or `&stream` for a socket, to keep them.
 ///
 /// # Errors
-/// Those of the reader and the writer; `WriteZero` if the writer takes nothing.
+/// Returns the errors of reader and writer, and `WriteZero` if the writer takes no bytes.
 ///
 /// # Cancel safety
-/// Not: what was read and not yet written is lost.
+/// Not cancel safe: data that were read but not yet written are lost.
 ///
 /// # Examples
 /// ```
@@ -42,18 +41,19 @@ where
     poll_fn(|cx| transfer.poll_copy(cx, reader.as_mut(), writer.as_mut())).await
 }
 
-/// So many pieces are moved in one poll before others get their turn, whatever the types are.
+/// The maximum number of pieces that one poll moves, so that other tasks run whatever the types
+/// are.
 const PIECES_PER_POLL: usize = 64;
 
 /// One direction of a copy.
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
-    /// What the writer has not taken yet, from `written` on; mostly nothing.
+    /// Data that the writer has not taken yet, from `written` on; usually empty.
     pending: Vec<u8>,
     written: usize,
     total: u64,
     at_end: bool,
-    /// Whether anything was written since the last flush.
+    /// True if data were written since the last flush.
     unflushed: bool,
 }
 
@@ -77,7 +77,7 @@ impl Transfer {
             let moved = self.poll_piece(cx, reader.as_mut(), writer.as_mut())?;
             if moved.is_pending() {
                 if self.unflushed {
-                    // The peer may wait for this before it sends more.
+                    // The peer may wait for these data before it sends more.
                     ready!(writer.as_mut().poll_flush(cx))?;
                     self.unflushed = false;
                 }
@@ -88,7 +88,7 @@ impl Transfer {
         Poll::Pending
     }
 
-    /// Reads one piece, and writes what of it the writer takes at once.
+    /// Reads one piece, and writes as much of it as the writer takes immediately.
     fn poll_piece<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -112,7 +112,7 @@ impl Transfer {
                 Poll::Pending => 0,
                 Poll::Ready(written) => self.count(written?)?,
             };
-            // The rest waits in a buffer of our own: the lent one goes back.
+            // The rest moves to a buffer of the transfer: the scratch buffer is shared.
             self.pending.extend_from_slice(&buffer[taken..read]);
             Ok(Poll::Ready(()))
         })

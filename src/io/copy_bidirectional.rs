@@ -1,4 +1,4 @@
-//! Both ways at once.
+//! Copying in both directions at once.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,20 +9,21 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::copy::Transfer;
 
-/// Copies from `a` to `b` and from `b` to `a` until both have come to their end, and gives the
-/// numbers of bytes from `a` and from `b`.
+/// Copies from `a` to `b` and from `b` to `a` until both have ended, and returns the number of
+/// bytes from `a` and from `b`.
 ///
-/// When one side has sent its last, the other side's writing half is closed and the other direction
-/// goes on: half-closed connections stay half-closed.
+/// When one side ends, the writing half of the other side is closed and the opposite direction
+/// continues, so that half-closed connections stay half-closed.
 ///
 /// # Errors
-/// The first of either direction; the other one is left as it is.
+/// Returns the first error of either direction, as listed by [`copy`](super::copy()). The other
+/// direction stops where it is.
 ///
 /// # Cancel safety
-/// Not: what was read and not yet written is lost.
+/// Not cancel safe: data that were read but not yet written are lost.
 ///
 /// # Examples
-/// The example `proxy` is such a program. In short:
+/// The example `proxy` is a complete program. In short:
 /// ```
 /// use runtime::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 /// use runtime::net::UnixStream;
@@ -36,7 +37,7 @@ use super::copy::Transfer;
 /// let mut question = String::new();
 /// server.read_to_string(&mut question).await?;
 /// assert_eq!(question, "question");
-/// server.write_all(b"answer").await?; // the other direction is open still
+/// server.write_all(b"answer").await?; // the other direction is still open
 /// drop(server);
 /// assert_eq!(relay.await??, (8, 6));
 /// # std::io::Result::Ok(())
@@ -50,7 +51,7 @@ where
     let mut there = OneWay::Copying(Transfer::default());
     let mut back = OneWay::Copying(Transfer::default());
     poll_fn(|cx| {
-        // Both are polled, also if the first has to wait: each has its own waker to leave.
+        // Both are polled even if the first is pending, so that each registers its waker.
         let sent = there.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b))?;
         let received = back.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a))?;
         Poll::Ready(Ok((ready!(sent), ready!(received))))
@@ -58,6 +59,7 @@ where
     .await
 }
 
+/// One direction, until its writer is closed.
 #[derive(Debug)]
 enum OneWay {
     Copying(Transfer),

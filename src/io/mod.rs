@@ -1,20 +1,20 @@
-//! Reading and writing without blocking.
+//! Asynchronous reading and writing.
 //!
-//! The traits are those of `futures-io`, the combinators (feature `io-util`, which is on unless
-//! switched off) those of `futures-lite`, so that types of
-//! the wider ecosystem fit. Ours are [`copy`] and [`copy_bidirectional`], which hold no buffer while
-//! they wait, [`Async`], which waits for any descriptor, and the standard streams ([`stdin`], [`stdout`],
+//! The traits are those of futures-io, and the combinators those of futures-lite (feature
+//! `io-util`, on by default), so that the types of the wider ecosystem fit. This module adds
+//! [`copy`] and [`copy_bidirectional`], which hold no buffer while they wait; [`Async`], which
+//! makes any pollable descriptor asynchronous; and the standard streams ([`stdin`], [`stdout`],
 //! [`stderr`]).
 //!
-//! # Platform notes
-//! What differs from one system to another, and shows:
-//! * Which descriptors can be waited for: see [`Async`]. Regular files and directories nowhere.
-//! * Whether the end of a peer can be told ([`Interest::CLOSED`]): not by select, nor by poll where it has no
-//!   POLLRDHUP. Whether urgent data can ([`Interest::PRIORITY`]): by epoll and poll. Waiting for what
-//!   cannot be told is `Unsupported`.
-//! * The standard streams are opened anew on Linux, and shared elsewhere: see [`stdin`] and [`stdout`].
-//! * How much of what several tasks write to a pipe stays together: PIPE_BUF bytes, 4096 on Linux, 512
-//!   elsewhere.
+//! # Platform-specific behavior
+//! * [`Async`] lists the descriptors that can be waited for. Regular files and directories cannot
+//!   be waited for on any platform.
+//! * [`Interest::CLOSED`] is not supported by select, nor by poll on systems without POLLRDHUP.
+//!   [`Interest::PRIORITY`] is supported by epoll and poll only. Waiting for an unsupported
+//!   interest returns `Unsupported`.
+//! * The standard streams are reopened on Linux and shared elsewhere; see [`stdin`] and [`stdout`].
+//! * When several tasks write to one pipe, writes of up to PIPE_BUF bytes (4096 on Linux, 512
+//!   elsewhere) are not interleaved.
 
 mod any_fd;
 mod copy;

@@ -1,15 +1,15 @@
 //! Standard input, output and error.
 //!
-//! They are shared with other processes, and so is whether they are non-blocking: that is a
-//! property of the open file. Switched on here, it would make the shell's `read` fail and `cat`
-//! end; switched back at exit, it would stay on after a crash. So it is never touched. Instead
-//! poll(2) is asked before every operation, and only what cannot block by its answer is done: one
-//! read, which returns what is there, or one write of up to PIPE_BUF bytes, for which a writable
+//! The standard streams are shared with other processes, and so is their non-blocking mode, which
+//! is a property of the open file. Setting it would make the shell's `read` fail and `cat` end, and
+//! resetting it at exit would not happen after a crash. So the mode is never changed. Instead every
+//! operation asks poll(2) first and does only what cannot block according to the answer: one read,
+//! which returns the data there are, or one write of up to PIPE_BUF bytes, for which a writable
 //! pipe has room (pipe(7)).
 //!
-//! That is not enough where somebody else comes in between, nor for a terminal, which calls itself
-//! writable with room for one byte. So terminals and pipes are opened anew where the system does
-//! that, and the new open file, which is ours alone, is non-blocking.
+//! That is not enough if another process intervenes, nor for a terminal, which is reported as
+//! writable with room for one byte. So terminals and pipes are reopened on systems that support it,
+//! and the new open file, which only this process has, is non-blocking.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -23,25 +23,24 @@ use runtime_reactor::{Direction, Source};
 
 use crate::fs;
 
-/// The standard input.
+/// Returns a new handle to the standard input.
 ///
-/// A pipe, a terminal, a socket or a device is waited for in the reactor: no thread sits in a read,
-/// and a program that ends while it waits for input does not wait for Enter. A regular file is read
-/// on the blocking pool, and so is what the system cannot wait for.
+/// The reactor waits for a pipe, a terminal, a socket or a device: no thread blocks in a read, and
+/// a program that ends while it waits for input ends at once. A regular file is read on the
+/// blocking pool, and so is a descriptor that cannot be waited for.
 ///
-/// There is no buffer of its own: wrap it in a [`BufReader`](super::BufReader) to read lines, and
-/// keep that, since it reads ahead (on the pool this does too). Do not mix it with
-/// [`std::io::stdin`], which has another buffer.
+/// The handle has no buffer, except that a file is read ahead. To read lines, wrap it in a
+/// [`BufReader`](super::BufReader) and keep that. Do not mix it with [`std::io::stdin`], which has
+/// a buffer of its own.
 ///
-/// # Platform notes
-/// The mode of the terminal or pipe is not changed; there is nothing to put back at exit, however
-/// that comes about. On Linux a terminal or a pipe is opened anew (by /proc, if that is there and permits it)
-/// and read without blocking. Elsewhere, and of a socket or another device, the price is: if another
-/// process reads the same input and is faster, by a hair, to take what was announced, this thread waits in
-/// the read for what comes next.
+/// A handle opens a descriptor when it is first used. If descriptor 0 was closed when the program
+/// began, std has replaced it with /dev/null, which is at its end.
 ///
-/// A descriptor 0 that was closed before the program began is /dev/null by now (std sees to that), which is at
-/// its end. It takes one descriptor while it is used.
+/// # Platform-specific behavior
+/// The mode of the terminal or pipe is not changed, so nothing needs to be restored at exit. On
+/// Linux a terminal or a pipe is reopened (through /proc, if it exists and permits that) and read
+/// without blocking. Elsewhere, and for sockets and devices everywhere, a read blocks this thread
+/// if another process takes the announced input first.
 ///
 /// # Examples
 /// ```no_run
@@ -67,26 +66,25 @@ pub fn stdin() -> Stdin {
     Stdin(Stream::new("the standard input"))
 }
 
-/// The standard output.
+/// Returns a new handle to the standard output.
 ///
-/// A pipe, a terminal, a socket or a device is written to in the reactor: a reader who is slow holds up
-/// whoever writes, and nobody else. A regular file is written to on the blocking pool, and so is what the
-/// system cannot wait for.
+/// The reactor waits for a pipe, a terminal, a socket or a device: a slow reader delays only the
+/// task that writes. A regular file is written on the blocking pool, and so is a descriptor that
+/// cannot be waited for.
 ///
-/// There is no buffer of its own. For a file, [`flush`](super::AsyncWriteExt::flush) or
-/// [`close`](super::AsyncWriteExt::close) waits until everything is written and tells if it was not;
-/// elsewhere what was written is. Closing does not close the descriptor.
+/// The handle has no buffer. For a regular file, [`flush`](super::AsyncWriteExt::flush) or
+/// [`close`](super::AsyncWriteExt::close) waits for the write and returns its error; for everything
+/// else a completed write was passed to the system. Closing does not close the descriptor. Text
+/// that several tasks write may be interleaved, in pieces of up to PIPE_BUF bytes (4096 on Linux,
+/// 512 elsewhere).
 ///
-/// Text that several tasks write may come mixed up, in pieces of up to PIPE_BUF bytes (4096 on
-/// Linux, 512 elsewhere).
+/// A handle opens a descriptor when it is first used.
 ///
-/// # Platform notes
-/// The mode of the terminal or pipe is not changed. On Linux a terminal or a pipe is opened anew (by /proc, if
-/// that is there and permits it) and written to without blocking. Elsewhere the price is: a terminal that
-/// has room for less than a piece, or a pipe that another process fills at the same moment, holds up this
-/// thread until it has taken it; so does a socket, everywhere.
-///
-/// It takes one descriptor while it is used.
+/// # Platform-specific behavior
+/// The mode of the terminal or pipe is not changed. On Linux a terminal or a pipe is reopened
+/// (through /proc, if it exists and permits that) and written without blocking. Elsewhere a write
+/// blocks this thread if a terminal has room for less than a piece, or if another process fills a
+/// pipe at the same moment; a write to a socket may block on every platform.
 ///
 /// # Examples
 /// ```
@@ -103,7 +101,7 @@ pub fn stdout() -> Stdout {
     Stdout(Stream::new("the standard output"))
 }
 
-/// The standard error: as [`stdout`], with descriptor 2. It is not buffered either.
+/// Returns a new handle to the standard error, which behaves like that of [`stdout`].
 ///
 /// # Examples
 /// ```
@@ -118,51 +116,54 @@ pub fn stderr() -> Stderr {
     Stderr(Stream::new("the standard error"))
 }
 
-/// The standard input, made by [`stdin`].
+/// A handle to the standard input, created by [`stdin`].
 ///
 /// # Errors
-/// It is opened by the first read, which fails if no descriptor is left. And if it has to wait
-/// outside a runtime.
+/// The first read opens the stream, and returns the error of the system if no descriptor is left.
+/// Reading returns `Other` if it has to wait outside a runtime.
 ///
 /// # Cancel safety
-/// A read that is dropped loses nothing, as long as the `Stdin` stays.
+/// Dropping a read loses no data as long as the handle is kept.
 #[derive(Debug)]
 pub struct Stdin(Stream);
 
-/// The standard output, made by [`stdout`].
+/// A handle to the standard output, created by [`stdout`].
 ///
 /// # Errors
-/// It is opened by the first write, which fails if no descriptor is left; `BrokenPipe` if nobody
-/// reads any more; and if it has to wait outside a runtime.
+/// The first write opens the stream, and returns the error of the system if no descriptor is left.
+/// Writing returns `BrokenPipe` if the reader has closed the pipe, and `Other` if it has to wait
+/// outside a runtime.
 ///
 /// # Cancel safety
-/// A write that returned `Pending` has done nothing.
+/// A write that returned `Pending` has written nothing.
 #[derive(Debug)]
 pub struct Stdout(Stream);
 
-/// The standard error, made by [`stderr`].
+/// A handle to the standard error, created by [`stderr`].
 ///
 /// # Errors
-/// As [`Stdout`].
+/// The first write opens the stream, and returns the error of the system if no descriptor is left.
+/// Writing returns `BrokenPipe` if the reader has closed the pipe, and `Other` if it has to wait
+/// outside a runtime.
 ///
 /// # Cancel safety
-/// A write that returned `Pending` has done nothing.
+/// A write that returned `Pending` has written nothing.
 #[derive(Debug)]
 pub struct Stderr(Stream);
 
-/// One of the three.
+/// A standard stream.
 #[derive(Debug)]
 struct Stream {
     name: &'static str,
-    /// Made by the first use, which can tell an error.
+    /// Opened by the first operation, which can return an error.
     opened: Option<Opened>,
 }
 
 #[derive(Debug)]
 enum Opened {
-    /// It can be waited for.
+    /// The reactor waits for it.
     Polled(Source<std::fs::File>),
-    /// It cannot.
+    /// The blocking pool reads or writes it.
     Pool(fs::File),
 }
 
@@ -171,18 +172,19 @@ impl Stream {
         Stream { name, opened: None }
     }
 
-    /// A descriptor of its own for each handle, so that several can wait, each with its registration.
+    /// Opens a descriptor for this handle alone, so that several handles can wait, each with its own
+    /// registration.
     fn open(&mut self, original: BorrowedFd<'_>, direction: Direction) -> io::Result<&mut Opened> {
         if self.opened.is_none() {
             let opened = open(original, direction, self.name);
             self.opened = Some(opened.map_err(|e| with_context(format!("open {}", self.name), e))?);
         }
-        Ok(self.opened.as_mut().expect("it was opened just now"))
+        Ok(self.opened.as_mut().expect("the stream was just opened"))
     }
 
-    /// Goes over to the pool, if `e` says that this descriptor cannot be waited for: devices that
-    /// poll(2) or the selector does not know, such as /dev/tty on macOS. What the reactor says of itself (that
-    /// there is none here) is `Other`.
+    /// Switches to the blocking pool after the error `e` of waiting, for devices that poll(2) or
+    /// the selector does not support, such as /dev/tty on macOS. The kind `Other` is an error of
+    /// the reactor itself (there is none), and is returned.
     fn fall_back_to_pool(&mut self, original: BorrowedFd<'_>, e: io::Error) -> io::Result<()> {
         if e.kind() == io::ErrorKind::Other {
             return Err(e);
@@ -203,29 +205,13 @@ impl Stream {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let name = self.name;
-        loop {
-            let source = match self.open(original, Direction::Read)? {
-                Opened::Pool(file) => return Pin::new(file).poll_read(cx, buf),
-                Opened::Polled(source) => source,
-            };
-            let mut attempted = false;
-            let read = |mut file: &std::fs::File| {
-                if !is_ready(file.as_fd(), Direction::Read)? {
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
-                attempted = true;
-                file.read(buf)
-            };
-            match ready!(source.poll_io(Direction::Read, cx, read)) {
-                Err(e) if !attempted => self.fall_back_to_pool(original, e)?,
-                result => {
-                    return Poll::Ready(
-                        result.map_err(|e| with_context(format!("read {name}"), e)),
-                    );
-                }
-            }
-        }
+        self.poll_io(
+            (original, Direction::Read),
+            cx,
+            buf,
+            |file, cx, buf| file.poll_read(cx, buf),
+            |mut file, buf| file.read(buf),
+        )
     }
 
     fn poll_write(
@@ -234,27 +220,48 @@ impl Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.poll_io(
+            (original, Direction::Write),
+            cx,
+            buf,
+            |file, cx, buf| file.poll_write(cx, buf),
+            |mut file, buf| file.write(&buf[..buf.len().min(libc::PIPE_BUF)]),
+        )
+    }
+
+    /// Runs `op` with `buf` once poll(2) reports that it cannot block, or `pool_op` if the stream
+    /// is one for the blocking pool.
+    fn poll_io<B>(
+        &mut self,
+        (original, direction): (BorrowedFd<'_>, Direction),
+        cx: &mut Context<'_>,
+        mut buf: B,
+        pool_op: impl Fn(Pin<&mut fs::File>, &mut Context<'_>, &mut B) -> Poll<io::Result<usize>>,
+        op: impl Fn(&std::fs::File, &mut B) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         let name = self.name;
         loop {
-            let source = match self.open(original, Direction::Write)? {
-                Opened::Pool(file) => return Pin::new(file).poll_write(cx, buf),
+            let source = match self.open(original, direction)? {
+                Opened::Pool(file) => return pool_op(Pin::new(file), cx, &mut buf),
                 Opened::Polled(source) => source,
             };
-            let piece = &buf[..buf.len().min(libc::PIPE_BUF)];
             let mut attempted = false;
-            let write = |mut file: &std::fs::File| {
-                if !is_ready(file.as_fd(), Direction::Write)? {
+            let attempt = |file: &std::fs::File| {
+                if !is_ready(file.as_fd(), direction)? {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 attempted = true;
-                file.write(piece)
+                op(file, &mut buf)
             };
-            match ready!(source.poll_io(Direction::Write, cx, write)) {
+            match ready!(source.poll_io(direction, cx, attempt)) {
                 Err(e) if !attempted => self.fall_back_to_pool(original, e)?,
                 result => {
-                    return Poll::Ready(
-                        result.map_err(|e| with_context(format!("write to {name}"), e)),
-                    );
+                    let verb = match direction {
+                        Direction::Read => "read",
+                        Direction::Write => "write to",
+                    };
+                    let result = result.map_err(|e| with_context(format!("{verb} {name}"), e));
+                    return Poll::Ready(result);
                 }
             }
         }
@@ -275,8 +282,7 @@ fn open(original: BorrowedFd<'_>, direction: Direction, name: &str) -> io::Resul
         return Ok(Opened::Pool(fs::File::from_std(file, name)));
     }
     if kind.is_fifo() {
-        // What is not open in this direction says so here; poll(2) would say for ever that it is
-        // not ready.
+        // Fails if the pipe is not open in this direction. poll(2) would never report it ready.
         match direction {
             Direction::Read => (&file).read(&mut [])?,
             Direction::Write => (&file).write(&[])?,
@@ -290,14 +296,14 @@ fn open(original: BorrowedFd<'_>, direction: Direction, name: &str) -> io::Resul
     Ok(Opened::Polled(Source::new(file)))
 }
 
-/// Close-on-exec, as all of ours.
+/// Duplicates a descriptor. The duplicate is close-on-exec, like all descriptors of this crate.
 fn duplicate(original: BorrowedFd<'_>) -> io::Result<std::fs::File> {
     original.try_clone_to_owned().map(OwnedFd::into)
 }
 
-/// Another open file of the same terminal or pipe, non-blocking for us alone. `None` where the system
-/// makes no such thing: on Linux /dev/fd is a way to proc(5), and opening what stands there opens it
-/// anew; elsewhere it gives a duplicate, and is no symbolic link.
+/// Opens the same terminal or pipe again, non-blocking for this process alone. Returns `None` where
+/// the system does not support that. On Linux /dev/fd leads to proc(5), and opening an entry
+/// creates a new open file; elsewhere it creates a duplicate, and the entry is no symbolic link.
 fn reopen(file: &std::fs::File, direction: Direction) -> Option<std::fs::File> {
     let path = format!("/dev/fd/{}", file.as_raw_fd());
     let link = std::fs::symlink_metadata(&path).ok()?;
@@ -305,10 +311,11 @@ fn reopen(file: &std::fs::File, direction: Direction) -> Option<std::fs::File> {
         Direction::Read => (true, 0o400),
         Direction::Write => (false, 0o200),
     };
-    // The link has the permissions that the descriptor has: the other end of a pipe is not for us.
+    // The link has the permissions of the descriptor, so that the other end of a pipe is not
+    // opened.
     let is_permitted = link.mode() & permission != 0;
-    // The controlling side of a terminal is one as well, but opening its device makes another
-    // terminal.
+    // The controlling side of a pseudoterminal is a terminal too, but opening its device creates
+    // another terminal.
     let is_ptmx = std::fs::read_link(&path).ok()?.ends_with("ptmx");
     if !link.is_symlink() || !is_permitted || is_ptmx {
         return None;
@@ -333,40 +340,28 @@ impl AsyncRead for Stdin {
     }
 }
 
-impl AsyncWrite for Stdout {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_write(io::stdout().as_fd(), cx, buf)
-    }
+macro_rules! impl_async_write {
+    ($stream:ident, $original:expr) => {
+        impl AsyncWrite for $stream {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.0.poll_write($original.as_fd(), cx, buf)
+            }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(cx)
-    }
+            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.0.poll_flush(cx)
+            }
 
-    /// Flushes.
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
+            /// Flushes the stream, and leaves its descriptor open.
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_flush(cx)
+            }
+        }
+    };
 }
 
-impl AsyncWrite for Stderr {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_write(io::stderr().as_fd(), cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(cx)
-    }
-
-    /// Flushes.
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
+impl_async_write!(Stdout, io::stdout());
+impl_async_write!(Stderr, io::stderr());
