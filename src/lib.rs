@@ -53,11 +53,11 @@
 //!
 //! | feature | default | adds | dependency |
 //! |---|---|---|---|
-//! | `io-util` | yes | combinators in [`io`]: `AsyncReadExt`, `BufReader` and others | futures-lite |
+//! | `io-util` | yes | combinators in [`io`]: `AsyncReadExt`, `BufReader`, ... | futures-lite |
 //! | `process` | yes | [`process`] | the feature `signal` |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
-//! | `tokio-io` | no | tokio's traits on all streams: [`compat::tokio`](compat) | tokio, one crate |
+//! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
 //!
 //! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
 //! has five dependencies less with `default-features = false`.

@@ -1,13 +1,14 @@
-//! The combinators `select!`, `join!` and `try_join!`.
+//! The macros `select!`, `join!` and `try_join!`.
 //!
-//! All three run their branches inside the task that writes them: no allocation, no spawning, no
-//! `Unpin`. A branch is a `Pin<&mut Option<F>>` on the stack of the enclosing `async` block, whose
-//! future is dropped as soon as it completes; `None` is a branch that is not polled any more.
+//! All three poll their branches inside the task that contains them: no allocation, no spawning, no
+//! `Unpin` bound. A branch is a `Pin<&mut Option<F>>` on the stack of the enclosing `async` block.
+//! Its future is dropped as soon as it completes; a branch that is `None` is no longer polled.
 //!
-//! A macro cannot count names out of thin air. Each step of the recursions below therefore writes
-//! the same name, `branch` or `output`, and hygiene makes another variable of it at every step.
+//! A declarative macro cannot generate a sequence of names. Each step of the recursions below
+//! writes the same name, `branch` or `output`, and macro hygiene makes it a different variable in
+//! each step.
 
-/// Waits for the first of several branches, and runs its handler.
+/// Waits for the first of several futures to complete, and runs the handler of its branch.
 ///
 /// ```text
 /// select! {
@@ -18,32 +19,31 @@
 /// }
 /// ```
 ///
-/// 1. Every condition is evaluated; a branch whose condition is false is disabled.
-/// 2. Every future is made; that of a disabled branch is dropped without a poll.
-/// 3. The futures are polled in this task, until one completes with a value that its pattern
-///    matches. A value that does not match is dropped, and disables its branch.
-/// 4. All futures are dropped, and what they borrowed is free again.
-/// 5. The handler runs, with the names which the pattern bound. Its value is that of the `select!`.
+/// 1. All conditions are evaluated. A branch whose condition is false is disabled.
+/// 2. All futures are created. That of a disabled branch is dropped without being polled.
+/// 3. The futures are polled in this task, until one completes with a value that matches its
+///    pattern. A value that does not match is dropped, and its branch is disabled.
+/// 4. All futures are dropped, which ends their borrows.
+/// 5. The handler runs with the names that the pattern binds. Its value is the value of `select!`.
 ///
-/// If all branches get disabled, the handler of `else` runs.
+/// If all branches are disabled, the handler of `else` runs.
 ///
-/// All handlers have the same type. They, and the expressions for conditions and futures, stand
-/// in the enclosing `async` block: `?`, `.await`, `break`, `continue` and `return` mean there what
-/// they mean around the `select!`. A handler that is a block needs no comma after it.
+/// All handlers have the same type. Handlers, conditions and the expressions of the futures belong
+/// to the enclosing `async` block: `?`, `.await`, `break`, `continue` and `return` have the same
+/// meaning as around the `select!`. A handler that is a block needs no comma after it.
 ///
-/// To let a future outlive the `select!` when another branch wins, keep it in a variable, pinned,
-/// and hand in `&mut future`.
+/// To keep a future after another branch wins, pin it in a variable and pass `&mut future`.
 ///
 /// # Fairness
 ///
-/// Each poll begins with a branch chosen at random and goes round from there, so that a branch
-/// which is always ready starves no other. With `biased;` each poll goes from top to bottom; the
-/// order is then the author's to choose well.
+/// Each poll begins with a random branch and continues in source order from there, so that a branch
+/// that is always ready does not starve the others. With `biased;` each poll begins with the first
+/// branch.
 ///
 /// # Limits
 ///
-/// The branches share one task and its thread: one that blocks holds up the others. About a
-/// hundred branches fit the compiler's default `recursion_limit`.
+/// The branches share one task and its thread: a branch that blocks stops the others. The default
+/// `recursion_limit` of the compiler allows for about a hundred branches.
 ///
 /// # Panics
 ///
@@ -51,13 +51,13 @@
 ///
 /// # Cancel safety
 ///
-/// The futures that do not win are dropped wherever they are. In a loop, use only such as lose
-/// nothing by it, which their own documentation says, or keep them and pass `&mut future`.
-/// Dropping the `select!` itself drops them all.
+/// The futures that do not win are dropped, whatever their state. In a loop, use only futures that
+/// lose nothing when dropped, as their documentation says, or keep them and pass `&mut future`.
+/// Dropping the future that contains the `select!` drops all branches.
 ///
 /// # Examples
 ///
-/// The first to finish:
+/// The first future to complete:
 ///
 /// ```
 /// use std::future::{pending, ready};
@@ -71,7 +71,7 @@
 /// });
 /// ```
 ///
-/// A loop that ends when every branch has run dry:
+/// A loop that ends when all branches are exhausted:
 ///
 /// ```
 /// use std::future::poll_fn;
@@ -85,7 +85,7 @@
 ///         runtime::select! {
 ///             Some(letter) = poll_fn(|_| Poll::Ready(letters.pop())) => seen.push(letter),
 ///             Some(digit) = poll_fn(|_| Poll::Ready(digits.pop())), if seen.len() < 10 => {
-///                 digits.retain(|it| *it != digit); // no future borrows them any more
+///                 digits.retain(|it| *it != digit); // the futures no longer borrow them
 ///                 seen.push(digit);
 ///             }
 ///             else => break,
@@ -95,7 +95,7 @@
 /// });
 /// ```
 ///
-/// A future that goes on from one `select!` to the next:
+/// A future that continues from one `select!` to the next:
 ///
 /// ```
 /// use std::future::{pending, ready};
@@ -127,9 +127,9 @@ macro_rules! select {
     };
 }
 
-/// The steps of `select!`: `@read` takes one branch a step off the source, `@write` writes it all.
+/// Implements `select!`: each `@read` step parses one branch, and `@write` writes the expansion.
 ///
-/// `select! { Some(x) = a, if on => f(x), () = b => g(), else => h() }` comes out as
+/// `select! { Some(x) = a, if on => f(x), () = b => g(), else => h() }` expands to
 ///
 /// ```text
 /// let (mut output1, mut output2) = {
@@ -137,8 +137,8 @@ macro_rules! select {
 ///     let branch2 = true;
 ///     let mut branch1 = pin!(branch1.then_some(a));
 ///     let mut branch2 = pin!(branch2.then_some(b));
-///     poll_fn(|cx| ...).await         // polls each branch once; at most one output is `Some`, and matches
-/// };                                  // the futures are gone
+///     poll_fn(|cx| ...).await         // at most one output is `Some`, and it matches
+/// };                                  // the futures are dropped
 /// if output1.is_some() {
 ///     let Some(Some(x)) = output1 else { unreachable!() };
 ///     f(x)
@@ -150,8 +150,8 @@ macro_rules! select {
 /// }
 /// ```
 ///
-/// The handlers stand outside the closure of `poll_fn`, for `break` and `.await` to work. So the
-/// pattern is written twice: inside, to see whether it matches, and outside, to bind.
+/// The handlers are outside the closure of `poll_fn`, so that `break` and `.await` work in them. So
+/// the pattern occurs twice: inside to test for a match, and outside to bind.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
@@ -161,8 +161,8 @@ macro_rules! __select {
     (@read $order:ident $read:tt $outputs:tt) => {
         $crate::__select!(@write $order $read $outputs $crate::__macro::all_disabled())
     };
-    // A block may stand without a comma. Were it tried as an expression first, there would be no
-    // way back.
+    // A block needs no comma after it. It is matched before expressions, because a macro cannot
+    // backtrack out of an expression.
     (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:block, $($rest:tt)*
     ) => {
@@ -214,7 +214,7 @@ macro_rules! __select {
                         match $crate::__macro::poll_branch($branch.as_mut(), cx) {
                             ::core::task::Poll::Pending => pending = true,
                             ::core::task::Poll::Ready(mut done) => {
-                                // The guard notes the match and declines it, before anything
+                                // The guard records the match and then rejects it, so that nothing
                                 // that the pattern binds is moved out of `done`.
                                 let mut matches = false;
                                 #[allow(unreachable_patterns, unused_mut, unused_variables)]
@@ -240,9 +240,9 @@ macro_rules! __select {
             })
             .await
         };
-        // An arm gives up every output before its handler runs. None but its own is there, yet to
-        // the compiler they could still borrow what the handler wants to change. That the handler
-        // stands in a `match` ends its temporaries with it, in every edition.
+        // Each arm consumes all outputs before its handler runs. The others are `None`, but for the
+        // compiler they could still borrow what the handler changes. The `match` around the handler
+        // drops its temporaries at the end of the arm in every edition.
         $(if $output.is_some() {
             #[allow(unreachable_patterns)]
             let ::core::option::Option::Some($pattern) = $output.take() else {
@@ -255,14 +255,14 @@ macro_rules! __select {
     }};
 }
 
-/// Runs several futures at once in this task, and waits for all of them.
+/// Polls several futures concurrently in this task, and waits for all of them.
 ///
-/// The value is the tuple of the outputs, in the order written; of no futures, it is `()`. Each
-/// future is dropped when it completes. A `Result` is an output like any other: to stop at the
-/// first error, use [`try_join!`](crate::try_join).
+/// Returns the tuple of the outputs, in source order; without futures, `()`. Each future is dropped
+/// when it completes. A `Result` is an ordinary output: to stop at the first error, use
+/// [`try_join!`](crate::try_join).
 ///
-/// Whenever the task wakes, every future that has not completed is polled, from first to last. A
-/// leading `biased;`, by which other runtimes ask for that order, is accepted.
+/// Whenever the task is polled, all incomplete futures are polled in source order. A leading
+/// `biased;`, which requests that order in other runtimes, is accepted.
 ///
 /// # Panics
 ///
@@ -270,7 +270,8 @@ macro_rules! __select {
 ///
 /// # Cancel safety
 ///
-/// Dropping the `join!` drops all futures, and the outputs of those that had completed.
+/// Dropping the future that contains the `join!` drops all branches, and the outputs of completed
+/// ones.
 ///
 /// # Examples
 ///
@@ -288,15 +289,13 @@ macro_rules! join {
     ($($future:expr),+ $(,)?) => { $crate::__join!(@name every [] $($future,)+) };
 }
 
-/// Runs several futures at once in this task, and waits for all of them or for the first error.
+/// Polls several futures concurrently in this task, and waits for all of them or the first error.
 ///
-/// The value is `Ok` with the tuple of what the futures gave in their `Ok`, in the order written,
-/// or the first `Err`, at which the futures that have not completed are dropped. All errors are of
-/// one type.
+/// Returns `Ok` with the tuple of the values, in source order, or the first `Err`, after which the
+/// incomplete futures are dropped. All futures have the same error type.
 ///
-/// Whenever the task wakes, every future that has not completed is polled, from first to last,
-/// up to the first error. A leading `biased;`, by which other runtimes ask for that order, is
-/// accepted.
+/// Whenever the task is polled, all incomplete futures are polled in source order, up to the first
+/// error. A leading `biased;`, which requests that order in other runtimes, is accepted.
 ///
 /// # Panics
 ///
@@ -304,8 +303,8 @@ macro_rules! join {
 ///
 /// # Cancel safety
 ///
-/// Dropping the `try_join!` drops all futures, and the outputs of those that had completed. So
-/// does an error, which comes as a cancellation to the futures that were still running.
+/// Dropping the future that contains the `try_join!` drops all branches, and the values of
+/// completed ones. An error does the same, so it cancels the futures that are incomplete.
 ///
 /// # Examples
 ///
@@ -332,16 +331,16 @@ macro_rules! try_join {
     ($($future:expr),+ $(,)?) => { $crate::__join!(@name fallible [] $($future,)+) };
 }
 
-/// The steps of `join!`, whose branches are `every`, and of `try_join!`, whose are `fallible`.
+/// Implements `join!` (kind `every`) and `try_join!` (kind `fallible`).
 ///
-/// `join!(a, b)` comes out as
+/// `join!(a, b)` expands to
 ///
 /// ```text
 /// let mut branch1 = pin!(Some(a));
 /// let mut output1 = None;
 /// let mut branch2 = pin!(Some(b));
 /// let mut output2 = None;
-/// poll_fn(|cx| ...).await             // polls all until none is pending; puts outputs away
+/// poll_fn(|cx| ...).await             // polls until no branch is pending
 /// ```
 #[doc(hidden)]
 #[macro_export]

@@ -1,7 +1,7 @@
-//! The attributes of `runtime`: [`main`](macro@main) and [`test`](macro@test).
+//! The attributes [`main`](macro@main) and [`test`](macro@test) of `runtime`.
 //!
-//! Use them through the roof, as `#[runtime::main]` and `#[runtime::test]`. Neither holds any
-//! runtime code. Each keeps the function it is given, whole, and calls it from a plain one:
+//! They are used as `#[runtime::main]` and `#[runtime::test]`, and contain no runtime code. Each
+//! keeps the function it is applied to, and calls it from an ordinary function around it:
 //!
 //! ```text
 //! async fn main() -> R { body }       fn main() -> R {
@@ -10,8 +10,8 @@
 //!                                     }
 //! ```
 //!
-//! An `async` block would need its output type spelled out for `?` and `return` to infer; an
-//! `async fn` has it in its signature, and the compiler's complaints point at the user's lines.
+//! An `async` block instead of the inner function would not determine its output type for `?` and
+//! `return`. The signature of the function does, and compiler errors refer to the user's lines.
 
 #![forbid(unsafe_code)]
 
@@ -20,20 +20,21 @@ mod parse;
 use parse::{Arguments, Error, Function};
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
-/// Runs an `async fn main` to its end on a runtime of this thread.
+/// Turns an `async fn` into a program's `main`, which runs it to completion on a new runtime.
 ///
-/// The function becomes a plain one that hands its body to `runtime::block_on`. Its attributes,
-/// visibility and return type stay as written, and it may have any name. It takes no parameters.
+/// The function becomes an ordinary one that passes its body to `runtime::block_on`. Attributes,
+/// visibility and return type are unchanged, and the function may have any name. It takes no
+/// parameters.
 ///
 /// # Arguments
 ///
-/// `crate = "path"` says where to find the runtime when the dependency was renamed or is
-/// re-exported by another crate. The default is `::runtime`. There are no others: there is one
-/// flavour of runtime, and it has one thread.
+/// `crate = "path"` sets the path of the runtime crate, for a renamed dependency or a re-export.
+/// Default `::runtime`. There are no other arguments: the runtime has one flavor, with one thread.
 ///
 /// # Panics
 ///
-/// The function panics if the operating system refuses what a runtime is built of.
+/// The function panics if no runtime can be created, and in the cases that `runtime::block_on`
+/// lists.
 ///
 /// # Examples
 ///
@@ -59,15 +60,15 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(arguments, item, Role::Main)
 }
 
-/// Makes a test of an `async fn`, run to its end on a runtime of its own.
+/// Turns an `async fn` into a test, which runs it to completion on a new runtime.
 ///
-/// The function becomes a plain one under `#[test]` that hands its body to `runtime::block_on`.
-/// `#[should_panic]`, `#[ignore]` and every other attribute stay as written, and the test may
-/// return what any test may: `()`, a `Result`, an `ExitCode`. It takes no parameters.
+/// The function becomes an ordinary one with the attribute `#[test]` that passes its body to
+/// `runtime::block_on`. Other attributes, such as `#[should_panic]` and `#[ignore]`, are unchanged.
+/// The test may return what any test may: `()`, a `Result`, an `ExitCode`. It takes no parameters.
 ///
 /// # Arguments
 ///
-/// `crate = "path"`, as for [`main`](macro@main).
+/// `crate = "path"` sets the path of the runtime crate, as for [`main`](macro@main).
 ///
 /// # Examples
 ///
@@ -89,14 +90,14 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(arguments, item, Role::Test)
 }
 
-/// What the plain function is to be.
+/// The role of the function that an attribute creates.
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Main,
     Test,
 }
 
-/// What the attributes reject, each beside what they accept.
+/// Inputs that the attributes reject, after one that they accept.
 ///
 /// ```
 /// #[runtime::main(crate = "::runtime")]
@@ -137,7 +138,7 @@ enum Role {
 /// ```
 /// ```compile_fail
 /// #[runtime::main(flavor = "multi_thread")]
-/// async fn another_flavour() {}
+/// async fn another_flavor() {}
 /// # fn main() {}
 /// ```
 /// ```compile_fail
@@ -170,8 +171,8 @@ fn expand(arguments: TokenStream, item: TokenStream, role: Role) -> TokenStream 
     expansion.unwrap_or_else(|error| reject(error, item))
 }
 
-/// Reports `error`. Where it costs the program its `main`, an empty one stands in, to spare the
-/// reader a second error that says `main` is missing.
+/// Expands to the compiler error, and to an empty `main` if the item was one, so that the compiler
+/// does not report a missing `main` as well.
 fn reject(error: Error, item: TokenStream) -> TokenStream {
     let mut output = error.into_compile_error();
     if parse::declares_main(item) {
@@ -180,7 +181,7 @@ fn reject(error: Error, item: TokenStream) -> TokenStream {
     output
 }
 
-/// Two test attributes would run the test twice under one name.
+/// Rejects a second test attribute, which would run the test twice under one name.
 fn reject_second_test_attribute(function: &Function) -> Result<(), Error> {
     match function.attributes.iter().find(|it| it.is_named("test")) {
         None => Ok(()),
@@ -191,7 +192,7 @@ fn reject_second_test_attribute(function: &Function) -> Result<(), Error> {
     }
 }
 
-/// Writes the plain function around the `async` one.
+/// Writes the ordinary function around the `async` one.
 fn wrap(arguments: Arguments, function: Function, role: Role) -> TokenStream {
     let mut inside = TokenStream::new();
     inside.extend([TokenTree::from(function.asyncness)]);
@@ -220,7 +221,7 @@ fn group(delimiter: Delimiter, content: TokenStream) -> TokenTree {
     Group::new(delimiter, content).into()
 }
 
-/// The tokens of `source`, which stands in this file and so is well formed.
+/// Parses `source`, which is a literal of this crate and therefore well formed.
 fn tokens(source: &str) -> TokenStream {
-    source.parse().expect("the text was written as Rust")
+    source.parse().expect("the literal is valid Rust")
 }

@@ -1,12 +1,12 @@
-//! Reads what the two attributes are given: their arguments, and the function under them.
+//! Parses the arguments of the attributes and the function they are applied to.
 //!
-//! This is no Rust parser. It takes a function apart at the places the expansion needs, and
-//! leaves what lies between for the compiler to judge.
+//! This is not a Rust parser. It splits a function where the expansion needs that, and leaves the
+//! parts for the compiler to check.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree, token_stream};
 use std::iter;
 
-/// What is wrong, what to do about it, and where.
+/// A problem with its remedy, and its location.
 pub(crate) struct Error {
     message: String,
     span: Span,
@@ -18,7 +18,8 @@ impl Error {
         Self { message, span }
     }
 
-    /// `::core::compile_error! { "message" }`, every token of it at the error's place.
+    /// Returns `::core::compile_error! { "message" }`, with every token at the location of the
+    /// error.
     pub(crate) fn into_compile_error(self) -> TokenStream {
         let message = TokenTree::from(Literal::string(&self.message));
         let path: TokenStream = "::core::compile_error!".parse().expect("a path");
@@ -46,11 +47,11 @@ impl Arguments {
                 "crate" if runtime.is_none() => runtime = Some(Self::path(&mut tokens, span)?),
                 "crate" => return Err(Error::new("`crate` is given twice: remove one", span)),
                 "flavor" | "worker_threads" | "max_threads" => {
-                    let why = "`runtime` has one flavour, with one thread";
+                    let why = "`runtime` has one flavor, with one thread";
                     return Err(Error::new(format!("{why}: remove `{name}`"), span));
                 }
                 _ => {
-                    let known = "the only one there is is `crate = \"path\"`";
+                    let known = "the only argument is `crate = \"path\"`";
                     return Err(Error::new(
                         format!("unknown argument `{name}`: {known}"),
                         span,
@@ -59,7 +60,10 @@ impl Arguments {
             }
             if let Some(after) = tokens.next() {
                 if !is_punct(&after, ',') {
-                    return Err(Error::new("expected a comma, or the end", after.span()));
+                    return Err(Error::new(
+                        "expected a comma or the end of the arguments",
+                        after.span(),
+                    ));
                 }
             }
         }
@@ -67,7 +71,7 @@ impl Arguments {
         Ok(Self { runtime })
     }
 
-    /// The rest of `crate = "path"`, after `crate`, which stood at `name`.
+    /// Parses the rest of `crate = "path"` after `crate`, which is at `name`.
     fn path(tokens: &mut token_stream::IntoIter, name: Span) -> Result<TokenStream, Error> {
         let usage = |span| Error::new("write `crate = \"path\"`, the path to `runtime`", span);
         match tokens.next() {
@@ -84,7 +88,7 @@ impl Arguments {
     }
 }
 
-/// An `async fn` without parameters, taken apart.
+/// The parts of an `async fn` without parameters.
 ///
 /// ```text
 /// #[ignore] pub(crate) async fn name() -> Result<(), Error> { .. }
@@ -94,7 +98,7 @@ pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Vec<TokenTree>,
     pub(crate) asyncness: Ident,
-    /// From `fn` up to the body.
+    /// The tokens from `fn` to before the body.
     pub(crate) signature: Vec<TokenTree>,
     pub(crate) name: Ident,
     pub(crate) body: Group,
@@ -145,12 +149,12 @@ impl Function {
                 signature.push(parameters.into());
             }
             Some(TokenTree::Group(parameters)) => {
-                let what = "nobody calls this function with arguments: remove its parameters";
+                let what = "this function is called without arguments: remove its parameters";
                 return Err(Error::new(what, parameters.span()));
             }
             other => {
                 let span = other.map_or_else(|| name.span(), |it| it.span());
-                let what = "nobody chooses type parameters for this function: remove them";
+                let what = "this function cannot be generic: remove its type parameters";
                 return Err(Error::new(what, span));
             }
         }
@@ -180,8 +184,8 @@ pub(crate) struct Attribute {
 }
 
 impl Attribute {
-    /// Whether the last segment of its path is `name`: `#[test]` and `#[tokio::test]` are both
-    /// named `test`, `#[cfg(test)]` is named `cfg`.
+    /// Returns true if the last segment of its path is `name`: `#[test]` and `#[tokio::test]` are
+    /// both named `test`, `#[cfg(test)]` is named `cfg`.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let Some(TokenTree::Group(brackets)) = self.tokens.last() else {
             return false;
@@ -198,7 +202,7 @@ impl Attribute {
     }
 }
 
-/// Whether `item`, well formed or not, is a function of the name `main`.
+/// Returns true if `item`, well formed or not, is a function named `main`.
 pub(crate) fn declares_main(item: TokenStream) -> bool {
     let mut after_fn = ungroup(item)
         .skip_while(|it| it.to_string() != "fn")
@@ -206,7 +210,7 @@ pub(crate) fn declares_main(item: TokenStream) -> bool {
     after_fn.next().is_some_and(|it| it.to_string() == "main")
 }
 
-/// The tokens of `stream`, without the invisible parentheses which `macro_rules!` puts around a
+/// Returns the tokens of `stream`, without the invisible groups that `macro_rules!` puts around a
 /// `$vis`, a `$meta` or a `$block`.
 fn ungroup(stream: TokenStream) -> Box<dyn Iterator<Item = TokenTree>> {
     Box::new(stream.into_iter().flat_map(|token| match token {
@@ -225,7 +229,7 @@ fn is_identifier(word: &str) -> bool {
         && word.chars().all(|it| it.is_alphanumeric() || it == '_')
 }
 
-/// `tokens`, as if they had been written at `span`.
+/// Returns `tokens`, each moved to `span`.
 fn at(span: Span, tokens: TokenStream) -> TokenStream {
     let moved = tokens.into_iter().map(|mut token| {
         token.set_span(span);

@@ -1,7 +1,7 @@
-//! hyper 1.x on these sockets, tasks and timers (feature `hyper`).
+//! Adapters for hyper 1.x (feature `hyper`).
 //!
-//! [`Io`] dresses a stream for hyper, [`Executor`] spawns what hyper spawns, [`Timer`] measures its
-//! time limits. Nothing has to be `Send`.
+//! [`Io`] wraps a stream for hyper, [`Executor`] spawns hyper's tasks, and [`Timer`] provides its
+//! timers. Streams, services and bodies need not be `Send`.
 //!
 //! # Examples
 //! ```
@@ -28,7 +28,7 @@
 //!         .timer(Timer)
 //!         .serve_connection(Io::new(stream), service_fn(hello));
 //!     if let Err(e) = served.await {
-//!         eprintln!("a connection failed: {e}");
+//!         eprintln!("connection failed: {e}");
 //!     }
 //! });
 //! # Ok::<(), std::io::Error>(())
@@ -49,7 +49,8 @@ use crate::io::scratch;
 use crate::time;
 
 pin_project! {
-    /// A stream of `futures-io`, as hyper's `Read` and `Write`, vectored writes included.
+    /// A wrapper that makes a stream of futures-io hyper's `Read` and `Write`, with vectored
+    /// writes.
     #[derive(Debug, Clone)]
     pub struct Io<T> {
         #[pin]
@@ -58,22 +59,22 @@ pin_project! {
 }
 
 impl<T> Io<T> {
-    /// Dresses a stream for hyper.
+    /// Wraps a stream.
     pub fn new(stream: T) -> Io<T> {
         Io { stream }
     }
 
-    /// The stream.
+    /// Returns a reference to the stream.
     pub fn get_ref(&self) -> &T {
         &self.stream
     }
 
-    /// The stream, to be changed.
+    /// Returns a mutable reference to the stream.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.stream
     }
 
-    /// The stream, undressed.
+    /// Returns the stream.
     pub fn into_inner(self) -> T {
         self.stream
     }
@@ -85,8 +86,8 @@ impl<T: AsyncRead> rt::Read for Io<T> {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper's buffer is not initialised. Copying what was read is cheaper than clearing all of
-        // the buffer first, and needs no promise about a stranger's `poll_read`.
+        // hyper's buffer is not initialized. Copying what was read is cheaper than clearing the
+        // whole buffer first, and needs no assumption about the `poll_read` of another crate.
         scratch::with_buffer(|buffer| {
             let room = cursor.remaining().min(buffer.len());
             let read = ready!(self.project().stream.poll_read(cx, &mut buffer[..room]))?;
@@ -126,7 +127,7 @@ impl<T: AsyncWrite> rt::Write for Io<T> {
     }
 }
 
-/// Spawns what hyper spawns, on the runtime of this thread. The futures need not be `Send`.
+/// An executor that spawns hyper's futures, which need not be `Send`, on the current runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Executor;
 
@@ -136,13 +137,13 @@ where
     F::Output: 'static,
 {
     /// # Panics
-    /// Outside a runtime.
+    /// Panics outside a runtime.
     fn execute(&self, future: F) {
         drop(crate::spawn(future));
     }
 }
 
-/// Measures hyper's time limits.
+/// A timer that implements hyper's timeouts by [`time::sleep`](crate::time::sleep()).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timer;
 

@@ -1,4 +1,6 @@
-//! Adapters for libraries that have traits of their own.
+//! Adapters to the traits of other libraries.
+//!
+//! Each module needs the feature that is named there.
 
 #[cfg(feature = "hyper")]
 pub mod hyper;

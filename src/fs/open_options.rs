@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::file::File;
 
-/// Options for opening a file, like [`std::fs::OpenOptions`] with its Unix extensions `mode` and
-/// `custom_flags`.
+/// A set of options for opening a file, like [`std::fs::OpenOptions`] with its Unix extensions
+/// `mode` and `custom_flags`.
 ///
 /// # Examples
 /// ```

@@ -172,8 +172,8 @@ impl Stream {
         Stream { name, opened: None }
     }
 
-    /// Opens a descriptor for this handle alone, so that several handles can wait, each with its own
-    /// registration.
+    /// Opens a descriptor for this handle alone, so that several handles can wait, each with its
+    /// own registration.
     fn open(&mut self, original: BorrowedFd<'_>, direction: Direction) -> io::Result<&mut Opened> {
         if self.opened.is_none() {
             let opened = open(original, direction, self.name);

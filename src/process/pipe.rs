@@ -102,8 +102,7 @@ impl TryFrom<ChildStdin> for Stdio {
 
 macro_rules! reading_end {
     ($end:ident, $stream:literal) => {
-        #[doc = concat!("The reading end of a child's standard ", $stream, ".")]
-        ///
+        #[doc = concat!("The reading end of a child's standard ", $stream, ".\n")]
         /// It is non-blocking, which does not affect the child: the child's end is another open
         /// file. `into` converts it to a [`pipe::Receiver`](Receiver), which has more methods.
         ///

@@ -10,8 +10,8 @@ use std::io;
 /// processors.
 ///
 /// # Platform-specific behavior
-/// Does nothing except on Linux and Android. macOS has no more than hints, and the calls of the BSDs
-/// differ in what they name and what they affect.
+/// Does nothing except on Linux and Android. macOS has no more than hints, and the calls of the
+/// BSDs differ in what they name and what they affect.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn pin_thread(index: usize) -> io::Result<()> {
     const SIZE: usize = size_of::<libc::cpu_set_t>();
@@ -27,7 +27,7 @@ pub(crate) fn pin_thread(index: usize) -> io::Result<()> {
     let Some(&cpu) = cpus.get(index % cpus.len().max(1)) else {
         return Err(io::ErrorKind::NotFound.into());
     };
-    // SAFETY: as above.
+    // SAFETY: cpu_set_t is an array of integers, for which zeroes are the empty set.
     let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `cpu` was a bit of a set of the same type.
     unsafe { libc::CPU_SET(cpu, &mut one) };
@@ -35,7 +35,7 @@ pub(crate) fn pin_thread(index: usize) -> io::Result<()> {
     cvt(unsafe { libc::sched_setaffinity(0, SIZE, &one) })
 }
 
-/// Does nothing: see above.
+/// Does nothing on other systems.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[allow(clippy::unnecessary_wraps, reason = "fails on Linux")]
 pub(crate) fn pin_thread(_: usize) -> io::Result<()> {
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn any_index_is_one_of_the_processors_there_are() {
-        // On a thread of its own, which takes its mask along when it ends.
+        // On another thread, so that the mask of this one is unchanged.
         let pinned = std::thread::spawn(|| {
             for index in [0, 1, 2, usize::MAX] {
                 pin_thread(index).unwrap();
