@@ -1,177 +1,308 @@
-//! How long `accept` rests when it cannot accept, and others who wait for what no event tells.
+//! Delays before another attempt, where no event reports that it would succeed.
 //!
-//! When a process has no descriptor left, accepting fails at once and for as long as that lasts:
-//! whoever simply tries again spins, and whoever waits for the listener to become readable, on a
-//! backend with edges, waits for ever if no other client comes, since the connection in the queue
-//! was reported already. So it is tried again after a while, as Go's net/http does. libuv closes a
-//! reserve descriptor instead, to accept and drop the connection; a rest keeps it.
+//! When a process has no descriptor left, accepting fails at once and for as long as that lasts. A
+//! task that simply tries again spins, and one that waits for the listener to become readable waits
+//! forever on an edge-triggered backend if no other client connects, since the queued connection was
+//! reported already. So it is tried again after a delay, as Go's net/http does. Rejected: closing a
+//! reserve descriptor to accept and drop the connection, as libuv does; a delay keeps it.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use runtime_reactor::Timer;
 
-/// The first rest; each one after it is twice as long, up to `MIN_DELAY << MAX_DOUBLINGS`, 160 ms:
+/// The first delay. Each later one is twice as long, up to `MIN_DELAY << MAX_DOUBLINGS`, 160 ms:
 /// seldom enough to cost nothing, soon enough for a client that waits.
 const MIN_DELAY: Duration = Duration::from_millis(5);
 const MAX_DOUBLINGS: u32 = 5;
 
-/// Where one accepting task stands. A new one has not failed yet.
+/// The delays between attempts that may fail for a while.
+pub(crate) trait Retry {
+    /// Completes when another attempt may be made.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Records a failure: the next `poll_ready` waits.
+    fn begin_delay(&mut self);
+    /// Records a success: the next delay is short again.
+    fn reset(&mut self);
+}
+
+/// The delays of one task.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    rest: Option<Timer>,
+    /// Set while an attempt has to wait.
+    timer: Option<Timer>,
     /// Failures since the last success.
     failures: u32,
 }
 
 impl Backoff {
-    /// Notes a failure: the next `poll_ready` waits.
-    pub(crate) fn begin(&mut self) {
-        let length = MIN_DELAY * 2_u32.pow(self.failures.min(MAX_DOUBLINGS));
-        self.failures = self.failures.saturating_add(1);
-        self.rest = Some(Timer::after(length));
+    fn backoff_delay(&self) -> Duration {
+        MIN_DELAY * 2_u32.pow(self.failures.min(MAX_DOUBLINGS))
     }
+}
 
-    /// Notes a success.
-    pub(crate) fn reset(&mut self) {
-        *self = Backoff::default();
-    }
-
-    /// Waits for the end of the rest, if there is one.
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(timer) = &mut self.rest else {
+impl Retry for Backoff {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(timer) = &mut self.timer else {
             return Poll::Ready(Ok(()));
         };
-        let rested = Pin::new(timer).poll(cx);
-        if rested.is_ready() {
-            self.rest = None;
+        let result = Pin::new(timer).poll(cx);
+        if result.is_ready() {
+            self.timer = None;
         }
-        rested
+        result
+    }
+
+    fn begin_delay(&mut self) {
+        self.timer = Some(Timer::after(self.backoff_delay()));
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn reset(&mut self) {
+        *self = Backoff::default();
     }
 }
 
-/// What all tasks that accept on one listener share of it.
+/// One retry deadline for all tasks that have no place to keep a [`Backoff`] in, since they call a
+/// `poll_` method. It takes memory, and a lock, only once there was a failure.
 #[derive(Debug, Default)]
-pub(crate) struct Backoffs {
-    /// How many rests there were.
-    pub(crate) total: AtomicU64,
-    /// The rests of those who have no place of their own to keep them in, since they call
-    /// `poll_accept`; found again by their wakers.
-    kept: Mutex<Vec<(Waker, Backoff)>>,
-    /// Whether `kept` has anything in it, so that it is seldom locked.
-    any: AtomicBool,
+pub(crate) struct SharedBackoff(OnceLock<Arc<Shared>>);
+
+/// Is the waker of its own timer, and wakes all tasks that wait for the deadline.
+#[derive(Debug, Default)]
+struct Shared(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    backoff: Backoff,
+    waiting: Vec<Waker>,
 }
 
-impl Backoffs {
-    /// Takes out what was kept for the task of `cx`. The rests of others that are over go too: they
-    /// are woken, since their timers, which may be another thread's, may not have done it yet.
-    pub(crate) fn take(&self, cx: &Context<'_>) -> Backoff {
-        if !self.any.load(Ordering::Acquire) {
-            return Backoff::default();
+impl Retry for &SharedBackoff {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.0.get() {
+            Some(shared) => shared.poll_ready(cx),
+            None => Poll::Ready(Ok(())),
         }
-        let (mut ours, mut over) = (None, Vec::new());
-        {
-            let mut kept = self.lock();
-            let mut at = 0;
-            while at < kept.len() {
-                let (waker, backoff) = &kept[at];
-                if waker.will_wake(cx.waker()) {
-                    ours = Some(kept.swap_remove(at));
-                } else if backoff.rest.as_ref().is_none_or(Timer::is_elapsed) {
-                    over.push(kept.swap_remove(at));
-                } else {
-                    at += 1;
-                }
+    }
+
+    fn begin_delay(&mut self) {
+        let backoff = &mut self.0.get_or_init(Arc::default).lock().backoff;
+        // Another thread may have failed at the same time.
+        if backoff.timer.is_none() {
+            backoff.begin_delay();
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Some(shared) = self.0.get() {
+            shared.lock().backoff.reset();
+            // No timer wakes them any more.
+            shared.wake_by_ref();
+        }
+    }
+}
+
+impl Shared {
+    fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Cloned and dropped while nothing is locked: wakers are foreign code.
+        let mut waker = Some(cx.waker().clone());
+        let result = {
+            let mut state = self.lock();
+            // The timer sees the waker of this crate alone, so it may be polled under the lock.
+            let own_waker = Waker::from(self.clone());
+            let result = state
+                .backoff
+                .poll_ready_anywhere(&mut Context::from_waker(&own_waker));
+            if result.is_pending() && !state.waiting.iter().any(|w| w.will_wake(cx.waker())) {
+                state.waiting.extend(waker.take());
             }
-            self.any.store(!kept.is_empty(), Ordering::Release);
+            result
+        };
+        if result.is_ready() {
+            // The timer may be that of a thread that is busy, so the others are woken from here.
+            self.wake_by_ref();
         }
-        // Wakers are other people's code: none is called under the lock.
-        for (waker, rest) in over {
-            drop(rest);
-            waker.wake();
-        }
-        ours.map(|(_, backoff)| backoff).unwrap_or_default()
+        result
     }
 
-    /// Keeps the rest of the task of `cx` until it comes back.
-    pub(crate) fn keep(&self, cx: &Context<'_>, backoff: Backoff) {
-        if backoff.rest.is_some() {
-            let waker = cx.waker().clone();
-            let mut kept = self.lock();
-            kept.push((waker, backoff));
-            self.any.store(true, Ordering::Release);
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under it, and if it did the state would still be consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backoff {
+    /// `poll_ready` for a timer that another thread's reactor may hold: if that one is gone, the
+    /// reactor of this thread takes over.
+    fn poll_ready_anywhere(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let deadline = self.timer.as_ref().map(Timer::deadline);
+        match (self.poll_ready(cx), deadline) {
+            (Poll::Ready(Err(_)), Some(deadline)) => {
+                self.timer = Some(Timer::at(deadline));
+                self.poll_ready(cx)
+            }
+            (result, _) => result,
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Waker, Backoff)>> {
-        // Nothing panics under it, and if it did the list would still be a list.
-        self.kept.lock().unwrap_or_else(|e| e.into_inner())
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
+
+    use runtime_reactor::Reactor;
 
     use super::*;
 
-    #[test]
-    fn rests_double_up_to_a_bound_and_a_success_forgets_them() {
-        let mut backoff = Backoff::default();
-        let mut lengths = Vec::new();
-        for _ in 0..8 {
-            let before = Instant::now();
-            backoff.begin();
-            let deadline = backoff.rest.as_ref().unwrap().deadline();
-            // At least: the clock was read after `before`.
-            lengths.push((deadline - before).as_millis());
+    struct Flag(AtomicBool);
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
         }
-        let expected = [5, 10, 20, 40, 80, 160, 160, 160];
-        assert!(lengths.iter().zip(expected).all(|(&l, e)| l >= e));
-        backoff.reset();
-        assert!(backoff.rest.is_none() && backoff.failures == 0);
     }
 
-    /// Whose timer belongs to a thread that is busy, say.
+    fn flag() -> (Arc<Flag>, Waker) {
+        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(flag.clone());
+        (flag, waker)
+    }
+
+    /// A backoff whose deadline is `timer`'s.
+    fn shared_with(timer: Timer) -> SharedBackoff {
+        let shared = SharedBackoff::default();
+        (&shared).begin_delay();
+        shared.0.get().unwrap().lock().backoff.timer = Some(timer);
+        shared
+    }
+
     #[test]
-    fn a_task_whose_rest_another_one_finds_over_is_woken() {
-        struct Woken(AtomicBool);
-        impl std::task::Wake for Woken {
-            fn wake(self: std::sync::Arc<Self>) {
-                self.0.store(true, Ordering::SeqCst);
-            }
+    fn delays_double_up_to_a_bound_and_a_success_resets_them() {
+        let mut backoff = Backoff::default();
+        let mut delays = Vec::new();
+        for _ in 0..8 {
+            let before = Instant::now();
+            backoff.begin_delay();
+            let deadline = backoff.timer.as_ref().unwrap().deadline();
+            // At least: the clock was read after `before`.
+            delays.push((deadline - before).as_millis());
         }
-        let woken = std::sync::Arc::new(Woken(AtomicBool::new(false)));
-        let waker = Waker::from(woken.clone());
-        let over = Backoff {
-            rest: Some(Timer::at(Instant::now())),
-            failures: 1,
-        };
-        let shared = Backoffs::default();
-        shared.keep(&Context::from_waker(&waker), over);
-        assert_eq!(shared.take(&Context::from_waker(Waker::noop())).failures, 0);
+        let expected = [5, 10, 20, 40, 80, 160, 160, 160];
+        assert!(delays.iter().zip(expected).all(|(&d, e)| d >= e));
+        backoff.reset();
+        assert!(backoff.timer.is_none() && backoff.failures == 0);
+    }
+
+    /// The timer may belong to a thread that is busy.
+    #[test]
+    fn a_task_that_finds_the_shared_deadline_passed_wakes_the_others() {
+        let passed = Instant::now();
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let (woken, waker) = flag();
+        let mut shared = &shared_with(Timer::after(Duration::from_secs(3600)));
+        assert!(
+            shared
+                .poll_ready(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        shared.0.get().unwrap().lock().backoff.timer = Some(Timer::at(passed));
+        assert!(!woken.0.load(Ordering::SeqCst));
+        let polled = shared.poll_ready(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");
         assert!(woken.0.load(Ordering::SeqCst));
     }
 
     #[test]
-    fn a_task_finds_its_own_rest_again() {
-        struct Quiet;
-        impl std::task::Wake for Quiet {
-            fn wake(self: std::sync::Arc<Self>) {}
+    fn the_shared_deadline_wakes_every_task_once_it_has_passed() {
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let ((one, first), (two, second)) = (flag(), flag());
+        let mut shared = &shared_with(Timer::after(Duration::from_millis(1)));
+        for waker in [&first, &second, &first] {
+            assert!(
+                shared
+                    .poll_ready(&mut Context::from_waker(waker))
+                    .is_pending()
+            );
         }
-        let wakers = [(); 2].map(|()| Waker::from(std::sync::Arc::new(Quiet)));
-        let [one, two] = wakers.each_ref().map(Context::from_waker);
-        let shared = Backoffs::default();
-        let mut backoff = Backoff::default();
-        (0..3).for_each(|_| backoff.begin());
-        shared.keep(&one, backoff);
-        assert_eq!(shared.take(&two).failures, 0);
-        assert_eq!(shared.take(&one).failures, 3);
-        assert!(!shared.any.load(Ordering::Relaxed), "nothing is left");
+        assert_eq!(shared.0.get().unwrap().lock().waiting.len(), 2);
+        while !(one.0.load(Ordering::SeqCst) && two.0.load(Ordering::SeqCst)) {
+            reactor.turn(None).unwrap();
+        }
+        assert!(
+            shared
+                .poll_ready(&mut Context::from_waker(&first))
+                .is_ready()
+        );
+    }
+
+    #[test]
+    fn failures_are_counted_until_a_success_which_ends_the_delay_of_all() {
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let mut shared = &shared_with(Timer::after(Duration::from_secs(3600)));
+        let failures = || shared.0.get().unwrap().lock().backoff.failures;
+        shared.0.get().unwrap().lock().backoff.timer = None;
+        (&*shared).begin_delay();
+        (&*shared).begin_delay();
+        assert_eq!(
+            failures(),
+            2,
+            "the second failure falls into the delay of the first"
+        );
+        let (woken, waker) = flag();
+        assert!(
+            shared
+                .poll_ready(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        shared.reset();
+        assert_eq!(shared.0.get().unwrap().lock().backoff.failures, 0);
+        assert!(woken.0.load(Ordering::SeqCst));
+        assert!(
+            shared
+                .poll_ready(&mut Context::from_waker(&waker))
+                .is_ready()
+        );
+    }
+
+    #[test]
+    fn a_deadline_whose_reactor_is_gone_goes_on_in_another_one() {
+        let mut shared = &shared_with(Timer::after(Duration::from_millis(1)));
+        let (woken, waker) = flag();
+        let mut cx = Context::from_waker(&waker);
+        {
+            let gone = Reactor::new().unwrap();
+            let _entered = gone.enter();
+            assert!(shared.poll_ready(&mut cx).is_pending());
+            gone.close();
+        }
+        assert!(woken.0.load(Ordering::SeqCst));
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let mut polled = shared.poll_ready(&mut cx);
+        while polled.is_pending() {
+            reactor.turn(None).unwrap();
+            polled = shared.poll_ready(&mut cx);
+        }
+        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");
     }
 }

@@ -15,8 +15,8 @@ use runtime_reactor::{Direction, Interest, Readiness, Source};
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addr::display;
-use crate::backoff::Backoff;
-use crate::error::with_context;
+use crate::backoff::{Backoff, Retry};
+use crate::error::during;
 use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
 use crate::sys::unix;
 
@@ -29,10 +29,9 @@ use crate::sys::unix;
 ///
 /// # Examples
 /// ```
-/// use runtime_net::UnixDatagram;
+/// use runtime::net::UnixDatagram;
 ///
-/// # mod support { include!("../../tests/support/block_on.rs"); }
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// let (one, two) = UnixDatagram::pair()?;
 /// one.send(b"hello").await?;
 /// let mut buffer = [0; 16];
@@ -285,10 +284,9 @@ impl UnixDatagram {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::UnixDatagram;
+    /// use runtime::net::UnixDatagram;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let name = |end| std::env::temp_dir().join(format!("runtime-doc-{end}-{}", std::process::id()));
     /// # let (here, there) = (name("here"), name("there"));
     /// let server = UnixDatagram::bind(&here)?;
@@ -317,7 +315,7 @@ impl UnixDatagram {
             loop {
                 ready!(backoff.poll_ready(cx))?;
                 match send(self.source.get_ref()) {
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => backoff.begin(),
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => backoff.begin_delay(),
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                     result => return Poll::Ready(result),
                 }

@@ -14,8 +14,8 @@ use socket2::{SockAddr, Socket, Type};
 
 use super::addr::display;
 use super::cred::UCred;
-use crate::backoff::Backoff;
-use crate::error::with_context;
+use crate::backoff::{Backoff, Retry};
+use crate::error::during;
 use crate::split::{self, sealed::Connection};
 use crate::sys::socket::suppress_sigpipe;
 use crate::sys::unix;
@@ -82,11 +82,10 @@ impl UnixStream {
     /// ```
     /// # #[cfg(any(target_os = "linux", target_os = "android"))] {
     /// use std::os::linux::net::SocketAddrExt;
-    /// use runtime_net::unix::SocketAddr;
-    /// use runtime_net::{UnixListener, UnixStream};
+    /// use runtime::net::unix::SocketAddr;
+    /// use runtime::net::{UnixListener, UnixStream};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let name = format!("runtime-doc-{}", std::process::id());
     /// let addr = SocketAddr::from_abstract_name(name)?;
     /// let listener = UnixListener::bind_addr(&addr)?;
@@ -112,7 +111,7 @@ impl UnixStream {
                 Err((Some(libc::EINPROGRESS), _)) => break true,
                 Err((Some(libc::EINTR), _)) => {}
                 Err((Some(libc::EAGAIN), _)) => {
-                    backoff.begin();
+                    backoff.begin_delay();
                     poll_fn(|cx| backoff.poll_ready(cx)).await?;
                 }
                 Err((_, e)) => return Err(e),
@@ -149,7 +148,7 @@ impl UnixStream {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::UnixStream;
+    /// use runtime::net::UnixStream;
     ///
     /// let (one, two) = std::os::unix::net::UnixStream::pair()?;
     /// let stream = UnixStream::from_std(one)?;
@@ -187,11 +186,10 @@ impl UnixStream {
     ///
     /// # Examples
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    /// use runtime_net::UnixStream;
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime::net::UnixStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let (one, mut two) = UnixStream::pair()?;
     /// let (reader, mut writer) = one.into_split();
     /// writer.write_all(b"all").await?;
@@ -226,10 +224,9 @@ impl UnixStream {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::{UnixListener, UnixStream};
+    /// use runtime::net::{UnixListener, UnixStream};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let path = std::env::temp_dir().join(format!("runtime-doc-cred-{}", std::process::id()));
     /// let listener = UnixListener::bind(&path)?;
     /// let client = UnixStream::connect(&path).await?;
