@@ -26,10 +26,9 @@ use crate::resolve::{self, Lookup};
 /// # Examples
 /// ```
 /// use std::net::Ipv6Addr;
-/// use runtime_net::lookup_host;
+/// use runtime::net::lookup_host;
 ///
-/// # mod support { include!("../tests/support/block_on.rs"); }
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// let mut found = lookup_host("192.0.2.7:80").await?;
 /// assert_eq!(found.next(), Some(([192, 0, 2, 7], 80).into()));
 /// let mut found = lookup_host((Ipv6Addr::LOCALHOST, 80)).await?;

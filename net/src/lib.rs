@@ -38,6 +38,7 @@ mod addr;
 mod backoff;
 mod descriptor;
 mod error;
+mod methods;
 pub mod pipe;
 mod resolve;
 pub mod split;

@@ -21,11 +21,10 @@
 //!
 //! # Examples
 //! ```
-//! use futures_lite::{AsyncReadExt, AsyncWriteExt};
-//! use runtime_net::pipe;
+//! use runtime::io::{AsyncReadExt, AsyncWriteExt};
+//! use runtime::net::pipe;
 //!
-//! # mod support { include!("../tests/support/block_on.rs"); }
-//! # support::block_on(async {
+//! # runtime::block_on(async {
 //! let (mut sender, mut receiver) = pipe::pipe()?;
 //! sender.write_all(b"hello").await?;
 //! drop(sender);
@@ -92,7 +91,7 @@ pub struct Receiver {
 /// # Examples
 /// ```
 /// use std::io::ErrorKind;
-/// use runtime_net::pipe::OpenOptions;
+/// use runtime::net::pipe::OpenOptions;
 ///
 /// let error = OpenOptions::new().open_sender("/dev/null").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidInput, "it is no pipe");
@@ -146,11 +145,10 @@ impl OpenOptions {
     /// # Examples
     /// One that outlives its senders:
     /// ```
-    /// use runtime_net::pipe::OpenOptions;
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime::net::pipe::OpenOptions;
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
     ///
-    /// # mod support { include!("../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let path = std::env::temp_dir().join(format!("runtime-doc-fifo-{}", std::process::id()));
     /// # assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
     /// let mut receiver = OpenOptions::new().read_write(true).open_receiver(&path)?;
@@ -217,15 +215,14 @@ impl Sender {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::pipe;
+    /// use runtime::net::pipe;
     ///
-    /// # mod support { include!("../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let (sender, receiver) = pipe::pipe()?;
     /// drop(receiver);
     /// sender.closed().await?;
     /// # std::io::Result::Ok(())
-    /// # }).or_else(support::but_on_select).unwrap();
+    /// # }).unwrap();
     /// ```
     pub async fn closed(&self) -> io::Result<()> {
         // A pipe whose reader is gone has an error on Linux, and its end elsewhere.
@@ -270,18 +267,17 @@ impl Receiver {
     ///
     /// # Examples
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    /// use runtime_net::pipe;
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime::net::pipe;
     ///
-    /// # mod support { include!("../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let (mut sender, mut receiver) = pipe::pipe()?;
     /// sender.write_all(b"unread").await?;
     /// drop(sender);
     /// receiver.closed().await?;
     /// assert_eq!(receiver.read(&mut [0; 16]).await?, 6);
     /// # std::io::Result::Ok(())
-    /// # }).or_else(support::but_on_select).unwrap();
+    /// # }).unwrap();
     /// ```
     pub async fn closed(&self) -> io::Result<()> {
         self.ready(Interest::CLOSED).await.map(drop)

@@ -28,9 +28,8 @@ use std::{fmt, io};
 /// use std::net::SocketAddr;
 /// use std::pin::Pin;
 /// use std::rc::Rc;
-/// use runtime_net::{Resolve, enter_resolver, lookup_host};
+/// use runtime::net::{Resolve, enter_resolver, lookup_host};
 ///
-/// # mod support { include!("../tests/support/block_on.rs"); }
 /// struct Hosts;
 ///
 /// impl Resolve for Hosts {
@@ -47,7 +46,7 @@ use std::{fmt, io};
 ///     }
 /// }
 ///
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// let _entered = enter_resolver(Rc::new(Hosts));
 /// let found: Vec<_> = lookup_host("db.test:5432").await?.collect();
 /// assert_eq!(found, [([10, 0, 0, 7], 5432).into()]);
@@ -134,7 +133,7 @@ impl fmt::Debug for ResolverEntered {
 ///
 /// # Examples
 /// ```
-/// let found = runtime_net::resolve_blocking("127.0.0.1:80")?;
+/// let found = runtime::net::resolve_blocking("127.0.0.1:80")?;
 /// assert_eq!(found, [([127, 0, 0, 1], 80).into()]);
 /// # std::io::Result::Ok(())
 /// ```

@@ -68,7 +68,7 @@ impl<S: Connection> OwnedReadHalf<S> {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let std_stream = std::net::TcpStream::connect(listener.local_addr()?)?;
     /// let stream = TcpStream::from_std(std_stream)?;

@@ -31,11 +31,10 @@ use crate::sys::tcp;
 ///
 /// # Examples
 /// ```
-/// use futures_lite::AsyncWriteExt;
-/// use runtime_net::TcpListener;
+/// use runtime::io::AsyncWriteExt;
+/// use runtime::net::TcpListener;
 ///
-/// # mod support { include!("../../tests/support/block_on.rs"); }
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// # let client = std::net::TcpStream::connect(listener.local_addr()?)?;
 /// let (mut stream, peer) = listener.accept().await?;
@@ -68,10 +67,9 @@ impl TcpListener {
     /// # Examples
     /// ```
     /// use std::io::ErrorKind;
-    /// use runtime_net::TcpListener;
+    /// use runtime::net::TcpListener;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// let error = TcpListener::bind(listener.local_addr()?).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -103,10 +101,9 @@ impl TcpListener {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::TcpListener;
+    /// use runtime::net::TcpListener;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let first = TcpListener::bind_shared("127.0.0.1:0").await?;
     /// let second = TcpListener::bind_shared(first.local_addr()?).await?;
     /// assert_eq!(first.local_addr()?, second.local_addr()?);
@@ -156,10 +153,9 @@ impl TcpListener {
     /// # Examples
     /// ```
     /// use futures_lite::StreamExt;
-    /// use runtime_net::TcpListener;
+    /// use runtime::net::TcpListener;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
     /// let mut incoming = listener.incoming().take(2);
@@ -208,10 +204,9 @@ impl TcpListener {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::TcpListener;
+    /// use runtime::net::TcpListener;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// assert_eq!(listener.accept_backoffs(), 0);
     /// # std::io::Result::Ok(())
@@ -232,7 +227,7 @@ impl TcpListener {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::TcpListener;
+    /// use runtime::net::TcpListener;
     ///
     /// let listener = TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0")?)?;
     /// assert_ne!(listener.local_addr()?.port(), 0);

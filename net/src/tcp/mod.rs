@@ -18,10 +18,9 @@
 //! A server that gives back what it gets, and a client of it, in one thread:
 //! ```
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt, future, io};
-//! use runtime_net::{TcpListener, TcpStream};
+//! use runtime::net::{TcpListener, TcpStream};
 //!
-//! # mod support { include!("../../tests/support/block_on.rs"); }
-//! # support::block_on(async {
+//! # runtime::block_on(async {
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let address = listener.local_addr()?;
 //! let server = async {

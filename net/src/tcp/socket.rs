@@ -18,10 +18,9 @@ use crate::sys::tcp;
 ///
 /// # Examples
 /// ```
-/// use runtime_net::{TcpSocket, TcpStream};
+/// use runtime::net::{TcpSocket, TcpStream};
 ///
-/// # mod support { include!("../../tests/support/block_on.rs"); }
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// let socket = TcpSocket::new_v4()?;
 /// socket.set_reuseaddr(true)?;
 /// socket.set_recv_buffer_size(256 * 1024)?;
@@ -120,10 +119,9 @@ impl TcpSocket {
     /// # Examples
     /// From an address of our own choice:
     /// ```
-    /// use runtime_net::{TcpListener, TcpSocket};
+    /// use runtime::net::{TcpListener, TcpSocket};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// let socket = TcpSocket::new_v4()?;
     /// socket.bind(([127, 0, 0, 1], 0).into())?;

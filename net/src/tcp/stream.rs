@@ -36,16 +36,15 @@ use crate::transfer;
 ///
 /// # Examples
 /// ```
-/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-/// use runtime_net::TcpStream;
+/// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+/// use runtime::net::TcpStream;
 ///
-/// # mod support { include!("../../tests/support/block_on.rs"); }
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 /// # let address = listener.local_addr().unwrap();
 /// # let server = std::thread::spawn(move || {
 /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
 /// # });
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// let mut stream = TcpStream::connect(address).await?;
 /// let mut greeting = String::new();
 /// stream.read_to_string(&mut greeting).await?;
@@ -81,10 +80,9 @@ impl TcpStream {
     /// # Examples
     /// ```
     /// use std::io::ErrorKind;
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let error = TcpStream::connect("127.0.0.1:1").await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     /// assert!(error.to_string().starts_with("connect to 127.0.0.1:1: "));
@@ -108,10 +106,9 @@ impl TcpStream {
     /// # Examples
     /// ```
     /// use std::time::Duration;
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let addr = listener.local_addr()?;
     /// let stream = TcpStream::connect_timeout(addr, Duration::from_secs(5)).await?;
@@ -139,11 +136,10 @@ impl TcpStream {
     ///
     /// # Examples
     /// ```
-    /// use futures_lite::AsyncWriteExt;
-    /// use runtime_net::TcpStream;
+    /// use runtime::io::AsyncWriteExt;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// let connected = std::net::TcpStream::connect(listener.local_addr()?)?;
     /// let mut stream = TcpStream::from_std(connected)?;
@@ -169,10 +165,9 @@ impl TcpStream {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let address = listener.local_addr()?;
     /// let stream = TcpStream::connect(address).await?.into_std();
@@ -189,16 +184,15 @@ impl TcpStream {
     /// # Examples
     /// ```
     /// use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     let (stream, _) = listener.accept().unwrap();
     /// #     std::io::copy(&mut &stream, &mut &stream).unwrap();
     /// # });
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let stream = TcpStream::connect(address).await?;
     /// let (mut reader, mut writer) = stream.split();
     /// let mut echo = [0; 5];
@@ -219,17 +213,16 @@ impl TcpStream {
     ///
     /// # Examples
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    /// use runtime_net::TcpStream;
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     let (stream, _) = listener.accept().unwrap();
     /// #     std::io::copy(&mut &stream, &mut &stream).unwrap();
     /// # });
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
     /// let write = async move { writer.write_all(b"hello").await }; // and drop it
     /// let mut echo = String::new();
@@ -256,16 +249,15 @@ impl TcpStream {
     ///
     /// # Examples
     /// ```
-    /// use futures_lite::AsyncReadExt;
-    /// use runtime_net::TcpStream;
+    /// use runtime::io::AsyncReadExt;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"GET /").unwrap();
     /// # });
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let mut stream = TcpStream::connect(address).await?;
     /// let mut first = [0];
     /// assert_eq!(stream.peek(&mut first).await?, 1);
@@ -349,12 +341,11 @@ impl TcpStream {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::{Interest, TcpStream};
+    /// use runtime::net::{Interest, TcpStream};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let stream = TcpStream::connect(address).await?;
     /// let readiness = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
     /// assert!(readiness.is_writable());
@@ -376,15 +367,14 @@ impl TcpStream {
     /// # Examples
     /// ```
     /// use std::io::ErrorKind;
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let address = listener.local_addr().unwrap();
     /// # let server = std::thread::spawn(move || {
     /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
     /// # });
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let stream = TcpStream::connect(address).await?;
     /// let mut buffer = [0; 1024]; // not held while nothing comes
     /// let n = loop {
@@ -435,15 +425,14 @@ impl TcpStream {
     /// A request that nobody waits for any more need not be answered:
     /// ```
     /// use futures_lite::future;
-    /// use runtime_net::TcpStream;
+    /// use runtime::net::TcpStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// # let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     /// # let stream = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
     /// # std::io::Write::write_all(&mut client, b"GET / HTTP/1.0").unwrap();
     /// # drop(client);
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let answer = async { future::pending().await };
     /// let gone = async {
     ///     stream.closed().await?;
@@ -452,7 +441,7 @@ impl TcpStream {
     /// let outcome: std::io::Result<Option<String>> = future::or(answer, gone).await;
     /// assert_eq!(outcome?, None);
     /// # std::io::Result::Ok(())
-    /// # }).or_else(support::but_on_select).unwrap();
+    /// # }).unwrap();
     /// ```
     pub async fn closed(&self) -> io::Result<()> {
         self.ready(Interest::CLOSED).await.map(drop)
@@ -506,7 +495,7 @@ impl TcpStream {
     /// ```
     /// use std::io::{ErrorKind, Read};
     /// use std::net;
-    /// use runtime_net::{Interest, TcpStream};
+    /// use runtime::net::{Interest, TcpStream};
     ///
     /// # let listener = net::TcpListener::bind("127.0.0.1:0")?;
     /// # let std_stream = net::TcpStream::connect(listener.local_addr()?)?;
@@ -617,8 +606,8 @@ impl TcpStream {
     /// # Examples
     /// ```
     /// use std::time::Duration;
-    /// use runtime_net::TcpStream;
-    /// use runtime_net::tcp::TcpKeepalive;
+    /// use runtime::net::TcpStream;
+    /// use runtime::net::tcp::TcpKeepalive;
     ///
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let std_stream = std::net::TcpStream::connect(listener.local_addr()?)?;

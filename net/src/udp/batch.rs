@@ -28,11 +28,10 @@ impl UdpSocket {
     /// # Examples
     /// With a mark that the receiver asks for, and cut into segments where the system does that:
     /// ```
-    /// use runtime_net::UdpSocket;
-    /// use runtime_net::udp::{Ecn, Transmit};
+    /// use runtime::net::UdpSocket;
+    /// use runtime::net::udp::{Ecn, Transmit};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()); }
     /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
     /// socket.set_recv_ecn(true)?;
@@ -83,10 +82,9 @@ impl UdpSocket {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::UdpSocket;
+    /// use runtime::net::UdpSocket;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
     /// let address = socket.local_addr()?;
     /// socket.send_to(b"much too long", address).await?;
@@ -142,11 +140,10 @@ impl UdpSocket {
     /// # Examples
     /// ```
     /// use std::io::IoSliceMut;
-    /// use runtime_net::UdpSocket;
-    /// use runtime_net::udp::{Received, Transmit};
+    /// use runtime::net::UdpSocket;
+    /// use runtime::net::udp::{Received, Transmit};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
     /// let address = socket.local_addr()?;
     /// let mut to_send = &[Transmit::to(b"one", address), Transmit::to(b"three", address)][..];

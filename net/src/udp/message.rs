@@ -19,7 +19,7 @@ impl Ecn {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::udp::Ecn;
+    /// use runtime::net::udp::Ecn;
     ///
     /// assert_eq!(Ecn::from_tos(0b1000_0011), Some(Ecn::Ce));
     /// assert_eq!(Ecn::from_tos(0b1000_0000), None);

@@ -28,10 +28,9 @@
 //! # Examples
 //! ```
 //! use futures_lite::future;
-//! use runtime_net::UdpSocket;
+//! use runtime::net::UdpSocket;
 //!
-//! # mod support { include!("../../tests/support/block_on.rs"); }
-//! # support::block_on(async {
+//! # runtime::block_on(async {
 //! let server = UdpSocket::bind("127.0.0.1:0").await?;
 //! let client = UdpSocket::bind("127.0.0.1:0").await?;
 //! client.connect(server.local_addr()?).await?;

@@ -77,10 +77,9 @@ impl UdpSocket {
     /// # Examples
     /// ```
     /// use std::net::Ipv4Addr;
-    /// use runtime_net::UdpSocket;
+    /// use runtime::net::UdpSocket;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let socket = UdpSocket::bind("0.0.0.0:0").await?;
     /// let group = Ipv4Addr::new(239, 255, 0, 1);
     /// socket.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
@@ -161,10 +160,9 @@ impl UdpSocket {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::UdpSocket;
+    /// use runtime::net::UdpSocket;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
     /// let may_fragment = socket.set_dont_fragment(true).is_err();
     /// # std::io::Result::Ok(())

@@ -48,10 +48,9 @@ impl UdpSocket {
     /// # Examples
     /// ```
     /// use std::io::ErrorKind;
-    /// use runtime_net::UdpSocket;
+    /// use runtime::net::UdpSocket;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
     /// let error = UdpSocket::bind(socket.local_addr()?).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -105,7 +104,7 @@ impl UdpSocket {
     ///
     /// # Examples
     /// ```
-    /// use runtime_net::UdpSocket;
+    /// use runtime::net::UdpSocket;
     ///
     /// let socket = UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
     /// assert_ne!(socket.local_addr()?.port(), 0);
@@ -318,10 +317,9 @@ impl UdpSocket {
     /// # Examples
     /// ```
     /// use std::io::ErrorKind;
-    /// use runtime_net::UdpSocket;
+    /// use runtime::net::UdpSocket;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
     /// socket.try_send_to(b"to myself", socket.local_addr()?)?;
     /// let mut buffer = [0; 1500]; // not held while nothing comes

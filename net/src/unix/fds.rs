@@ -98,10 +98,9 @@ impl UnixStream {
     /// # Examples
     /// ```
     /// use std::os::fd::AsFd;
-    /// use runtime_net::UnixStream;
+    /// use runtime::net::UnixStream;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let (here, there) = UnixStream::pair()?;
     /// let file = std::fs::File::open("/dev/null")?;
     /// here.send_fds(b"a file", &[file.as_fd()]).await?;
@@ -163,10 +162,9 @@ impl UnixDatagram {
     /// # Examples
     /// ```
     /// use std::os::fd::AsFd;
-    /// use runtime_net::UnixDatagram;
+    /// use runtime::net::UnixDatagram;
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// let (here, there) = UnixDatagram::pair()?;
     /// let file = std::fs::File::open("/dev/null")?;
     /// here.send_fds(b"a file", &[file.as_fd()]).await?;

@@ -31,11 +31,10 @@ use crate::sys::unix;
 ///
 /// # Examples
 /// ```
-/// use futures_lite::AsyncWriteExt;
-/// use runtime_net::{UnixListener, UnixStream};
+/// use runtime::io::AsyncWriteExt;
+/// use runtime::net::{UnixListener, UnixStream};
 ///
-/// # mod support { include!("../../tests/support/block_on.rs"); }
-/// # support::block_on(async {
+/// # runtime::block_on(async {
 /// # let path = std::env::temp_dir().join(format!("runtime-doc-listener-{}", std::process::id()));
 /// let listener = UnixListener::bind(&path)?;
 /// let client = UnixStream::connect(&path).await?;
@@ -62,10 +61,9 @@ impl UnixListener {
     /// Where an earlier run of the program may have left its file:
     /// ```
     /// use std::io::ErrorKind;
-    /// use runtime_net::{UnixListener, UnixStream};
+    /// use runtime::net::{UnixListener, UnixStream};
     ///
-    /// # mod support { include!("../../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
+    /// # runtime::block_on(async {
     /// # let path = std::env::temp_dir().join(format!("runtime-doc-bind-{}", std::process::id()));
     /// # drop(UnixListener::bind(&path)?);
     /// let listener = match UnixListener::bind(&path) {

@@ -29,11 +29,10 @@
 //!
 //! # Examples
 //! ```
-//! use futures_lite::{AsyncReadExt, AsyncWriteExt};
-//! use runtime_net::UnixStream;
+//! use runtime::io::{AsyncReadExt, AsyncWriteExt};
+//! use runtime::net::UnixStream;
 //!
-//! # mod support { include!("../../tests/support/block_on.rs"); }
-//! # support::block_on(async {
+//! # runtime::block_on(async {
 //! let (mut one, mut two) = UnixStream::pair()?;
 //! one.write_all(b"hello").await?;
 //! drop(one);
