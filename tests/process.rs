@@ -227,7 +227,7 @@ fn from_std_accepts_only_pipes() {
     let socket = std::process::ChildStdout::from(OwnedFd::from(socket));
     let error = ChildStdout::from_std(socket).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert_eq!(error.to_string(), "it is no pipe");
+    assert_eq!(error.to_string(), "the file is not a pipe");
 }
 
 #[runtime::test]

@@ -261,8 +261,8 @@ mod tests {
         let mut shared = &shared_with(Timer::after(Duration::from_secs(3600)));
         let failures = || shared.0.get().unwrap().lock().backoff.failures;
         shared.0.get().unwrap().lock().backoff.timer = None;
-        (&*shared).begin_delay();
-        (&*shared).begin_delay();
+        shared.begin_delay();
+        shared.begin_delay();
         assert_eq!(
             failures(),
             2,

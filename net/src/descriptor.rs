@@ -1,6 +1,6 @@
 //! A socket as the descriptor that it is.
 
-/// Conversions between a socket with `from_std` and `into_std` and its descriptor.
+/// Implements the conversions between a socket with `from_std` and `into_std` and its descriptor.
 macro_rules! descriptor {
     ($type:ident, $std:ty, $($source:ident).+) => {
         impl AsFd for $type {
@@ -15,11 +15,12 @@ macro_rules! descriptor {
             }
         }
 
-        #[doc = concat!("As [`", stringify!($type), "::from_std`]; whether the descriptor is such a")]
-        /// socket shows when it is used.
         impl TryFrom<OwnedFd> for $type {
             type Error = io::Error;
 
+            #[doc = concat!("Converts like [`", stringify!($type), "::from_std`].")]
+            ///
+            /// A descriptor that is no such socket is refused by its first use, not here.
             fn try_from(fd: OwnedFd) -> io::Result<$type> {
                 $type::from_std(<$std>::from(fd))
             }

@@ -1,35 +1,61 @@
-//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, UDP, those of one machine, and pipes, over
-//! the sources of its reactor.
+//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, UDP, Unix sockets and pipes.
 //!
-//! * [`TcpListener`] accepts, and goes on accepting when the process has run out of descriptors.
-//! * [`TcpStream`] is a connection; it [splits](TcpStream::split) into a reader and a writer.
-//! * [`TcpSocket`] is a socket with options to set before it becomes one of the two.
-//! * [`UdpSocket`] sends and receives datagrams, one by one or many in a call.
-//! * [`UnixStream`], [`UnixListener`] and [`UnixDatagram`] stay within the machine, and can pass
-//!   descriptors on. [`pipe`] has pipes.
-//! * [`ToSocketAddrs`] is what all of them take for an address; [`lookup_host`] resolves a name.
+//! Programs use them as `runtime::net`. They are `Send + Sync`. An operation is simply attempted; one
+//! that would block registers its descriptor, at most once, with the reactor of the polling thread,
+//! and waits there.
 //!
-//! Every socket is `Send + Sync`. An operation is simply tried; only one that finds nothing waits,
-//! in the reactor of the polling thread.
+//! # Examples
+//! An echo server and a client of it, in one thread:
+//! ```
+//! use runtime::io::{self, AsyncReadExt, AsyncWriteExt};
+//! use runtime::net::{TcpListener, TcpStream};
+//!
+//! #[runtime::main]
+//! async fn main() -> io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!     runtime::spawn(async move {
+//!         let (stream, _) = listener.accept().await?;
+//!         let (reader, writer) = stream.split();
+//!         io::copy(reader, writer).await
+//!     });
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     stream.write_all(b"hello").await?;
+//!     stream.close().await?; // shuts down writing; the echo can still be read
+//!     let mut echo = String::new();
+//!     stream.read_to_string(&mut echo).await?;
+//!     assert_eq!(echo, "hello");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Modules
+//! * [`tcp`]: [`TcpListener`] accepts connections and survives running out of descriptors,
+//!   [`TcpStream`] is a connection, [`TcpSocket`] sets options before it becomes one of the two.
+//! * [`udp`]: [`UdpSocket`] sends and receives datagrams, one by one or in batches.
+//! * [`unix`]: [`UnixListener`], [`UnixStream`] and [`UnixDatagram`] stay within the machine, and pass
+//!   descriptors between processes.
+//! * [`pipe`]: pipes between tasks, to child processes, and with names.
+//! * [`ToSocketAddrs`] is what an address can be given as; [`lookup_host`] resolves a name.
 //!
 //! # Errors
-//! What waiting says is the same everywhere: kind `Other` if no runtime drives this thread, or the one
-//! in which the socket first waited is gone; `AlreadyExists` if another socket waits for the same open
-//! file (on epoll); `Unsupported` for an [`Interest`] of which the platform cannot tell. Where a method
-//! names the system call alone ("what getsockopt(2) says"), that fails only on a descriptor that is no
-//! such socket, which `TryFrom<OwnedFd>` does not find out, and on macOS for options of a connection
-//! that the peer has reset (`InvalidInput`).
+//! Every operation that waits can return, besides its own errors:
+//! * `Other` if no runtime drives the current thread, or if the runtime in which the socket first
+//!   waited has ended;
+//! * `AlreadyExists` if another socket waits for the same open file (epoll);
+//! * `Unsupported` for an interest that the platform cannot report.
 //!
-//! # What differs between platforms
-//! Each module has its list. For all of them:
-//! * A descriptor is closed on exec and non-blocking from the moment it is made, but on macOS, which
-//!   has no calls for that: a program that another thread starts in between inherits it.
-//! * The end of the peer (`closed`) is told by epoll and kqueue, by poll where there is POLLRDHUP
-//!   (Linux, Android, FreeBSD), and not by select, with which `closed` is `Unsupported`.
-//! * Urgent data ([`Interest::PRIORITY`]) is told by epoll and poll, and not by kqueue and select.
+//! Where only the system call is named ("the errors of getsockopt(2)"), the method fails for a
+//! descriptor of another kind, which `TryFrom<OwnedFd>` does not detect, and on macOS for options of
+//! a connection that the peer has reset (`InvalidInput`).
 //!
-//! This crate waits for descriptors and deadlines and knows no tasks. Looking up a name blocks a
-//! thread, and threads are not its business either: the runtime lends it a [`Resolve`].
+//! # Platform-specific behavior
+//! Each module lists its own. For all of them:
+//! * A descriptor is non-blocking and closed on exec from its creation, except on macOS, which has no
+//!   calls for that: a program that another thread starts in between inherits it.
+//! * The end of the peer (`closed`) is reported by epoll and kqueue, and by poll where POLLRDHUP
+//!   exists (Linux, Android, FreeBSD). With select `closed` fails with `Unsupported`.
+//! * Urgent data (`Interest::PRIORITY`) is reported by epoll and poll, not by kqueue and select.
 
 #![deny(unsafe_code)]
 
@@ -41,10 +67,10 @@ mod error;
 mod methods;
 pub mod pipe;
 mod resolve;
-pub mod split;
+mod split;
 #[allow(
     unsafe_code,
-    reason = "system calls; every block says what it owes to whom"
+    reason = "system calls; every block names its obligation and its keeper"
 )]
 mod sys;
 pub mod tcp;
@@ -55,8 +81,13 @@ pub mod udp;
 pub mod unix;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
-pub use resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
 pub use runtime_reactor::{Interest, Readiness};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
+
+/// The parts that the crate `runtime` needs to look up names. Not a stable interface.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
+}

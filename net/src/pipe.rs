@@ -1,23 +1,24 @@
 //! Pipes: between tasks, to and from child processes, and with names (FIFOs).
 //!
-//! A [`Sender`] is the end that is written to, a [`Receiver`] the one that is read from; [`pipe`] makes
-//! both. [`OpenOptions`] opens one end of a named pipe; `TryFrom` takes over the ends that a child
-//! process left us.
+//! A [`Sender`] is the writing end, a [`Receiver`] the reading end; [`pipe`] makes both.
+//! [`OpenOptions`] opens one end of a named pipe; `TryFrom` converts the ends that a child process
+//! leaves to its parent.
 //!
-//! Writing to a pipe that nobody reads fails with `BrokenPipe`. The system also raises SIGPIPE, which
+//! Writing to a pipe without a receiver fails with `BrokenPipe`. The system also raises SIGPIPE, which
 //! Rust's runtime ignores from the start of every program; a library in a program of another language
-//! should too.
+//! must do so itself.
 //!
-//! # What differs between platforms
-//! * A named pipe is opened for reading without waiting for a writer, everywhere; for writing it fails
+//! # Platform-specific behavior
+//! * A named pipe is opened for reading without waiting for a writer; opened for writing, it fails
 //!   with ENXIO while there is no reader.
-//! * A receiver whose last writer is gone reads the end of the stream. On a named pipe another writer
-//!   may come: on Linux it can be waited for by holding a writing end oneself, which
-//!   [`OpenOptions::read_write`] does.
-//! * macOS tells nobody when the last writer of a named pipe goes; a read that waits then waits on.
-//! * A write of up to 512 bytes (4096 on Linux, PIPE_BUF) is not torn by those of others.
-//! * A pipe holds 64 kB on Linux (pipe(7)), and at first 16 kB on macOS and FreeBSD.
-//! * What holds for [all sockets](crate#what-differs-between-platforms) holds for pipes.
+//! * A receiver reads the end of the stream once the last sender is dropped. Another sender may open
+//!   a named pipe later: on Linux [`OpenOptions::read_write`] keeps a sending end open, so that the
+//!   receiver waits for it.
+//! * macOS does not report that the last sender of a named pipe is dropped: a read that waits then
+//!   goes on waiting.
+//! * A write of up to 512 bytes (4096 on Linux, PIPE_BUF) is atomic.
+//! * A pipe holds 64 KiB on Linux (pipe(7)), and at first 16 KiB on macOS and FreeBSD.
+//! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
 //!
 //! # Examples
 //! ```
@@ -43,17 +44,17 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Interest, Readiness, Source};
+use runtime_reactor::{Interest, Source, set_nonblocking};
 
-use crate::error::{invalid, with_context};
+use crate::error::{during, invalid};
+use crate::methods;
 use crate::sys::pipe as sys;
 use crate::transfer;
 
-/// Makes a pipe. Both ends are non-blocking and closed on exec.
+/// Creates a pipe, both ends non-blocking and closed on exec.
 ///
 /// # Errors
-/// `EMFILE` and `ENFILE`, when there are no descriptors left.
+/// Returns EMFILE or ENFILE if there is no descriptor left.
 ///
 /// # Examples
 /// See [the module](self).
@@ -64,29 +65,29 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
     Ok((Sender { source: sender }, Receiver { source: receiver }))
 }
 
-/// The end of a pipe that is written to.
+/// The writing end of a pipe.
 ///
-/// `Sender` and `&Sender` are [`AsyncWrite`](futures_io::AsyncWrite). Nothing is buffered here, so
-/// flushing does nothing; closing (`poll_close`) does nothing either: the receiver reads the end of the
+/// `Sender` and `&Sender` implement [`AsyncWrite`](futures_io::AsyncWrite). Nothing is buffered, so
+/// flushing does nothing. Closing (`poll_close`) does nothing either: the receiver reads the end of the
 /// stream when the last sender is dropped.
 ///
 /// # Cancel safety
-/// A write that returned `Pending` has done nothing.
+/// A write that returned `Pending` has transferred nothing.
 pub struct Sender {
     pub(crate) source: Source<File>,
 }
 
-/// The end of a pipe that is read from.
+/// The reading end of a pipe.
 ///
-/// `Receiver` and `&Receiver` are [`AsyncRead`](futures_io::AsyncRead).
+/// `Receiver` and `&Receiver` implement [`AsyncRead`](futures_io::AsyncRead).
 ///
 /// # Cancel safety
-/// A read that returned `Pending` has done nothing.
+/// A read that returned `Pending` has transferred nothing.
 pub struct Receiver {
     pub(crate) source: Source<File>,
 }
 
-/// How to open an end of a named pipe.
+/// Options for opening an end of a named pipe.
 ///
 /// # Examples
 /// ```
@@ -94,7 +95,7 @@ pub struct Receiver {
 /// use runtime::net::pipe::OpenOptions;
 ///
 /// let error = OpenOptions::new().open_sender("/dev/null").unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::InvalidInput, "it is no pipe");
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput, "not a pipe");
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
@@ -103,47 +104,49 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Opens what is a named pipe, for one direction.
+    /// Creates the default options: one direction, and the path is checked to be a named pipe.
     pub fn new() -> OpenOptions {
         OpenOptions::default()
     }
 
-    /// Opens for both directions, so that a sender need not wait for a receiver, and a receiver
-    /// does not read the end of the stream when the last sender of others is gone.
+    /// Sets whether the pipe is opened for both directions. Off by default.
     ///
-    /// # Platform notes
-    /// POSIX leaves open what it does; Linux defines it (fifo(7)), the BSDs and macOS do the same.
+    /// A sender can then be opened before a receiver, and a receiver does not read the end of the
+    /// stream when the last other sender is dropped.
+    ///
+    /// # Platform-specific behavior
+    /// POSIX leaves it undefined; Linux defines it (fifo(7)), and the BSDs and macOS behave alike.
     pub fn read_write(&mut self, both: bool) -> &mut OpenOptions {
         self.read_write = both;
         self
     }
 
-    /// Takes the path for a named pipe without asking, which saves a system call. What is none, a regular
-    /// file say, fails where it first has to wait.
+    /// Sets whether the check that the path is a named pipe is skipped, which saves a system call. Off
+    /// by default. Another file, such as a regular one, then fails when it first has to wait.
     pub fn unchecked(&mut self, unchecked: bool) -> &mut OpenOptions {
         self.unchecked = unchecked;
         self
     }
 
-    /// Opens the end that is written to. It does not block.
+    /// Opens the writing end of the named pipe at `path`, without blocking.
     ///
     /// # Errors
-    /// As `open /run/fifo: ...`: `InvalidInput` if it is no pipe; ENXIO if nobody has it open for
-    /// reading; `NotFound`, `PermissionDenied` and others of open(2).
+    /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, ENXIO if it
+    /// is not open for reading, `NotFound`, `PermissionDenied` and other errors of open(2).
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let source = self.open(path.as_ref(), fs::OpenOptions::new().write(true))?;
         Ok(Sender { source })
     }
 
-    /// Opens the end that is read from. It does not block: with nobody to write, reading finds the
-    /// end of the stream.
+    /// Opens the reading end of the named pipe at `path`, without blocking. Without a sender, reading
+    /// returns the end of the stream.
     ///
     /// # Errors
-    /// As `open /run/fifo: ...`: `InvalidInput` if it is no pipe; `NotFound`, `PermissionDenied` and others
-    /// of open(2).
+    /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, `NotFound`,
+    /// `PermissionDenied` and other errors of open(2).
     ///
     /// # Examples
-    /// One that outlives its senders:
+    /// A receiver that outlives its senders:
     /// ```
     /// use runtime::net::pipe::OpenOptions;
     /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -173,45 +176,49 @@ impl OpenOptions {
         if self.read_write {
             options.read(true).write(true);
         }
-        // std opens closed on exec.
+        // std opens files closed on exec.
         let opened = options.custom_flags(libc::O_NONBLOCK).open(path);
-        let checked = opened.and_then(|file| match self.unchecked {
-            true => Ok(file),
-            false => check(file),
+        let checked = opened.and_then(|file| {
+            if self.unchecked {
+                Ok(file)
+            } else {
+                check(file)
+            }
         });
-        // A path such as /dev/fd/0 is on the BSDs but a duplicate, for which flags of `open` do not
-        // count: fd(4).
+        // On the BSDs a path such as /dev/fd/0 is a duplicate, for which the flags of `open` have no
+        // effect: fd(4).
         let checked = checked.and_then(|file| set_nonblocking(file.as_fd()).map(|()| file));
         let file = checked.map_err(|e| with_context(format!("open {}", path.display()), e))?;
         Ok(Source::new(file).sole_owner())
     }
 }
 
-/// Gives back `file` if it is a pipe.
+/// Returns `file` if it is a pipe.
 fn check(file: File) -> io::Result<File> {
-    match file.metadata()?.file_type().is_fifo() {
-        true => Ok(file),
-        false => Err(invalid("it is no pipe".to_owned())),
+    if file.metadata()?.file_type().is_fifo() {
+        Ok(file)
+    } else {
+        Err(invalid("the file is not a pipe".to_owned()))
     }
 }
 
-/// What others made: they may hold a duplicate. No more than the end of a named pipe is it `streaming`,
-/// since whoever writes may do so in packets (O_DIRECT, pipe(2)), each of which ends a read.
-fn take_over(fd: OwnedFd) -> io::Result<Source<File>> {
+/// Wraps an end that was not made here and may have duplicates. Like the end of a named pipe it is
+/// not `streaming`, since its peer may write packets (O_DIRECT, pipe(2)), each of which ends a read.
+fn adopt(fd: OwnedFd) -> io::Result<Source<File>> {
     let file = check(File::from(fd))?;
     set_nonblocking(file.as_fd())?;
     Ok(Source::new(file))
 }
 
 impl Sender {
-    /// Waits until there is nobody any more who could read: the last receiver was dropped.
+    /// Waits until the last receiver is dropped.
     ///
     /// # Errors
-    /// Those of [waiting](crate#errors): `Unsupported` with select, which knows no ends.
+    /// Returns the [errors of waiting](crate#errors): `Unsupported` with select.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it would complete again, unless
-    /// another receiver opens a named pipe and a write finds that.
+    /// Dropping the future loses nothing. Once it has completed it completes again, unless another
+    /// receiver opens a named pipe and a write succeeds.
     ///
     /// # Examples
     /// ```
@@ -225,45 +232,31 @@ impl Sender {
     /// # }).unwrap();
     /// ```
     pub async fn closed(&self) -> io::Result<()> {
-        // A pipe whose reader is gone has an error on Linux, and its end elsewhere.
+        // A pipe without a reader has an error on Linux, and its end elsewhere.
         self.ready(Interest::ERROR).await.map(drop)
     }
 
-    /// Waits until writing may be worth a [try](Sender::try_write).
-    ///
-    /// # Errors
-    /// As [`ready`](Sender::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE).await.map(drop)
-    }
+    methods::ready!();
+    methods::writable!(try_write);
 
-    /// Writes as much as there is room for, and says how many bytes that was: all, if it is no more than
-    /// PIPE_BUF.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is no room, `BrokenPipe` if nobody reads; others of write(2).
-    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        transfer::try_write(&self.source, buf)
+    methods::try_write! {
+        /// Returns `BrokenPipe` if there is no receiver, and other errors of write(2).
     }
 }
 
 impl Receiver {
-    /// Waits until there is nobody any more who could write: the last sender was dropped. What was
-    /// written stays where it is.
+    /// Waits until the last sender is dropped. Unread bytes stay in the pipe.
     ///
     /// # Errors
-    /// Those of [waiting](crate#errors): `Unsupported` with select, which knows no ends.
+    /// Returns the [errors of waiting](crate#errors): `Unsupported` with select.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it would complete again, unless
-    /// another sender opens a named pipe and a read finds that.
+    /// Dropping the future loses nothing. Once it has completed it completes again, unless another
+    /// sender opens a named pipe and a read finds that.
     ///
-    /// # Platform notes
-    /// On Linux a named pipe that never had a writer is not told as closed, though reading it finds
-    /// the end. macOS does not tell of named pipes at all.
+    /// # Platform-specific behavior
+    /// On Linux a named pipe that never had a sender is not reported as closed, though reading it
+    /// returns the end of the stream. macOS does not report named pipes at all.
     ///
     /// # Examples
     /// ```
@@ -283,31 +276,18 @@ impl Receiver {
         self.ready(Interest::CLOSED).await.map(drop)
     }
 
-    /// Waits until reading may be worth a [try](Receiver::try_read).
-    ///
-    /// # Errors
-    /// As [`ready`](Receiver::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE).await.map(drop)
-    }
+    methods::ready!();
+    methods::readable!(try_read);
 
-    /// Reads what is there, and says how many bytes that was. 0 bytes are the end of the stream, unless
-    /// `buf` is empty.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is nothing; others of read(2).
-    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        transfer::try_read(&self.source, buf)
+    methods::try_read! {
+        /// Returns other errors of read(2).
     }
 }
 
 transfer::write_to_source!(Sender, no_shutdown);
 transfer::read_from_source!(Receiver);
 
-/// A pipe has no half that could be ended while its descriptor is open.
+/// Does nothing: a pipe cannot be shut down while its descriptor is open.
 fn no_shutdown(_: &Source<File>) -> io::Result<()> {
     Ok(())
 }
@@ -315,30 +295,17 @@ fn no_shutdown(_: &Source<File>) -> io::Result<()> {
 macro_rules! end_of_pipe {
     ($end:ident, $($from:ty),*) => {
         impl $end {
-            /// Waits until some of `interest` may be ready, and says what.
-            ///
-            /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
+            /// Returns the descriptor, made **blocking** again, as a child process expects it.
             ///
             /// # Errors
-            /// Those of [waiting](crate#errors).
-            ///
-            /// # Cancel safety
-            /// Dropping the future loses nothing.
-            pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
-                self.source.ready(interest).await
-            }
-
-            /// Gives back the descriptor, **blocking** again, as a child process expects it.
-            ///
-            /// # Errors
-            /// What fcntl(2) says.
+            /// Returns the errors of fcntl(2).
             pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
                 let fd = self.into_nonblocking_fd();
                 sys::set_blocking(fd.as_fd())?;
                 Ok(fd)
             }
 
-            /// Gives back the descriptor, still non-blocking.
+            /// Returns the descriptor, still non-blocking.
             pub fn into_nonblocking_fd(self) -> OwnedFd {
                 self.source.into_inner().into()
             }
@@ -363,16 +330,16 @@ macro_rules! end_of_pipe {
         }
 
         $(
-            /// Takes over an end that others made, and makes it non-blocking, which whoever shares
-            /// it notices.
-            ///
-            /// # Errors
-            /// `InvalidInput` if it is no pipe.
             impl TryFrom<$from> for $end {
                 type Error = io::Error;
 
+                /// Converts the end of a pipe, and makes it non-blocking, also for the processes that
+                /// share it.
+                ///
+                /// # Errors
+                /// Returns `InvalidInput` if the descriptor is not a pipe.
                 fn try_from(fd: $from) -> io::Result<$end> {
-                    let source = take_over(fd.into())?;
+                    let source = adopt(fd.into())?;
                     Ok($end { source })
                 }
             }

@@ -1,7 +1,7 @@
-//! Who looks up names for the sockets of this thread.
+//! The resolver of the current thread.
 //!
-//! A lookup blocks (getaddrinfo(3) has no other way), so it needs a thread, and this crate has
-//! none. Whoever has, the runtime, lends a [`Resolve`] to its own thread.
+//! A lookup blocks (getaddrinfo(3) has no other way), so it needs a thread, and this crate has none.
+//! The runtime has one, and lends a [`Resolve`] to its own thread.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,24 +11,24 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::{fmt, io};
 
-/// Looks up names without blocking the thread.
+/// A resolver that looks up names without blocking the thread.
 ///
 /// # Contract
-/// `name` is `"host:port"`, never an address that can be read without asking anybody. The future
-/// yields the addresses in the order in which they should be tried, each with the port; none at
-/// all is allowed. It is polled on any thread, may be dropped at any time, and an abandoned lookup
-/// must harm nobody. Its error is the plain one: the caller adds which name it was. `resolve` may
-/// look up other names, or enter another resolver, but must not block.
+/// `name` is `"host:port"`, never an address that can be parsed. The future yields the addresses in
+/// the order in which they should be tried, each with the port; an empty list is allowed. It is
+/// polled on any thread and may be dropped at any time. Its error is the plain one: the caller adds
+/// the name. `resolve` may look up other names, or enter another resolver, but must not block.
 ///
 /// # Examples
-/// One that knows a single name:
+/// A resolver that knows a single name:
 /// ```
 /// use std::future::Future;
 /// use std::io;
 /// use std::net::SocketAddr;
 /// use std::pin::Pin;
 /// use std::rc::Rc;
-/// use runtime::net::{Resolve, enter_resolver, lookup_host};
+/// use runtime_net::internal::{Resolve, enter_resolver};
+/// use runtime_net::lookup_host;
 ///
 /// struct Hosts;
 ///
@@ -63,53 +63,53 @@ pub trait Resolve {
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 }
 
-/// What a [`Resolve`] gives back.
+/// A lookup that a [`Resolve`] has begun.
 pub(crate) type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<dyn Resolve>>> = const { RefCell::new(None) };
 }
 
-/// Begins to look up `name` with the resolver of this thread. What is returned does not hold that
-/// resolver, so it may go to another thread.
+/// Begins to look up `name` with the resolver of this thread. The lookup does not hold the resolver,
+/// so it may move to another thread.
 pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
     let resolver = CURRENT.try_with(|current| current.borrow().clone());
     match resolver.ok().flatten() {
         Some(resolver) => Ok(resolver.resolve(name.to_owned())),
         None => Err(io::Error::other(
-            "no runtime drives this thread, and a name has to be asked for: call it inside \
+            "no runtime drives this thread, and looking up a name needs one: call it inside \
              #[runtime::main], Runtime::block_on or a spawned task",
         )),
     }
 }
 
-/// Makes `resolver` the one of the calling thread until the guard is dropped. Entered again, the inner
-/// one answers; guards are dropped in the reverse order.
+/// Makes `resolver` the one of the calling thread until the guard is dropped.
+///
+/// It may be nested: the innermost one is used. Guards are dropped in the reverse order.
 ///
 /// # Examples
 /// See [`Resolve`].
 pub fn enter_resolver(resolver: Rc<dyn Resolve>) -> ResolverEntered {
-    // Nothing to enter, and nothing to come back to, while the thread is being torn down.
-    let before = CURRENT.try_with(|current| current.replace(Some(resolver)));
-    let before = before.ok().flatten();
+    // While the thread is being torn down there is nothing to enter, and nothing to restore.
+    let previous = CURRENT.try_with(|current| current.replace(Some(resolver)));
+    let previous = previous.ok().flatten();
     ResolverEntered {
-        before,
+        previous,
         _not_send: PhantomData,
     }
 }
 
-/// While it lives, names are looked up by the resolver that was [entered](enter_resolver). Dropping
-/// it restores what was there before.
-#[must_use = "the resolver is left when this is dropped"]
+/// A guard that restores the previous resolver of the thread: see [`enter_resolver`].
+#[must_use = "dropping it restores the previous resolver"]
 pub struct ResolverEntered {
-    before: Option<Rc<dyn Resolve>>,
+    previous: Option<Rc<dyn Resolve>>,
     _not_send: PhantomData<*const ()>,
 }
 
 impl Drop for ResolverEntered {
     fn drop(&mut self) {
-        let before = self.before.take();
-        let entered = CURRENT.try_with(|current| current.replace(before));
+        let previous = self.previous.take();
+        let entered = CURRENT.try_with(|current| current.replace(previous));
         // Its destructor runs here, where nothing is borrowed.
         drop(entered);
     }
@@ -121,19 +121,20 @@ impl fmt::Debug for ResolverEntered {
     }
 }
 
-/// Looks up `name`, a `"host:port"`, and **blocks** until the answer is there: what a [`Resolve`]
-/// calls on a thread that has nothing else to do.
+/// Looks up `name`, a `"host:port"`, and **blocks** the thread until it is resolved.
+///
+/// A [`Resolve`] calls it on a thread that may block.
 ///
 /// # Errors
-/// What getaddrinfo(3) says, which has no kind of its own; `InvalidInput` for a name without a
-/// port.
+/// Returns the error of getaddrinfo(3), which has no kind of its own, and `InvalidInput` if the name
+/// has no port.
 ///
-/// # Platform notes
-/// As [`lookup_host`](crate::lookup_host).
+/// # Platform-specific behavior
+/// See [`lookup_host`](crate::lookup_host).
 ///
 /// # Examples
 /// ```
-/// let found = runtime::net::resolve_blocking("127.0.0.1:80")?;
+/// let found = runtime_net::internal::resolve_blocking("127.0.0.1:80")?;
 /// assert_eq!(found, [([127, 0, 0, 1], 80).into()]);
 /// # std::io::Result::Ok(())
 /// ```

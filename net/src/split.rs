@@ -1,6 +1,6 @@
-//! The two directions of a connection, one for each task: the same for TCP and Unix sockets.
+//! The two directions of a connection as values of their own, generic over the connection.
 //!
-//! [`tcp`](crate::tcp) and [`unix`](crate::unix) have names for those of their streams.
+//! [`tcp`](crate::tcp) and [`unix`](crate::unix) have aliases for those of their streams.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -14,33 +14,35 @@ use sealed::Connection;
 
 /// Keeps the trait to this crate.
 pub(crate) mod sealed {
-    /// What can be split.
+    /// A connection that can be split.
     pub trait Connection {
         #[doc(hidden)]
-        fn end_writing(&self);
+        fn shutdown_write(&self);
     }
 }
 
-/// The reading half of a borrowed connection: see [`TcpStream::split`](crate::TcpStream::split).
+/// The borrowed reading half of a connection: see [`TcpStream::split`](crate::TcpStream::split).
 #[derive(Debug)]
 pub struct ReadHalf<'a, S>(&'a S);
 
-/// The writing half of a borrowed connection: see [`TcpStream::split`](crate::TcpStream::split).
+/// The borrowed writing half of a connection: see [`TcpStream::split`](crate::TcpStream::split).
 ///
-/// Closing it ends our half of the connection; dropping it does not.
+/// Closing it shuts down writing; dropping it does not.
 #[derive(Debug)]
 pub struct WriteHalf<'a, S>(&'a S);
 
-/// The reading half of a connection: see [`TcpStream::into_split`](crate::TcpStream::into_split).
+/// The owned reading half of a connection: see
+/// [`TcpStream::into_split`](crate::TcpStream::into_split).
 ///
-/// The connection is closed when both halves are gone.
+/// The connection is closed when both halves are dropped.
 #[derive(Debug)]
 pub struct OwnedReadHalf<S>(Arc<S>);
 
-/// The writing half of a connection: see [`TcpStream::into_split`](crate::TcpStream::into_split).
+/// The owned writing half of a connection: see
+/// [`TcpStream::into_split`](crate::TcpStream::into_split).
 ///
-/// Dropping it ends our half of the connection, so that the peer reads the end of the stream
-/// although the reading half lives on; [`forget`](OwnedWriteHalf::forget) is dropping without that.
+/// Dropping it shuts down writing, so that the peer reads the end of the stream even while the
+/// reading half is kept. [`forget`](OwnedWriteHalf::forget) drops it without that.
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S: Connection> {
     stream: Arc<S>,
@@ -61,19 +63,20 @@ pub(crate) fn into_split<S: Connection>(stream: S) -> (OwnedReadHalf<S>, OwnedWr
 }
 
 impl<S: Connection> OwnedReadHalf<S> {
-    /// Puts the two halves of a connection together again.
+    /// Reunites the two halves of a connection.
     ///
     /// # Errors
-    /// If they are halves of two connections: then the error holds both.
+    /// Returns both halves if they belong to different connections.
     ///
     /// # Examples
     /// ```
     /// use runtime::net::TcpStream;
+    ///
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     /// # let std_stream = std::net::TcpStream::connect(listener.local_addr()?)?;
     /// let stream = TcpStream::from_std(std_stream)?;
     /// let (reader, writer) = stream.into_split();
-    /// let stream = reader.reunite(writer).expect("they are of one connection");
+    /// let stream = reader.reunite(writer).expect("halves of one connection");
     /// # std::io::Result::Ok(())
     /// ```
     pub fn reunite(self, writer: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
@@ -83,21 +86,22 @@ impl<S: Connection> OwnedReadHalf<S> {
         writer.forget();
         match Arc::try_unwrap(self.0) {
             Ok(stream) => Ok(stream),
-            Err(_) => unreachable!("halves are not cloned, so there were these two"),
+            Err(_) => unreachable!("halves cannot be cloned, so these were the only two"),
         }
     }
 }
 
 impl<S: Connection> OwnedWriteHalf<S> {
-    /// As [`OwnedReadHalf::reunite`].
+    /// Reunites the two halves of a connection: see [`OwnedReadHalf::reunite`].
     ///
     /// # Errors
-    /// If they are halves of two connections: then the error holds both.
+    /// Returns both halves if they belong to different connections.
     pub fn reunite(self, reader: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
         reader.reunite(self)
     }
 
-    /// Drops it without ending our half of the connection, which then ends with the reading half.
+    /// Drops the half without shutting down writing. The connection is closed when the reading half
+    /// is dropped.
     pub fn forget(mut self) {
         self.shut_on_drop = false;
     }
@@ -106,18 +110,19 @@ impl<S: Connection> OwnedWriteHalf<S> {
 impl<S: Connection> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if self.shut_on_drop {
-            self.stream.end_writing();
+            self.stream.shutdown_write();
         }
     }
 }
 
-/// The halves that were to be [reunited](OwnedReadHalf::reunite) and do not belong together.
+/// An attempt to [reunite](OwnedReadHalf::reunite) halves of two different connections, which it
+/// returns.
 #[derive(Debug)]
 pub struct ReuniteError<S: Connection>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 impl<S: Connection> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the halves are of two different connections")
+        write!(f, "the halves belong to two different connections")
     }
 }
 
@@ -135,14 +140,12 @@ impl<S> AsRef<S> for WriteHalf<'_, S> {
     }
 }
 
-/// For its addresses, options, and what else the whole connection has.
 impl<S> AsRef<S> for OwnedReadHalf<S> {
     fn as_ref(&self) -> &S {
         &self.0
     }
 }
 
-/// For its addresses, options, and what else the whole connection has.
 impl<S: Connection> AsRef<S> for OwnedWriteHalf<S> {
     fn as_ref(&self) -> &S {
         &self.stream

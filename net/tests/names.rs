@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use runtime_net::{Resolve, TcpStream, enter_resolver, lookup_host, resolve_blocking};
+use runtime_net::internal::{Resolve, enter_resolver, resolve_blocking};
+use runtime_net::{TcpStream, lookup_host};
 use support::{ClosedPort, Fixed, block_on, listen};
 
 /// Looks up names in the thread that asks: good enough for one that does nothing else.

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
-use runtime_net::{Resolve, TcpStream, enter_resolver, lookup_host};
+use runtime_net::internal::{Resolve, enter_resolver};
+use runtime_net::{TcpStream, lookup_host};
 use runtime_reactor::Reactor;
 use support::{ClosedPort, Fixed, FullQueue, block_on, listen, run};
 

@@ -13,5 +13,5 @@ pub(crate) mod resolver;
 pub use crate::io::{Interest, Readiness};
 pub use runtime_net::{
     SocketAddrs, TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram,
-    UnixListener, UnixStream, lookup_host, pipe, split, tcp, udp, unix,
+    UnixListener, UnixStream, lookup_host, pipe, tcp, udp, unix,
 };

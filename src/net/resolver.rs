@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use runtime_executor::JoinHandle;
-use runtime_net::Resolve;
+use runtime_net::internal::{self, Resolve};
 
 /// The system's resolver, called on the blocking pool.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ impl Resolve for BlockingResolver {
         &self,
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
-        let lookup = runtime_executor::spawn_blocking(move || runtime_net::resolve_blocking(&name));
-        Box::pin(AbortOnDrop(lookup))
+        let lookup = runtime_executor::spawn_blocking(move || internal::resolve_blocking(&name));
+        Box::pin(GivenUpOnDrop(lookup))
     }
 }
 

@@ -189,7 +189,7 @@ impl Runtime {
         Entered {
             _executor: self.executor.enter(),
             _reactor: self.driver.reactor.enter(),
-            _resolver: runtime_net::enter_resolver(self.resolver.clone()),
+            _resolver: runtime_net::internal::enter_resolver(self.resolver.clone()),
         }
     }
 
@@ -216,9 +216,9 @@ impl Runtime {
 /// The guards of executor, reactor and resolver. Their order does not matter: each restores state
 /// of its own.
 struct Entered {
-    _executor: runtime_executor::EnterGuard,
-    _reactor: runtime_reactor::EnterGuard,
-    _resolver: runtime_net::ResolverEntered,
+    _executor: runtime_executor::Entered,
+    _reactor: runtime_reactor::Entered,
+    _resolver: runtime_net::internal::ResolverEntered,
 }
 
 impl Drop for Runtime {

@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::accept::accept_from;
 use super::socket;
+use crate::tcp::keepalive::TcpKeepalive;
 
 /// A non-blocking TCP socket, closed on exec.
 pub(crate) fn socket(domain: Domain) -> io::Result<Socket> {
@@ -95,6 +96,35 @@ pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
 #[cfg(not(target_os = "freebsd"))]
 pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
     socket.set_reuse_port(reuse)
+}
+
+/// Sets the schedule of keepalive probes.
+#[cfg(not(target_os = "openbsd"))]
+pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
+    let mut set = socket2::TcpKeepalive::new();
+    if let Some(time) = keepalive.time {
+        set = set.with_time(time);
+    }
+    if let Some(interval) = keepalive.interval {
+        set = set.with_interval(interval);
+    }
+    if let Some(retries) = keepalive.retries {
+        set = set.with_retries(retries);
+    }
+    socket.set_tcp_keepalive(&set)
+}
+
+/// Sets the schedule of keepalive probes, which OpenBSD has for all connections together.
+#[cfg(target_os = "openbsd")]
+pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
+    if *keepalive != TcpKeepalive::new() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "keepalive times of a single connection do not exist on this platform: call \
+             set_keepalive and set net.inet.tcp.keepidle",
+        ));
+    }
+    socket.set_keepalive(true)
 }
 
 /// What SO_LINGER can say. A part of a second must not become none, which means something else; nor

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
-use std::vec;
 
 use socket2::{Domain, MsgHdr, SockAddr, SockRef, Socket, Type};
 
@@ -164,18 +163,24 @@ pub(crate) fn send_fds(
     SockRef::from(socket).sendmsg(&message, SEND_FLAGS)
 }
 
-/// What came: so many bytes, all descriptors, whether bytes or descriptors were cut off.
-pub(crate) type WithFds = (usize, vec::IntoIter<OwnedFd>, bool);
+/// Bytes that were received, all descriptors with them, and whether either was truncated.
+#[derive(Default)]
+pub(crate) struct FdMessage {
+    pub(crate) len: usize,
+    pub(crate) fds: Vec<OwnedFd>,
+    pub(crate) is_truncated: bool,
+}
 
-pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<WithFds> {
+pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<FdMessage> {
     let mut control = Control::<ROOM>::new();
     let (len, _, flags) = control.recv(socket, None, buf, RECV_FLAGS)?;
     let mut fds = Vec::new();
     for (level, kind, data) in control.iter() {
         match (level, kind) {
-            // SAFETY: the kernel has just written these messages for us, and each is taken once.
+            // SAFETY: the kernel has just written these messages for this call, and each is taken
+            // once.
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => fds.extend(unsafe { take_fds(data) }),
-            // Comes with every message once somebody has set SO_PASSPIDFD. Nobody here asks for it.
+            // Comes with every message once SO_PASSPIDFD is set, which this crate never does.
             #[cfg(any(target_os = "linux", target_os = "android"))]
             // SAFETY: as above.
             (libc::SOL_SOCKET, SCM_PIDFD) => drop(unsafe { take_fds(data) }),
@@ -183,9 +188,12 @@ pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<WithFds
         }
     }
     close_on_exec(&fds)?;
-    // Bytes of a datagram, or descriptors: Linux opens as many as the process may still have.
-    let cut = flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
-    Ok((len, fds.into_iter(), cut))
+    Ok(FdMessage {
+        len,
+        fds,
+        // Bytes of a datagram, or descriptors: Linux opens as many as the process may still have.
+        is_truncated: flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
+    })
 }
 
 /// A descriptor of the sender's process (include/linux/socket.h, Linux 6.5), which libc has not.

@@ -1,4 +1,4 @@
-//! A socket that accepts connections.
+//! A socket that accepts TCP connections.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,19 +15,20 @@ use runtime_reactor::internal::set_nonblocking;
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal, try_each};
-use crate::backoff::Backoff;
-use crate::error::with_context;
+use crate::backoff::{Backoff, Retry};
+use crate::error::during;
+use crate::methods;
 use crate::sys::tcp;
 
-/// A socket that accepts connections.
+/// A TCP socket that accepts connections.
 ///
-/// It may be shared: any number of tasks, also of other threads, may accept at the same time.
+/// Any number of tasks, also on other threads, may accept at the same time.
 ///
 /// # Running out of descriptors
 /// [`accept`](TcpListener::accept) does not fail when the process or the system has no descriptor
-/// or memory left. It rests, at first for 5 ms and then for longer, up to 160 ms, and tries again,
-/// while the clients wait in the queue. A server that serves and closes the connections it has
-/// therefore recovers by itself. [`accept_backoffs`](TcpListener::accept_backoffs) tells.
+/// or memory left. It tries again after a delay, at first of 5 ms and then longer, up to 160 ms,
+/// while clients wait in the queue. A server that serves and closes the connections it has therefore
+/// recovers by itself. [`accept_backoffs`](TcpListener::accept_backoffs) counts the delays.
 ///
 /// # Examples
 /// ```
@@ -38,7 +39,7 @@ use crate::sys::tcp;
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// # let client = std::net::TcpStream::connect(listener.local_addr()?)?;
 /// let (mut stream, peer) = listener.accept().await?;
-/// println!("{peer} came");
+/// println!("accepted {peer}");
 /// stream.write_all(b"welcome").await?;
 /// # std::io::Result::Ok(())
 /// # }).unwrap();
@@ -48,18 +49,18 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Binds to the first of `addr`'s addresses that can be had, and listens. Port 0 lets the
-    /// system choose; see [`local_addr`](TcpListener::local_addr).
+    /// Binds to the first address of `addr` that is available, and listens on it.
     ///
-    /// The address may be one that an earlier process of the same server left a moment ago
-    /// (`SO_REUSEADDR`, as in std). Up to 4096 clients may wait to be accepted, or as many as the
-    /// system allows (`net.core.somaxconn`, `kern.ipc.somaxconn`); [`TcpSocket::listen`] takes
-    /// another number.
+    /// Port 0 lets the system choose one; [`local_addr`](TcpListener::local_addr) returns it. The
+    /// address may be one that a process has just stopped using (`SO_REUSEADDR`, as in std). Up to
+    /// 4096 clients may wait to be accepted, or as many as the system allows (`net.core.somaxconn`,
+    /// `kern.ipc.somaxconn`); [`TcpSocket::listen`](crate::TcpSocket::listen) takes another number.
     ///
     /// # Errors
-    /// The last address's, as `bind 127.0.0.1:80: ...`: `AddrInUse` if another socket has it,
-    /// `AddrNotAvailable` if it is not this machine's, `PermissionDenied` for a port that needs
-    /// privileges. `InvalidInput` and others as [`lookup_host`](crate::lookup_host).
+    /// Returns the error of the last address, as `bind 127.0.0.1:80: ...`: `AddrInUse` if another
+    /// socket has the address, `AddrNotAvailable` if it is not an address of this machine,
+    /// `PermissionDenied` if the port needs privileges. Returns `InvalidInput` if there is no
+    /// address, and the errors of [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is bound unless the future completes.
@@ -77,27 +78,27 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        bind(
-            resolve_nonempty("bind", addr.target(Internal)).await?,
-            false,
-        )
+        let addrs = resolve_nonempty("bind", addr.target(Internal)).await?;
+        TcpListener::bind_any(addrs, false)
     }
 
-    /// As [`bind`](TcpListener::bind), on an address that other listeners of the same user may
-    /// share if they were bound in this way too (`SO_REUSEPORT`): one for each thread, or process.
+    /// Binds like [`bind`](TcpListener::bind), to an address that several listeners share
+    /// (`SO_REUSEPORT`): one for each thread or process.
+    ///
+    /// All of them must belong to the same user and be bound by this function or with
+    /// [`set_reuseport`](crate::TcpSocket::set_reuseport).
     ///
     /// # Errors
-    /// As `bind`; `AddrInUse` if a socket has the address that was bound otherwise.
+    /// Returns the errors of `bind`: `AddrInUse` if a socket that does not share has the address.
     ///
     /// # Cancel safety
     /// Nothing is bound unless the future completes.
     ///
-    /// # Platform notes
-    /// Linux, DragonFly and FreeBSD (12.0) deal the clients out to the listeners there are. macOS,
-    /// NetBSD and OpenBSD allow the sharing, but one listener gets all clients: there let one accept
-    /// and hand the connections on. Linux resets the clients that wait in the queue of a listener
-    /// when that one is closed, though others go on listening, unless `net.ipv4.tcp_migrate_req` is
-    /// set (5.14).
+    /// # Platform-specific behavior
+    /// Linux, DragonFly and FreeBSD (12.0) distribute clients over the listeners. macOS, NetBSD and
+    /// OpenBSD allow the sharing, but one listener gets all clients: let one accept there and pass
+    /// the connections on. When a listener is closed, Linux resets the clients in its queue although
+    /// others go on listening, unless `net.ipv4.tcp_migrate_req` is set (5.14).
     ///
     /// # Examples
     /// ```
@@ -111,7 +112,17 @@ impl TcpListener {
     /// # }).unwrap();
     /// ```
     pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        bind(resolve_nonempty("bind", addr.target(Internal)).await?, true)
+        let addrs = resolve_nonempty("bind", addr.target(Internal)).await?;
+        TcpListener::bind_any(addrs, true)
+    }
+
+    fn bind_any(addrs: SocketAddrs, shared: bool) -> io::Result<TcpListener> {
+        try_each(addrs, |addr| {
+            match tcp::bind_listener(addr, shared, BACKLOG) {
+                Ok(listener) => Ok(TcpListener::new(listener)),
+                Err(e) => Err(during(format!("bind {addr}"), e)),
+            }
+        })
     }
 
     /// Waits for a client, and returns the connection and the client's address.
@@ -119,17 +130,17 @@ impl TcpListener {
     /// A connection costs one system call. Its socket is non-blocking and closed on exec.
     ///
     /// # Errors
-    /// Not those of a single connection that died in the queue (`ECONNABORTED`, and the network
-    /// errors that accept(2) lists): the next one is accepted. Not those of running out of
+    /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind that
+    /// cannot listen, and the [errors of waiting](crate#errors). The errors of a single connection that failed in the queue (`ECONNABORTED`, and the network errors listed in
+    /// accept(2)) are not returned: the next one is accepted. Nor are those of running out of
     /// descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
-    /// [above](TcpListener#running-out-of-descriptors). What is left says that this is not a
-    /// listening socket, or that it cannot be waited for.
+    /// [above](TcpListener#running-out-of-descriptors).
     ///
     /// # Cancel safety
     /// Dropping the future loses no connection.
     ///
-    /// # Platform notes
-    /// macOS needs up to four system calls, having no accept4(2).
+    /// # Platform-specific behavior
+    /// macOS needs up to four system calls, since it has no accept4(2).
     ///
     /// # Examples
     /// See [`TcpListener`].
@@ -138,50 +149,27 @@ impl TcpListener {
         poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
     }
 
-    /// [`accept`](TcpListener::accept) for those who write futures by hand. Several tasks may call
-    /// it at the same time; all of them are woken.
+    /// Poll-based version of [`accept`](TcpListener::accept).
+    ///
+    /// Several tasks may call it at the same time; all of them are woken.
     ///
     /// # Errors
-    /// As `accept`.
+    /// Returns the errors of `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accepted = self.acceptor.poll_accept_shared(cx, tcp::accept);
-        accepted.map(|accepted| self.accepted(accepted))
-    }
-
-    /// The connections that come, one after the other, without end and without their addresses.
-    ///
-    /// # Examples
-    /// ```
-    /// use futures_lite::StreamExt;
-    /// use runtime::net::TcpListener;
-    ///
-    /// # runtime::block_on(async {
-    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
-    /// let mut incoming = listener.incoming().take(2);
-    /// while let Some(stream) = incoming.next().await {
-    ///     println!("{} came", stream?.peer_addr()?);
-    /// }
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// ```
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming {
-            listener: self,
-            backoff: Backoff::default(),
-        }
+        accepted.map(|accepted| self.convert(accepted))
     }
 
     fn poll_accept_with(
         &self,
         cx: &mut Context<'_>,
-        backoff: &mut Backoff,
+        backoff: &mut impl Retry,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accepted = ready!(self.acceptor.poll_accept(cx, backoff, tcp::accept));
-        Poll::Ready(self.accepted(accepted))
+        Poll::Ready(self.convert(accepted))
     }
 
-    fn accepted(
+    fn convert(
         &self,
         accepted: io::Result<(net::TcpStream, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
@@ -199,8 +187,34 @@ impl TcpListener {
         }
     }
 
-    /// How often [`accept`](TcpListener::accept) had to rest because there was no descriptor or
-    /// memory left. A number that grows says that a limit is too low (`ulimit -n`).
+    /// Returns a stream of accepted connections, without their addresses, that never ends.
+    ///
+    /// # Examples
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use runtime::net::TcpListener;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
+    /// let mut incoming = listener.incoming().take(2);
+    /// while let Some(stream) = incoming.next().await {
+    ///     println!("accepted {}", stream?.peer_addr()?);
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            listener: self,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Returns how often [`accept`](TcpListener::accept) had to wait because there was no descriptor
+    /// or memory left.
+    ///
+    /// A growing number means that a limit is too low (`ulimit -n`).
     ///
     /// # Examples
     /// ```
@@ -216,14 +230,14 @@ impl TcpListener {
         self.acceptor.backoffs()
     }
 
-    /// Takes over a listening socket of std's, and makes it non-blocking.
+    /// Converts a listening socket of std, and makes it non-blocking.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// Returns the errors of fcntl(2).
     ///
-    /// # Platform notes
-    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
-    /// once it was waited for.
+    /// # Platform-specific behavior
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
+    /// waited for.
     ///
     /// # Examples
     /// ```
@@ -238,7 +252,7 @@ impl TcpListener {
         Ok(TcpListener::from_source(Source::new(listener)))
     }
 
-    /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
+    /// Wraps a socket that this crate made: non-blocking and without duplicates.
     pub(super) fn new(listener: net::TcpListener) -> TcpListener {
         TcpListener::from_source(Source::new(listener).sole_owner())
     }
@@ -249,50 +263,44 @@ impl TcpListener {
         }
     }
 
-    /// Gives back std's socket, **still non-blocking**, and no longer known to the reactor. Clients that
-    /// wait in the queue stay there.
+    /// Returns the socket of std, **still non-blocking** and deregistered.
+    ///
+    /// Clients in the queue stay there.
     pub fn into_std(self) -> net::TcpListener {
         self.acceptor.source.into_inner()
     }
 
-    /// The address it listens on, and so the port the system chose for 0.
+    /// Returns the address that the socket listens on, with the port that the system chose for 0.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.acceptor.source.get_ref().local_addr()
     }
 
-    /// How many routers an IPv4 packet of an accepted connection may pass (`IP_TTL`), 1 to 255; 64 at
-    /// first on most systems.
+    /// Returns the time to live of IPv4 packets of accepted connections (`IP_TTL`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
         self.acceptor.source.get_ref().ttl()
     }
 
-    /// Sets [`ttl`](TcpListener::ttl), for connections that are accepted afterwards.
+    /// Sets the time to live of IPv4 packets (`IP_TTL`) of connections that are accepted afterwards:
+    /// the number of routers that a packet may pass, 1 to 255. The default of most systems is 64.
     ///
     /// # Errors
-    /// `InvalidInput` if it is not 1 to 255; what setsockopt(2) says.
+    /// Returns `InvalidInput` if `ttl` is out of range, and the errors of setsockopt(2).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.acceptor.source.get_ref().set_ttl(ttl)
     }
 
-    /// Takes the error that waits to be told, if there is one.
-    ///
-    /// # Errors
-    /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.acceptor.source.get_ref().take_error()
-    }
+    methods::take_error!(acceptor.source);
 }
 
-/// The connections that come to a listener: see [`TcpListener::incoming`].
+/// A stream of the connections that a listener accepts: see [`TcpListener::incoming`].
 ///
-/// It never ends; that is, it never yields `None`. An error is what
-/// [`accept`](TcpListener::accept) would return.
+/// It never yields `None`. Its errors are those of [`accept`](TcpListener::accept).
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a> {
@@ -312,16 +320,6 @@ impl Stream for Incoming<'_> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (usize::MAX, None)
     }
-}
-
-/// Binds to the first of the addresses that can be had.
-fn bind(addrs: SocketAddrs, shared: bool) -> io::Result<TcpListener> {
-    try_each(addrs, |addr| {
-        match tcp::bind_listener(addr, shared, BACKLOG) {
-            Ok(listener) => Ok(TcpListener::new(listener)),
-            Err(e) => Err(with_context(format!("bind {addr}"), e)),
-        }
-    })
 }
 
 crate::descriptor::descriptor!(TcpListener, net::TcpListener, acceptor.source);

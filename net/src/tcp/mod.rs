@@ -1,23 +1,28 @@
-//! TCP.
+//! TCP sockets.
 //!
-//! # What differs between platforms
-//! * Listeners that [share an address](TcpListener::bind_shared) are dealt the clients by Linux,
-//!   DragonFly and FreeBSD; elsewhere one of them gets all.
-//! * Linux tells `accept` of errors that belong to a single connection (accept(2)), the others of
-//!   ECONNABORTED alone. Neither is seen here: the next connection is accepted.
-//! * An attempt to connect without an answer is given up after some two minutes on Linux
+//! * [`TcpListener`] accepts connections.
+//! * [`TcpStream`] is a connection, which [splits](TcpStream::split) into a reader and a writer.
+//! * [`TcpSocket`] is neither yet: it sets options before it becomes one of them.
+//!
+//! # Platform-specific behavior
+//! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
+//! * Clients are distributed over listeners that [share an address](TcpListener::bind_shared) by Linux,
+//!   DragonFly and FreeBSD; elsewhere one of the listeners gets all.
+//! * Linux reports errors of a single connection to `accept` (accept(2)), other systems ECONNABORTED
+//!   alone. Neither is returned: the next connection is accepted.
+//! * An attempt to connect without an answer fails after about two minutes on Linux
 //!   (`net.ipv4.tcp_syn_retries`) and after 75 seconds on the BSDs and macOS (tcp(4)).
 //! * [Lingering](TcpStream::set_linger) blocks the thread on Linux, though the socket is non-blocking.
-//! * Linux doubles the buffer sizes that are set, and tells the double.
+//! * Linux doubles the buffer sizes that are set, and returns the double.
 //! * [Binding to an interface](TcpSocket::bind_device) exists on Linux and Android only.
-//! * SIGPIPE is kept away by each call, but on macOS by the socket (`SO_NOSIGPIPE`): one that comes
-//!   from elsewhere keeps what it has.
-//! * What holds for [all sockets](crate#what-differs-between-platforms).
+//! * SIGPIPE is suppressed by each call, on macOS by an option of the socket (`SO_NOSIGPIPE`), which
+//!   stays what it is for a socket that comes from elsewhere.
+//! * A [keepalive schedule](TcpStream::set_tcp_keepalive) of one connection does not exist on OpenBSD.
 //!
 //! # Examples
-//! A server that gives back what it gets, and a client of it, in one thread:
+//! A server that echoes, and a client of it, in one thread:
 //! ```
-//! use futures_lite::{AsyncReadExt, AsyncWriteExt, future, io};
+//! use runtime::io::{self, AsyncReadExt, AsyncWriteExt};
 //! use runtime::net::{TcpListener, TcpStream};
 //!
 //! # runtime::block_on(async {
@@ -31,24 +36,25 @@
 //! let client = async {
 //!     let mut stream = TcpStream::connect(address).await?;
 //!     stream.write_all(b"hello").await?;
-//!     stream.close().await?; // our half; the other one still speaks
-//!     let mut answer = String::new();
-//!     stream.read_to_string(&mut answer).await?;
-//!     Ok(answer)
+//!     stream.close().await?; // shuts down writing; the echo can still be read
+//!     let mut echo = String::new();
+//!     stream.read_to_string(&mut echo).await?;
+//!     io::Result::Ok(echo)
 //! };
-//! let (copied, answer) = future::try_zip(server, client).await?;
-//! assert_eq!((copied, &*answer), (5, "hello"));
+//! let (copied, echo) = runtime::try_join!(server, client)?;
+//! assert_eq!((copied, &*echo), (5, "hello"));
 //! # std::io::Result::Ok(())
 //! # }).unwrap();
 //! ```
 
 mod connect;
+pub(crate) mod keepalive;
 mod listener;
 mod race;
 mod socket;
 mod stream;
 
+pub use keepalive::TcpKeepalive;
 pub use listener::{Incoming, TcpListener};
 pub use socket::TcpSocket;
-pub use socket2::TcpKeepalive;
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

@@ -1,4 +1,4 @@
-//! A socket that is not connected yet, with its options.
+//! A TCP socket that is not connected yet.
 
 use std::fmt;
 use std::io;
@@ -6,15 +6,16 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, TcpKeepalive};
+use socket2::{Domain, SockRef, Socket};
 
 use super::connect;
+use super::keepalive::TcpKeepalive;
 use super::listener::TcpListener;
 use super::stream::TcpStream;
 use crate::error::with_context;
 use crate::sys::tcp;
 
-/// A TCP socket before it listens or is connected: for options that must be set before.
+/// A TCP socket that neither listens nor is connected yet, for options that must be set before.
 ///
 /// # Examples
 /// ```
@@ -39,18 +40,19 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
-    /// A socket for IPv4.
+    /// Creates a socket for IPv4.
     ///
     /// # Errors
-    /// What socket(2) says, such as that there is no descriptor left.
+    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socket(2).
     pub fn new_v4() -> io::Result<TcpSocket> {
         TcpSocket::new(Domain::IPV4)
     }
 
-    /// A socket for IPv6.
+    /// Creates a socket for IPv6.
     ///
     /// # Errors
-    /// What socket(2) says, such as that there is no IPv6 (`EAFNOSUPPORT`).
+    /// Returns EAFNOSUPPORT if the system has no IPv6, EMFILE or ENFILE if there is no descriptor
+    /// left, and other errors of socket(2).
     pub fn new_v6() -> io::Result<TcpSocket> {
         TcpSocket::new(Domain::IPV6)
     }
@@ -60,15 +62,17 @@ impl TcpSocket {
         Ok(TcpSocket { socket })
     }
 
-    /// Takes over a socket that others made and that is not connected, or is only being so, and makes
-    /// it non-blocking. If an attempt to connect is under way, [`connect`](TcpSocket::connect) waits
-    /// for its end, wherever it leads.
+    /// Converts a socket of std that is not connected or is being connected, and makes it
+    /// non-blocking.
+    ///
+    /// If an attempt to connect is under way, [`connect`](TcpSocket::connect) waits for its end,
+    /// whatever address it is passed.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// Returns the errors of fcntl(2).
     ///
-    /// # Platform notes
-    /// macOS: SIGPIPE stays as the one who made the socket has set it.
+    /// # Platform-specific behavior
+    /// On macOS `SO_NOSIGPIPE` stays what it is.
     pub fn from_std_stream(stream: net::TcpStream) -> io::Result<TcpSocket> {
         runtime_reactor::internal::set_nonblocking(stream.as_fd())?;
         Ok(TcpSocket {
@@ -76,24 +80,26 @@ impl TcpSocket {
         })
     }
 
-    /// Gives it the local address `addr`. Without it the system chooses one.
+    /// Binds the socket to the local address `addr`. Otherwise the system chooses one.
     ///
     /// # Errors
-    /// As `bind 127.0.0.1:80: ...`: `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` as
-    /// [`TcpListener::bind`]; `InvalidInput` if it has an address already.
+    /// Returns an error as `bind 127.0.0.1:80: ...`: `AddrInUse` if another socket has the address,
+    /// `AddrNotAvailable` if it is not an address of this machine, `PermissionDenied` if the port
+    /// needs privileges, `InvalidInput` if the socket is bound already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         let bound = self.socket.bind(&addr.into());
         bound.map_err(|e| with_context(format!("bind {addr}"), e))
     }
 
-    /// Makes it a listener. `backlog` is how many clients may wait to be accepted; the system may
-    /// silently take fewer (`net.core.somaxconn`), and what does not fit a C `int` is cut. With 0 there
-    /// is still room for one on Linux.
+    /// Converts the socket to a listener with a queue of up to `backlog` clients.
+    ///
+    /// The system may silently use a smaller number (`net.core.somaxconn`), and one that does not fit
+    /// a C `int` is reduced. With 0 there is still room for one client on Linux.
     ///
     /// # Errors
-    /// As `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens there already, which
-    /// two sockets that are bound with `SO_REUSEADDR` find out only now; `InvalidInput` if it is
-    /// connected.
+    /// Returns an error as `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens on the
+    /// address, which two sockets bound with `SO_REUSEADDR` find out only now; `InvalidInput` if the
+    /// socket is connected.
     ///
     /// # Examples
     /// See [`TcpSocket`].
@@ -106,18 +112,19 @@ impl TcpSocket {
         }
     }
 
-    /// Connects it to `addr`.
+    /// Connects the socket to `addr`.
     ///
     /// # Errors
-    /// As `connect to 127.0.0.1:80: ...`: `ConnectionRefused` if nobody listens there, `TimedOut`,
-    /// `HostUnreachable`, `NetworkUnreachable` and others of connect(2); `ConnectionAborted` if the
-    /// attempt ended without saying why; `Other` if no runtime drives this thread.
+    /// Returns an error as `connect to 127.0.0.1:80: ...`: `ConnectionRefused` if no socket listens on
+    /// the address, `TimedOut`, `HostUnreachable`, `NetworkUnreachable` and other errors of
+    /// connect(2); `ConnectionAborted` if the attempt failed without a reason; the
+    /// [errors of waiting](crate#errors).
     ///
     /// # Cancel safety
-    /// Dropping the future gives up the attempt and closes the socket.
+    /// Dropping the future cancels the attempt and closes the socket.
     ///
     /// # Examples
-    /// From an address of our own choice:
+    /// Connecting from a chosen local address:
     /// ```
     /// use runtime::net::{TcpListener, TcpSocket};
     ///
@@ -125,9 +132,9 @@ impl TcpSocket {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// let socket = TcpSocket::new_v4()?;
     /// socket.bind(([127, 0, 0, 1], 0).into())?;
-    /// let ours = socket.local_addr()?;
+    /// let local = socket.local_addr()?;
     /// let stream = socket.connect(listener.local_addr()?).await?;
-    /// assert_eq!(stream.local_addr()?, ours);
+    /// assert_eq!(stream.local_addr()?, local);
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
@@ -138,154 +145,158 @@ impl TcpSocket {
         }
     }
 
-    /// Whether the local address may be one that an earlier connection still occupies
-    /// (`SO_REUSEADDR`). At first it may not; [`TcpListener::bind`] sets it.
+    /// Returns true if the local address may be one that an earlier connection still occupies
+    /// (`SO_REUSEADDR`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn reuseaddr(&self) -> io::Result<bool> {
         self.socket.reuse_address()
     }
 
-    /// Sets [`reuseaddr`](TcpSocket::reuseaddr).
+    /// Sets whether the local address may be one that an earlier connection still occupies
+    /// (`SO_REUSEADDR`). Off by default; [`TcpListener::bind`] turns it on.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     pub fn set_reuseaddr(&self, reuse: bool) -> io::Result<()> {
         self.socket.set_reuse_address(reuse)
     }
 
-    /// Whether several sockets may have the same local address (`SO_REUSEPORT`). At first they may not.
+    /// Returns true if several sockets may have the same local address (`SO_REUSEPORT`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn reuseport(&self) -> io::Result<bool> {
         tcp::reuseport(&self.socket)
     }
 
-    /// Sets [`reuseport`](TcpSocket::reuseport), before [`bind`](TcpSocket::bind).
+    /// Sets whether several sockets may have the same local address (`SO_REUSEPORT`). Off by default;
+    /// must be called before [`bind`](TcpSocket::bind).
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     ///
-    /// # Platform notes
-    /// Linux (3.9), DragonFly and FreeBSD (12.0, where it is `SO_REUSEPORT_LB`) spread clients over
-    /// the listeners of one address; elsewhere one of them gets all.
+    /// # Platform-specific behavior
+    /// Linux (3.9), DragonFly and FreeBSD (12.0, where it is `SO_REUSEPORT_LB`) distribute clients
+    /// over the listeners of one address; elsewhere one of them gets all.
     pub fn set_reuseport(&self, reuse: bool) -> io::Result<()> {
         tcp::set_reuseport(&self.socket, reuse)
     }
 
-    /// The bytes that may wait to be sent.
+    /// Returns the size of the send buffer in bytes (`SO_SNDBUF`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn send_buffer_size(&self) -> io::Result<usize> {
         self.socket.send_buffer_size()
     }
 
-    /// Sets [`send_buffer_size`](TcpSocket::send_buffer_size), and with it stops the system from
-    /// choosing it by itself.
+    /// Sets the size of the send buffer in bytes (`SO_SNDBUF`), which the system then no longer
+    /// adjusts.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     ///
-    /// # Platform notes
-    /// Linux doubles the number, for its own bookkeeping, and bounds it (socket(7)).
+    /// # Platform-specific behavior
+    /// Linux doubles the number, for its own bookkeeping, and limits it (socket(7)).
     pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
         self.socket.set_send_buffer_size(bytes)
     }
 
-    /// The bytes that may wait to be read.
+    /// Returns the size of the receive buffer in bytes (`SO_RCVBUF`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn recv_buffer_size(&self) -> io::Result<usize> {
         self.socket.recv_buffer_size()
     }
 
-    /// Sets [`recv_buffer_size`](TcpSocket::recv_buffer_size), and with it stops the system from
-    /// choosing it by itself. Accepted connections inherit it.
+    /// Sets the size of the receive buffer in bytes (`SO_RCVBUF`), which the system then no longer
+    /// adjusts. Accepted connections inherit it.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     ///
-    /// # Platform notes
-    /// Linux doubles the number, for its own bookkeeping, and bounds it (socket(7)).
+    /// # Platform-specific behavior
+    /// Linux doubles the number, for its own bookkeeping, and limits it (socket(7)).
     pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
         self.socket.set_recv_buffer_size(bytes)
     }
 
-    /// Lets it send and receive on one network interface only, named as in `ip link`; `None` takes
-    /// that back.
+    /// Sets the only network interface that the socket uses (`SO_BINDTODEVICE`), by its name as in
+    /// `ip link`; `None` allows all.
     ///
     /// # Errors
-    /// `Unsupported` elsewhere than on Linux and Android. What setsockopt(2) says of
-    /// `SO_BINDTODEVICE`: `ENODEV` for a name there is not, `PermissionDenied` before Linux 5.7
-    /// without privileges.
+    /// Returns `Unsupported` on platforms other than Linux and Android, ENODEV if there is no such
+    /// interface, `PermissionDenied` without privileges before Linux 5.7.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
         tcp::bind_device(&self.socket, interface)
     }
 
-    /// As [`TcpStream::nodelay`].
+    /// Returns true if small writes are sent at once: see [`TcpStream::nodelay`].
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket.tcp_nodelay()
     }
 
-    /// As [`TcpStream::set_nodelay`].
+    /// Sets whether small writes are sent at once: see [`TcpStream::set_nodelay`].
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(nodelay)
     }
 
-    /// As [`TcpStream::keepalive`].
+    /// Returns true if the system probes an idle connection: see [`TcpStream::keepalive`].
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn keepalive(&self) -> io::Result<bool> {
         self.socket.keepalive()
     }
 
-    /// As [`TcpStream::set_keepalive`].
+    /// Sets whether the system probes an idle connection: see [`TcpStream::set_keepalive`].
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
         self.socket.set_keepalive(keepalive)
     }
 
-    /// As [`TcpStream::set_tcp_keepalive`].
+    /// Sets the schedule of keepalive probes, and turns them on: see
+    /// [`TcpStream::set_tcp_keepalive`].
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of `TcpStream::set_tcp_keepalive`.
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
-        self.socket.set_tcp_keepalive(keepalive)
+        tcp::set_keepalive(SockRef::from(&self.socket), keepalive)
     }
 
-    /// As [`TcpStream::linger`].
+    /// Returns how long closing the socket waits for written bytes to be acknowledged: see
+    /// [`TcpStream::linger`].
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.linger()
     }
 
-    /// As [`TcpStream::set_linger`], with all that is said there.
+    /// Sets how long closing the socket waits for written bytes to be acknowledged, which **blocks
+    /// the thread**: see [`TcpStream::set_linger`].
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.socket.set_linger(tcp::whole_seconds(linger))
     }
 
-    /// Its local address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = self.socket.local_addr()?;
         // Only a descriptor that is no TCP socket at all has an address of another kind.
@@ -293,10 +304,10 @@ impl TcpSocket {
             .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
     }
 
-    /// Takes the error that waits to be told, if there is one.
+    /// Returns and clears the pending socket error (`SO_ERROR`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.take_error()
     }

@@ -1,42 +1,40 @@
-//! A connection.
+//! A TCP connection.
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Direction, Interest, Readiness, Source};
-use socket2::{SockRef, TcpKeepalive};
+use runtime_reactor::{Direction, Interest, Source, set_nonblocking};
+use socket2::SockRef;
 
 use super::connect;
+use super::keepalive::TcpKeepalive;
 use crate::addr::{ToSocketAddrs, sealed::Internal};
+use crate::methods;
 use crate::split::{self, sealed::Connection};
 use crate::sys::tcp;
 use crate::transfer;
 
-/// A connection.
+/// A TCP connection between a local and a remote socket.
 ///
-/// `TcpStream` and `&TcpStream` are [`AsyncRead`](futures_io::AsyncRead) and
-/// [`AsyncWrite`](futures_io::AsyncWrite); the extension traits of
-/// futures-lite or futures-util add the rest. Reading and writing at the same time needs no lock:
-/// see [`split`](TcpStream::split).
+/// `TcpStream` and `&TcpStream` implement [`AsyncRead`](futures_io::AsyncRead) and
+/// [`AsyncWrite`](futures_io::AsyncWrite); the extension traits of `runtime::io` add the rest. Reading
+/// and writing at the same time needs no lock: see [`split`](TcpStream::split).
 ///
-/// Closing it (`poll_close`) ends our half of the connection and nothing else; dropping it closes
-/// the socket. Nothing is buffered here, so flushing does nothing.
-///
-/// A write to a connection that is gone fails with `BrokenPipe`; SIGPIPE is not raised, whatever
-/// the process has set for it.
+/// Closing it (`poll_close`) shuts down writing; dropping it closes the socket. Nothing is buffered,
+/// so flushing does nothing. Writing to a connection that is gone fails with `BrokenPipe` and does
+/// not raise SIGPIPE, whatever the signal's disposition.
 ///
 /// # Cancel safety
-/// A read or a write that returned `Pending` has done nothing.
+/// A read or a write that returned `Pending` has transferred nothing.
 ///
 /// # Examples
 /// ```
-/// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+/// use runtime::io::AsyncReadExt;
 /// use runtime::net::TcpStream;
 ///
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -58,24 +56,24 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first of `addr`'s addresses that answers.
+    /// Connects to the first address of `addr` that answers.
     ///
-    /// If there are several, whether a name led to them or a list, they race after RFC 8305 ("Happy
-    /// Eyeballs"): IPv6 and IPv4 take turns, beginning with the family that comes first; an attempt
-    /// that has not come to its end after 250 ms is joined by the next one, and one that fails is
-    /// followed at once. As soon as there is a connection the other attempts are given up and their
-    /// sockets closed.
+    /// Several addresses race after RFC 8305 ("Happy Eyeballs"): IPv6 and IPv4 alternate, beginning
+    /// with the family of the first address; an attempt that has not completed after 250 ms is joined
+    /// by the next one, and one that fails is followed at once. The first connection cancels the
+    /// other attempts.
     ///
     /// # Errors
-    /// `connect to [::1]:80: ...; to 127.0.0.1:80: ...`, with what every address said. Kind and
-    /// [`source`](std::error::Error::source), which is the system's own error, are those of the last
-    /// to fail; the kinds are listed at [`TcpSocket::connect`](crate::TcpSocket::connect).
-    /// `InvalidInput` and others as [`lookup_host`](crate::lookup_host); `InvalidInput` too if there
-    /// is no address at all. How long the system waits for an answer is its own decision, on Linux
-    /// some two minutes: see [`connect_timeout`](TcpStream::connect_timeout).
+    /// Returns the errors of all addresses as one, `connect to [::1]:80: ...; to 127.0.0.1:80: ...`.
+    /// Its kind and its [`source`](std::error::Error::source) are those of the last failure:
+    /// `ConnectionRefused` if no socket listens on the address, `TimedOut`, `HostUnreachable`,
+    /// `NetworkUnreachable`, and the others of [`TcpSocket::connect`](crate::TcpSocket::connect).
+    /// Returns `InvalidInput` if there is no address, and the errors of
+    /// [`lookup_host`](crate::lookup_host). The system decides how long an attempt may take, on Linux
+    /// about two minutes: see [`connect_timeout`](TcpStream::connect_timeout).
     ///
     /// # Cancel safety
-    /// Dropping the future gives up all attempts and closes their sockets.
+    /// Dropping the future cancels all attempts and closes their sockets.
     ///
     /// # Examples
     /// ```
@@ -93,15 +91,17 @@ impl TcpStream {
         Ok(TcpStream::from_source(source))
     }
 
-    /// As [`connect`](TcpStream::connect), and gives up when `limit` has passed, which is for all
-    /// of it: looking up the name, and every attempt. A limit of zero has passed at the reactor's
-    /// next turn; one of more than a hundred years never does.
+    /// Connects like [`connect`](TcpStream::connect), within `limit`.
+    ///
+    /// The limit covers the lookup of the name and all attempts. A limit of zero expires at the
+    /// reactor's next turn; one of more than a hundred years never does.
     ///
     /// # Errors
-    /// As `connect`; `TimedOut`, with what became of every address, when the limit has passed.
+    /// Returns `TimedOut`, with the state of every address, if the limit expires, and the errors of
+    /// `connect`.
     ///
     /// # Cancel safety
-    /// As `connect`.
+    /// Dropping the future cancels all attempts and closes their sockets.
     ///
     /// # Examples
     /// ```
@@ -124,15 +124,14 @@ impl TcpStream {
         Ok(TcpStream::from_source(source))
     }
 
-    /// Takes over a connection of std's, and makes it non-blocking.
+    /// Converts a connection of std, and makes it non-blocking.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// Returns the errors of fcntl(2).
     ///
-    /// # Platform notes
-    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
-    /// once it was waited for. macOS: SIGPIPE stays as the one who made the socket has set it
-    /// (std turns it off).
+    /// # Platform-specific behavior
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
+    /// waited for. On macOS `SO_NOSIGPIPE` stays what it is; std sets it.
     ///
     /// # Examples
     /// ```
@@ -152,7 +151,7 @@ impl TcpStream {
         Ok(TcpStream::from_source(Source::new(stream).streaming()))
     }
 
-    /// Wraps a connection that this crate made: non-blocking, and nobody else has it.
+    /// Wraps a connection that this crate made: non-blocking and without duplicates.
     pub(super) fn new(stream: net::TcpStream) -> TcpStream {
         TcpStream::from_source(Source::new(stream).streaming().sole_owner())
     }
@@ -161,7 +160,7 @@ impl TcpStream {
         TcpStream { source }
     }
 
-    /// Gives back std's connection, **still non-blocking**.
+    /// Returns the connection of std, **still non-blocking** and deregistered.
     ///
     /// # Examples
     /// ```
@@ -179,11 +178,11 @@ impl TcpStream {
         self.source.into_inner()
     }
 
-    /// Borrows it as a reader and a writer, for two futures of one task.
+    /// Borrows the connection as a reader and a writer, for two futures of one task.
     ///
     /// # Examples
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
     /// use runtime::net::TcpStream;
     ///
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -196,7 +195,7 @@ impl TcpStream {
     /// let stream = TcpStream::connect(address).await?;
     /// let (mut reader, mut writer) = stream.split();
     /// let mut echo = [0; 5];
-    /// future::try_zip(writer.write_all(b"hello"), reader.read_exact(&mut echo)).await?;
+    /// runtime::try_join!(writer.write_all(b"hello"), reader.read_exact(&mut echo))?;
     /// assert_eq!(&echo, b"hello");
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -206,10 +205,11 @@ impl TcpStream {
         split::split(self)
     }
 
-    /// Turns it into a reader and a writer, for two tasks, of which each may be on a thread of its own.
-    /// It costs one allocation.
+    /// Splits the connection into a reader and a writer, for two tasks, which may run on different
+    /// threads.
     ///
-    /// Dropping the writer ends our half of the connection; dropping both closes it.
+    /// It costs one allocation. Dropping the writer shuts down writing; dropping both closes the
+    /// connection.
     ///
     /// # Examples
     /// ```
@@ -226,8 +226,7 @@ impl TcpStream {
     /// let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
     /// let write = async move { writer.write_all(b"hello").await }; // and drop it
     /// let mut echo = String::new();
-    /// let read = reader.read_to_string(&mut echo);
-    /// futures_lite::future::try_zip(write, read).await?;
+    /// runtime::try_join!(write, reader.read_to_string(&mut echo))?;
     /// assert_eq!(echo, "hello");
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
@@ -237,12 +236,13 @@ impl TcpStream {
         split::into_split(self)
     }
 
-    /// Reads what has come without taking it away: the next read gets it again. 0 bytes are the
-    /// end of the stream, unless `buf` is empty.
+    /// Reads bytes without removing them: the next read returns them again. Returns their number.
+    ///
+    /// 0 bytes are the end of the stream, unless `buf` is empty.
     ///
     /// # Errors
-    /// As reading: `ConnectionReset` if the peer broke the connection, `TimedOut` if it was not heard of
-    /// any more, and others of recv(2); those of [waiting](crate#errors).
+    /// Returns `ConnectionReset` if the peer reset the connection, `TimedOut` if the peer stopped
+    /// answering, other errors of recv(2), and the [errors of waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -272,10 +272,10 @@ impl TcpStream {
         poll_fn(|cx| self.poll_peek(cx, buf)).await
     }
 
-    /// [`peek`](TcpStream::peek) for those who write futures by hand.
+    /// Poll-based version of [`peek`](TcpStream::peek).
     ///
     /// # Errors
-    /// As reading.
+    /// Returns the errors of `peek`.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
@@ -284,147 +284,106 @@ impl TcpStream {
             .poll_io(Direction::Read, cx, |stream| stream.peek(buf))
     }
 
-    /// Ends the connection in one direction or in both, at once for all who use it: whoever waits is
-    /// woken. Reading what the peer sent before is still possible after `Shutdown::Write`.
+    /// Shuts down reading, writing, or both, at once for all users of the connection.
+    ///
+    /// Tasks that wait are woken. After `Shutdown::Write` bytes of the peer can still be read.
     ///
     /// # Errors
-    /// `NotConnected` if it is not connected any more.
+    /// Returns `NotConnected` if the connection is gone.
     ///
-    /// # Platform notes
-    /// After `Shutdown::Read` Linux still takes what the peer sends, and reading finds it. The BSDs and
-    /// macOS throw it away.
+    /// # Platform-specific behavior
+    /// After `Shutdown::Read` Linux still receives bytes of the peer, and reading returns them. The
+    /// BSDs and macOS discard them.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.source.get_ref().shutdown(how)
     }
 
-    /// Our address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().local_addr()
     }
 
-    /// The peer's address.
+    /// Returns the peer's address.
     ///
     /// # Errors
-    /// `NotConnected` if it is not connected any more.
+    /// Returns `NotConnected` if the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
     }
 
-    /// Takes the error that waits to be told, if there is one.
-    ///
-    /// # Errors
-    /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
-    }
-}
+    methods::take_error!(source);
 
-/// Readiness without an operation.
-impl TcpStream {
-    /// Waits until some of `interest` may be ready, and says what.
+    methods::ready! {
+        ///
+        /// # Examples
+        /// ```
+        /// use runtime::net::TcpStream;
+        /// use runtime::io::Interest;
+        ///
+        /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// # let address = listener.local_addr().unwrap();
+        /// # runtime::block_on(async {
+        /// let stream = TcpStream::connect(address).await?;
+        /// let readiness = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
+        /// assert!(readiness.is_writable());
+        /// # std::io::Result::Ok(())
+        /// # }).unwrap();
+        /// ```
+    }
+
+    methods::readable! { try_read,
+        ///
+        /// # Examples
+        /// ```
+        /// use std::io::ErrorKind;
+        /// use runtime::net::TcpStream;
+        ///
+        /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// # let address = listener.local_addr().unwrap();
+        /// # let server = std::thread::spawn(move || {
+        /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
+        /// # });
+        /// # runtime::block_on(async {
+        /// let stream = TcpStream::connect(address).await?;
+        /// let n = loop {
+        ///     stream.readable().await?;
+        ///     let mut buffer = [0; 1024]; // takes no memory while the task waits
+        ///     match stream.try_read(&mut buffer) {
+        ///         Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
+        ///         result => break result?,
+        ///     }
+        /// };
+        /// assert_eq!(n, 5);
+        /// # std::io::Result::Ok(())
+        /// # }).unwrap();
+        /// # server.join().unwrap();
+        /// ```
+    }
+
+    methods::writable!(try_write);
+
+    /// Waits until the peer sends no more: it shut down writing or closed its socket, the connection
+    /// broke, or reading was shut down on this side.
     ///
-    /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
+    /// Nothing is read, and unread bytes do not delay it. A peer that vanished without closing the
+    /// connection is noticed by [keepalive probes](TcpStream::set_tcp_keepalive) only.
     ///
     /// # Errors
-    /// Those of [waiting](crate#errors): `Other` outside a runtime and after the end of the one in which
-    /// the connection waited, `Unsupported` for an interest of which the platform cannot tell.
+    /// Returns the [errors of waiting](crate#errors).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing. Once it has completed it completes again.
     ///
-    /// # Platform notes
-    /// Of the peer's end and of urgent data [not every platform](crate#what-differs-between-platforms)
-    /// tells.
+    /// # Platform-specific behavior
+    /// It is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where that exists. With
+    /// select it fails with `Unsupported`.
     ///
     /// # Examples
+    /// Giving up a request whose client is gone:
     /// ```
-    /// use runtime::net::{Interest, TcpStream};
-    ///
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    /// # let address = listener.local_addr().unwrap();
-    /// # runtime::block_on(async {
-    /// let stream = TcpStream::connect(address).await?;
-    /// let readiness = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
-    /// assert!(readiness.is_writable());
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
-        self.source.ready(interest).await
-    }
-
-    /// Waits until reading may be worth a [try](TcpStream::try_read).
-    ///
-    /// # Errors
-    /// As [`ready`](TcpStream::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::io::ErrorKind;
-    /// use runtime::net::TcpStream;
-    ///
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    /// # let address = listener.local_addr().unwrap();
-    /// # let server = std::thread::spawn(move || {
-    /// #     std::io::Write::write_all(&mut listener.accept().unwrap().0, b"hello").unwrap();
-    /// # });
-    /// # runtime::block_on(async {
-    /// let stream = TcpStream::connect(address).await?;
-    /// let mut buffer = [0; 1024]; // not held while nothing comes
-    /// let n = loop {
-    ///     stream.readable().await?;
-    ///     match stream.try_read(&mut buffer) {
-    ///         Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
-    ///         result => break result?,
-    ///     }
-    /// };
-    /// assert_eq!(&buffer[..n], b"hello");
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// # server.join().unwrap();
-    /// ```
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE).await.map(drop)
-    }
-
-    /// Waits until writing may be worth a [try](TcpStream::try_write).
-    ///
-    /// # Errors
-    /// As [`ready`](TcpStream::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE).await.map(drop)
-    }
-
-    /// Waits until the peer will send no more: it has ended its half (as closing and shutting down
-    /// both do), or the connection broke, or we have shut down reading ourselves.
-    ///
-    /// What it sent before stays where it is: nothing is read, and data that nobody reads does not
-    /// keep the end from being seen. A peer that vanished without a word is found out by
-    /// [`keepalive`](TcpStream::set_tcp_keepalive) only.
-    ///
-    /// # Errors
-    /// As [`ready`](TcpStream::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it would complete again.
-    ///
-    /// # Platform notes
-    /// EPOLLRDHUP on Linux, EV_EOF on kqueue, POLLRDHUP with poll, where that exists. With select it fails
-    /// with `Unsupported`.
-    ///
-    /// # Examples
-    /// A request that nobody waits for any more need not be answered:
-    /// ```
-    /// use futures_lite::future;
     /// use runtime::net::TcpStream;
     ///
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -433,13 +392,12 @@ impl TcpStream {
     /// # std::io::Write::write_all(&mut client, b"GET / HTTP/1.0").unwrap();
     /// # drop(client);
     /// # runtime::block_on(async {
-    /// let answer = async { future::pending().await };
-    /// let gone = async {
-    ///     stream.closed().await?;
-    ///     Ok(None)
+    /// let answer = async { std::future::pending::<String>().await };
+    /// let outcome = runtime::select! {
+    ///     answer = answer => Some(answer),
+    ///     closed = stream.closed() => { closed?; None }
     /// };
-    /// let outcome: std::io::Result<Option<String>> = future::or(answer, gone).await;
-    /// assert_eq!(outcome?, None);
+    /// assert_eq!(outcome, None);
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
@@ -447,161 +405,128 @@ impl TcpStream {
         self.ready(Interest::CLOSED).await.map(drop)
     }
 
-    /// Reads what is there, and says how many bytes that was. 0 bytes are the end of the stream, unless
-    /// `buf` is empty.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is nothing; else as [reading](TcpStream::peek).
-    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        transfer::try_read(&self.source, buf)
+    methods::try_read! {
+        /// Returns `ConnectionReset` if the peer reset the connection, `TimedOut` if the peer
+        /// stopped answering, and other errors of recv(2).
     }
 
-    /// [`try_read`](TcpStream::try_read) into several buffers, one after the other.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is nothing; else as reading.
-    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        transfer::try_read_vectored(&self.source, bufs)
+    methods::try_write! {
+        /// Returns `BrokenPipe` if writing was shut down or the connection is gone,
+        /// `ConnectionReset` if the peer reset it, and other errors of send(2).
     }
 
-    /// Writes as much as there is room for, and says how many bytes that was.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is no room; `BrokenPipe` if our half has ended or the connection is gone,
-    /// `ConnectionReset` if the peer broke it, and others of send(2).
-    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        transfer::try_write(&self.source, buf)
+    methods::try_vectored!();
+
+    methods::try_io! { net::TcpStream,
+        ///
+        /// With [`Interest::PRIORITY`] it is called even if no urgent data is known of, and the
+        /// readiness for urgent data is cleared.
+        ///
+        /// # Examples
+        /// ```
+        /// use std::io::{ErrorKind, Read};
+        /// use std::net;
+        /// use runtime::io::Interest;
+        /// use runtime::net::TcpStream;
+        ///
+        /// # let listener = net::TcpListener::bind("127.0.0.1:0")?;
+        /// # let std_stream = net::TcpStream::connect(listener.local_addr()?)?;
+        /// let stream = TcpStream::from_std(std_stream)?;
+        /// let error = stream.try_io(Interest::READABLE, |mut stream: &net::TcpStream| {
+        ///     stream.read(&mut [0])
+        /// });
+        /// assert_eq!(error.unwrap_err().kind(), ErrorKind::WouldBlock);
+        /// # std::io::Result::Ok(())
+        /// ```
     }
 
-    /// [`try_write`](TcpStream::try_write) from several buffers, one after the other.
+    /// Returns true if small writes are sent at once (`TCP_NODELAY`).
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room; else as writing.
-    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        transfer::try_write_vectored(&self.source, bufs)
-    }
-
-    /// Tries an operation of your own on the descriptor, such as a system call that is missing
-    /// here, and notes it if that finds nothing. It must not block.
-    ///
-    /// With an interest in both directions `op` is called up to twice. With [`Interest::PRIORITY`]
-    /// it is called even if no urgent data is known of, and what is known counts as seen to.
-    ///
-    /// # Errors
-    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
-    /// returns. With no interest at all there is nothing.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::io::{ErrorKind, Read};
-    /// use std::net;
-    /// use runtime::net::{Interest, TcpStream};
-    ///
-    /// # let listener = net::TcpListener::bind("127.0.0.1:0")?;
-    /// # let std_stream = net::TcpStream::connect(listener.local_addr()?)?;
-    /// let stream = TcpStream::from_std(std_stream)?;
-    /// let error = stream.try_io(Interest::READABLE, |mut stream: &net::TcpStream| {
-    ///     stream.read(&mut [0])
-    /// });
-    /// assert_eq!(error.unwrap_err().kind(), ErrorKind::WouldBlock);
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn try_io<R>(
-        &self,
-        interest: Interest,
-        op: impl FnMut(&net::TcpStream) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.source.try_any(interest, op)
-    }
-}
-
-/// Options.
-impl TcpStream {
-    /// Whether small writes are sent at once (`TCP_NODELAY`) instead of waiting for more while
-    /// others are not acknowledged.
-    ///
-    /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
         self.source.get_ref().nodelay()
     }
 
-    /// Sets [`nodelay`](TcpStream::nodelay). At first it is off.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`) instead of being delayed while
+    /// earlier ones are unacknowledged. Off by default.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.source.get_ref().set_nodelay(nodelay)
     }
 
-    /// How many routers an IPv4 packet may pass (`IP_TTL`), 1 to 255; 64 at first on most systems.
+    /// Returns the time to live of IPv4 packets (`IP_TTL`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
         self.source.get_ref().ttl()
     }
 
-    /// Sets [`ttl`](TcpStream::ttl).
+    /// Sets the time to live of IPv4 packets (`IP_TTL`): the number of routers that a packet may
+    /// pass, 1 to 255. The default of most systems is 64.
     ///
     /// # Errors
-    /// `InvalidInput` if it is not 1 to 255; what setsockopt(2) says.
+    /// Returns `InvalidInput` if `ttl` is out of range, and the errors of setsockopt(2).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.source.get_ref().set_ttl(ttl)
     }
 
-    /// How long dropping the connection waits for what was written to be acknowledged
-    /// (`SO_LINGER`).
+    /// Returns how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self).linger()
     }
 
-    /// Sets [`linger`](TcpStream::linger), in whole seconds; a part of one counts as one.
+    /// Sets how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`), in
+    /// whole seconds, rounded up.
     ///
-    /// * `None`, as it is at first: dropping returns at once, and the system goes on sending what
-    ///   was written.
-    /// * Zero: dropping returns at once and throws away what was written; the peer gets
-    ///   `ConnectionReset`.
-    /// * More: **dropping blocks the thread**, and every task on it, until all is acknowledged or
-    ///   the time is over. Nobody wants this in an async program; to know that the peer has got
-    ///   everything, close our half and read until the end of the stream.
+    /// * `None`, the default: dropping returns at once, and the system goes on sending.
+    /// * Zero: dropping returns at once and discards unsent bytes; the peer gets `ConnectionReset`.
+    /// * More: **dropping blocks the thread**, and every task on it, until all bytes are acknowledged
+    ///   or the time is over. To know that the peer has received everything, shut down writing and
+    ///   read until the end of the stream instead.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     ///
-    /// # Platform notes
-    /// Linux: dropping blocks although the socket is non-blocking (seen on 6.18;
+    /// # Platform-specific behavior
+    /// On Linux dropping blocks although the socket is non-blocking (observed on 6.18;
     /// `inet_release` does not look at the flag; tokio-rs/tokio#7751). `shutdown` does not block,
-    /// other than socket(7) says. The BSDs do not wait when the socket is non-blocking.
+    /// contrary to socket(7). The BSDs do not wait when the socket is non-blocking.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self).set_linger(tcp::whole_seconds(linger))
     }
 
-    /// Whether the system asks an idle peer whether it is still there (`SO_KEEPALIVE`).
+    /// Returns true if the system probes an idle connection (`SO_KEEPALIVE`).
     ///
     /// # Errors
-    /// What getsockopt(2) says.
+    /// Returns the errors of getsockopt(2).
     pub fn keepalive(&self) -> io::Result<bool> {
         SockRef::from(self).keepalive()
     }
 
-    /// Sets [`keepalive`](TcpStream::keepalive), with the system's own times: on Linux the first
-    /// question comes after two hours (tcp(7)).
+    /// Sets whether the system probes an idle connection (`SO_KEEPALIVE`). Off by default.
+    ///
+    /// The schedule is the system's: on Linux the first probe is sent after two hours (tcp(7)). See
+    /// [`set_tcp_keepalive`](TcpStream::set_tcp_keepalive).
     ///
     /// # Errors
-    /// What setsockopt(2) says.
+    /// Returns the errors of setsockopt(2).
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
         SockRef::from(self).set_keepalive(keepalive)
     }
 
-    /// Turns [`keepalive`](TcpStream::keepalive) on, with times of your own, in whole seconds.
+    /// Sets the schedule of keepalive probes, and turns them on.
     ///
     /// # Errors
-    /// `InvalidInput` for times of less than a second or, on Linux, more than 32767; what setsockopt(2)
-    /// says.
+    /// Returns `InvalidInput` if a time is less than a second or, on Linux, more than 32767 seconds;
+    /// `Unsupported` on OpenBSD, which has one schedule for all connections; and other errors of
+    /// setsockopt(2).
     ///
     /// # Examples
     /// ```
@@ -617,7 +542,7 @@ impl TcpStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
-        SockRef::from(self).set_tcp_keepalive(keepalive)
+        tcp::set_keepalive(SockRef::from(self), keepalive)
     }
 }
 
@@ -625,21 +550,21 @@ transfer::read_from_source!(TcpStream);
 transfer::write_to_source!(TcpStream, transfer::shutdown_write);
 
 impl Connection for TcpStream {
-    fn end_writing(&self) {
-        // It fails only on a connection that is gone, which is what we want.
+    fn shutdown_write(&self) {
+        // It fails only if the connection is gone, and then writing is over anyway.
         let _ = self.shutdown(Shutdown::Write);
     }
 }
 
 crate::descriptor::descriptor!(TcpStream, net::TcpStream, source);
 
-/// The reading half of a borrowed connection: see [`TcpStream::split`].
+/// The borrowed reading half of a connection: see [`TcpStream::split`].
 pub type ReadHalf<'a> = split::ReadHalf<'a, TcpStream>;
-/// The writing half of a borrowed connection: see [`TcpStream::split`].
+/// The borrowed writing half of a connection: see [`TcpStream::split`].
 pub type WriteHalf<'a> = split::WriteHalf<'a, TcpStream>;
-/// The reading half of a connection: see [`TcpStream::into_split`].
+/// The owned reading half of a connection: see [`TcpStream::into_split`].
 pub type OwnedReadHalf = split::OwnedReadHalf<TcpStream>;
-/// The writing half of a connection: see [`TcpStream::into_split`].
+/// The owned writing half of a connection: see [`TcpStream::into_split`].
 pub type OwnedWriteHalf = split::OwnedWriteHalf<TcpStream>;
-/// Halves that do not belong together: see [`reunite`](split::OwnedReadHalf::reunite).
+/// An attempt to reunite halves of two different connections.
 pub type ReuniteError = split::ReuniteError<TcpStream>;

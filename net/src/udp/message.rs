@@ -1,21 +1,22 @@
-//! A datagram and what travels beside it.
+//! A datagram and its ancillary data.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The two bits in which routers tell of congestion (RFC 3168).
+/// The two bits by which routers signal congestion (RFC 3168).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Ecn {
-    /// Capable of it, codepoint 1.
+    /// The transport is ECN-capable: codepoint ECT(1).
     Ect1 = 0b01,
-    /// Capable of it, codepoint 0.
+    /// The transport is ECN-capable: codepoint ECT(0).
     Ect0 = 0b10,
     /// Congestion was experienced.
     Ce = 0b11,
 }
 
 impl Ecn {
-    /// What the lowest two bits of the type of service, or of the traffic class, say.
+    /// Returns the codepoint in the lowest two bits of a type of service or traffic class, and `None`
+    /// for one that is not ECN-capable.
     ///
     /// # Examples
     /// ```
@@ -41,24 +42,25 @@ impl Ecn {
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Transmit<'a> {
-    /// What to send.
+    /// The bytes to send.
     pub contents: &'a [u8],
-    /// Where to; `None` on a connected socket.
+    /// The destination; `None` on a connected socket.
     pub destination: Option<SocketAddr>,
-    /// The ECN bits of it, with a DSCP of 0; `None` leaves what [`set_tos`](crate::UdpSocket::set_tos) says.
+    /// The ECN bits, with a DSCP of 0; `None` leaves the
+    /// [type of service](crate::UdpSocket::set_tos) of the socket.
     pub ecn: Option<Ecn>,
-    /// Cuts `contents` into datagrams of so many bytes, 1 to 65535, and a last one that may be shorter,
-    /// of which there may be [so many](crate::UdpSocket::max_segments).
+    /// The size in bytes, 1 to 65535, of the datagrams that `contents` is cut into; the last one may be
+    /// shorter. There may be up to [`max_segments`](crate::UdpSocket::max_segments) of them.
     pub segment_size: Option<usize>,
-    /// The address of ours that it comes from; `None` leaves the choice to the system.
+    /// The local address to send from; `None` lets the system choose.
     ///
-    /// # Platform notes
-    /// FreeBSD takes one for IPv4 only on a socket that is bound to `0.0.0.0`, with a port (ip(4)).
+    /// # Platform-specific behavior
+    /// FreeBSD accepts it for IPv4 only on a socket that is bound to `0.0.0.0` and a port (ip(4)).
     pub source: Option<IpAddr>,
 }
 
 impl<'a> Transmit<'a> {
-    /// A datagram for the peer of a connected socket.
+    /// Creates a datagram for the peer of a connected socket.
     pub fn new(contents: &'a [u8]) -> Transmit<'a> {
         Transmit {
             contents,
@@ -66,7 +68,7 @@ impl<'a> Transmit<'a> {
         }
     }
 
-    /// A datagram for anybody.
+    /// Creates a datagram for `destination`.
     pub fn to(contents: &'a [u8], destination: SocketAddr) -> Transmit<'a> {
         Transmit {
             destination: Some(destination),
@@ -75,38 +77,39 @@ impl<'a> Transmit<'a> {
     }
 }
 
-/// What there is to say about a datagram that was received.
+/// The description of a received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received {
-    /// So many bytes of the buffer were written.
+    /// The number of bytes written to the buffer.
     pub len: usize,
-    /// Who sent it.
+    /// The sender.
     pub addr: SocketAddr,
-    /// Whether the datagram was longer than the buffer; the rest of it is gone.
+    /// True if the datagram was longer than the buffer; the rest of it is lost.
     pub is_truncated: bool,
-    /// Whether something that travels beside the datagram was cut off: then `ecn`, `destination`,
-    /// `interface` and `segment_size` may say less than is true. There is room for all that can be
-    /// asked for here, so this happens only if others have set options on the socket that bring more,
-    /// such as `SO_TIMESTAMPING`. With [`set_gro`](crate::UdpSocket::set_gro) the buffer may then hold several
-    /// datagrams whose bounds are not known, and is best thrown away.
+    /// True if ancillary data was truncated: then `ecn`, `destination`, `interface` and `segment_size`
+    /// may be missing. There is room for all that this crate can enable, so it happens only if other
+    /// code has enabled more, such as `SO_TIMESTAMPING`. With
+    /// [`set_gro`](crate::UdpSocket::set_gro) the buffer may then hold several datagrams of unknown
+    /// size, and should be discarded.
     pub is_control_truncated: bool,
-    /// Its ECN bits, if [asked for](crate::UdpSocket::set_recv_ecn) and set.
+    /// The ECN bits, if [enabled](crate::UdpSocket::set_recv_ecn) and set.
     pub ecn: Option<Ecn>,
-    /// The address of ours it was sent to, if [asked for](crate::UdpSocket::set_recv_destination).
+    /// The local address that it was sent to, if
+    /// [enabled](crate::UdpSocket::set_recv_destination).
     pub destination: Option<IpAddr>,
-    /// The index of the interface it came by, if asked for with the destination.
+    /// The index of the interface that it arrived on, if enabled with the destination.
     ///
-    /// # Platform notes
-    /// Not for IPv4 on the BSDs.
+    /// # Platform-specific behavior
+    /// `None` for IPv4 on the BSDs.
     pub interface: Option<u32>,
-    /// The buffer holds datagrams of so many bytes, and a last one that may be shorter. It is `len`,
+    /// The size in bytes of the datagrams in the buffer; the last one may be shorter. Equal to `len`,
     /// so that there is one, unless [`set_gro`](crate::UdpSocket::set_gro) was called.
     pub segment_size: usize,
 }
 
-/// Nothing, from nobody: a place for what is to come.
 impl Default for Received {
+    /// Returns the description of an empty datagram, to be overwritten.
     fn default() -> Received {
         Received {
             len: 0,

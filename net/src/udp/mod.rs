@@ -1,33 +1,31 @@
-//! UDP.
+//! UDP sockets.
 //!
-//! [`UdpSocket`] sends and receives datagrams one by one, and [many in a call](UdpSocket::send_batch),
-//! with what travels beside them: [`Transmit`] and [`Received`].
+//! [`UdpSocket`] sends and receives datagrams one by one, or in [batches](UdpSocket::send_batch), with
+//! their ancillary data: [`Transmit`] and [`Received`].
 //!
-//! # What differs between platforms
-//! * What holds for [all sockets](crate#what-differs-between-platforms).
-//! * Many datagrams are one system call on Linux and Android (sendmmsg, recvmmsg), and one each
-//!   elsewhere. FreeBSD's calls of that name are such a loop themselves.
-//! * Segmentation by the kernel (GSO, GRO) exists on Linux and Android only:
-//!   [`max_segments`](UdpSocket::max_segments) is 1 elsewhere, [`set_gro`](UdpSocket::set_gro) is
+//! # Platform-specific behavior
+//! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
+//! * A batch is one system call on Linux and Android (sendmmsg, recvmmsg), and one for each datagram
+//!   elsewhere. FreeBSD's functions of that name are such a loop themselves.
+//! * The kernel cuts and joins segments (GSO, GRO) on Linux and Android only. Elsewhere
+//!   [`max_segments`](UdpSocket::max_segments) is 1 and [`set_gro`](UdpSocket::set_gro) fails with
 //!   `Unsupported`.
-//! * The ECN bits of received datagrams are told for IPv4 on Linux, Android, FreeBSD and Apple's
-//!   systems, for IPv6 everywhere; they can be set for IPv4 but on NetBSD, OpenBSD and DragonFly. The
-//!   source address cannot be chosen for IPv4 on DragonFly.
-//! * Fragments cannot be [forbidden](UdpSocket::set_dont_fragment) for IPv4 on NetBSD, OpenBSD and
+//! * The ECN bits of received IPv4 datagrams are available on Linux, Android, FreeBSD and Apple's
+//!   systems, those of IPv6 everywhere. They cannot be sent over IPv4 on NetBSD, OpenBSD and DragonFly.
+//!   The source address of IPv4 datagrams cannot be chosen on DragonFly.
+//! * [`set_dont_fragment`](UdpSocket::set_dont_fragment) is unsupported for IPv4 on NetBSD, OpenBSD and
 //!   DragonFly.
-//! * An error that comes in the middle of a [batch](UdpSocket::recv_batch) is told by the next call when
+//! * An error in the middle of a [batch](UdpSocket::recv_batch) is returned by the next call when
 //!   receiving on Linux, and lost otherwise.
-//! * Sending waits while the socket's buffer is full. That the queue of the interface is full is an
-//!   error (ENOBUFS) on macOS and the BSDs; Linux drops the datagram and says nothing (send(2)).
-//! * Sending to a port where nobody listens makes a later operation of a *connected* socket fail with
-//!   `ConnectionRefused`; a socket that is not connected hears of it on Linux only if it asks
-//!   (IP_RECVERR).
-//! * A datagram longer than the buffer is cut, everywhere and silently, as with std: what is beyond is
-//!   gone. [`recv_msg`](UdpSocket::recv_msg) and [`recv_batch`](UdpSocket::recv_batch) tell.
+//! * Sending waits while the send buffer is full. A full queue of the interface is the error ENOBUFS on
+//!   macOS and the BSDs; Linux drops the datagram silently (send(2)).
+//! * Sending to a port without a socket makes a later operation of a *connected* socket fail with
+//!   `ConnectionRefused`. An unconnected socket gets that error on Linux only, if it enabled IP_RECVERR.
+//! * A datagram longer than the buffer is truncated silently everywhere, as in std.
+//!   [`recv_msg`](UdpSocket::recv_msg) and [`recv_batch`](UdpSocket::recv_batch) report it.
 //!
 //! # Examples
 //! ```
-//! use futures_lite::future;
 //! use runtime::net::UdpSocket;
 //!
 //! # runtime::block_on(async {

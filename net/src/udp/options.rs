@@ -1,4 +1,4 @@
-//! What can be set on a socket.
+//! The options of a UDP socket.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,25 +9,26 @@ use super::socket::UdpSocket;
 use crate::error::invalid;
 use crate::sys::udp;
 
+/// Defines a getter and a setter for each option. The documentation is the setter's; the getter's is
+/// what stands behind `Returns`.
 macro_rules! options {
     ($(
         $(#[doc = $doc:literal])*
-        $get:ident, $set:ident: $type:ty = $socket_get:ident, $socket_set:ident;
+        $get:ident, $returns:literal; $set:ident: $type:ty = $socket_get:ident, $socket_set:ident;
     )*) => {
-        /// Options.
         impl UdpSocket {$(
-            $(#[doc = $doc])*
+            #[doc = concat!("Returns ", $returns, ": see [`", stringify!($set), "`](UdpSocket::", stringify!($set), ").")]
             ///
             /// # Errors
-            /// What getsockopt(2) says.
+            /// Returns the errors of getsockopt(2).
             pub fn $get(&self) -> io::Result<$type> {
                 SockRef::from(self).$socket_get()
             }
 
-            #[doc = concat!("Sets [`", stringify!($get), "`](UdpSocket::", stringify!($get), ").")]
+            $(#[doc = $doc])*
             ///
             /// # Errors
-            /// `InvalidInput` for a number out of its range; what setsockopt(2) says.
+            /// Returns `InvalidInput` if the value is out of range, and the errors of setsockopt(2).
             pub fn $set(&self, value: $type) -> io::Result<()> {
                 SockRef::from(self).$socket_set(value)
             }
@@ -36,43 +37,54 @@ macro_rules! options {
 }
 
 options! {
-    /// Whether sending to a broadcast address is allowed (`SO_BROADCAST`). At first it is not, and
-    /// fails with `PermissionDenied`.
-    broadcast, set_broadcast: bool = broadcast, set_broadcast;
+    /// Sets whether sending to a broadcast address is allowed (`SO_BROADCAST`). Off by default: then
+    /// it fails with `PermissionDenied`.
+    broadcast, "true if sending to a broadcast address is allowed";
+    set_broadcast: bool = broadcast, set_broadcast;
 
-    /// How many routers an IPv4 datagram may pass (`IP_TTL`), 1 to 255; 64 at first on most systems.
-    ttl, set_ttl: u32 = ttl_v4, set_ttl_v4;
+    /// Sets the time to live of IPv4 datagrams (`IP_TTL`): the number of routers that one may pass, 1
+    /// to 255. The default of most systems is 64.
+    ttl, "the time to live of IPv4 datagrams"; set_ttl: u32 = ttl_v4, set_ttl_v4;
 
-    /// Whether IPv4 multicasts that we send come to this machine too. At first they do.
-    multicast_loop_v4, set_multicast_loop_v4: bool = multicast_loop_v4, set_multicast_loop_v4;
+    /// Sets whether this machine receives its own IPv4 multicasts (`IP_MULTICAST_LOOP`). On by
+    /// default.
+    multicast_loop_v4, "true if this machine receives its own IPv4 multicasts";
+    set_multicast_loop_v4: bool = multicast_loop_v4, set_multicast_loop_v4;
 
-    /// How many routers an IPv4 multicast may pass, 0 to 255: 0 keeps it on this machine, 1, as at
-    /// first, in this network.
-    multicast_ttl_v4, set_multicast_ttl_v4: u32 = multicast_ttl_v4, set_multicast_ttl_v4;
+    /// Sets the time to live of IPv4 multicasts (`IP_MULTICAST_TTL`), 0 to 255: 0 keeps them on this
+    /// machine, 1, the default, in the local network.
+    multicast_ttl_v4, "the time to live of IPv4 multicasts";
+    set_multicast_ttl_v4: u32 = multicast_ttl_v4, set_multicast_ttl_v4;
 
-    /// Whether IPv6 multicasts that we send come to this machine too. At first they do.
-    multicast_loop_v6, set_multicast_loop_v6: bool = multicast_loop_v6, set_multicast_loop_v6;
+    /// Sets whether this machine receives its own IPv6 multicasts (`IPV6_MULTICAST_LOOP`). On by
+    /// default.
+    multicast_loop_v6, "true if this machine receives its own IPv6 multicasts";
+    set_multicast_loop_v6: bool = multicast_loop_v6, set_multicast_loop_v6;
 
-    /// How many routers an IPv6 multicast may pass, 0 to 255, as with IPv4.
-    multicast_hops_v6, set_multicast_hops_v6: u32 = multicast_hops_v6, set_multicast_hops_v6;
+    /// Sets the hop limit of IPv6 multicasts (`IPV6_MULTICAST_HOPS`), 0 to 255: 0 keeps them on this
+    /// machine, 1, the default, in the local network.
+    multicast_hops_v6, "the hop limit of IPv6 multicasts";
+    set_multicast_hops_v6: u32 = multicast_hops_v6, set_multicast_hops_v6;
 
-    /// How much the system keeps of what was not received yet, in bytes; what comes beyond that is
-    /// dropped. Linux doubles what is set, for its own use.
-    recv_buffer_size, set_recv_buffer_size: usize = recv_buffer_size, set_recv_buffer_size;
+    /// Sets the size of the receive buffer in bytes (`SO_RCVBUF`); datagrams that do not fit are
+    /// dropped. Linux doubles the number, for its own bookkeeping, and limits it (socket(7)).
+    recv_buffer_size, "the size of the receive buffer in bytes";
+    set_recv_buffer_size: usize = recv_buffer_size, set_recv_buffer_size;
 
-    /// How much the system keeps of what was not sent yet, in bytes. Linux doubles what is set, for
-    /// its own use.
-    send_buffer_size, set_send_buffer_size: usize = send_buffer_size, set_send_buffer_size;
+    /// Sets the size of the send buffer in bytes (`SO_SNDBUF`). Linux doubles the number, for its own
+    /// bookkeeping, and limits it (socket(7)).
+    send_buffer_size, "the size of the send buffer in bytes";
+    set_send_buffer_size: usize = send_buffer_size, set_send_buffer_size;
 }
 
-/// Multicast groups, and the type of service.
 impl UdpSocket {
-    /// Receives what is sent to an IPv4 group, by the interface that has the address `interface`, or
-    /// one that the system chooses if it is `0.0.0.0`.
+    /// Joins an IPv4 multicast group on the interface with the address `interface`, or on one that the
+    /// system chooses for `0.0.0.0`.
     ///
     /// # Errors
-    /// `InvalidInput` if `group` is no multicast address, `AddrInUse` if it is joined already, ENODEV if
-    /// no interface has that address or the system has none to choose; what setsockopt(2) says.
+    /// Returns `InvalidInput` if `group` is not a multicast address, `AddrInUse` if it is joined
+    /// already, ENODEV if no interface has that address or there is none to choose, and other errors
+    /// of setsockopt(2).
     ///
     /// # Examples
     /// ```
@@ -91,72 +103,74 @@ impl UdpSocket {
         self.source.get_ref().join_multicast_v4(&group, &interface)
     }
 
-    /// Ends [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    /// Leaves a group that was joined by [`join_multicast_v4`](UdpSocket::join_multicast_v4).
     ///
     /// # Errors
-    /// `AddrNotAvailable` if it was not joined; what setsockopt(2) says.
+    /// Returns `AddrNotAvailable` if it was not joined, and other errors of setsockopt(2).
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.source.get_ref().leave_multicast_v4(&group, &interface)
     }
 
-    /// Receives what is sent to an IPv6 group, by the interface of this index, or one that the system
-    /// chooses if it is 0.
+    /// Joins an IPv6 multicast group on the interface with the index `interface`, or on one that the
+    /// system chooses for 0.
     ///
     /// # Errors
-    /// As [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    /// Returns the errors of [`join_multicast_v4`](UdpSocket::join_multicast_v4).
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.source.get_ref().join_multicast_v6(group, interface)
     }
 
-    /// Ends [`join_multicast_v6`](UdpSocket::join_multicast_v6).
+    /// Leaves a group that was joined by [`join_multicast_v6`](UdpSocket::join_multicast_v6).
     ///
     /// # Errors
-    /// As [`leave_multicast_v4`](UdpSocket::leave_multicast_v4).
+    /// Returns the errors of [`leave_multicast_v4`](UdpSocket::leave_multicast_v4).
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.source.get_ref().leave_multicast_v6(group, interface)
     }
 
-    /// The type of service of what is sent (`IP_TOS`), or its traffic class on a socket of IPv6
+    /// Returns the type of service: see [`set_tos`](UdpSocket::set_tos).
+    ///
+    /// # Errors
+    /// Returns the errors of getsockopt(2).
+    pub fn tos(&self) -> io::Result<u32> {
+        if self.local_addr()?.is_ipv4() {
+            SockRef::from(self).tos_v4()
+        } else {
+            SockRef::from(self).tclass_v6()
+        }
+    }
+
+    /// Sets the type of service of sent datagrams (`IP_TOS`), or their traffic class on an IPv6 socket
     /// (`IPV6_TCLASS`): 0 to 255, of which the upper six bits are the DSCP and the lower two ECN.
     ///
     /// # Errors
-    /// What getsockopt(2) says.
-    pub fn tos(&self) -> io::Result<u32> {
-        match self.local_addr()?.is_ipv4() {
-            true => SockRef::from(self).tos_v4(),
-            false => SockRef::from(self).tclass_v6(),
-        }
-    }
-
-    /// Sets [`tos`](UdpSocket::tos).
-    ///
-    /// # Errors
-    /// `InvalidInput` if it is more than 255; what setsockopt(2) says.
+    /// Returns `InvalidInput` if `tos` is more than 255, and the errors of setsockopt(2).
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
         if tos > 255 {
-            // Linux would cut it.
+            // Linux would truncate it.
             return Err(invalid(format!("a type of service is 0 to 255, not {tos}")));
         }
-        match self.local_addr()?.is_ipv4() {
-            true => SockRef::from(self).set_tos_v4(tos),
-            false => SockRef::from(self).set_tclass_v6(tos),
+        if self.local_addr()?.is_ipv4() {
+            SockRef::from(self).set_tos_v4(tos)
+        } else {
+            SockRef::from(self).set_tclass_v6(tos)
         }
     }
 
-    /// Whether datagrams that are too long for the way fail instead of being cut into fragments (IPv4's
-    /// "don't fragment"; IPv6 knows cutting by the sender only). Who finds out by himself how much the
-    /// way takes, as QUIC does (RFC 8899), needs this. At first it is the system's choice.
+    /// Sets the don't-fragment flag, which path-MTU discovery as in QUIC needs (RFC 8899). The default
+    /// is the system's.
     ///
-    /// What is too long for the interface then fails with EMSGSIZE; what is too long for the rest of the
-    /// way is lost without a word.
+    /// A datagram that is longer than the interface's MTU then fails with EMSGSIZE; one that is longer
+    /// than the path's MTU is dropped on the way.
     ///
     /// # Errors
-    /// `Unsupported` for IPv4 on NetBSD, OpenBSD and DragonFly; what setsockopt(2) says.
+    /// Returns `Unsupported` for IPv4 on NetBSD, OpenBSD and DragonFly, and the errors of
+    /// setsockopt(2).
     ///
-    /// # Platform notes
-    /// Linux and Android: `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER` become `PMTUDISC_PROBE` (ip(7)), and
-    /// `false` is `PMTUDISC_WANT`, with which the system finds out itself. Elsewhere `IP_DONTFRAG` and
-    /// `IPV6_DONTFRAG`.
+    /// # Platform-specific behavior
+    /// On Linux and Android `true` sets `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER` to `PMTUDISC_PROBE`
+    /// (ip(7)), and `false` to `PMTUDISC_WANT`, with which the system discovers the MTU itself.
+    /// Elsewhere it is `IP_DONTFRAG` and `IPV6_DONTFRAG`.
     ///
     /// # Examples
     /// ```
@@ -168,7 +182,7 @@ impl UdpSocket {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    pub fn set_dont_fragment(&self, whole: bool) -> io::Result<()> {
-        udp::set_dont_fragment(self.source.get_ref(), whole)
+    pub fn set_dont_fragment(&self, dont_fragment: bool) -> io::Result<()> {
+        udp::set_dont_fragment(self.source.get_ref(), dont_fragment)
     }
 }

@@ -1,4 +1,4 @@
-//! A socket for datagrams.
+//! A UDP socket.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -7,23 +7,23 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 
-use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Direction, Interest, Readiness, Source};
+use runtime_reactor::{Direction, Source, set_nonblocking};
 use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{ToSocketAddrs, lookup_host, resolve_nonempty, sealed::Internal, try_each};
-use crate::error::{invalid, with_context};
+use crate::error::{during, invalid};
+use crate::methods;
 use crate::sys::socket;
 
-/// A socket for datagrams.
+/// A UDP socket.
 ///
-/// It may be shared: any number of tasks may send and receive at the same time, each datagram going
-/// to one of them.
+/// Any number of tasks, also on other threads, may send and receive at the same time; each datagram
+/// is received by one of them.
 ///
-/// Datagrams keep their bounds: one that does not fit the buffer is cut, and the rest of it is gone
-/// ([`recv_msg`](UdpSocket::recv_msg) tells). One that nobody receives in time is dropped by the system
-/// once its [buffer](UdpSocket::recv_buffer_size) is full; none is ever taken from the system and not
-/// given to a caller.
+/// Datagrams keep their bounds: one that is longer than the buffer is truncated
+/// ([`recv_msg`](UdpSocket::recv_msg) reports it). The system drops datagrams that arrive when its
+/// [buffer](UdpSocket::set_recv_buffer_size) is full; a datagram that the system has delivered is
+/// never lost.
 ///
 /// # Examples
 /// See [the module](crate::udp).
@@ -32,15 +32,17 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first of `addr`'s addresses that can be had. Port 0 lets the system choose; see
-    /// [`local_addr`](UdpSocket::local_addr).
+    /// Binds to the first address of `addr` that is available.
     ///
-    /// Where options have to be set before (`SO_REUSEPORT`), make the socket with socket2 and take it
-    /// over with [`from_std`](UdpSocket::from_std).
+    /// Port 0 lets the system choose one; [`local_addr`](UdpSocket::local_addr) returns it. Where
+    /// options must be set before binding (`SO_REUSEPORT`), create the socket with the crate socket2
+    /// and convert it by [`from_std`](UdpSocket::from_std).
     ///
     /// # Errors
-    /// The last address's, as `bind 127.0.0.1:53: ...`: `AddrInUse`, `AddrNotAvailable`,
-    /// `PermissionDenied`. `InvalidInput` and others as [`lookup_host`](crate::lookup_host).
+    /// Returns the error of the last address, as `bind 127.0.0.1:53: ...`: `AddrInUse` if another
+    /// socket has the address, `AddrNotAvailable` if it is not an address of this machine,
+    /// `PermissionDenied` if the port needs privileges. Returns `InvalidInput` if there is no
+    /// address, and the errors of [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is bound unless the future completes.
@@ -71,13 +73,16 @@ impl UdpSocket {
         try_each(resolve_nonempty("bind", addr.target(Internal)).await?, bind)
     }
 
-    /// Makes the first of `addr`'s addresses that can be had the only one that is sent to and
-    /// received from. Nothing is sent by that. What came from others before may still be received. It
-    /// may be called again, with another address.
+    /// Connects to the first address of `addr` that is available: the only one that the socket then
+    /// sends to and receives from.
+    ///
+    /// It sends nothing. Datagrams that arrived before may still be received. It may be called again,
+    /// with another address.
     ///
     /// # Errors
-    /// The last address's, as `connect to 192.0.2.7:53: ...`: `NetworkUnreachable` and others of
-    /// connect(2); `InvalidInput` if there is no address; those of [`lookup_host`](crate::lookup_host).
+    /// Returns the error of the last address, as `connect to 192.0.2.7:53: ...`:
+    /// `NetworkUnreachable` and other errors of connect(2). Returns `InvalidInput` if there is no
+    /// address, and the errors of [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is connected unless the future completes.
@@ -93,14 +98,14 @@ impl UdpSocket {
         try_each(addrs, connect)
     }
 
-    /// Takes over a socket of std's, and makes it non-blocking.
+    /// Converts a socket of std, and makes it non-blocking.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// Returns the errors of fcntl(2).
     ///
-    /// # Platform notes
-    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
-    /// once it was waited for.
+    /// # Platform-specific behavior
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
+    /// waited for.
     ///
     /// # Examples
     /// ```
@@ -116,101 +121,75 @@ impl UdpSocket {
         Ok(UdpSocket { source })
     }
 
-    /// Gives back std's socket, **still non-blocking**.
+    /// Returns the socket of std, **still non-blocking** and deregistered.
     pub fn into_std(self) -> net::UdpSocket {
         self.source.into_inner()
     }
 
-    /// Our address, and so the port the system chose for 0.
+    /// Returns the local address, with the port that the system chose for 0.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().local_addr()
     }
 
-    /// The address it is [connected](UdpSocket::connect) to.
+    /// Returns the address that the socket is [connected](UdpSocket::connect) to.
     ///
     /// # Errors
-    /// `NotConnected` if it is not connected; what getpeername(2) says.
+    /// Returns `NotConnected` if it is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
     }
 
-    /// Takes the error that waits to be told, if there is one.
-    ///
-    /// # Errors
-    /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
-    }
-}
+    methods::take_error!(source);
 
-/// Sending.
-impl UdpSocket {
-    /// Sends a datagram to the address it is [connected](UdpSocket::connect) to, and says how many
-    /// bytes that was, which is all of them.
+    methods::operation! {
+        /// Sends a datagram to the address that the socket is [connected](UdpSocket::connect) to, and
+        /// returns its length.
+        ///
+        /// # Errors
+        /// Returns EDESTADDRREQ or `NotConnected`, depending on the system, if the socket is not
+        /// connected; `ConnectionRefused` if no socket received an earlier datagram; EMSGSIZE if the
+        /// datagram is too long (over IPv4 more than 65507 bytes); `PermissionDenied` if a firewall
+        /// forbids it; other errors of send(2); and the [errors of waiting](crate#errors).
+        ///
+        /// # Cancel safety
+        /// A dropped future has sent nothing.
+        ///
+        /// # Examples
+        /// See [the module](crate::udp).
+        send, poll_send, try_send(buf: &[u8]) -> usize;
+        Write, |self| |socket| socket.send(buf)
+    }
+
+    /// Sends a datagram to the first address of `addr`, and returns its length.
     ///
     /// # Errors
-    /// EDESTADDRREQ or, by system, `NotConnected` if it is not connected,
-    /// `ConnectionRefused` if nobody received an earlier one, EMSGSIZE if it is too long (more than
-    /// 65507 bytes over IPv4), `PermissionDenied` if a firewall forbids it, and others of send(2). If it
-    /// must wait, those of [waiting](crate#errors).
+    /// Returns the errors of [`send`](UdpSocket::send) except those of a missing connection;
+    /// `NetworkUnreachable`; `PermissionDenied` for a broadcast that is not
+    /// [allowed](UdpSocket::set_broadcast); `InvalidInput` if there is no address; and the errors of
+    /// [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
-    /// Dropping the future sends nothing.
+    /// A dropped future has sent nothing.
     ///
-    /// # Examples
-    /// See [the module](crate::udp).
-    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_send(cx, buf)).await
-    }
-
-    /// [`send`](UdpSocket::send) for those who write futures by hand.
-    ///
-    /// # Errors
-    /// As `send`.
-    pub fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Write, cx, |socket| socket.send(buf))
-    }
-
-    /// Sends a datagram, if there is room.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none; else as [`send`](UdpSocket::send).
-    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.source
-            .try_io(Direction::Write, |socket| socket.send(buf))
-    }
-
-    /// Sends a datagram to the first of `addr`'s addresses, and says how many bytes that was, which is
-    /// all of them.
-    ///
-    /// # Errors
-    /// As [`send`](UdpSocket::send), `NetworkUnreachable`, `PermissionDenied` for a broadcast that is
-    /// not [allowed](UdpSocket::set_broadcast); those of [`lookup_host`](crate::lookup_host), and
-    /// `InvalidInput` if there is no address.
-    ///
-    /// # Cancel safety
-    /// Dropping the future sends nothing.
-    ///
-    /// # Platform notes
-    /// On a connected socket Linux sends to `addr` all the same; macOS and the BSDs refuse (EISCONN).
+    /// # Platform-specific behavior
+    /// On a connected socket Linux sends to `addr` all the same; macOS and the BSDs fail with EISCONN.
     ///
     /// # Examples
     /// See [the module](crate::udp).
     pub async fn send_to(&self, buf: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
         let Some(addr) = lookup_host(addr).await?.next() else {
-            return Err(invalid("send to an address: there is none".to_owned()));
+            return Err(invalid("send to: there is no address".to_owned()));
         };
         poll_fn(|cx| self.poll_send_to(cx, buf, addr)).await
     }
 
-    /// [`send_to`](UdpSocket::send_to) for those who write futures by hand.
+    /// Poll-based version of [`send_to`](UdpSocket::send_to).
     ///
     /// # Errors
-    /// As `send_to`.
+    /// Returns the errors of `send_to`.
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -221,149 +200,105 @@ impl UdpSocket {
             .poll_io(Direction::Write, cx, |socket| socket.send_to(buf, addr))
     }
 
-    /// Sends a datagram to `addr`, if there is room.
+    /// Attempts [`send_to`](UdpSocket::send_to) without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if there is none; else as [`send_to`](UdpSocket::send_to).
+    /// Returns `WouldBlock` if the datagram does not fit the send buffer, and otherwise the errors of
+    /// `send_to`.
     pub fn try_send_to(&self, buf: &[u8], addr: SocketAddr) -> io::Result<usize> {
         self.source
             .try_io(Direction::Write, |socket| socket.send_to(buf, addr))
     }
-}
 
-macro_rules! receiving {
-    ($(
-        $(#[doc = $doc:literal])*
-        $name:ident, $poll:ident, $try:ident -> $output:ty;
-    )*) => {
-        /// Receiving.
-        impl UdpSocket {$(
-            $(#[doc = $doc])*
-            ///
-            /// # Errors
-            /// `ConnectionRefused` on a connected socket if nobody received what was sent before;
-            /// others of recv(2). If it must wait, those of [waiting](crate#errors).
-            ///
-            /// # Cancel safety
-            /// Dropping the future loses no datagram.
-            ///
-            /// # Examples
-            /// See [the module](crate::udp).
-            pub async fn $name(&self, buf: &mut [u8]) -> io::Result<$output> {
-                poll_fn(|cx| self.$poll(cx, buf)).await
-            }
-
-            #[doc = concat!("[`", stringify!($name), "`](UdpSocket::", stringify!($name), ") for those who write futures by hand.")]
-            ///
-            /// # Errors
-            #[doc = concat!("As `", stringify!($name), "`.")]
-            pub fn $poll(
-                &self,
-                cx: &mut Context<'_>,
-                buf: &mut [u8],
-            ) -> Poll<io::Result<$output>> {
-                self.source.poll_io(Direction::Read, cx, |socket| socket.$name(buf))
-            }
-
-            #[doc = concat!("[`", stringify!($name), "`](UdpSocket::", stringify!($name), "), if there is something.")]
-            ///
-            /// # Errors
-            #[doc = concat!("`WouldBlock` if there is nothing; else as `", stringify!($name), "`.")]
-            pub fn $try(&self, buf: &mut [u8]) -> io::Result<$output> {
-                self.source.try_io(Direction::Read, |socket| socket.$name(buf))
-            }
-        )*}
-    };
-}
-
-receiving! {
-    /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
-    recv, poll_recv, try_recv -> usize;
-
-    /// Receives a datagram, and says how many bytes of `buf` it fills and who sent it. What does not
-    /// fit is lost.
-    recv_from, poll_recv_from, try_recv_from -> (usize, SocketAddr);
-
-    /// Copies a datagram and leaves it there: it is received once more.
-    peek, poll_peek, try_peek -> usize;
-
-    /// Copies a datagram and leaves it there, and says who sent it: it is received once more.
-    peek_from, poll_peek_from, try_peek_from -> (usize, SocketAddr);
-}
-
-/// Readiness without an operation.
-impl UdpSocket {
-    /// Waits until some of `interest` may be ready, and says what.
-    ///
-    /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
-    ///
-    /// # Errors
-    /// Those of [waiting](crate#errors).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
-        self.source.ready(interest).await
+    methods::operation! {
+        /// Receives a datagram into `buf`, and returns the number of bytes written.
+        ///
+        /// A longer datagram is truncated.
+        ///
+        /// # Errors
+        /// Returns `ConnectionRefused` if the socket is connected and no socket received an earlier
+        /// datagram, other errors of recv(2), and the [errors of waiting](crate#errors).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses no datagram.
+        ///
+        /// # Examples
+        /// See [the module](crate::udp).
+        recv, poll_recv, try_recv(buf: &mut [u8]) -> usize;
+        Read, |self| |socket| socket.recv(buf)
     }
 
-    /// Waits until receiving may be worth a [try](UdpSocket::try_recv).
-    ///
-    /// # Errors
-    /// As [`ready`](UdpSocket::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::io::ErrorKind;
-    /// use runtime::net::UdpSocket;
-    ///
-    /// # runtime::block_on(async {
-    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
-    /// socket.try_send_to(b"to myself", socket.local_addr()?)?;
-    /// let mut buffer = [0; 1500]; // not held while nothing comes
-    /// let (n, from) = loop {
-    ///     socket.readable().await?;
-    ///     match socket.try_recv_from(&mut buffer) {
-    ///         Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
-    ///         result => break result?,
-    ///     }
-    /// };
-    /// assert_eq!((&buffer[..n], from), (&b"to myself"[..], socket.local_addr()?));
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE).await.map(drop)
+    methods::operation! {
+        /// Receives a datagram into `buf`, and returns the number of bytes written and the sender.
+        ///
+        /// A longer datagram is truncated.
+        ///
+        /// # Errors
+        /// Returns the errors of [`recv`](UdpSocket::recv).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses no datagram.
+        ///
+        /// # Examples
+        /// See [the module](crate::udp).
+        recv_from, poll_recv_from, try_recv_from(buf: &mut [u8]) -> (usize, SocketAddr);
+        Read, |self| |socket| socket.recv_from(buf)
     }
 
-    /// Waits until sending may be worth a [try](UdpSocket::try_send).
-    ///
-    /// # Errors
-    /// As [`ready`](UdpSocket::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE).await.map(drop)
+    methods::operation! {
+        /// Copies the next datagram into `buf` without removing it, and returns the number of bytes
+        /// written.
+        ///
+        /// # Errors
+        /// Returns the errors of [`recv`](UdpSocket::recv).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses no datagram.
+        peek, poll_peek, try_peek(buf: &mut [u8]) -> usize;
+        Read, |self| |socket| socket.peek(buf)
     }
 
-    /// Tries an operation of your own on the descriptor, such as a system call that is missing
-    /// here, and notes it if that finds nothing. It must not block.
-    ///
-    /// With an interest in both directions `op` is called up to twice.
-    ///
-    /// # Errors
-    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
-    /// returns. With no interest at all there is nothing.
-    pub fn try_io<R>(
-        &self,
-        interest: Interest,
-        op: impl FnMut(&net::UdpSocket) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.source.try_any(interest, op)
+    methods::operation! {
+        /// Copies the next datagram into `buf` without removing it, and returns the number of bytes
+        /// written and the sender.
+        ///
+        /// # Errors
+        /// Returns the errors of [`recv`](UdpSocket::recv).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses no datagram.
+        peek_from, poll_peek_from, try_peek_from(buf: &mut [u8]) -> (usize, SocketAddr);
+        Read, |self| |socket| socket.peek_from(buf)
     }
+
+    methods::ready!();
+
+    methods::readable! { try_recv,
+        ///
+        /// # Examples
+        /// ```
+        /// use std::io::ErrorKind;
+        /// use runtime::net::UdpSocket;
+        ///
+        /// # runtime::block_on(async {
+        /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        /// socket.try_send_to(b"to myself", socket.local_addr()?)?;
+        /// let (n, from) = loop {
+        ///     socket.readable().await?;
+        ///     let mut buffer = [0; 1500]; // takes no memory while the task waits
+        ///     match socket.try_recv_from(&mut buffer) {
+        ///         Err(e) if e.kind() == ErrorKind::WouldBlock => continue,
+        ///         result => break result?,
+        ///     }
+        /// };
+        /// assert_eq!((n, from), (9, socket.local_addr()?));
+        /// # std::io::Result::Ok(())
+        /// # }).unwrap();
+        /// ```
+    }
+
+    methods::writable!(try_send);
+    methods::try_io!(net::UdpSocket);
 }
 
 crate::descriptor::descriptor!(UdpSocket, net::UdpSocket, source);

@@ -1,34 +1,35 @@
-//! Who the peer is.
+//! Credentials of the peer.
 
-/// Whom a process ran as when it connected, or began to listen: see
+/// The user, group and process that a peer ran as: see
 /// [`UnixStream::peer_cred`](crate::UnixStream::peer_cred).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UCred {
-    uid: libc::uid_t,
-    gid: libc::gid_t,
-    pid: Option<libc::pid_t>,
+    uid: u32,
+    gid: u32,
+    pid: Option<i32>,
 }
 
 impl UCred {
-    pub(crate) fn new(uid: libc::uid_t, gid: libc::gid_t, pid: Option<libc::pid_t>) -> UCred {
+    pub(crate) fn new(uid: u32, gid: u32, pid: Option<i32>) -> UCred {
         UCred { uid, gid, pid }
     }
 
-    /// The user.
-    pub fn uid(&self) -> libc::uid_t {
+    /// Returns the user ID.
+    pub fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// The group.
-    pub fn gid(&self) -> libc::gid_t {
+    /// Returns the group ID.
+    pub fn gid(&self) -> u32 {
         self.gid
     }
 
-    /// The process, which may have ended since.
+    /// Returns the process ID, if it is known. The process may have ended.
     ///
-    /// # Platform notes
-    /// `None` on the BSDs, and where the process belongs to a namespace that ours cannot see.
-    pub fn pid(&self) -> Option<libc::pid_t> {
+    /// # Platform-specific behavior
+    /// It is known on Linux, Android and Apple's systems, unless the process is in a PID namespace
+    /// that is not visible from this one. It is `None` elsewhere.
+    pub fn pid(&self) -> Option<i32> {
         self.pid
     }
 }

@@ -1,4 +1,4 @@
-//! A socket for datagrams.
+//! A Unix datagram socket.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -8,24 +8,25 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
-use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Direction, Interest, Readiness, Source};
+use runtime_reactor::{Source, set_nonblocking};
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addr::display;
 use crate::backoff::{Backoff, Retry};
 use crate::error::during;
+use crate::methods;
 use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
 use crate::sys::unix;
 
-/// A socket for datagrams within one machine. None is lost, and they arrive in order. On macOS and the
-/// BSDs a receiver that is full [is an error](crate::unix#what-differs-between-platforms), and the sender's
-/// part to try again.
+/// A Unix datagram socket: datagrams within one machine, none of which is lost or reordered.
 ///
-/// Datagrams keep their bounds: one that does not fit the buffer is cut, and the rest of it is gone
-/// ([`recv_fds`](UnixDatagram::recv_fds) tells).
+/// On macOS and the BSDs sending to a full receiver
+/// [fails](crate::unix#platform-specific-behavior), and the sender has to try again.
+///
+/// Datagrams keep their bounds: one that is longer than the buffer is truncated
+/// ([`recv_fds`](UnixDatagram::recv_fds) reports it).
 ///
 /// # Examples
 /// ```
@@ -41,16 +42,16 @@ use crate::sys::unix;
 /// ```
 pub struct UnixDatagram {
     pub(super) source: Source<net::UnixDatagram>,
-    /// Whether receiving was ended. Linux lets a non-blocking socket say WouldBlock from then on, for
-    /// ever, and is always readable.
+    /// True once receiving was shut down. On Linux a non-blocking socket then returns `WouldBlock`
+    /// forever, and is always readable.
     recv_shut_down: AtomicBool,
 }
 
 impl UnixDatagram {
-    /// Makes a socket file at `path`, to which others can send.
+    /// Creates a socket file at `path`, to which other sockets can send.
     ///
     /// # Errors
-    /// As [`UnixListener::bind`](crate::UnixListener::bind).
+    /// Returns the errors of [`UnixListener::bind`](crate::UnixListener::bind).
     ///
     /// # Examples
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
@@ -60,10 +61,10 @@ impl UnixDatagram {
         bound.map_err(|e| with_context(format!("bind {}", path.display()), e))
     }
 
-    /// [`bind`](UnixDatagram::bind) to an address that may be an abstract name.
+    /// Binds like [`bind`](UnixDatagram::bind), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// As `bind`.
+    /// Returns the errors of `bind`.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
         let bound = unix::from_std(addr).and_then(|addr| UnixDatagram::bind_to(&addr));
         bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
@@ -75,45 +76,46 @@ impl UnixDatagram {
         Ok(UnixDatagram::new(socket))
     }
 
-    /// A socket without a name: it can send, and receive from a peer that it is connected to.
+    /// Creates an unnamed socket, which can send, and receive from a peer that it is connected to.
     ///
     /// # Errors
-    /// What socket(2) says.
+    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socket(2).
     pub fn unbound() -> io::Result<UnixDatagram> {
         unix::socket(Type::DGRAM).map(UnixDatagram::new)
     }
 
-    /// Two sockets that are connected to each other.
+    /// Creates a pair of connected sockets.
     ///
     /// # Errors
-    /// What socketpair(2) says.
+    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socketpair(2).
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, two) = unix::pair(Type::DGRAM)?;
         Ok((UnixDatagram::new(one), UnixDatagram::new(two)))
     }
 
-    /// Makes the socket at `path` the one that is sent to, and the only one that is received from.
+    /// Connects to the socket at `path`: the only one that this socket then sends to and receives
+    /// from.
     ///
     /// # Errors
-    /// As `connect to /run/it: ...`: `NotFound`, `ConnectionRefused` if nobody has the file open,
-    /// `PermissionDenied` and others of connect(2); `InvalidInput` if the path is too long or has a
-    /// zero in it.
+    /// Returns an error as `connect to /run/app.sock: ...`: `NotFound` if there is no such file,
+    /// `ConnectionRefused` if no socket is bound to it, `PermissionDenied` and other errors of
+    /// connect(2); `InvalidInput` if the path is too long or contains a zero byte.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let connected = self.source.get_ref().connect(path);
         connected.map_err(|e| with_context(format!("connect to {}", path.display()), e))
     }
 
-    /// [`connect`](UnixDatagram::connect) to an address that may be an abstract name.
+    /// Connects like [`connect`](UnixDatagram::connect), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// As `connect`.
+    /// Returns the errors of `connect`.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let connected = self.source.get_ref().connect_addr(addr);
         connected.map_err(|e| with_context(format!("connect to {}", display(addr)), e))
     }
 
-    /// Wraps a socket that this crate made: non-blocking, and nobody else has it.
+    /// Wraps a socket that this crate made: non-blocking and without duplicates.
     fn new(socket: Socket) -> UnixDatagram {
         let socket = net::UnixDatagram::from(OwnedFd::from(socket));
         UnixDatagram::from_source(Source::new(socket).sole_owner())
@@ -126,141 +128,112 @@ impl UnixDatagram {
         }
     }
 
-    /// Takes over a socket of std's, and makes it non-blocking.
+    /// Converts a socket of std, and makes it non-blocking.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// Returns the errors of fcntl(2).
     ///
-    /// # Platform notes
-    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
-    /// once it was waited for.
+    /// # Platform-specific behavior
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
+    /// waited for.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
         suppress_sigpipe(&socket)?;
         Ok(UnixDatagram::from_source(Source::new(socket)))
     }
 
-    /// Gives back std's socket, **still non-blocking**.
+    /// Returns the socket of std, **still non-blocking** and deregistered.
     pub fn into_std(self) -> net::UnixDatagram {
         self.source.into_inner()
     }
 
-    /// Ends receiving, sending, or both, at once for all who use it: whoever waits is woken. Sending
-    /// fails with `BrokenPipe` from then on; receiving gives what is there already, and then 0 bytes.
+    /// Shuts down receiving, sending, or both, at once for all users of the socket.
+    ///
+    /// Tasks that wait are woken. Sending then fails with `BrokenPipe`; receiving returns the queued
+    /// datagrams, and then 0 bytes.
     ///
     /// # Errors
-    /// `NotConnected`, on some systems.
+    /// Returns `NotConnected` on some systems if the socket is not connected.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        // First, so that whoever is woken by it knows; on other threads, too.
-        let ends = how != Shutdown::Write && !self.recv_shut_down.swap(true, Ordering::SeqCst);
-        let ended = self.source.get_ref().shutdown(how);
-        if ends && ended.is_err() {
+        // Before the call, so that the tasks that it wakes see it, on other threads too.
+        let changes = how != Shutdown::Write && !self.recv_shut_down.swap(true, Ordering::SeqCst);
+        let result = self.source.get_ref().shutdown(how);
+        if changes && result.is_err() {
             self.recv_shut_down.store(false, Ordering::SeqCst);
         }
-        ended
+        result
     }
 
-    /// `recv`, but where it found nothing after receiving was ended: then `end`.
-    pub(super) fn ending<R>(
+    /// Makes `recv` return `end` instead of `WouldBlock` once receiving was shut down.
+    pub(super) fn until_shutdown<R>(
         &self,
         mut recv: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
         end: impl Fn() -> io::Result<R>,
     ) -> impl FnMut(&net::UnixDatagram) -> io::Result<R> {
         move |socket| match recv(socket) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.recv_shut_down() => end(),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.is_recv_shut_down() => end(),
             result => result,
         }
     }
 
-    fn recv_shut_down(&self) -> bool {
+    fn is_recv_shut_down(&self) -> bool {
         self.recv_shut_down.load(Ordering::SeqCst)
     }
 
-    /// Our address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().local_addr()
     }
 
-    /// The address it is [connected](UnixDatagram::connect) to.
+    /// Returns the address that the socket is [connected](UnixDatagram::connect) to.
     ///
     /// # Errors
-    /// `NotConnected`.
+    /// Returns `NotConnected` if it is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
     }
 
-    /// Takes the error that waits to be told, if there is one.
-    ///
-    /// # Errors
-    /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
+    methods::take_error!(source);
+
+    methods::operation! {
+        /// Sends a datagram to the socket that this one is [connected](UnixDatagram::connect) to, and
+        /// returns its length. Waits while the receiver's queue is full.
+        ///
+        /// # Errors
+        /// Returns `NotConnected` (another error on some systems) if the socket is not connected,
+        /// `ConnectionRefused` or `ConnectionReset` if the peer is gone, `BrokenPipe` after a
+        /// shutdown, EMSGSIZE if the datagram is longer than the send buffer, other errors of
+        /// send(2), and the [errors of waiting](crate#errors).
+        ///
+        /// # Cancel safety
+        /// A dropped future has sent nothing.
+        ///
+        /// # Platform-specific behavior
+        /// macOS and the BSDs return ENOBUFS instead of waiting for the receiver.
+        ///
+        /// # Examples
+        /// See [`UnixDatagram`].
+        send, poll_send, try_send(buf: &[u8]) -> usize;
+        Write, |self| |socket| SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
     }
-}
 
-/// The end of receiving.
-fn end_of_messages() -> io::Result<(usize, SocketAddr)> {
-    Ok((0, SocketAddr::from_pathname("")?))
-}
-
-/// Sending and receiving.
-impl UnixDatagram {
-    /// Sends a datagram to the socket it is [connected](UnixDatagram::connect) to, and says how many
-    /// bytes that was, which is all of them. It waits while the receiver's queue is full.
+    /// Sends a datagram to the socket at `path`, and returns its length. Waits while the receiver's
+    /// queue is full.
     ///
     /// # Errors
-    /// `NotConnected` (on some systems another one), `ConnectionRefused` or `ConnectionReset` if the
-    /// peer is gone, `BrokenPipe` after a shutdown, EMSGSIZE if it is too long for our
-    /// buffer, and others of send(2); those of [waiting](crate#errors).
+    /// Returns the errors of [`send`](UnixDatagram::send) and [`connect`](UnixDatagram::connect).
     ///
     /// # Cancel safety
-    /// Dropping the future sends nothing.
+    /// A dropped future has sent nothing.
     ///
-    /// # Platform notes
-    /// macOS and the BSDs do not wait for the receiver: ENOBUFS.
-    ///
-    /// # Examples
-    /// See [`UnixDatagram`].
-    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_send(cx, buf)).await
-    }
-
-    /// [`send`](UnixDatagram::send) for those who write futures by hand.
-    ///
-    /// # Errors
-    /// As `send`.
-    pub fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.source.poll_io(Direction::Write, cx, |socket| {
-            SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
-        })
-    }
-
-    /// Sends a datagram, if there is room.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none; else as [`send`](UnixDatagram::send).
-    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.source.try_io(Direction::Write, |socket| {
-            SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
-        })
-    }
-
-    /// Sends a datagram to the socket at `path`, and says how many bytes that was, which is all of
-    /// them. It waits while the receiver's queue is full.
-    ///
-    /// # Errors
-    /// As [`send`](UnixDatagram::send) and [`connect`](UnixDatagram::connect).
-    ///
-    /// # Cancel safety
-    /// Dropping the future sends nothing.
-    ///
-    /// # Platform notes
-    /// The system has no event for a place in the queue of a socket one is not connected to, so it is
-    /// tried again after 5 ms and then more, up to 160 ms. To a receiver that is often busy,
-    /// [`connect`](UnixDatagram::connect). macOS and the BSDs do not wait for the receiver: ENOBUFS.
+    /// # Platform-specific behavior
+    /// The system has no event for a free place in the queue of a socket that this one is not
+    /// connected to, so sending is tried again after 5 ms and then longer, up to 160 ms.
+    /// [`connect`](UnixDatagram::connect) to a receiver that is often busy. macOS and the BSDs return
+    /// ENOBUFS instead of waiting for the receiver.
     ///
     /// # Examples
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
@@ -270,17 +243,17 @@ impl UnixDatagram {
             .await
     }
 
-    /// [`send_to`](UnixDatagram::send_to) an address that may be an abstract name, such as that of
-    /// whom [`recv_from`](UnixDatagram::recv_from) told.
+    /// Sends like [`send_to`](UnixDatagram::send_to), to an address that may be an abstract name, such
+    /// as the sender that [`recv_from`](UnixDatagram::recv_from) returns.
     ///
     /// # Errors
-    /// As `send_to`.
+    /// Returns the errors of `send_to`.
     ///
     /// # Cancel safety
-    /// Dropping the future sends nothing.
+    /// A dropped future has sent nothing.
     ///
-    /// # Platform notes
-    /// As `send_to`.
+    /// # Platform-specific behavior
+    /// A full queue is waited for as by `send_to`.
     ///
     /// # Examples
     /// ```
@@ -288,15 +261,15 @@ impl UnixDatagram {
     ///
     /// # runtime::block_on(async {
     /// # let name = |end| std::env::temp_dir().join(format!("runtime-doc-{end}-{}", std::process::id()));
-    /// # let (here, there) = (name("here"), name("there"));
-    /// let server = UnixDatagram::bind(&here)?;
-    /// let client = UnixDatagram::bind(&there)?;
-    /// client.send_to(b"ping", &here).await?;
+    /// # let (server_path, client_path) = (name("server"), name("client"));
+    /// let server = UnixDatagram::bind(&server_path)?;
+    /// let client = UnixDatagram::bind(&client_path)?;
+    /// client.send_to(b"ping", &server_path).await?;
     /// let (_, sender) = server.recv_from(&mut [0; 8]).await?;
     /// server.send_to_addr(b"pong", &sender).await?;
     /// assert_eq!(client.recv(&mut [0; 8]).await?, 4);
-    /// # std::fs::remove_file(here)?;
-    /// # std::fs::remove_file(there)?;
+    /// # std::fs::remove_file(server_path)?;
+    /// # std::fs::remove_file(client_path)?;
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
@@ -305,7 +278,7 @@ impl UnixDatagram {
             .await
     }
 
-    /// Tries until there is room, with rests.
+    /// Tries `send` until the receiver's queue has room, with delays.
     async fn send_with_backoff(
         &self,
         mut send: impl FnMut(&net::UnixDatagram) -> io::Result<usize>,
@@ -324,144 +297,68 @@ impl UnixDatagram {
         .await
     }
 
-    /// Sends a datagram to the socket at `path`, if there is room.
+    /// Attempts [`send_to`](UnixDatagram::send_to) without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if there is none; else as [`send_to`](UnixDatagram::send_to).
+    /// Returns `WouldBlock` if the receiver's queue is full, and otherwise the errors of `send_to`.
     pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        // Past the reactor: whether another receiver has room says nothing of this one.
+        // Bypasses the reactor: that another receiver has no room says nothing about this one.
         self.source.get_ref().send_to(buf, path)
     }
 
-    /// [`try_send_to`](UnixDatagram::try_send_to) an address that may be an abstract name.
+    /// Attempts [`send_to_addr`](UnixDatagram::send_to_addr) without waiting.
     ///
     /// # Errors
-    /// As `try_send_to`.
+    /// Returns `WouldBlock` if the receiver's queue is full, and otherwise the errors of `send_to_addr`.
     pub fn try_send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
         self.source.get_ref().send_to_addr(buf, addr)
     }
 
-    /// Receives a datagram, and says how many bytes of `buf` it fills. What does not fit is lost.
-    ///
-    /// # Errors
-    /// What recv(2) says, such as `ConnectionReset` if the peer of a connected socket has connected to
-    /// another one (Linux); those of [waiting](crate#errors).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no datagram.
-    ///
-    /// # Examples
-    /// See [`UnixDatagram`].
-    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_recv(cx, buf)).await
+    methods::operation! {
+        /// Receives a datagram into `buf`, and returns the number of bytes written.
+        ///
+        /// A longer datagram is truncated.
+        ///
+        /// # Errors
+        /// Returns `ConnectionReset` if the peer of a connected socket connected to another one
+        /// (Linux), other errors of recv(2), and the [errors of waiting](crate#errors).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses no datagram.
+        ///
+        /// # Examples
+        /// See [`UnixDatagram`].
+        recv, poll_recv, try_recv(buf: &mut [u8]) -> usize;
+        Read, |self| self.until_shutdown(|socket| socket.recv(buf), || Ok(0))
     }
 
-    /// [`recv`](UnixDatagram::recv) for those who write futures by hand.
-    ///
-    /// # Errors
-    /// As `recv`.
-    pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Read, cx, self.ending(|s| s.recv(buf), || Ok(0)))
+    methods::operation! {
+        /// Receives a datagram into `buf`, and returns the number of bytes written and the sender,
+        /// which is usually unnamed.
+        ///
+        /// A longer datagram is truncated.
+        ///
+        /// # Errors
+        /// Returns the errors of [`recv`](UnixDatagram::recv).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses no datagram.
+        ///
+        /// # Examples
+        /// See [`send_to_addr`](UnixDatagram::send_to_addr).
+        recv_from, poll_recv_from, try_recv_from(buf: &mut [u8]) -> (usize, SocketAddr);
+        Read, |self| self.until_shutdown(|socket| socket.recv_from(buf), end_of_messages)
     }
 
-    /// Receives a datagram, if there is one.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.source
-            .try_io(Direction::Read, self.ending(|s| s.recv(buf), || Ok(0)))
-    }
-
-    /// Receives a datagram, and says how many bytes of `buf` it fills and who sent it, which seldom
-    /// has a name. What does not fit is lost.
-    ///
-    /// # Errors
-    /// As [`recv`](UnixDatagram::recv).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no datagram.
-    ///
-    /// # Examples
-    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
-    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        poll_fn(|cx| self.poll_recv_from(cx, buf)).await
-    }
-
-    /// [`recv_from`](UnixDatagram::recv_from) for those who write futures by hand.
-    ///
-    /// # Errors
-    /// As [`recv`](UnixDatagram::recv).
-    pub fn poll_recv_from(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let recv = self.ending(|socket| socket.recv_from(buf), end_of_messages);
-        self.source.poll_io(Direction::Read, cx, recv)
-    }
-
-    /// Receives a datagram and its sender, if there is one.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none; else as [`recv`](UnixDatagram::recv).
-    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let recv = self.ending(|socket| socket.recv_from(buf), end_of_messages);
-        self.source.try_io(Direction::Read, recv)
-    }
+    methods::ready!();
+    methods::readable!(try_recv);
+    methods::writable!(try_send);
+    methods::try_io!(net::UnixDatagram);
 }
 
-/// Readiness without an operation.
-impl UnixDatagram {
-    /// Waits until some of `interest` may be ready, and says what.
-    ///
-    /// It may be wrong, and it is said again and again until a `try_` method finds nothing.
-    ///
-    /// # Errors
-    /// Those of [waiting](crate#errors).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
-        self.source.ready(interest).await
-    }
-
-    /// Waits until receiving may be worth a [try](UnixDatagram::try_recv).
-    ///
-    /// # Errors
-    /// As [`ready`](UnixDatagram::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE).await.map(drop)
-    }
-
-    /// Waits until sending may be worth a [try](UnixDatagram::try_send).
-    ///
-    /// # Errors
-    /// As [`ready`](UnixDatagram::ready).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE).await.map(drop)
-    }
-
-    /// Tries an operation of your own on the descriptor, such as a system call that is missing
-    /// here, and notes it if that finds nothing. It must not block.
-    ///
-    /// # Errors
-    /// `WouldBlock` if it is known that there is nothing (then `op` is not called), and what `op`
-    /// returns. With no interest at all there is nothing.
-    pub fn try_io<R>(
-        &self,
-        interest: Interest,
-        op: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.source.try_any(interest, op)
-    }
+/// Returns what `recv_from` yields once receiving was shut down.
+fn end_of_messages() -> io::Result<(usize, SocketAddr)> {
+    Ok((0, SocketAddr::from_pathname("")?))
 }
 
 crate::descriptor::descriptor!(UnixDatagram, net::UnixDatagram, source);

@@ -1,4 +1,4 @@
-//! Descriptors that travel from process to process.
+//! Passing descriptors between processes.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,90 +10,80 @@ use runtime_reactor::{Direction, Source};
 use super::datagram::UnixDatagram;
 use super::stream::UnixStream;
 use crate::error::invalid;
-use crate::sys::unix::{self, MAX_FDS, WithFds};
+use crate::sys::unix::{self, FdMessage, MAX_FDS};
 
-/// What came with descriptors, or without.
+/// The description of received bytes and descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedFds {
-    /// So many bytes of the buffer were written.
+    /// The number of bytes written to the buffer.
     pub len: usize,
-    /// So many places of the list were filled.
+    /// The number of places of the list that were filled.
     pub fds: usize,
-    /// Whether something was cut off: descriptors for which there was no place, or (on Linux alone, see
-    /// [`recv_fds`](UnixStream::recv_fds)) which this process may not have any more, or bytes of a
-    /// datagram. It is gone, and closed.
+    /// True if something was lost: bytes of a datagram; descriptors for which there was no place; or,
+    /// on Linux, descriptors that the process may not open, see
+    /// [`recv_fds`](UnixStream::recv_fds). Lost descriptors are closed.
     pub is_truncated: bool,
 }
 
-/// Takes descriptors into places that are free, and closes the others.
-fn place((len, mut came, was_cut): WithFds, places: &mut [Option<OwnedFd>]) -> ReceivedFds {
+/// Moves descriptors into `places`, and closes those that do not fit.
+fn fill(message: FdMessage, places: &mut [Option<OwnedFd>]) -> ReceivedFds {
+    let mut fds = message.fds.into_iter();
     let mut filled = 0;
-    for (place, fd) in places.iter_mut().zip(&mut came) {
+    for (place, fd) in places.iter_mut().zip(&mut fds) {
         *place = Some(fd);
         filled += 1;
     }
     ReceivedFds {
-        len,
+        len: message.len,
         fds: filled,
-        is_truncated: was_cut || came.next().is_some(),
+        is_truncated: message.is_truncated || fds.next().is_some(),
     }
 }
 
-fn check(buf: &[u8], fds: &[BorrowedFd<'_>], is_stream: bool) -> io::Result<()> {
+fn check_count(fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     if fds.len() > MAX_FDS {
-        let text = format!(
-            "{} descriptors are too many: {MAX_FDS} may be sent",
+        return Err(invalid(format!(
+            "{} descriptors are too many for one message: send at most {MAX_FDS}",
             fds.len()
-        );
-        return Err(invalid(text));
-    }
-    if is_stream && buf.is_empty() {
-        // A stream has no place between two bytes that descriptors could hang on.
-        return Err(invalid(
-            "descriptors travel with a byte at least".to_owned(),
-        ));
+        )));
     }
     Ok(())
 }
 
-fn poll_send<T: AsFd>(
+async fn send<T: AsFd>(
     source: &Source<T>,
-    cx: &mut Context<'_>,
     buf: &[u8],
     fds: &[BorrowedFd<'_>],
-) -> Poll<io::Result<usize>> {
-    source.poll_io(Direction::Write, cx, |socket| {
-        unix::send_fds(socket, buf, fds)
-    })
+) -> io::Result<usize> {
+    let send = |socket: &T| unix::send_fds(socket, buf, fds);
+    poll_fn(|cx| source.poll_io(Direction::Write, cx, send)).await
 }
 
 fn poll_recv<T: AsFd>(
     source: &Source<T>,
     cx: &mut Context<'_>,
-    recv: impl FnMut(&T) -> io::Result<WithFds>,
+    recv: impl FnMut(&T) -> io::Result<FdMessage>,
     fds: &mut [Option<OwnedFd>],
 ) -> Poll<io::Result<ReceivedFds>> {
-    let came = ready!(source.poll_io(Direction::Read, cx, recv))?;
-    Poll::Ready(Ok(place(came, fds)))
+    let message = ready!(source.poll_io(Direction::Read, cx, recv))?;
+    Poll::Ready(Ok(fill(message, fds)))
 }
 
-/// Passing descriptors.
 impl UnixStream {
-    /// Writes bytes, and with the first of them duplicates of `fds`, at most 253. Says how many bytes
-    /// were written: at least one, perhaps not all, but all descriptors went with them. Go on with
-    /// [`write`](futures_io::AsyncWrite).
+    /// Writes bytes and, with the first of them, duplicates of `fds`, at most 253. Returns the number
+    /// of bytes written: at least one, perhaps not all, but all descriptors are sent with them.
     ///
-    /// A peer that reads these bytes without [`recv_fds`](UnixStream::recv_fds) closes the
-    /// descriptors without knowing.
+    /// Write the rest by [`write_all`](futures_io::AsyncWrite). A peer that reads the bytes without
+    /// [`recv_fds`](UnixStream::recv_fds) closes the descriptors without noticing.
     ///
     /// # Errors
-    /// `InvalidInput` if `buf` is empty or there are too many descriptors; as
-    /// [writing](UnixStream::try_write); what unix(7) says, ETOOMANYREFS among it if too many
-    /// descriptors are under way; those of [waiting](crate#errors).
+    /// Returns `InvalidInput` if `buf` is empty or there are too many descriptors; ETOOMANYREFS if
+    /// too many descriptors are in flight, and other errors of unix(7); the errors of
+    /// [`try_write`](UnixStream::try_write); and the [errors of waiting](crate#errors).
     ///
     /// # Cancel safety
-    /// Dropping the future writes nothing and passes nothing.
+    /// A dropped future has written nothing and passed nothing.
     ///
     /// # Examples
     /// ```
@@ -101,40 +91,47 @@ impl UnixStream {
     /// use runtime::net::UnixStream;
     ///
     /// # runtime::block_on(async {
-    /// let (here, there) = UnixStream::pair()?;
+    /// let (one, two) = UnixStream::pair()?;
     /// let file = std::fs::File::open("/dev/null")?;
-    /// here.send_fds(b"a file", &[file.as_fd()]).await?;
+    /// one.send_fds(b"a file", &[file.as_fd()]).await?;
     ///
     /// let (mut buffer, mut fds) = ([0; 16], [None]);
-    /// let received = there.recv_fds(&mut buffer, &mut fds).await?;
+    /// let received = two.recv_fds(&mut buffer, &mut fds).await?;
     /// assert_eq!((received.len, received.fds, received.is_truncated), (6, 1, false));
     /// let file = std::fs::File::from(fds[0].take().unwrap());
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
     pub async fn send_fds(&self, buf: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        check(buf, fds, true)?;
-        poll_fn(|cx| poll_send(&self.source, cx, buf, fds)).await
+        check_count(fds)?;
+        if buf.is_empty() {
+            // Between two bytes of a stream there is nothing that could carry descriptors.
+            return Err(invalid(
+                "descriptors need a byte that carries them: send at least one".to_owned(),
+            ));
+        }
+        send(&self.source, buf, fds).await
     }
 
-    /// Reads bytes, and the descriptors that came with them into the first places of `fds`; they are
-    /// closed on exec. Where they lie in the stream the reading stops, so that it is known which
-    /// bytes they came with. 0 bytes are the end of the stream, unless `buf` is empty.
+    /// Reads bytes into `buf`, and moves the descriptors that came with them into the first places of
+    /// `fds`.
     ///
-    /// Descriptors for which there is no place are closed, and
-    /// [told of](ReceivedFds::is_truncated). What lay in a place before is dropped if it is filled.
-    /// Descriptors that come uninvited (`SO_PASSPIDFD`) are closed without a word.
+    /// The descriptors are closed on exec. Reading stops behind the bytes that carry descriptors. 0
+    /// bytes are the end of the stream, unless `buf` is empty. Descriptors for which there is no place
+    /// are closed, and [reported](ReceivedFds::is_truncated). A descriptor in a place that is filled is
+    /// dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and not reported.
     ///
     /// # Errors
-    /// As [reading](UnixStream::try_read); those of [waiting](crate#errors). On macOS and the BSDs
-    /// EMSGSIZE (newer FreeBSDs: `EMFILE`) if the process may not open them all: then they are closed.
+    /// Returns the errors of [`try_read`](UnixStream::try_read), and the
+    /// [errors of waiting](crate#errors). On macOS and the BSDs returns EMSGSIZE (newer FreeBSDs:
+    /// `EMFILE`) if the process may not open all descriptors, which are then closed.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     ///
-    /// # Platform notes
+    /// # Platform-specific behavior
     /// Linux opens as many descriptors as the process may still have (`RLIMIT_NOFILE`), closes the
-    /// others, and tells (MSG_CTRUNC).
+    /// others, and reports it (MSG_CTRUNC).
     ///
     /// # Examples
     /// See [`send_fds`](UnixStream::send_fds).
@@ -147,17 +144,16 @@ impl UnixStream {
     }
 }
 
-/// Passing descriptors.
 impl UnixDatagram {
-    /// Sends a datagram to the peer of a connected socket, and with it duplicates of `fds`, at most
-    /// 253.
+    /// Sends a datagram with duplicates of `fds`, at most 253, to the peer of a connected socket, and
+    /// returns its length.
     ///
     /// # Errors
-    /// `InvalidInput` if there are too many descriptors; ETOOMANYREFS if too many are under way; as
-    /// [`send`](UnixDatagram::send).
+    /// Returns `InvalidInput` if there are too many descriptors, ETOOMANYREFS if too many descriptors
+    /// are in flight, and the errors of [`send`](UnixDatagram::send).
     ///
     /// # Cancel safety
-    /// Dropping the future sends nothing.
+    /// A dropped future has sent nothing.
     ///
     /// # Examples
     /// ```
@@ -165,33 +161,36 @@ impl UnixDatagram {
     /// use runtime::net::UnixDatagram;
     ///
     /// # runtime::block_on(async {
-    /// let (here, there) = UnixDatagram::pair()?;
+    /// let (one, two) = UnixDatagram::pair()?;
     /// let file = std::fs::File::open("/dev/null")?;
-    /// here.send_fds(b"a file", &[file.as_fd()]).await?;
+    /// one.send_fds(b"a file", &[file.as_fd()]).await?;
     /// let mut fds = [None, None];
-    /// let received = there.recv_fds(&mut [0; 16], &mut fds).await?;
+    /// let received = two.recv_fds(&mut [0; 16], &mut fds).await?;
     /// assert_eq!((received.len, received.fds), (6, 1));
     /// assert!(fds[0].is_some() && fds[1].is_none());
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
     pub async fn send_fds(&self, buf: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        check(buf, fds, false)?;
-        poll_fn(|cx| poll_send(&self.source, cx, buf, fds)).await
+        check_count(fds)?;
+        send(&self.source, buf, fds).await
     }
 
-    /// Receives a datagram, and the descriptors that came with it into the first places of `fds`;
-    /// they are closed on exec. Descriptors for which there is no place are closed, and
-    /// [told of](ReceivedFds::is_truncated), and so are bytes that do not fit.
+    /// Receives a datagram into `buf`, and moves the descriptors that came with it into the first
+    /// places of `fds`.
+    ///
+    /// The descriptors are closed on exec. Those for which there is no place are closed, and bytes
+    /// that do not fit are lost; both is [reported](ReceivedFds::is_truncated).
     ///
     /// # Errors
-    /// As [`recv`](UnixDatagram::recv), and as [`UnixStream::recv_fds`].
+    /// Returns the errors of [`recv`](UnixDatagram::recv), and on macOS and the BSDs EMSGSIZE (newer
+    /// FreeBSDs: `EMFILE`) if the process may not open all descriptors.
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.
     ///
-    /// # Platform notes
-    /// As [`UnixStream::recv_fds`].
+    /// # Platform-specific behavior
+    /// See [`UnixStream::recv_fds`].
     ///
     /// # Examples
     /// See [`send_fds`](UnixDatagram::send_fds).
@@ -200,9 +199,9 @@ impl UnixDatagram {
         buf: &mut [u8],
         fds: &mut [Option<OwnedFd>],
     ) -> io::Result<ReceivedFds> {
-        let nothing = || Ok((0, Vec::new().into_iter(), false));
         poll_fn(|cx| {
-            let recv = self.ending(|socket| unix::recv_fds(socket, buf), nothing);
+            let recv = |socket: &_| unix::recv_fds(socket, buf);
+            let recv = self.until_shutdown(recv, || Ok(FdMessage::default()));
             poll_recv(&self.source, cx, recv, fds)
         })
         .await

@@ -1,4 +1,4 @@
-//! A socket that accepts connections.
+//! A socket that accepts connections within one machine.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,17 +17,17 @@ use socket2::Type;
 use super::addr::display;
 use super::stream::UnixStream;
 use crate::accept::{Acceptor, BACKLOG};
-use crate::backoff::Backoff;
-use crate::error::with_context;
+use crate::backoff::{Backoff, Retry};
+use crate::error::during;
+use crate::methods;
 use crate::sys::unix;
 
-/// A socket that accepts connections.
+/// A Unix socket that accepts connections.
 ///
-/// It may be shared: any number of tasks, also of other threads, may accept at the same time. When
-/// the process runs out of descriptors it goes on like
-/// [`TcpListener`](crate::TcpListener#running-out-of-descriptors).
-///
-/// The file that it is bound to stays when it is dropped, as with std.
+/// Any number of tasks, also on other threads, may accept at the same time. When the process runs
+/// out of descriptors, it recovers like
+/// [`TcpListener`](crate::TcpListener#running-out-of-descriptors). Dropping it leaves its file behind,
+/// as in std.
 ///
 /// # Examples
 /// ```
@@ -49,16 +49,16 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Makes a socket file at `path`, and listens there.
+    /// Creates a socket file at `path`, and listens on it.
     ///
     /// # Errors
-    /// As `bind /run/it: ...`: `AddrInUse` if there is something at `path` already, a socket that
-    /// nobody listens on any more included; `PermissionDenied`, `NotFound` and others of bind(2);
-    /// `InvalidInput` if the path is [too long](crate::unix#what-differs-between-platforms) or has a zero
-    /// in it.
+    /// Returns an error as `bind /run/app.sock: ...`: `AddrInUse` if `path` exists, even if no socket
+    /// listens on it any more; `InvalidInput` if the path is
+    /// [too long](crate::unix#platform-specific-behavior) or contains a zero byte;
+    /// `PermissionDenied`, `NotFound` and other errors of bind(2).
     ///
     /// # Examples
-    /// Where an earlier run of the program may have left its file:
+    /// Replacing the file that an earlier run of the program may have left:
     /// ```
     /// use std::io::ErrorKind;
     /// use runtime::net::{UnixListener, UnixStream};
@@ -68,7 +68,7 @@ impl UnixListener {
     /// # drop(UnixListener::bind(&path)?);
     /// let listener = match UnixListener::bind(&path) {
     ///     Err(e) if e.kind() == ErrorKind::AddrInUse => {
-    ///         // Nobody listens there any more?
+    ///         // Does a socket still listen on it?
     ///         let refused = UnixStream::connect(&path).await.unwrap_err();
     ///         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     ///         std::fs::remove_file(&path)?;
@@ -87,10 +87,10 @@ impl UnixListener {
         bound.map_err(|e| with_context(format!("bind {}", path.display()), e))
     }
 
-    /// [`bind`](UnixListener::bind) to an address that may be an abstract name.
+    /// Binds like [`bind`](UnixListener::bind), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// As `bind`.
+    /// Returns the errors of `bind`.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixListener> {
         let bound = unix::from_std(addr).and_then(|addr| UnixListener::bind_to(&addr));
         bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
@@ -106,12 +106,13 @@ impl UnixListener {
         })
     }
 
-    /// Waits for a client, and returns the connection and the client's address, which seldom has a
-    /// name.
+    /// Waits for a client, and returns the connection and the client's address, which is usually
+    /// unnamed.
     ///
     /// # Errors
-    /// As [`TcpListener::accept`](crate::TcpListener::accept): only what says that this is not a
-    /// listening socket, or that it cannot be waited for.
+    /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind that
+    /// cannot listen, and the [errors of waiting](crate#errors). Errors of a single connection and of running out of descriptors are not returned, as with
+    /// [`TcpListener::accept`](crate::TcpListener::accept).
     ///
     /// # Cancel safety
     /// Dropping the future loses no connection.
@@ -123,26 +124,27 @@ impl UnixListener {
         poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
     }
 
-    /// [`accept`](UnixListener::accept) for those who write futures by hand. Several tasks may call
-    /// it at the same time; all of them are woken.
+    /// Poll-based version of [`accept`](UnixListener::accept).
+    ///
+    /// Several tasks may call it at the same time; all of them are woken.
     ///
     /// # Errors
-    /// As `accept`.
+    /// Returns the errors of `accept`.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accepted = self.acceptor.poll_accept_shared(cx, unix::accept);
-        accepted.map(|accepted| self.accepted(accepted))
+        accepted.map(|accepted| self.convert(accepted))
     }
 
     fn poll_accept_with(
         &self,
         cx: &mut Context<'_>,
-        backoff: &mut Backoff,
+        backoff: &mut impl Retry,
     ) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accepted = ready!(self.acceptor.poll_accept(cx, backoff, unix::accept));
-        Poll::Ready(self.accepted(accepted))
+        Poll::Ready(self.convert(accepted))
     }
 
-    fn accepted(
+    fn convert(
         &self,
         accepted: io::Result<(net::UnixStream, SocketAddr)>,
     ) -> io::Result<(UnixStream, SocketAddr)> {
@@ -155,10 +157,10 @@ impl UnixListener {
         }
     }
 
-    /// The connections that come, one after the other, without end and without their addresses.
+    /// Returns a stream of accepted connections, without their addresses, that never ends.
     ///
     /// # Examples
-    /// As with [`TcpListener::incoming`](crate::TcpListener::incoming).
+    /// See [`TcpListener::incoming`](crate::TcpListener::incoming).
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
@@ -166,20 +168,22 @@ impl UnixListener {
         }
     }
 
-    /// How often [`accept`](UnixListener::accept) had to rest because there was no descriptor or
-    /// memory left. A number that grows says that a limit is too low (`ulimit -n`).
+    /// Returns how often [`accept`](UnixListener::accept) had to wait because there was no descriptor
+    /// or memory left.
+    ///
+    /// A growing number means that a limit is too low (`ulimit -n`).
     pub fn accept_backoffs(&self) -> u64 {
         self.acceptor.backoffs()
     }
 
-    /// Takes over a listening socket of std's, and makes it non-blocking.
+    /// Converts a listening socket of std, and makes it non-blocking.
     ///
     /// # Errors
-    /// What fcntl(2) says.
+    /// Returns the errors of fcntl(2).
     ///
-    /// # Platform notes
-    /// Somebody else may hold a duplicate of it, so on epoll it costs a system call to be dropped
-    /// once it was waited for.
+    /// # Platform-specific behavior
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
+    /// waited for.
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         set_nonblocking(listener.as_fd())?;
         Ok(UnixListener {
@@ -187,31 +191,27 @@ impl UnixListener {
         })
     }
 
-    /// Gives back std's socket, **still non-blocking**.
+    /// Returns the socket of std, **still non-blocking** and deregistered.
+    ///
+    /// Clients in the queue stay there.
     pub fn into_std(self) -> net::UnixListener {
         self.acceptor.source.into_inner()
     }
 
-    /// The address it listens on.
+    /// Returns the address that the socket listens on.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.acceptor.source.get_ref().local_addr()
     }
 
-    /// Takes the error that waits to be told, if there is one.
-    ///
-    /// # Errors
-    /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.acceptor.source.get_ref().take_error()
-    }
+    methods::take_error!(acceptor.source);
 }
 
-/// The connections that come to a listener: see [`UnixListener::incoming`].
+/// A stream of the connections that a listener accepts: see [`UnixListener::incoming`].
 ///
-/// It never yields `None`. An error is what [`accept`](UnixListener::accept) would return.
+/// It never yields `None`. Its errors are those of [`accept`](UnixListener::accept).
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a> {

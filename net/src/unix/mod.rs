@@ -1,31 +1,31 @@
-//! Sockets of one machine: streams, datagrams, and descriptors that travel through them.
+//! Unix sockets: streams and datagrams within one machine, and descriptors passed through them.
 //!
-//! * [`UnixListener`] accepts, [`UnixStream`] is a connection, which [splits](UnixStream::split).
+//! * [`UnixListener`] accepts connections; [`UnixStream`] is one, which [splits](UnixStream::split).
 //! * [`UnixDatagram`] sends and receives datagrams.
 //! * [`UnixStream::send_fds`] and [`UnixStream::recv_fds`] pass descriptors to another process.
 //!
-//! An address is a path, or on Linux an abstract name, which no file stands for: std's
-//! `std::os::linux::net::SocketAddrExt` makes one, and the functions that end in `_addr` take it. As
-//! with std, binding to a path that exists fails, and nobody removes the file afterwards.
+//! An address is a path, or on Linux an abstract name without a file, which std's
+//! `std::os::linux::net::SocketAddrExt` makes and the functions with names in `_addr` take. As in
+//! std, binding to a path that exists fails, and the file stays behind.
 //!
-//! # What differs between platforms
-//! * What holds for [all sockets](crate#what-differs-between-platforms).
+//! # Platform-specific behavior
+//! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
 //! * Abstract names exist on Linux and Android only. A path may have 107 bytes there, 103 elsewhere.
-//!   Binding to an empty path makes the system choose an abstract name there (unix(7), "autobind"), and
-//!   fails elsewhere.
-//! * A listener whose queue is full makes connecting wait on Linux (it is tried again after 5 ms and
-//!   then more, since the system has no event for it) and fail with `ConnectionRefused` elsewhere.
-//! * A receiver of datagrams whose queue is full makes sending to it wait on Linux. macOS and the BSDs
-//!   have no event for it, and return ENOBUFS (`uipc_send` and `sbappendaddr` of their kernels): try
-//!   again after a while.
-//! * A process that may not open all [descriptors of a message](UnixStream::recv_fds) gets as many as it
-//!   may on Linux, and is told; macOS and the BSDs close them all and fail, with EMSGSIZE or, on newer
-//!   FreeBSDs, `EMFILE` (`unp_externalize` of their kernels).
+//!   Binding to an empty path makes Linux choose an abstract name (unix(7), "autobind"), and fails
+//!   elsewhere.
+//! * Connecting to a listener with a full queue waits on Linux (it is tried again after 5 ms and then
+//!   longer, since the system has no event for it) and fails with `ConnectionRefused` elsewhere.
+//! * Sending a datagram to a receiver with a full queue waits on Linux. macOS and the BSDs have no
+//!   event for it, and return ENOBUFS (`uipc_send` and `sbappendaddr` of their kernels): try again
+//!   later.
+//! * A process that may not open all [descriptors of a message](UnixStream::recv_fds) gets as many as
+//!   it may on Linux, and a report; macOS and the BSDs close them all and fail, with EMSGSIZE or, on
+//!   newer FreeBSDs, `EMFILE` (`unp_externalize` of their kernels).
 //! * macOS has no MSG_CMSG_CLOEXEC: a program that another thread starts while descriptors arrive may
 //!   inherit them.
-//! * [`UCred::pid`] is told on Linux, Android and Apple's systems. NetBSD knows of no peer where both were
-//!   made as a [pair](UnixStream::pair).
-//! * Linux passes at most 253 descriptors in a message; so do we, everywhere.
+//! * [`UCred::pid`] is known on Linux, Android and Apple's systems. NetBSD has no credentials for a
+//!   [pair](UnixStream::pair).
+//! * Linux passes at most 253 descriptors in a message; so does this crate, everywhere.
 //!
 //! # Examples
 //! ```

@@ -9,7 +9,8 @@ use std::net;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use runtime_net::{Resolve, TcpListener, TcpStream, UdpSocket};
+use runtime_net::internal::Resolve;
+use runtime_net::{TcpListener, TcpStream, UdpSocket};
 
 include!("block_on.rs");
 
