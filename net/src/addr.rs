@@ -1,4 +1,4 @@
-//! What sockets take for an address, and how a name becomes one.
+//! Conversion of addresses and names to socket addresses.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -9,13 +9,13 @@ use std::{io, iter, option, vec};
 use crate::error::{invalid, with_context};
 use crate::resolve::{self, Lookup};
 
-/// What can be connected or bound to: an address, several, or a name that leads to some.
+/// An address to connect or bind to, a list of them, or a name that resolves to some.
 ///
-/// A port is 0 to 65535; what 0 means is up to the operation. An IPv6 address in a string stands in
-/// brackets, `"[::1]:80"`, where it may have a scope as a number, `"[fe80::1%2]:80"`.
+/// A port is 0 to 65535; the operation defines the meaning of 0. An IPv6 address in a string is
+/// enclosed in brackets, `"[::1]:80"`, and may have a numeric scope, `"[fe80::1%2]:80"`.
 ///
-/// Whatever can be read as an IP address is, at once and on this thread. A name is looked up by
-/// the runtime, without blocking. This trait is sealed; it is implemented for
+/// A string that is an IP address is parsed on the current thread. A name is resolved by the runtime,
+/// without blocking. The trait is sealed. It is implemented for
 ///
 /// * [`SocketAddr`], [`SocketAddrV4`], [`SocketAddrV6`] and `&[SocketAddr]`,
 /// * `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)`,
@@ -38,21 +38,21 @@ use crate::resolve::{self, Lookup};
 /// ```
 pub trait ToSocketAddrs: sealed::Sealed {}
 
-/// Finds the addresses `host` stands for, in the order in which they should be tried.
+/// Resolves `host` to its addresses, in the order in which they should be tried.
 ///
 /// # Errors
-/// `InvalidInput` for a string that is no `"host:port"`. What the resolver says of a name it does
-/// not know, as `look up example.org:80: ...`; an error if a name has to be looked up and no
-/// runtime drives this thread.
+/// Returns `InvalidInput` if a string is not `"host:port"`; the error of the resolver for an unknown
+/// name, as `look up example.org:80: ...`; and `Other` if a name has to be looked up and no runtime
+/// drives the current thread.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the lookup: nobody waits for it any more, also not the end of the
-/// runtime. One that has not begun is not made; getaddrinfo(3) cannot be stopped, so one that has
-/// goes on in its thread, unheard, for as long as the system's resolver is patient.
+/// Dropping the future abandons the lookup. One that has not begun is not made. getaddrinfo(3) cannot
+/// be canceled, so one that has begun goes on in its thread until the system's resolver gives up; the
+/// end of the runtime does not wait for it.
 ///
-/// # Platform notes
-/// What is asked (`/etc/hosts`, DNS, and more), in which order the addresses come and how long that may
-/// take is up to the system's getaddrinfo(3).
+/// # Platform-specific behavior
+/// The system's getaddrinfo(3) decides which sources it queries (`/etc/hosts`, DNS and more), the
+/// order of the addresses, and how long it takes.
 ///
 /// # Examples
 /// See [`ToSocketAddrs`].
@@ -60,11 +60,12 @@ pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<SocketAddrs> {
     ResolveAddrs::new(None, host.target(sealed::Internal)).await
 }
 
-/// The addresses that [`lookup_host`] found.
+/// An iterator over the addresses that [`lookup_host`] returns.
 #[derive(Debug, Clone)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct SocketAddrs(AddrIter);
 
-/// One address is the common case, and costs no allocation.
+/// A single address, the common case, costs no allocation.
 type AddrIter = iter::Chain<option::IntoIter<SocketAddr>, vec::IntoIter<SocketAddr>>;
 
 impl SocketAddrs {
@@ -97,7 +98,7 @@ impl From<Vec<SocketAddr>> for SocketAddrs {
     }
 }
 
-/// What a caller asked for, before anybody was asked in turn.
+/// The argument of an operation, before a name in it is resolved.
 #[derive(Debug)]
 pub(crate) enum Target {
     Addrs(SocketAddrs),
@@ -107,7 +108,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The name that has to be looked up, or nothing.
+    /// Returns the name that has to be looked up, or an empty string.
     pub(crate) fn name(&self) -> String {
         match self {
             Target::Name(name) => name.clone(),
@@ -116,11 +117,12 @@ impl Target {
     }
 }
 
-/// Looks for the addresses of a target. A type of its own and no `async fn`, of which every operation
-/// that takes an address would be another copy.
+/// The future of the addresses of a target. A type of its own and not an `async fn`, of which every
+/// operation with an address would contain another copy.
 pub(crate) enum ResolveAddrs {
-    /// Nobody has to be asked. `None` once it was told.
+    /// No lookup is needed. `None` once it has completed.
     Known(Option<io::Result<SocketAddrs>>),
+    /// A lookup is under way.
     Pending {
         what: Option<&'static str>,
         name: String,
@@ -128,7 +130,7 @@ pub(crate) enum ResolveAddrs {
     },
 }
 
-/// The addresses of `target`, of which there is one at least. `what` names what they are wanted for.
+/// Resolves `target` to at least one address. `what` names the operation in errors.
 pub(crate) fn resolve_nonempty(what: &'static str, target: Target) -> ResolveAddrs {
     ResolveAddrs::new(Some(what), target)
 }
@@ -164,7 +166,7 @@ impl Future for ResolveAddrs {
         Poll::Ready(match &mut *self {
             ResolveAddrs::Known(found) => match found.take() {
                 Some(found) => found,
-                None => unreachable!("it is awaited once"),
+                None => unreachable!("polled again after it completed"),
             },
             ResolveAddrs::Pending { what, name, lookup } => {
                 match (ready!(lookup.as_mut().poll(cx)), what) {
@@ -180,14 +182,14 @@ impl Future for ResolveAddrs {
     }
 }
 
-/// Does `attempt` with one address after the other until one succeeds; fails with the last error.
+/// Calls `attempt` with one address after the other until one succeeds, and returns the last error.
 pub(crate) fn try_each<T>(
     mut addrs: SocketAddrs,
     mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
     loop {
         let Some(addr) = addrs.next() else {
-            unreachable!("the last error is returned");
+            unreachable!("the loop returns at the last address");
         };
         match attempt(addr) {
             Err(_) if !addrs.is_empty() => {}
@@ -196,7 +198,7 @@ pub(crate) fn try_each<T>(
     }
 }
 
-/// Reads a `"host:port"`.
+/// Parses a `"host:port"`.
 fn parse(text: &str) -> Target {
     if let Ok(addr) = text.parse::<SocketAddr>() {
         return Target::Addrs(addr.into());
@@ -205,7 +207,7 @@ fn parse(text: &str) -> Target {
         let text = format!("{text:?} has no port: write \"host:port\"");
         return Target::Invalid(invalid(text));
     };
-    // A sign, which parse() takes, is no part of a port.
+    // `parse` would accept a sign.
     let digits = port.bytes().all(|b| b.is_ascii_digit());
     match port.parse() {
         Ok(port) if digits => host_and_port(host, port),
@@ -226,7 +228,7 @@ fn host_and_port(host: &str, port: u16) -> Target {
     }
 }
 
-/// Keeps the trait to this crate, so that it can change.
+/// Keeps the trait to this crate, so that it may change.
 pub(crate) mod sealed {
     use super::Target;
 
@@ -236,7 +238,7 @@ pub(crate) mod sealed {
         fn target(&self, internal: Internal) -> Target;
     }
 
-    /// Can be named in this crate only, and so keeps others from calling `target`.
+    /// A token that only this crate can name, so that only this crate calls `target`.
     #[derive(Debug)]
     pub struct Internal;
 }
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_without_asking_anybody() {
+    fn addresses_are_parsed_without_a_lookup() {
         assert_eq!(addrs(parse("127.0.0.1:80")), ["127.0.0.1:80"]);
         assert_eq!(addrs(parse("[::1]:80")), ["[::1]:80"]);
         assert_eq!(addrs(host_and_port("::1", 80)), ["[::1]:80"]);
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_named_in_the_error() {
+    fn a_string_that_is_not_an_address_is_in_the_error() {
         for text in [
             "localhost",
             "",

@@ -1,10 +1,10 @@
-//! Errors that say what was being done, and to which address.
+//! Errors that name the operation and the address.
 
 use std::io;
 
 pub(crate) use runtime_reactor::internal::with_context;
 
-/// The caller's fault, in the caller's own words.
+/// Returns an error for an invalid argument.
 #[cold]
 pub(crate) fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)

@@ -1,5 +1,5 @@
-//! Reading from a stream of bytes and writing to it, as the traits of futures-io have it: the same
-//! for TCP, Unix sockets and pipes.
+//! Reading and writing byte streams, for TCP, Unix sockets and pipes alike: the functions, and the
+//! macros that implement the traits of futures-io by them.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net;
@@ -13,13 +13,13 @@ use socket2::SockRef;
 
 use crate::sys::socket::{MAX_BUFFERS, SEND_FLAGS};
 
-/// What bytes are written to.
+/// A descriptor that bytes are written to.
 pub(crate) trait Send: AsFd {
     fn send(&self, buf: &[u8]) -> io::Result<usize>;
     fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
 }
 
-/// Without SIGPIPE, which std's own `write` does not always go without.
+/// Implements `Send` without SIGPIPE, which std's own `write` raises on some systems.
 macro_rules! send_without_signal {
     ($($socket:ty),*) => {$(
         impl Send for $socket {
@@ -49,15 +49,15 @@ impl Send for std::fs::File {
     }
 }
 
-/// The part of `bufs` to give to one call: no empty ones at the start, so that a transfer of 0 bytes
-/// means something, and not more than the system takes.
+/// Returns the part of `bufs` for one call: without empty buffers at the start, so that 0 bytes mean
+/// the end of the stream, and at most as many as the system accepts.
 fn clamp_buffers<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
-    let full = bufs.iter().position(|buf| !buf.is_empty());
-    let start = full.unwrap_or(bufs.len());
+    let first = bufs.iter().position(|buf| !buf.is_empty());
+    let start = first.unwrap_or(bufs.len());
     start..bufs.len().min(start + MAX_BUFFERS)
 }
 
-fn total<B: Deref<Target = [u8]>>(bufs: &[B]) -> usize {
+fn total_len<B: Deref<Target = [u8]>>(bufs: &[B]) -> usize {
     bufs.iter().map(|buf| buf.len()).sum()
 }
 
@@ -90,11 +90,11 @@ where
     if bufs.is_empty() {
         return Poll::Ready(Ok(0));
     }
-    let asked = total(bufs);
+    let asked = total_len(bufs);
     source.poll_transfer(Direction::Read, cx, asked, |mut io| io.read_vectored(bufs))
 }
 
-/// Not inlined, so that the loops of those who write are.
+/// Not inlined, so that the loops that call it are.
 #[inline(never)]
 pub(crate) fn poll_write<T: Send>(
     source: &Source<T>,
@@ -116,7 +116,7 @@ pub(crate) fn poll_write_vectored<T: Send>(
     if bufs.is_empty() {
         return Poll::Ready(Ok(0));
     }
-    let asked = total(bufs);
+    let asked = total_len(bufs);
     source.poll_transfer(Direction::Write, cx, asked, |io| io.send_vectored(bufs))
 }
 
@@ -141,7 +141,7 @@ where
     let part = clamp_buffers(bufs);
     let bufs = &mut bufs[part];
     if bufs.is_empty() {
-        // Some systems refuse a call without buffers: readv(2) of the BSDs.
+        // Some systems reject a call without buffers: readv(2) of the BSDs.
         return Ok(0);
     }
     source.try_io(Direction::Read, |mut io| io.read_vectored(bufs))
@@ -165,7 +165,7 @@ pub(crate) fn try_write_vectored<T: Send>(
     source.try_io(Direction::Write, |io| io.send_vectored(bufs))
 }
 
-/// Makes a type with a field `source`, and references to it, an `AsyncRead`.
+/// Implements `AsyncRead` for a type with a field `source`, and for references to it.
 macro_rules! read_from_source {
     ($type:ty) => {
         $crate::transfer::read_from_source!(@ &$type, self => self.source);
@@ -193,14 +193,14 @@ macro_rules! read_from_source {
     };
 }
 
-/// Makes a type with a field `source`, and references to it, an `AsyncWrite`; `$end` is what closing
-/// it does.
+/// Implements `AsyncWrite` for a type with a field `source`, and for references to it. Closing calls
+/// `$shutdown`.
 macro_rules! write_to_source {
-    ($type:ty, $end:path) => {
-        $crate::transfer::write_to_source!(@ &$type, self => self.source, $end);
-        $crate::transfer::write_to_source!(@ $type, self => self.source, $end);
+    ($type:ty, $shutdown:path) => {
+        $crate::transfer::write_to_source!(@ &$type, self => self.source, $shutdown);
+        $crate::transfer::write_to_source!(@ $type, self => self.source, $shutdown);
     };
-    (@ $type:ty, $self:ident => $source:expr, $end:path) => {
+    (@ $type:ty, $self:ident => $source:expr, $shutdown:path) => {
         impl futures_io::AsyncWrite for $type {
             #[inline]
             fn poll_write(
@@ -230,7 +230,7 @@ macro_rules! write_to_source {
                 $self: std::pin::Pin<&mut Self>,
                 _: &mut std::task::Context<'_>,
             ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready($end(&$source))
+                std::task::Poll::Ready($shutdown(&$source))
             }
         }
     };
@@ -238,10 +238,10 @@ macro_rules! write_to_source {
 
 pub(crate) use {read_from_source, write_to_source};
 
-/// Ends our half of a connection.
+/// Shuts down writing. Closing a connection that is gone is no error.
 pub(crate) fn shutdown_write<T: AsFd>(source: &Source<T>) -> io::Result<()> {
     match SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write) {
-        // The peer was faster: it is closed, which is what we want.
+        // The peer has closed the connection already.
         Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
         result => result,
     }
