@@ -44,9 +44,10 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use runtime_reactor::{Interest, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Interest, Source};
 
-use crate::error::{during, invalid};
+use crate::error::{invalid, with_context};
 use crate::methods;
 use crate::sys::pipe as sys;
 use crate::transfer;

@@ -14,7 +14,8 @@ use crate::pipe::{Receiver, Sender};
 use crate::split::sealed::Connection;
 use crate::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::sys::read_buf;
-use crate::{TcpStream, UnixStream};
+use crate::tcp::TcpStream;
+use crate::unix::UnixStream;
 
 fn poll_read<T: AsFd>(
     source: &Source<T>,

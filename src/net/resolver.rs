@@ -19,7 +19,7 @@ impl Resolve for BlockingResolver {
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
         let lookup = runtime_executor::spawn_blocking(move || internal::resolve_blocking(&name));
-        Box::pin(GivenUpOnDrop(lookup))
+        Box::pin(AbortOnDrop(lookup))
     }
 }
 

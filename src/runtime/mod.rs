@@ -216,8 +216,8 @@ impl Runtime {
 /// The guards of executor, reactor and resolver. Their order does not matter: each restores state
 /// of its own.
 struct Entered {
-    _executor: runtime_executor::Entered,
-    _reactor: runtime_reactor::Entered,
+    _executor: runtime_executor::EnterGuard,
+    _reactor: runtime_reactor::EnterGuard,
     _resolver: runtime_net::internal::ResolverEntered,
 }
 

@@ -16,7 +16,7 @@ use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal, try_each};
 use crate::backoff::{Backoff, Retry};
-use crate::error::during;
+use crate::error::with_context;
 use crate::methods;
 use crate::sys::tcp;
 
@@ -120,7 +120,7 @@ impl TcpListener {
         try_each(addrs, |addr| {
             match tcp::bind_listener(addr, shared, BACKLOG) {
                 Ok(listener) => Ok(TcpListener::new(listener)),
-                Err(e) => Err(during(format!("bind {addr}"), e)),
+                Err(e) => Err(with_context(format!("bind {addr}"), e)),
             }
         })
     }

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use runtime_reactor::{Direction, Interest, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Direction, Interest, Source};
 use socket2::SockRef;
 
 use super::connect;

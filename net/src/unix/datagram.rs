@@ -10,12 +10,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, ready};
 
-use runtime_reactor::{Source, set_nonblocking};
+use runtime_reactor::Source;
+use runtime_reactor::internal::set_nonblocking;
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addr::display;
 use crate::backoff::{Backoff, Retry};
-use crate::error::during;
+use crate::error::with_context;
 use crate::methods;
 use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
 use crate::sys::unix;

@@ -18,7 +18,7 @@ use super::addr::display;
 use super::stream::UnixStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::backoff::{Backoff, Retry};
-use crate::error::during;
+use crate::error::with_context;
 use crate::methods;
 use crate::sys::unix;
 

@@ -8,13 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use runtime_reactor::{Direction, Interest, Source, set_nonblocking};
+use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Direction, Interest, Source};
 use socket2::{SockAddr, Socket, Type};
 
 use super::addr::display;
 use super::cred::UCred;
 use crate::backoff::{Backoff, Retry};
-use crate::error::during;
+use crate::error::with_context;
 use crate::methods;
 use crate::split::{self, sealed::Connection};
 use crate::sys::socket::suppress_sigpipe;
@@ -35,7 +36,7 @@ use crate::transfer;
 /// See [the module](crate::unix).
 pub struct UnixStream {
     // Not `streaming`: a read may stop at a descriptor, with more bytes behind it.
-    pub(super) source: Source<net::UnixStream>,
+    pub(crate) source: Source<net::UnixStream>,
 }
 
 impl UnixStream {
