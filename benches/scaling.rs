@@ -1,6 +1,6 @@
-//! What one ready descriptor among many costs on each backend of this platform, and what it costs to
-//! change who waits. poll and select hand the kernel everything at every wait; epoll and kqueue keep it
-//! there.
+//! The cost of one ready descriptor among many, and of changing the set of waiting descriptors, on
+//! each backend of this platform. poll and select pass all descriptors to the kernel in each wait;
+//! epoll and kqueue keep them in the kernel.
 //!
 //! Run with: `cargo run -p bench --release --bin scaling` (a minute; writes `SCALING.md` and
 //! `plots/scaling.svg` here). It needs 10,200 descriptors; with fewer it stops earlier.
@@ -18,25 +18,26 @@ use runtime_reactor::{Backend, Direction, Reactor, Source};
 const WATCHED: [usize; 4] = [10, 100, 1_000, 10_000];
 const CHANGED: usize = 100;
 
-/// Each figure is the median of as many runs as fit in here, and of 21 at least.
+/// The time for each figure, which is the median of the runs in it, at least 21.
 const TIME: Duration = Duration::from_millis(700);
 
 const NOTE: &str = "
-What epoll does for one ready descriptor does not depend on the others; poll and select look at each of
-them, and so does the reactor on them. Each descriptor is a UDP socket of its own here. From some
-thousands on these no longer fit into the processor's cache, and the lines get steeper than the number:
-poll(2) alone, asked for 10,000 duplicates of one socket instead, takes ten times what it takes for 1,000.
-To change who waits is a system call for epoll, and for poll and select one the first time, fstat(2),
-which finds out whether the descriptor can be waited for at all.
+The cost of epoll for one ready descriptor does not depend on the number of others. poll and
+select examine each descriptor, and so does the reactor with these backends. Each descriptor here
+is a separate UDP socket. A few thousand of them exceed the processor's cache, so from there on
+the time grows faster than the number: poll(2) alone, called with 10,000 duplicates of one socket,
+takes ten times as long as with 1,000. Changing the set of waiting descriptors is a system call
+for epoll. For poll and select it is one system call for each new descriptor, fstat(2), which
+finds out whether the descriptor can be polled at all.
 ";
 
 /// The medians, in microseconds.
 struct Row {
     backend: Backend,
     watched: usize,
-    /// One turn of the reactor with one ready descriptor, reading it, and waiting again.
+    /// A turn of the reactor with one ready descriptor, its read, and the next wait for it.
     ready: f64,
-    /// `CHANGED` descriptors that are waited for, and then not any more.
+    /// Registering and removing `CHANGED` descriptors.
     changed: f64,
 }
 
@@ -46,7 +47,7 @@ fn main() -> io::Result<()> {
         for &backend in Backend::available() {
             match measure(backend, watched) {
                 Ok(row) => rows.push(row),
-                Err(e) => eprintln!("left out: {backend} with {watched}: {e}"),
+                Err(e) => eprintln!("omitted: {backend} with {watched}: {e}"),
             }
         }
     }
@@ -66,16 +67,16 @@ fn measure(backend: Backend, watched: usize) -> io::Result<Row> {
     for source in &sources {
         assert!(receive(source)?.is_pending());
     }
-    // What registering has to tell, batch after batch, is told before anything is measured.
-    let mut told = None;
-    while told != Some(reactor.stats().events) {
-        told = Some(reactor.stats().events);
+    // Registering causes events, which are delivered before the measurement begins.
+    let mut events = None;
+    while events != Some(reactor.stats().events) {
+        events = Some(reactor.stats().events);
         reactor.turn(Some(Duration::ZERO))?;
     }
     let sender = UdpSocket::bind("127.0.0.1:0")?;
     let mut at = 0;
     let ready = median(|| {
-        // Another one each time, as far apart as they go.
+        // A different descriptor each time, far from the last one.
         at = (at + watched / 2 + 1) % watched;
         let source = &sources[at];
         sender.send_to(b"x", source.get_ref().local_addr()?)?;
@@ -104,7 +105,7 @@ fn measure(backend: Backend, watched: usize) -> io::Result<Row> {
     })
 }
 
-/// One descriptor each, everywhere: a pair would need two.
+/// Opens a socket. UDP needs one descriptor for each; a pair would need two.
 fn socket() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_nonblocking(true)?;
@@ -130,7 +131,7 @@ fn median(mut run: impl FnMut() -> io::Result<Duration>) -> io::Result<f64> {
     Ok(runs[runs.len() / 2].as_secs_f64() * 1e6)
 }
 
-/// One of a row's.
+/// Selects a figure of a row.
 type Figure = fn(&Row) -> f64;
 
 fn find(rows: &[Row], backend: Backend, watched: usize) -> Option<&Row> {
@@ -146,10 +147,10 @@ fn table(rows: &[Row]) -> String {
     );
     let kinds: [(&str, Figure); 2] = [
         (
-            "a turn with one ready, its read, and waiting again",
+            "turn with one ready descriptor, its read, and the next wait",
             |row| row.ready,
         ),
-        ("100 begin to be waited for, and cease to be", |row| {
+        ("registering and removing 100 descriptors", |row| {
             row.changed
         }),
     ];
@@ -174,8 +175,8 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Both axes count in powers of ten, so that what grows with the number is a slope and what does not
-/// is level.
+/// Draws the chart with logarithmic axes: a time that grows with the number is a slope, a constant
+/// time is level.
 fn plot(rows: &[Row], path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     const COLORS: [RGBColor; 4] = [
         RGBColor(200, 30, 30),

@@ -1,11 +1,11 @@
-//! What a minimal echo server costs to build: seconds, crates, bytes.
+//! The cost of building a minimal echo server: seconds, crates, bytes.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 use std::{fs, io};
 
-use crate::report::{Results, folder};
+use crate::results::{Results, folder};
 
 const RUNTIME: &str = r#"
 use runtime::{io, net::TcpListener};
@@ -69,7 +69,8 @@ fn main() -> io::Result<()> {
 "#;
 
 const MONOIO: &str = r#"
-use monoio::{io::{AsyncReadRent, AsyncWriteRentExt}, net::TcpListener, LegacyDriver, RuntimeBuilder};
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
+use monoio::{net::TcpListener, LegacyDriver, RuntimeBuilder};
 fn main() -> std::io::Result<()> {
     RuntimeBuilder::<LegacyDriver>::new().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:8080")?;
@@ -96,7 +97,8 @@ fn main() -> std::io::Result<()> {
 "#;
 
 const COMPIO: &str = r#"
-use compio::{io::{AsyncRead, AsyncWriteExt}, net::TcpListener, runtime::{Runtime, spawn}, BufResult};
+use compio::io::{AsyncRead, AsyncWriteExt};
+use compio::{net::TcpListener, runtime::{Runtime, spawn}, BufResult};
 fn main() -> std::io::Result<()> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:8080").await?;
@@ -123,7 +125,8 @@ fn main() -> std::io::Result<()> {
 }
 "#;
 
-/// Name, dependency, source, each with the features that it needs. `bare` is std's threads.
+/// Name, dependency with the necessary features, and source of each server. `bare` uses std's
+/// threads.
 const SERVERS: [(&str, &str, &str); 6] = [
     ("bare", "", THREADS),
     (
@@ -144,7 +147,8 @@ const SERVERS: [(&str, &str, &str); 6] = [
     ),
     (
         "compio",
-        "compio = { version = \"0.19\", default-features = false, features = [\"runtime\", \"net\", \"io\", \"polling\"] }",
+        "compio = { version = \"0.19\", default-features = false, \
+         features = [\"runtime\", \"net\", \"io\", \"polling\"] }",
         COMPIO,
     ),
 ];
@@ -178,7 +182,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> io::Result<String> {
     Ok(text)
 }
 
-/// Builds one of them from nothing: KiB, seconds, crates.
+/// Builds one server from scratch and returns KiB, seconds and crates.
 fn build(name: &str, dependency: &str, source: &str) -> io::Result<[f64; 3]> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -205,7 +209,7 @@ fn build(name: &str, dependency: &str, source: &str) -> io::Result<[f64; 3]> {
     Ok([size as f64 / 1024.0, seconds, crates as f64])
 }
 
-/// What comes with the features of ours that are on unless switched off.
+/// The dependency with the default features of `runtime`.
 const WITH_DEFAULTS: &str = "runtime = { path = \"ROOT\" }";
 
 pub(crate) fn run(rounds: usize) -> Results {

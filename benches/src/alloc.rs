@@ -1,4 +1,4 @@
-//! The allocator, counted.
+//! A counting allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,7 +9,7 @@ struct Counting;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What this thread has allocated and not freed.
+/// The allocations of this thread so far, and its bytes that are not freed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Count {
     pub(crate) allocations: i64,
@@ -20,10 +20,10 @@ thread_local! {
     static COUNT: Cell<Count> = const { Cell::new(Count { allocations: 0, bytes: 0 }) };
 }
 
-/// Off until memory is what is measured, so as not to cost time elsewhere.
+/// Set only while memory is measured, because counting costs time.
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// Counts from now on.
+/// Starts counting.
 pub(crate) fn count() {
     ON.store(true, Ordering::Relaxed);
 }
@@ -37,7 +37,7 @@ fn add(allocations: i64, bytes: i64) {
     if !ON.load(Ordering::Relaxed) {
         return;
     }
-    // A thread that ends allocates and frees after its thread-locals are gone.
+    // An exiting thread allocates and frees after its thread-locals were destroyed.
     let _ = COUNT.try_with(|count| {
         let Count {
             allocations: before,
@@ -50,29 +50,29 @@ fn add(allocations: i64, bytes: i64) {
     });
 }
 
-// SAFETY: the system's allocator does it all.
+// SAFETY: all calls are forwarded unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(1, layout.size() as i64);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(1, layout.size() as i64);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         add(0, -(layout.size() as i64));
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         add(1, size as i64 - layout.size() as i64);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -1,15 +1,15 @@
-//! What callgrind wrote: how many instructions were executed, and how many of them were atomic
-//! read-modify-writes.
+//! Parses the output of callgrind: the number of executed instructions, and of atomic
+//! read-modify-writes among them.
 //!
-//! callgrind counts every instruction by its address (`--dump-instr=yes`); objdump tells which
-//! addresses hold a `lock` prefix, or an `xchg` with memory, which locks without one. The program and
-//! the libraries it loads are looked at alike, as far as they are x86-64.
+//! callgrind counts each instruction by its address (`--dump-instr=yes`). objdump lists the
+//! addresses with a `lock` prefix, or with an `xchg` with memory, which locks without one. This
+//! covers the program and the libraries it loads, on x86-64.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::process::{Command, Stdio};
 
-/// All instructions.
+/// Returns the total number of instructions.
 pub(crate) fn instructions(text: &str) -> Option<f64> {
     text.lines().find_map(|line| {
         let sum = line
@@ -19,15 +19,15 @@ pub(crate) fn instructions(text: &str) -> Option<f64> {
     })
 }
 
-/// Where the read-modify-writes of the objects stand, each of which is looked at once.
+/// The addresses of read-modify-writes in each object; an object is disassembled once.
 #[derive(Default)]
 pub(crate) struct Locks(HashMap<String, HashSet<u64>>);
 
 impl Locks {
-    /// Those executed.
+    /// Returns the number of executed read-modify-writes.
     ///
     /// # Errors
-    /// If objdump cannot be run.
+    /// Returns an error if objdump cannot be run.
     pub(crate) fn executed(&mut self, text: &str) -> io::Result<f64> {
         let mut names = HashMap::new();
         let (mut object, mut address, mut is_call) = (String::new(), 0_u64, false);
@@ -38,7 +38,7 @@ impl Locks {
             } else if let Some(name) = line.strip_prefix("ob=") {
                 object = resolve(&mut names, name);
             } else if line.starts_with("calls=") {
-                // The line that follows has the cost of the function that is called.
+                // The next line has the cost of the called function.
                 is_call = true;
             } else if let Some((at, cost)) = cost(line, address) {
                 address = at;
@@ -59,7 +59,7 @@ impl Locks {
     }
 }
 
-/// `(3) /lib/libc.so` gives the number a name, `(3)` alone means it again.
+/// Resolves a name: `(3) /lib/libc.so` defines a number for it, `(3)` alone refers to it.
 fn resolve(names: &mut HashMap<String, String>, text: &str) -> String {
     let (number, name) = text.split_once(' ').unwrap_or((text, ""));
     if !name.is_empty() {
@@ -68,7 +68,7 @@ fn resolve(names: &mut HashMap<String, String>, text: &str) -> String {
     names.get(number).cloned().unwrap_or_default()
 }
 
-/// `ADDRESS LINE COUNT`, with an address of its own or relative to that of the last such line.
+/// Parses `ADDRESS LINE COUNT`; the address is absolute or relative to that of the last such line.
 fn cost(line: &str, last: u64) -> Option<(u64, f64)> {
     let mut fields = line.split(' ');
     let at = fields.next()?;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_followed_and_calls_are_not_counted() {
+    fn relative_addresses_are_resolved_and_calls_are_not_counted() {
         let text = "summary: 99\nob=(1) a\nfn=(1) f\n0x10 0 5\n+4 0 7\ncob=(2) b\ncfn=(2)\n\
                     calls=3 0x10 0\n* 0 1000\n-0x4 0 1\nob=(2)\n0x14 0 100\n";
         let at = |addresses: &[u64]| addresses.iter().copied().collect();

@@ -1,4 +1,4 @@
-//! The HTTP server: one answer, through hyper, on whatever stream.
+//! The HTTP server: a constant response, through hyper, on any stream.
 
 use std::convert::Infallible;
 
@@ -18,7 +18,7 @@ pub(crate) async fn serve<T>(stream: T)
 where
     T: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
 {
-    // It ends with an error when the client is gone.
+    // It returns an error when the client disconnects.
     let _ = http1::Builder::new()
         .serve_connection(stream, service_fn(hello))
         .await;

@@ -1,5 +1,5 @@
-//! The load generator: one epoll loop without any runtime, with no call that it does not need. Each
-//! busy connection has one request under way; how many requests there are is fixed beforehand.
+//! The load generator: an epoll loop without a runtime and without unnecessary system calls. Each
+//! busy connection has one request in flight; the number of requests is fixed in advance.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::{self, Epoll};
 
-/// What a run gave.
+/// The outcome of a run.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) requests: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Takes in what another run gave.
+    /// Adds the outcome of another run.
     pub(crate) fn add(&mut self, other: Outcome) {
         self.requests += other.requests;
         self.wall += other.wall;
@@ -27,7 +27,7 @@ impl Outcome {
         self.requests as f64 / self.wall.as_secs_f64()
     }
 
-    /// The latency in microseconds that a share of the requests did not exceed.
+    /// Returns the latency in microseconds that this share of the requests did not exceed.
     pub(crate) fn quantile(&mut self, share: f64) -> f64 {
         self.latencies.sort_unstable();
         let at = (self.latencies.len() as f64 * share) as usize;
@@ -45,7 +45,7 @@ struct Connection {
     started: Instant,
 }
 
-/// Connections to one server, all open.
+/// Open connections to one server.
 pub(crate) struct Load {
     port: u16,
     epoll: Epoll,
@@ -56,11 +56,11 @@ pub(crate) struct Load {
 }
 
 fn late() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "the server did not answer in time")
+    io::Error::new(ErrorKind::TimedOut, "the server did not respond in time")
 }
 
 impl Load {
-    /// Without a length the reply's is that of the first that arrives.
+    /// Creates a generator. Without a length for the reply, it measures that of a first reply.
     pub(crate) fn new(port: u16, request: Vec<u8>, reply: Option<usize>) -> io::Result<Load> {
         let mut load = Load {
             port,
@@ -95,7 +95,7 @@ impl Load {
         Err(late())
     }
 
-    /// Opens so many connections, and sends one request on each.
+    /// Opens `connections` connections and sends one request on each.
     pub(crate) fn open(&mut self, connections: usize, limit: Duration) -> io::Result<()> {
         const AT_A_TIME: usize = 64;
         let until = Instant::now() + limit;
@@ -122,7 +122,7 @@ impl Load {
         Ok(())
     }
 
-    /// Makes so many requests on the connections of a range.
+    /// Makes `requests` requests on a range of the connections.
     pub(crate) fn run(
         &mut self,
         busy: std::ops::Range<usize>,
@@ -189,7 +189,7 @@ impl Load {
         Ok(())
     }
 
-    /// Goes on with a request. Whether that finished it.
+    /// Continues a request. Returns true if that completed it.
     fn advance(&mut self, key: usize) -> io::Result<bool> {
         self.push(key)?;
         let connection = &mut self.connections[key];
@@ -219,7 +219,8 @@ fn is_not_yet(e: &io::Error) -> bool {
     e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::NotConnected
 }
 
-/// Connects, makes one request, reads to the end, closes; so many times, some of them at once.
+/// Makes `connections` visits, `at_once` of them concurrently. A visit connects, makes one request,
+/// reads to the end and closes.
 pub(crate) fn churn(
     port: u16,
     at_once: usize,
@@ -245,7 +246,7 @@ pub(crate) fn churn(
         let started = Instant::now();
         let fd = sys::connect(2 + (begun % 250) as u8, port)?;
         begun += 1;
-        // On loopback it is connected already, so that the request arrives with the connection.
+        // On loopback the connection exists at once, so the request arrives together with it.
         let sent = sys::send(fd.as_raw_fd(), request).is_ok();
         epoll.add(fd.as_raw_fd(), sys::EDGE_BOTH, key as u64)?;
         Ok(Visit {

@@ -1,7 +1,8 @@
-//! What `runtime` costs, beside what its peers cost, in one run on one machine.
+//! Benchmarks of `runtime` and of other runtimes, side by side on one machine.
 //!
-//! Run with: `cargo run -p bench --release -- all`, or `servers`, `calls`, `instructions`, `micro`, `adopt`,
-//! each with `--rounds N` if you like. `--only ROW` and `--peers A,B` give a part, which is not kept.
+//! Run with: `cargo run -p bench --release -- all`, or one of the suites `servers`, `calls`,
+//! `instructions`, `micro` and `adopt`. `--rounds N` sets the number of rounds. `--only ROW` and
+//! `--peers A,B` select a part, whose results are printed but not saved.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -14,6 +15,7 @@ mod micro;
 mod peers;
 mod plot;
 mod report;
+mod results;
 mod servers;
 mod sys;
 
@@ -21,7 +23,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, io};
 
-use report::Results;
+use results::Results;
 
 struct Options {
     rounds: usize,
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        // What this program starts itself as.
+        // Internal commands: this program starts itself with them.
         ["serve", peer, service] => {
             servers::serve(peer, service);
             return ExitCode::FAILURE;
@@ -83,20 +85,20 @@ fn main() -> ExitCode {
         Some("report") => &[],
         _ => {
             eprintln!(
-                "all, servers, calls, instructions, micro, adopt or report; --rounds N; --only ROW; \
-                 --peers A,B"
+                "usage: bench all|servers|calls|instructions|micro|adopt|report [--rounds N] \
+                 [--only ROW] [--peers A,B]"
             );
             return ExitCode::FAILURE;
         }
     };
     let limit = sys::raise_descriptor_limit();
     if limit < 10_000 {
-        eprintln!("only {limit} descriptors are allowed: the largest shape will fail");
+        eprintln!("only {limit} descriptors are allowed: the largest workload will fail");
     }
     for suite in suites {
         let results = run(suite, &options);
         report::print(&results);
-        // A part of a suite is for looking at, not for keeping.
+        // A part of a suite must not replace saved results.
         if options.only.is_none()
             && options.peers.is_none()
             && let Err(e) = results.save().and_then(|()| report::write())
@@ -114,7 +116,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The peers, in another order each round.
+/// Returns the peers, rotated by the number of the round.
 fn in_turn(round: usize) -> impl Iterator<Item = &'static str> {
     let peers = peers::ALL.len();
     (0..peers).map(move |at| peers::ALL[(at + round) % peers])
@@ -141,13 +143,13 @@ fn run_servers(options: &Options) -> Results {
     results
 }
 
-/// Measures servers that stand side by side: a slice of the requests for each in turn, so that what
-/// disturbs the machine disturbs them alike. One that fails is left out.
+/// Measures servers side by side: each gets a slice of the requests in turn, so that disturbances
+/// of the machine affect all of them. A server that fails is omitted.
 fn side_by_side(
     peers: &[&'static str],
     shape: &servers::Shape,
-) -> Vec<(&'static str, report::Figures)> {
-    let or_say = |peer: &str, result: io::Result<_>| match result {
+) -> Vec<(&'static str, results::Figures)> {
+    let or_report = |peer: &str, result: io::Result<_>| match result {
         Err(e) => {
             eprintln!("  {peer} failed: {e}");
             None
@@ -156,14 +158,14 @@ fn side_by_side(
     };
     let mut contenders: Vec<servers::Contender> = peers
         .iter()
-        .filter_map(|peer| or_say(peer, servers::Contender::start(peer, shape)))
+        .filter_map(|peer| or_report(peer, servers::Contender::start(peer, shape)))
         .collect();
     for _ in 0..shape.slices() {
         contenders = contenders
             .into_iter()
-            .filter_map(|mut it| or_say(it.peer, it.slice(shape).map(|()| it)))
+            .filter_map(|mut it| or_report(it.peer, it.slice(shape).map(|()| it)))
             .collect();
-        // Another one follows whom each time.
+        // Alternate the order, so that no server always follows the same one.
         contenders.reverse();
     }
     let figures = contenders.into_iter();
@@ -182,7 +184,7 @@ fn has_program(name: &str) -> bool {
 fn run_calls(options: &Options) -> Results {
     let mut results = Results::new("calls");
     if !has_program("perf") {
-        eprintln!("SKIPPED: system calls are counted by perf, which is not installed");
+        eprintln!("SKIPPED: counting system calls needs perf, which is not installed");
         return results;
     }
     for shape in &servers::SHAPES {
@@ -213,7 +215,7 @@ fn run_calls(options: &Options) -> Results {
 fn run_instructions(options: &Options) -> Results {
     let mut results = Results::new("instructions");
     if !has_program("valgrind") {
-        eprintln!("SKIPPED: instructions are counted by valgrind, which is not installed");
+        eprintln!("SKIPPED: counting instructions needs valgrind, which is not installed");
         return results;
     }
     for shape in &servers::SHAPES {
@@ -263,7 +265,7 @@ fn run_micro(options: &Options) -> Results {
     results
 }
 
-/// Measures in a process of its own, which is given half a minute.
+/// Runs a measurement in a child process, for at most 30 seconds.
 fn measure_apart(peer: &str, name: &str) -> io::Result<Vec<(String, f64)>> {
     let mut child = Command::new(env::current_exe()?)
         .args(["measure", peer, name])

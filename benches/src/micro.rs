@@ -1,5 +1,5 @@
-//! What tasks, wake-ups and timers cost. Each measurement runs in a process of its own, on one core;
-//! times are those of the processor unless said otherwise.
+//! Costs of tasks, wakes and timers. Each measurement runs in a separate process on one core. Times
+//! are CPU times unless stated otherwise.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn, ready};
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::alloc;
 use crate::peers::{self, Peer, Tasks};
-use crate::report::Figures;
+use crate::results::Figures;
 use crate::sys::{self, Epoll};
 
-/// What is measured, and whether the bare executor or loop can do it too.
+/// The measurements, and whether the bare executor or loop supports them.
 pub(crate) const ALL: [(&str, bool); 19] = [
     ("spawn_batched", true),
     ("spawn_one_by_one", true),
@@ -39,7 +39,7 @@ pub(crate) const ALL: [(&str, bool); 19] = [
     ("start_stop", true),
 ];
 
-/// The other side: what `bench measure PEER NAME` does.
+/// Runs a measurement: the command `bench measure PEER NAME`.
 pub(crate) fn measure(peer: &str, name: &str) -> Option<Figures> {
     sys::die_with_parent();
     sys::pin(sys::SERVER_CORE);
@@ -91,15 +91,15 @@ fn tasks<P: Tasks>(name: &str) -> Option<Figures> {
     Some(vec![("ns", nanos)])
 }
 
-/// Processor nanoseconds of one of `count`, all of which `work` does.
+/// Returns the CPU nanoseconds of `work`, divided by `count`.
 async fn each(count: usize, work: impl Future) -> f64 {
     let start = sys::cpu_time();
     work.await;
     (sys::cpu_time() - start).as_nanos() as f64 / count as f64
 }
 
-/// Ready the second time, after the task has woken itself. The same for all, since peers differ in
-/// what they call yielding.
+/// Wakes its task and is ready in the next poll. All peers use it, because their own functions for
+/// yielding differ.
 fn yield_now() -> impl Future<Output = ()> {
     let mut yielded = false;
     poll_fn(move |cx| {
@@ -185,7 +185,7 @@ fn yields<P: Tasks>(tasks: usize) -> f64 {
                 handle.await;
             }
         };
-        // What spawning costs is in both, and not in the difference.
+        // The cost of spawning cancels out in the difference.
         let few = each(1, spawn_and_join(times / 10)).await;
         let many = each(1, spawn_and_join(times + times / 10)).await;
         (many - few) / (times * tasks) as f64
@@ -220,7 +220,7 @@ async fn play(table: Rc<Table>, player: usize, times: usize) {
     }
 }
 
-/// There and back.
+/// Two tasks wake each other; one time is there and back.
 fn ping_pong<P: Tasks>() -> f64 {
     const TIMES: usize = 500_000;
     P::block_on(async {
@@ -235,7 +235,7 @@ fn ping_pong<P: Tasks>() -> f64 {
     })
 }
 
-/// Bytes and allocations of a task beside its future, all of the executor's included.
+/// Returns bytes and allocations a task, without its future but with all memory of the executor.
 fn task_memory<P: Tasks>() -> Figures {
     const COUNT: usize = 100_000;
     P::block_on(async {
@@ -270,7 +270,7 @@ fn task_memory<P: Tasks>() -> Figures {
     })
 }
 
-/// A whole runtime made, used for nothing, and dropped.
+/// Creates a runtime, runs a ready future and drops the runtime.
 fn start_stop<P: Tasks>() -> f64 {
     const TIMES: usize = 500;
     P::block_on(ready(()));
@@ -283,8 +283,8 @@ fn start_stop<P: Tasks>() -> f64 {
 
 const CROSSINGS: u64 = 20_000;
 
-/// Processor microseconds, of both threads, for waking a task from another thread and that thread
-/// by an eventfd.
+/// Returns the CPU microseconds of both threads for waking a task from another thread, and that
+/// thread by an eventfd.
 fn wake_from_thread<P: Peer>() -> f64 {
     #[derive(Default)]
     struct Shared {
@@ -341,7 +341,7 @@ fn bare_wake_from_thread() -> f64 {
     });
     let start = sys::cpu_time();
     for _ in 0..CROSSINGS {
-        // Edge-triggered: it need not be read.
+        // It is registered edge-triggered, so it need not be read.
         while epoll.wait(-1).unwrap().is_empty() {}
         sys::eventfd_add(back_fd);
     }
@@ -349,7 +349,7 @@ fn bare_wake_from_thread() -> f64 {
     (sys::cpu_time() - start).as_secs_f64() * 1e6 / CROSSINGS as f64
 }
 
-/// Numbers without order.
+/// A pseudo-random number generator (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -360,7 +360,7 @@ impl Random {
         self.0 % limit
     }
 
-    /// Somewhere in the hour after the next.
+    /// Returns a duration between one and two hours.
     fn long(&mut self) -> Duration {
         Duration::from_micros(3_600_000_000 + self.below(3_600_000_000))
     }
@@ -387,7 +387,7 @@ async fn armed<F: Future>(count: usize, mut make: impl FnMut() -> F) -> Vec<Pin<
     others
 }
 
-/// Makes a timer, arms it, drops it. Every 64 the runtime gets a turn.
+/// Creates, arms and drops a timer. After each 64 timers the task yields to the runtime.
 fn timer<P: Peer>(others: usize) -> f64 {
     const TIMES: usize = 200_000;
     P::block_on(async {
@@ -411,7 +411,7 @@ fn timer<P: Peer>(others: usize) -> f64 {
     })
 }
 
-/// Drops one of many armed timers, whichever, and arms another in its place.
+/// Drops a random one of many armed timers and arms another in its place.
 fn timer_replace<P: Peer>(others: usize) -> f64 {
     const TIMES: usize = 200_000;
     P::block_on(async {
@@ -422,7 +422,7 @@ fn timer_replace<P: Peer>(others: usize) -> f64 {
         let mut run = async |times| {
             for at in 0..times {
                 let which = other.below(others.len() as u64) as usize;
-                // In place, so that no allocation is measured.
+                // Replace it in place, so that no allocation is measured.
                 others[which].set(make(&mut random));
                 poll_once(others[which].as_mut()).await;
                 if at % 64 == 0 {
@@ -435,8 +435,8 @@ fn timer_replace<P: Peer>(others: usize) -> f64 {
     })
 }
 
-/// 100,000 tasks, each of which sleeps until some point of the next second. Spawning, arming and
-/// joining them is included.
+/// Runs 100,000 tasks that each sleep until a random time within one second. The figures include
+/// spawning, arming and joining.
 fn timers_firing<P: Peer>() -> Figures {
     const COUNT: usize = 100_000;
     P::block_on(async {
@@ -463,7 +463,7 @@ fn timers_firing<P: Peer>() -> Figures {
     })
 }
 
-/// How late one sleeper is, in the mean, on the wall clock.
+/// Returns the mean lateness of a single sleep, in wall-clock time.
 fn sleep_1ms<P: Peer>() -> f64 {
     const TIMES: u32 = 200;
     P::block_on(async {
@@ -505,7 +505,7 @@ fn timeout_ready<P: Peer>() -> f64 {
     })
 }
 
-/// Microseconds of the wall clock, all threads on one core.
+/// Returns the wall-clock microseconds of a job, with all threads on one core.
 fn blocking<P: Peer>() -> f64 {
     const TIMES: u32 = 10_000;
     P::block_on(async {

@@ -1,13 +1,13 @@
-//! Bars.
+//! Bar charts of the results.
 
 use std::path::Path;
 use std::{fs, io};
 
 use plotters::prelude::*;
 
-use crate::report::Results;
+use crate::results::Results;
 
-/// Draws what a suite has to show.
+/// Draws the chart of a suite, if it has one.
 pub(crate) fn draw(results: &Results, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     match results.suite.as_str() {
@@ -60,13 +60,13 @@ fn color(peer: usize) -> RGBColor {
     COLORS[peer % COLORS.len()]
 }
 
-/// One group of horizontal bars a row, one bar a peer. Bars that are too long are cut at `most`.
+/// Draws a group of horizontal bars for each row and a bar for each peer. Bars end at `limit`.
 fn bars(
     path: &Path,
     title: &str,
     rows: &[&str],
     peers: &[&str],
-    most: f64,
+    limit: f64,
     value: impl Fn(&str, &str) -> Option<f64>,
 ) -> io::Result<()> {
     const BAR: i32 = 11;
@@ -86,7 +86,7 @@ fn bars(
             area.draw(&key)?;
             area.draw(&Text::new((*peer).to_owned(), (x + 16, 42), small.clone()))?;
         }
-        let scale = f64::from(WIDTH - LEFT - 70) / most;
+        let scale = f64::from(WIDTH - LEFT - 70) / limit;
         for (at, row) in rows.iter().enumerate() {
             let top = TOP + group * at as i32;
             let middle = top + (group - 14) / 2 - 6;
@@ -96,7 +96,7 @@ fn bars(
                     continue;
                 };
                 let y = top + BAR * at as i32;
-                let end = LEFT + (value.min(most) * scale) as i32;
+                let end = LEFT + (value.min(limit) * scale) as i32;
                 let bar = Rectangle::new([(LEFT, y), (end, y + BAR - 1)], color(at).filled());
                 area.draw(&bar)?;
                 let label = format!("{value:.2}");

@@ -1,220 +1,61 @@
-//! What is made of the figures: JSON, tables, `RESULTS.md`, plots.
+//! The report: tables on standard output, `RESULTS.md` and plots.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::{fs, io};
 
-use serde::{Deserialize, Serialize};
+use crate::plot;
+use crate::results::Results;
 
-use crate::{peers, plot};
-
-/// What one measurement gave, by name.
-pub(crate) type Figures = Vec<(&'static str, f64)>;
-
-/// One figure of one peer, over all rounds.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) row: String,
-    pub(crate) figure: String,
-    pub(crate) peer: String,
-    /// `None` where a round failed.
-    pub(crate) rounds: Vec<Option<f64>>,
-}
-
-/// All of one command.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Results {
-    pub(crate) suite: String,
-    pub(crate) machine: String,
-    pub(crate) date: String,
-    pub(crate) records: Vec<Record>,
-}
-
-/// Where the JSON goes: `target/bench`, whatever the build's target directory.
-pub(crate) fn folder() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
-    let _ = fs::create_dir_all(&folder);
-    folder
-}
-
-fn output_of(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    text.unwrap_or_else(|_| "unknown".to_owned())
-}
-
-fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown processor", |it| {
-        it.trim_start_matches(['\t', ' ', ':'])
-    });
-    let cores = cpus
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
-    format!(
-        "{cores} cores of {model}, {}, {}",
-        output_of("uname", &["-sr"]),
-        output_of("rustc", &["--version"]),
-    )
-}
-
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
-    }
-}
-
-impl Results {
-    pub(crate) fn new(suite: &str) -> Results {
-        Results {
-            suite: suite.to_owned(),
-            machine: machine(),
-            date: output_of("date", &["+%F %R %Z"]),
-            records: Vec::new(),
-        }
-    }
-
-    pub(crate) fn add(&mut self, round: usize, row: &str, figure: &str, peer: &str, value: f64) {
-        let found = self
-            .records
+/// Formats a table of medians: a row for each workload, a column for each peer. The best value of a
+/// row, except that of `bare`, is bold.
+fn medians(results: &Results, figure: &str, least_is_best: bool) -> String {
+    let peers = results.peers(figure);
+    let mut table = head("", &peers);
+    for row in results.rows(figure) {
+        let values: Vec<_> = peers
             .iter()
-            .position(|record| record.row == row && record.figure == figure && record.peer == peer);
-        let at = found.unwrap_or_else(|| {
-            self.records.push(Record {
-                row: row.to_owned(),
-                figure: figure.to_owned(),
-                peer: peer.to_owned(),
-                rounds: Vec::new(),
-            });
-            self.records.len() - 1
-        });
-        let rounds = &mut self.records[at].rounds;
-        rounds.resize(rounds.len().max(round + 1), None);
-        rounds[round] = Some(value);
-    }
-
-    pub(crate) fn save(&self) -> io::Result<()> {
-        let path = folder().join(format!("{}.json", self.suite));
-        fs::write(path, serde_json::to_string_pretty(self)?)
-    }
-
-    fn load(suite: &str) -> Option<Results> {
-        let text = fs::read_to_string(folder().join(format!("{suite}.json"))).ok()?;
-        serde_json::from_str(&text).ok()
-    }
-
-    fn rounds(&self, row: &str, figure: &str, peer: &str) -> &[Option<f64>] {
-        let record = self
-            .records
-            .iter()
-            .find(|record| record.row == row && record.figure == figure && record.peer == peer);
-        record.map_or(&[], |record| &record.rounds)
-    }
-
-    pub(crate) fn median(&self, row: &str, figure: &str, peer: &str) -> Option<f64> {
-        median(self.rounds(row, figure, peer).iter().copied().flatten())
-    }
-
-    /// The median of what one peer took, as a share of what another took in the same round, with
-    /// the least and the greatest.
-    pub(crate) fn ratio(
-        &self,
-        row: &str,
-        figure: &str,
-        peer: &str,
-        yardstick: &str,
-    ) -> Option<(f64, f64, f64)> {
-        let these = self.rounds(row, figure, peer).iter();
-        let pairs = these.zip(self.rounds(row, figure, yardstick));
-        let ratios: Vec<f64> = pairs
-            .filter_map(|(a, b)| Some((*a)? / (*b)?))
-            .filter(|ratio| ratio.is_finite())
+            .map(|it| results.median(row, figure, it))
             .collect();
-        Some((
-            median(ratios.iter().copied())?,
-            ratios.iter().copied().fold(f64::INFINITY, f64::min),
-            ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        ))
-    }
-
-    /// The rows that have a figure, as they were measured.
-    pub(crate) fn rows(&self, figure: &str) -> Vec<&str> {
-        let mut rows = Vec::new();
-        for record in self.records.iter().filter(|it| it.figure == figure) {
-            if !rows.contains(&record.row.as_str()) {
-                rows.push(&record.row);
-            }
+        let rivals = peers
+            .iter()
+            .zip(&values)
+            .filter(|(peer, _)| **peer != "bare");
+        let rivals = rivals.filter_map(|(_, value)| *value);
+        let best = rivals.reduce(if least_is_best { f64::min } else { f64::max });
+        let _ = write!(table, "| {row} |");
+        for (peer, value) in peers.iter().zip(values) {
+            let _ = match value {
+                None => write!(table, " |"),
+                Some(it) if value == best && *peer != "bare" => {
+                    write!(table, " **{}** |", number(it))
+                }
+                Some(it) => write!(table, " {} |", number(it)),
+            };
         }
-        rows
+        table.push('\n');
     }
+    table
+}
 
-    pub(crate) fn peers(&self, figure: &str) -> Vec<&'static str> {
-        let has = |peer: &&str| {
-            let mut records = self.records.iter();
-            records.any(|record| record.figure == figure && record.peer == *peer)
-        };
-        peers::ALL.into_iter().filter(has).collect()
-    }
-
-    /// Medians: rows by peers. The best of a row, the floor aside, is bold.
-    fn medians(&self, figure: &str, least_is_best: bool) -> String {
-        let peers = self.peers(figure);
-        let mut table = head("", &peers);
-        for row in self.rows(figure) {
-            let values: Vec<_> = peers
-                .iter()
-                .map(|it| self.median(row, figure, it))
-                .collect();
-            let rivals = peers
-                .iter()
-                .zip(&values)
-                .filter(|(peer, _)| **peer != "bare");
-            let rivals = rivals.filter_map(|(_, value)| *value);
-            let best = rivals.reduce(if least_is_best { f64::min } else { f64::max });
-            let _ = write!(table, "| {row} |");
-            for (peer, value) in peers.iter().zip(values) {
-                let _ = match value {
-                    None => write!(table, " |"),
-                    Some(it) if value == best && *peer != "bare" => {
-                        write!(table, " **{}** |", number(it))
-                    }
-                    Some(it) => write!(table, " {} |", number(it)),
-                };
-            }
-            table.push('\n');
+/// Formats a table of the ratios of `runtime` to each peer.
+fn ratios(results: &Results, figure: &str) -> String {
+    let mut peers = results.peers(figure);
+    peers.retain(|peer| *peer != "runtime");
+    let mut table = head("runtime to", &peers);
+    for row in results.rows(figure) {
+        let _ = write!(table, "| {row} |");
+        for peer in &peers {
+            let _ = match results.ratio(row, figure, "runtime", peer) {
+                None => write!(table, " |"),
+                Some((middle, least, most)) => {
+                    write!(table, " {middle:.2} ({least:.2}-{most:.2}) |")
+                }
+            };
         }
-        table
+        table.push('\n');
     }
-
-    /// Ratios of `runtime` to each peer.
-    fn against(&self, figure: &str) -> String {
-        let mut peers = self.peers(figure);
-        peers.retain(|peer| *peer != "runtime");
-        let mut table = head("runtime to", &peers);
-        for row in self.rows(figure) {
-            let _ = write!(table, "| {row} |");
-            for peer in &peers {
-                let _ = match self.ratio(row, figure, "runtime", peer) {
-                    None => write!(table, " |"),
-                    Some((middle, least, most)) => {
-                        write!(table, " {middle:.2} ({least:.2}-{most:.2}) |")
-                    }
-                };
-            }
-            table.push('\n');
-        }
-        table
-    }
+    table
 }
 
 fn head(corner: &str, columns: &[&str]) -> String {
@@ -247,7 +88,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A figure, what it is called, and whether ratios of it mean anything.
+/// A table of the report: a figure of a suite, its title, and whether a table of ratios follows.
 struct Section {
     suite: &'static str,
     figure: &'static str,
@@ -298,25 +139,35 @@ const SECTIONS: [Section; 21] = [
         false,
     ),
     section("servers", "p50_us", "Latency, median, microseconds", false),
-    section("servers", "p99_us", "Latency, 99 %, microseconds", false),
-    section("servers", "p999_us", "Latency, 99.9 %, microseconds", false),
+    section(
+        "servers",
+        "p99_us",
+        "Latency, 99th percentile, microseconds",
+        false,
+    ),
+    section(
+        "servers",
+        "p999_us",
+        "Latency, 99.9th percentile, microseconds",
+        false,
+    ),
     Section {
         suite: "servers",
         figure: "rate",
-        title: "Requests a second (the generator takes part in this as much as the server)",
+        title: "Requests a second (limited by the generator as much as by the server)",
         ratios: false,
         least_is_best: false,
     },
     section(
         "servers",
         "accept_us",
-        "Opening: server CPU for accept, spawn, one request and the wait, microseconds a connection",
+        "Opening a connection: server CPU for accept, spawn, a request and the wait, microseconds",
         true,
     ),
     section(
         "servers",
         "rss_per_connection",
-        "Resident bytes a connection (each task holds a buffer of 4,096)",
+        "Resident bytes a connection (each task holds a buffer of 4,096 bytes)",
         false,
     ),
     section(
@@ -328,7 +179,7 @@ const SECTIONS: [Section; 21] = [
     section(
         "micro",
         "ns",
-        "Tasks and timers, CPU nanoseconds each",
+        "Tasks and timers, CPU nanoseconds for each",
         true,
     ),
     section(
@@ -340,7 +191,7 @@ const SECTIONS: [Section; 21] = [
     section(
         "micro",
         "cpu_us",
-        "Wake from another thread and back, CPU microseconds of both",
+        "Wake from another thread and back, CPU microseconds of both threads",
         true,
     ),
     section(
@@ -349,9 +200,19 @@ const SECTIONS: [Section; 21] = [
         "spawn_blocking round trip on one core, microseconds",
         true,
     ),
-    section("micro", "bytes", "Bytes a task beside its future", false),
+    section(
+        "micro",
+        "bytes",
+        "Bytes a task in addition to its future",
+        false,
+    ),
     section("micro", "allocations", "Allocations a task", false),
-    section("adopt", "kib", "Minimal echo server: stripped KiB", false),
+    section(
+        "adopt",
+        "kib",
+        "Minimal echo server: stripped size, KiB",
+        false,
+    ),
     section(
         "adopt",
         "seconds",
@@ -361,7 +222,7 @@ const SECTIONS: [Section; 21] = [
     section(
         "adopt",
         "crates",
-        "Minimal echo server: crates beside itself",
+        "Minimal echo server: dependencies, crates",
         false,
     ),
 ];
@@ -371,16 +232,18 @@ fn text_of(section: &Section, results: &Results) -> Option<String> {
         return None;
     }
     let mut text = format!("### {}\n\n", section.title);
-    text.push_str(&results.medians(section.figure, section.least_is_best));
+    text.push_str(&medians(results, section.figure, section.least_is_best));
     if section.ratios {
-        text.push_str("\nOurs as a share of theirs: median of the rounds (least-greatest).\n\n");
-        text.push_str(&results.against(section.figure));
+        text.push_str(
+            "\nRatio of `runtime` to each peer: median of the rounds (minimum-maximum).\n\n",
+        );
+        text.push_str(&ratios(results, section.figure));
     }
     text.push('\n');
     Some(text)
 }
 
-/// Prints the tables of a suite.
+/// Prints the tables of a suite to standard output.
 pub(crate) fn print(results: &Results) {
     for section in SECTIONS.iter().filter(|it| it.suite == results.suite) {
         if let Some(text) = text_of(section, results) {
@@ -391,7 +254,7 @@ pub(crate) fn print(results: &Results) {
 
 const SUITES: [&str; 5] = ["servers", "calls", "instructions", "micro", "adopt"];
 
-/// Writes `RESULTS.md` and the plots from what the last run of each suite left.
+/// Writes `RESULTS.md` and the plots from the last results of each suite.
 pub(crate) fn write() -> io::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = String::from(include_str!("../RESULTS.head.md"));

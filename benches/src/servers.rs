@@ -1,4 +1,4 @@
-//! Servers under load: each in a process of its own on one core, the generator on the other.
+//! Servers under load: each is a process on one core, the generator runs on the other.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::callgrind;
 use crate::load::{self, Load};
 use crate::peers::{self, Peer, Service};
-use crate::report::{self, Figures};
+use crate::results::{self, Figures};
 use crate::sys;
 
-/// What is asked of a server.
+/// A workload of a server.
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     service: Service,
@@ -72,12 +72,12 @@ pub(crate) const SHAPES: [Shape; 12] = [
 const LIMIT: Duration = Duration::from_secs(20);
 const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// Whether it is measured at all.
+/// Returns true if the peer supports the workload.
 pub(crate) fn has(peer: &str, shape: &Shape) -> bool {
     shape.service != Service::Hello || peer != "bare"
 }
 
-/// The other side: what `bench serve PEER SERVICE` does.
+/// Runs a server: the command `bench serve PEER SERVICE`.
 pub(crate) fn serve(peer: &str, service: &str) {
     sys::die_with_parent();
     sys::pin(sys::SERVER_CORE);
@@ -89,9 +89,9 @@ pub(crate) fn serve(peer: &str, service: &str) {
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    // What is accepted inherits it.
+    // Accepted sockets inherit the option.
     sys::no_delay(listener.as_raw_fd());
-    // SAFETY: takes no pointers. A longer queue than std's.
+    // SAFETY: takes no pointers. The backlog is longer than that of std.
     unsafe { libc::listen(listener.as_raw_fd(), 4096) };
     println!("{}", listener.local_addr().unwrap().port());
     match peer {
@@ -104,7 +104,7 @@ pub(crate) fn serve(peer: &str, service: &str) {
         "monoio-uring" => peers::monoio::Uring::serve(listener, service),
         "compio" => peers::compio::Polling::serve(listener, service),
         "compio-uring" => peers::compio::Uring::serve(listener, service),
-        _ => eprintln!("no such peer: {peer}"),
+        _ => eprintln!("unknown peer: {peer}"),
     }
 }
 
@@ -147,7 +147,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits for the exit.
     fn stop(mut self) -> io::Result<()> {
         sys::signal(self.pid(), libc::SIGTERM);
         self.child.wait().map(drop)
@@ -160,7 +160,7 @@ impl Server {
         }
     }
 
-    /// Opens all connections of a shape. Where they are many, what they cost.
+    /// Opens all connections of a workload. For more than 1,000 it returns what they cost.
     fn open(&self, load: &mut Load, shape: &Shape) -> io::Result<Figures> {
         let pid = self.pid();
         let (resident, cpu) = (sys::resident(pid)?, sys::cpu_time_of(pid)?);
@@ -181,7 +181,7 @@ impl Server {
         ])
     }
 
-    /// So many requests, or visits.
+    /// Makes `visits` connections with one request each.
     fn churn(&self, shape: &Shape, visits: usize) -> io::Result<load::Outcome> {
         load::churn(
             self.port,
@@ -200,7 +200,7 @@ impl Drop for Server {
     }
 }
 
-/// A server under measurement, and what came of it so far in this round.
+/// A server under measurement and its figures in this round.
 pub(crate) struct Contender {
     pub(crate) peer: &'static str,
     server: Server,
@@ -211,7 +211,8 @@ pub(crate) struct Contender {
 }
 
 impl Shape {
-    /// How many servers have to stand side by side: one, where descriptors would run out.
+    /// Returns the number of servers to run side by side: one, if more would exceed the
+    /// descriptors.
     pub(crate) fn side_by_side(&self) -> usize {
         if self.connections > 1000 {
             1
@@ -220,8 +221,7 @@ impl Shape {
         }
     }
 
-    /// In how many slices the requests of a round are made: each long enough to keep all busy
-    /// connections busy.
+    /// Returns the number of slices of a round. Each is long enough to use all busy connections.
     pub(crate) fn slices(&self) -> usize {
         (self.requests / self.busy / 2).clamp(1, 20)
     }
@@ -250,7 +250,7 @@ impl Contender {
         })
     }
 
-    /// One slice of its requests.
+    /// Makes one slice of the requests.
     pub(crate) fn slice(&mut self, shape: &Shape) -> io::Result<()> {
         let requests = shape.requests / shape.slices();
         let pid = self.server.pid();
@@ -265,10 +265,10 @@ impl Contender {
         Ok(())
     }
 
-    /// What the slices gave: the median of their CPU times, and the latencies of all.
+    /// Returns the median CPU time of the slices and the latencies of all requests.
     pub(crate) fn figures(mut self) -> Figures {
         let mut figures = self.figures;
-        if let Some(cpu_us) = report::median(self.cpu_us.iter().copied()) {
+        if let Some(cpu_us) = results::median(self.cpu_us.iter().copied()) {
             figures.push(("cpu_us", cpu_us));
         }
         figures.push(("rate", self.outcome.rate()));
@@ -279,7 +279,7 @@ impl Contender {
     }
 }
 
-/// The calls that are counted one by one; all others only in the sum.
+/// The system calls that are counted by name; all others are only in the sum.
 const CALLS: [&str; 16] = [
     "accept4",
     "close",
@@ -299,7 +299,7 @@ const CALLS: [&str; 16] = [
     "write",
 ];
 
-/// System calls a request, by name and in all, as perf counts them from outside at full speed.
+/// Returns the system calls a request, by name and in total. perf counts them at full speed.
 pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String, f64)>> {
     let server = Server::start(&[], peer, shape)?;
     let requests = shape.requests / 2;
@@ -316,7 +316,7 @@ pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String,
         events.push_str(",syscalls:sys_enter_");
         events.push_str(call);
     }
-    let file = report::folder().join("perf.txt");
+    let file = results::folder().join("perf.txt");
     let mut perf = Command::new("perf")
         .args(["stat", "-x", ";", "-e", &events, "-p"])
         .arg(server.pid().to_string())
@@ -343,35 +343,35 @@ pub(crate) fn system_calls(peer: &str, shape: &Shape) -> io::Result<Vec<(String,
         counts.push((name.to_owned(), count / requests as f64));
     }
     if counts.is_empty() {
-        return Err(io::Error::other("perf gave no counts"));
+        return Err(io::Error::other("perf returned no counts"));
     }
     Ok(counts)
 }
 
-/// Instructions and atomic read-modify-writes a request in user space: the difference of two runs
-/// under callgrind. The latter only on x86-64, and where there is objdump.
+/// Returns the instructions and atomic read-modify-writes a request in user space, by the
+/// difference of two runs under callgrind. The latter need x86-64 and objdump.
 pub(crate) fn instructions(peer: &str, shape: &Shape) -> io::Result<Figures> {
     let (few, many) = (2_000, 8_000);
     let requests = (many - few) as f64;
     let less = callgrind(peer, shape, few)?;
     let more = callgrind(peer, shape, many)?;
     let total = |text| {
-        callgrind::instructions(text).ok_or_else(|| io::Error::other("callgrind gave no sum"))
+        callgrind::instructions(text).ok_or_else(|| io::Error::other("callgrind returned no total"))
     };
     let mut figures = vec![("instructions", (total(&more)? - total(&less)?) / requests)];
     let mut locks = callgrind::Locks::default();
     if cfg!(target_arch = "x86_64") {
         match (locks.executed(&less), locks.executed(&more)) {
             (Ok(less), Ok(more)) => figures.push(("atomics", (more - less) / requests)),
-            (Err(e), _) | (_, Err(e)) => eprintln!("  no atomics without objdump: {e}"),
+            (Err(e), _) | (_, Err(e)) => eprintln!("  counting atomics needs objdump: {e}"),
         }
     }
     Ok(figures)
 }
 
-/// What callgrind wrote about a server that had so many requests.
+/// Returns the output of callgrind for a server that answered `requests` requests.
 fn callgrind(peer: &str, shape: &Shape, requests: usize) -> io::Result<String> {
-    let file = report::folder().join(format!("callgrind.{peer}.out"));
+    let file = results::folder().join(format!("callgrind.{peer}.out"));
     let out = format!("--callgrind-out-file={}", file.display());
     let wrapper = ["valgrind", "--tool=callgrind", "--dump-instr=yes", &out];
     let server = Server::start(&wrapper, peer, shape)?;

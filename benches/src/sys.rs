@@ -1,4 +1,4 @@
-//! System calls: descriptors without fuss, clocks, cores.
+//! Wrappers of system calls: sockets, epoll, clocks, cores.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -17,11 +17,11 @@ fn cvt_size(result: libc::ssize_t) -> io::Result<usize> {
 
 /// The core of servers and micro-benchmarks.
 pub(crate) const SERVER_CORE: usize = 1;
-/// The core of the load generator, and of whatever wakes from another thread.
+/// The core of the load generator and of threads that wake from another core.
 pub(crate) const LOAD_CORE: usize = 0;
 
-/// Keeps this thread, and those it will start, on one core. Where there is no such core it runs
-/// where it may.
+/// Pins this thread, and threads it starts later, to a core. Does nothing if the core does not
+/// exist.
 pub(crate) fn pin(core: usize) {
     // SAFETY: all zeros are an empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
@@ -41,12 +41,12 @@ fn clock(id: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What this process has used of processors, all threads together.
+/// Returns the CPU time of this process, all threads together.
 pub(crate) fn cpu_time() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// What another process has used.
+/// Returns the CPU time of another process.
 pub(crate) fn cpu_time_of(pid: u32) -> io::Result<Duration> {
     let mut id = 0;
     // SAFETY: `id` is valid for writes.
@@ -57,7 +57,7 @@ pub(crate) fn cpu_time_of(pid: u32) -> io::Result<Duration> {
     Ok(clock(id))
 }
 
-/// Bytes of a process that are in memory.
+/// Returns the resident bytes of a process.
 pub(crate) fn resident(pid: u32) -> io::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = status.lines().find(|line| line.starts_with("Rss:"));
@@ -73,11 +73,11 @@ pub(crate) fn die_with_parent() {
 }
 
 pub(crate) fn signal(pid: u32, signal: libc::c_int) {
-    // SAFETY: takes no pointers. The process is a child that nobody has waited for yet.
+    // SAFETY: takes no pointers. The process is a child that has not been reaped.
     unsafe { libc::kill(pid as libc::pid_t, signal) };
 }
 
-/// As many descriptors as one may have.
+/// Raises the descriptor limit to its maximum and returns it.
 pub(crate) fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -116,13 +116,13 @@ fn loopback(host: u8, port: u16) -> libc::sockaddr_in {
     }
 }
 
-/// Begins to connect 127.0.0.`host`, which is this machine, to 127.0.0.1. Several hosts, because
-/// one has no more than 28,000 ports.
+/// Starts a connection from 127.0.0.`host` to 127.0.0.1. Several source addresses are needed
+/// because one has only 28,000 ports.
 pub(crate) fn connect(host: u8, port: u16) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes no pointers.
     let fd = cvt(unsafe { libc::socket(libc::AF_INET, kind, 0) })?;
-    // SAFETY: the descriptor was just made, and is nobody else's.
+    // SAFETY: the descriptor was just created, and no other code owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     no_delay(fd.as_raw_fd());
     let on: libc::c_int = 1;
@@ -141,7 +141,7 @@ pub(crate) fn connect(host: u8, port: u16) -> io::Result<OwnedFd> {
     // SAFETY: the address is valid, and its size is given.
     cvt(unsafe { libc::bind(fd.as_raw_fd(), (&raw const from).cast(), size) })?;
     let to = loopback(1, port);
-    // SAFETY: as above.
+    // SAFETY: the address is valid, and its size is given.
     match cvt(unsafe { libc::connect(fd.as_raw_fd(), (&raw const to).cast(), size) }) {
         Ok(_) => Ok(fd),
         Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(fd),
@@ -152,9 +152,9 @@ pub(crate) fn connect(host: u8, port: u16) -> io::Result<OwnedFd> {
 pub(crate) fn accept(listener: RawFd) -> io::Result<OwnedFd> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let null = std::ptr::null_mut();
-    // SAFETY: no address is asked for.
+    // SAFETY: null pointers mean that the address is not requested.
     let fd = cvt(unsafe { libc::accept4(listener, null, null.cast(), flags) })?;
-    // SAFETY: the descriptor was just made, and is nobody else's.
+    // SAFETY: the descriptor was just created, and no other code owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
 pub(crate) fn eventfd(flags: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes no pointers.
     let fd = cvt(unsafe { libc::eventfd(0, flags | libc::EFD_CLOEXEC) })?;
-    // SAFETY: the descriptor was just made, and is nobody else's.
+    // SAFETY: the descriptor was just created, and no other code owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -181,7 +181,7 @@ pub(crate) fn eventfd_add(fd: RawFd) {
     unsafe { libc::write(fd, (&raw const one).cast(), 8) };
 }
 
-/// Waits for it to be added to, if it blocks.
+/// Reads an eventfd; a blocking one waits until it is not zero.
 pub(crate) fn eventfd_take(fd: RawFd) {
     let mut count = 0_u64;
     // SAFETY: eight bytes are read into a u64.
@@ -202,7 +202,7 @@ impl Epoll {
         // SAFETY: takes no pointers.
         let fd = cvt(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         Ok(Epoll {
-            // SAFETY: the descriptor was just made, and is nobody else's.
+            // SAFETY: the descriptor was just created, and no other code owns it.
             fd: unsafe { OwnedFd::from_raw_fd(fd) },
             events: vec![libc::epoll_event { events: 0, u64: 0 }; 1024],
         })
@@ -218,12 +218,12 @@ impl Epoll {
         cvt(unsafe { libc::epoll_ctl(this, libc::EPOLL_CTL_ADD, fd, &mut event) }).map(drop)
     }
 
-    /// Waits, at most so many milliseconds; -1: for ever. Gives the keys of what is ready.
+    /// Waits at most `millis` milliseconds, or without a limit for -1, and returns the events.
     pub(crate) fn wait(&mut self, millis: libc::c_int) -> io::Result<&[libc::epoll_event]> {
-        let room = self.events.len() as libc::c_int;
+        let capacity = self.events.len() as libc::c_int;
         let buffer = self.events.as_mut_ptr();
-        // SAFETY: the buffer is valid for writes of `room` events.
-        match cvt(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), buffer, room, millis) }) {
+        // SAFETY: the buffer is valid for writes of `capacity` events.
+        match cvt(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), buffer, capacity, millis) }) {
             Ok(ready) => Ok(&self.events[..ready as usize]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(&[]),
             Err(e) => Err(e),

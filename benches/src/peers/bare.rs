@@ -1,7 +1,7 @@
-//! The limits: an epoll loop without any runtime, and an executor with nothing but a queue.
+//! The lower bounds: an epoll loop without a runtime, and an executor that is only a queue.
 //!
-//! The executor makes one allocation a task, counts without atomics, and chains its queue through the
-//! tasks. Its wakers are wrong on any other thread; it is a floor, not a peer.
+//! The executor makes one allocation a task, counts references without atomics, and links its queue
+//! through the tasks. Its wakers are unsound on other threads, so it is a bound and not a peer.
 
 use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
@@ -22,7 +22,8 @@ pub(crate) struct Bare;
 impl Tasks for Bare {
     fn block_on<F: Future>(future: F) -> F::Output {
         let mut root = pin!(future);
-        // SAFETY: the table's functions touch a thread-local only; it stays on this thread.
+        // SAFETY: the vtable's functions access only a thread-local; the waker stays on this
+        // thread.
         let waker = unsafe { Waker::new(ptr::null(), &ROOT) };
         ROOT_WOKEN.set(true);
         loop {
@@ -31,7 +32,7 @@ impl Tasks for Bare {
             {
                 return output;
             }
-            // The batch: what was queued now, not what is queued meanwhile.
+            // The batch contains the tasks queued now, not those queued meanwhile.
             let last = TAIL.get();
             while let Some(head) = pop() {
                 // SAFETY: the queue holds one count of each task in it.
@@ -85,7 +86,7 @@ struct Header {
 
 #[repr(C)]
 struct Task<F: Future> {
-    /// First, so that a pointer to it is one to the task.
+    /// First, so that a pointer to it is a pointer to the task.
     header: Header,
     joiner: Cell<Option<Waker>>,
     stage: UnsafeCell<Stage<F>>,
@@ -121,19 +122,20 @@ fn pop() -> Option<*const Header> {
 }
 
 /// # Safety
-/// The header is that of a `Task<F>` in an `Rc`, of which one count is given away.
+/// The header must belong to a `Task<F>` in an `Rc`, of which the caller gives one count away.
 unsafe fn poll<F: Future>(header: *const Header) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller upholds the contract above.
     let task = unsafe { Rc::from_raw(header.cast::<Task<F>>()) };
     task.header.queued.set(false);
     // SAFETY: the count that `task` holds outlives the waker, which is not dropped.
     let waker = ManuallyDrop::new(unsafe { Waker::new(header.cast(), table::<F>()) });
-    // SAFETY: nobody else looks at the stage meanwhile: joiners do on this thread, between polls.
+    // SAFETY: no other reference to the stage exists: joiners access it on this thread between
+    // polls.
     let stage = unsafe { &mut *task.stage.get() };
     let Stage::Running(future) = stage else {
         return;
     };
-    // SAFETY: the future is in an `Rc`, and is dropped where it is.
+    // SAFETY: the future is in an `Rc` and is dropped in place.
     let future = unsafe { Pin::new_unchecked(future) };
     if let Poll::Ready(output) = future.poll(&mut Context::from_waker(&waker)) {
         *stage = Stage::Finished(Some(output));
@@ -167,14 +169,14 @@ fn wake_by_ref<F: Future>(data: *const ()) {
     // SAFETY: a waker holds a count.
     let header = unsafe { &*data.cast::<Header>() };
     if !header.queued.replace(true) {
-        // SAFETY: as above. This count is the queue's.
+        // SAFETY: a waker holds a count. The new count belongs to the queue.
         unsafe { Rc::increment_strong_count(data.cast::<Task<F>>()) };
         push(data.cast());
     }
 }
 
 fn drop_waker<F: Future>(data: *const ()) {
-    // SAFETY: it is the count of this waker.
+    // SAFETY: this waker owns the count.
     unsafe { Rc::decrement_strong_count(data.cast::<Task<F>>()) };
 }
 
@@ -186,7 +188,7 @@ impl<F: Future> Future for Joined<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: the task is not being polled now, unless it awaits itself, which nobody here does.
+        // SAFETY: the task is not being polled now, since no task here awaits itself.
         if let Stage::Finished(output) = unsafe { &mut *self.0.stage.get() } {
             return Poll::Ready(output.take().expect("polled after it was ready"));
         }
@@ -197,7 +199,7 @@ impl<F: Future> Future for Joined<F> {
 
 struct Connection {
     fd: OwnedFd,
-    /// What could not be written yet.
+    /// The bytes that could not be written yet.
     rest: Vec<u8>,
 }
 
@@ -228,7 +230,7 @@ pub(crate) fn serve(listener: net::TcpListener, service: Service) {
             while let Ok(fd) = sys::accept(listener.as_raw_fd()) {
                 let rest = Vec::new();
                 let mut connection = Connection { fd, rest };
-                // What is there already needs no registration to be found.
+                // Data that has arrived is read without a registration.
                 if !go_on(&mut connection, &mut buffer, service) {
                     continue;
                 }
@@ -245,7 +247,7 @@ pub(crate) fn serve(listener: net::TcpListener, service: Service) {
     }
 }
 
-/// Reads and writes while that goes without waiting. `false` at the end.
+/// Reads and writes until it would block. Returns false at the end.
 fn go_on(connection: &mut Connection, buffer: &mut [u8], service: Service) -> bool {
     let fd = connection.fd.as_raw_fd();
     while !connection.rest.is_empty() {

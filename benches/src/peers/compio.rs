@@ -112,7 +112,7 @@ async fn serve(listener: net::TcpListener, service: Service) {
             Service::Echo => ::compio::runtime::spawn(echo(stream)).detach(),
             Service::Once => ::compio::runtime::spawn(once(stream)).detach(),
             Service::Hello => {
-                // Its own adapter to the traits of futures, and smol's from there to hyper's.
+                // compio's adapter to the traits of futures-io, then smol's from those to hyper's.
                 let stream = FuturesIo::new(Box::pin(AsyncStream::new(stream)));
                 ::compio::runtime::spawn(hello::serve(stream)).detach();
             }

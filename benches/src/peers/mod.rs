@@ -1,5 +1,5 @@
-//! Who is measured. Each file says how one peer spawns, sleeps and serves, in the same order, so that
-//! they can be laid side by side; what is done with that is the same code for all (`micro.rs`).
+//! The runtimes that are measured. Each file implements spawning, sleeping and serving for one
+//! peer, in the same order. The measurements are the same code for all (`micro.rs`).
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ pub(crate) mod smol;
 pub(crate) mod tokio;
 pub(crate) mod tokio_local;
 
-/// As they stand in tables: ours, the floor, the others.
+/// The peers in the order of the tables: `runtime`, the lower bound, the others.
 pub(crate) const ALL: [&str; 9] = [
     "runtime",
     "bare",
@@ -28,26 +28,26 @@ pub(crate) const ALL: [&str; 9] = [
     "compio-uring",
 ];
 
-/// How many bytes a server reads at a time: each connection holds a buffer of this size.
+/// The size in bytes of the read buffer that each connection holds.
 pub(crate) const BUFFER: usize = 4096;
 
-/// What a server does with a connection.
+/// The service of a server for each connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
-    /// Writes back what it reads, until the end.
+    /// Echoes until the end of the stream.
     Echo,
-    /// Reads once, writes that back, closes.
+    /// Echoes one message and closes.
     Once,
-    /// HTTP/1.1 through hyper.
+    /// Serves HTTP/1.1 through hyper.
     Hello,
 }
 
 /// Runs tasks.
 pub(crate) trait Tasks {
-    /// Runs a future, and the tasks meanwhile, on a runtime of its own.
+    /// Runs a future and its tasks on a new runtime.
     fn block_on<F: Future>(future: F) -> F::Output;
 
-    /// Spawns on the runtime of this thread. Every peer's own spawn function, whatever it asks for.
+    /// Spawns on the runtime of this thread with the peer's own function.
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + Unpin
     where
         F: Future + 'static,
@@ -58,7 +58,7 @@ pub(crate) trait Tasks {
 pub(crate) trait Peer: Tasks {
     fn sleep(duration: Duration) -> impl Future<Output = ()>;
 
-    /// `None` if the limit passed first.
+    /// Limits a future; returns `None` if the limit passed first.
     fn timeout<F: Future>(limit: Duration, future: F) -> impl Future<Output = Option<F::Output>>;
 
     fn spawn_blocking(job: fn() -> u64) -> impl Future<Output = u64>;
@@ -67,7 +67,7 @@ pub(crate) trait Peer: Tasks {
     fn serve(listener: TcpListener, service: Service);
 }
 
-/// What is spawned on executors that ask for `Send`, by a process that has one thread to poll it.
+/// A future that is not `Send`, for executors that require `Send` but poll on one thread here.
 pub(crate) struct AssertSend<F>(F);
 
 impl<F> AssertSend<F> {
@@ -80,20 +80,21 @@ impl<F> AssertSend<F> {
     }
 }
 
-// SAFETY: the peers that it is given to run on one thread, where what is in it was made and stays.
+// SAFETY: the peers that receive it run on one thread; its contents were created there and stay
+// there.
 unsafe impl<F> Send for AssertSend<F> {}
 
 impl<F: Future> Future for AssertSend<F> {
     type Output = AssertSend<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the field is structurally pinned: nothing moves out of it.
+        // SAFETY: the field is structurally pinned; it is never moved out.
         let inner = unsafe { self.map_unchecked_mut(|it| &mut it.0) };
         inner.poll(cx).map(AssertSend)
     }
 }
 
-/// A spawned task whose handle gives something else than the output.
+/// A join handle whose output is mapped to that of the task.
 pub(crate) struct Map<J, F>(pub(crate) J, pub(crate) F);
 
 impl<J: Future + Unpin, F: Fn(J::Output) -> T + Unpin, T> Future for Map<J, F> {

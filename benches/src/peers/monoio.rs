@@ -98,8 +98,9 @@ async fn serve(listener: net::TcpListener, service: Service) {
             Service::Echo => drop(::monoio::spawn(echo(stream))),
             Service::Once => drop(::monoio::spawn(once(stream))),
             Service::Hello => {
-                // Its own adapter to tokio's traits, and hyper-util's from there to hyper's. The one
-                // that goes straight to hyper's needs monoio's `poll-io`, which changes its drivers.
+                // monoio's adapter to tokio's traits, then hyper-util's from those to hyper's. A
+                // direct adapter to hyper's needs monoio's feature `poll-io`, which changes its
+                // drivers.
                 let stream = TokioIo::new(StreamWrapper::new(stream));
                 drop(::monoio::spawn(hello::serve(stream)));
             }
