@@ -85,8 +85,8 @@ impl Epoll {
     fn wait_in_kernel_precisely(&mut self, limit: Duration) -> io::Result<usize> {
         let limit = limit.min(MAX_WAIT);
         let limit = [limit.as_secs() as i64, i64::from(limit.subsec_nanos())];
-        // SAFETY: the kernel writes at most capacity() events into the buffer, `limit` is two 64-bit
-        // integers that outlive the call, and a null signal mask is allowed.
+        // SAFETY: the kernel writes at most capacity() events into the buffer, `limit` is two
+        // 64-bit integers that outlive the call, and a null signal mask is allowed.
         let n = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,

@@ -6,9 +6,9 @@
 //! comparison has to be cheap: a load, and nothing else.
 //!
 //! pthread_atfork(3) has the C library increment the counter in each child. A bare clone(2) and
-//! `_Fork` (POSIX 2024) call no handlers and go unnoticed. Rejected: getpid(2), which costs a system
-//! call each time (glibc does not cache it since 2.25); and a page that the kernel wipes on fork
-//! (`MADV_WIPEONFORK`), which would notice those two as well, but needs Linux 4.14 or its
+//! `_Fork` (POSIX 2024) call no handlers and go unnoticed. Rejected: getpid(2), which costs a
+//! system call each time (glibc does not cache it since 2.25); and a page that the kernel wipes on
+//! fork (`MADV_WIPEONFORK`), which would notice those two as well, but needs Linux 4.14 or its
 //! counterparts on FreeBSD and OpenBSD, does not exist on macOS, and costs two system calls a
 //! process.
 
@@ -16,8 +16,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The number of forks between the first process that had a reactor and this one. It is written only
-/// in a child that has a single thread.
+/// The number of forks between the first process that had a reactor and this one. It is written
+/// only in a child that has a single thread.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// The handler in the child, which may only do what is async-signal-safe.

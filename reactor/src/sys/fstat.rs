@@ -6,8 +6,8 @@ use std::{io, mem};
 use super::cvt::cvt;
 
 /// The reason why some descriptors cannot be waited for, and the remedy.
-pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and cannot be waited for; use fs, or \
-     spawn_blocking";
+pub(crate) const UNPOLLABLE: &str = "regular files and directories always count as ready and \
+     cannot be waited for; use fs, or spawn_blocking";
 
 /// Checks that a descriptor is of a kind that can be waited for.
 ///

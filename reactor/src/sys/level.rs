@@ -25,8 +25,9 @@ pub(super) struct Entry {
     pub(super) armed: Readiness,
     /// The last report, if the kernel would repeat it at once without being asked; else empty.
     last_report: Readiness,
-    /// What `arm_non_directional` asked for beyond `last_report`. It is not armed until an operation has
-    /// found that the report is no longer true, since every wait would end with that report.
+    /// What `arm_non_directional` asked for beyond `last_report`. It is not armed until an
+    /// operation has found that the report is no longer true, since every wait would end with that
+    /// report.
     postponed: Readiness,
 }
 

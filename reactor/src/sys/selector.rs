@@ -94,8 +94,8 @@ pub(crate) trait Selector {
     /// Cost: no system call.
     fn arm(&mut self, token: Token, direction: Direction);
 
-    /// Asks for the part of `interest` that is no direction to be reported, once: the peer's end, an
-    /// error, urgent data.
+    /// Asks for the part of `interest` that is no direction to be reported, once: the peer's end,
+    /// an error, urgent data.
     ///
     /// The reactor calls it before a waiter waits for that and for no operation; `interest` is
     /// within `supported`. On an edge backend `add` has asked already and nothing happens, except
@@ -144,8 +144,8 @@ pub(crate) trait Selector {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Blocks until something is ready, the notifier is notified or `limit` has passed, and replaces
-    /// the contents of `events` with what became ready.
+    /// Blocks until something is ready, the notifier is notified or `limit` has passed, and
+    /// replaces the contents of `events` with what became ready.
     ///
     /// A `limit` of `None` waits without end and one of zero does not block. A wait may return
     /// earlier than its limit and with no event: after a notification, after a signal (`EINTR` is

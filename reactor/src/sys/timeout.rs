@@ -15,8 +15,8 @@ pub(super) fn timespec(limit: Duration) -> libc::timespec {
     }
 }
 
-/// Converts a limit for epoll_wait and poll. Rounds up, because a wait that ends before the deadline
-/// only has to be repeated.
+/// Converts a limit for epoll_wait and poll. Rounds up, because a wait that ends before the
+/// deadline only has to be repeated.
 #[allow(dead_code, reason = "for epoll, and for poll where there is no ppoll")]
 pub(super) fn round_up_to_milliseconds(limit: Duration) -> libc::c_int {
     let milliseconds = limit.as_nanos().div_ceil(1_000_000);

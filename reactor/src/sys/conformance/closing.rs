@@ -52,7 +52,7 @@ pub(super) fn a_removed_descriptor_can_be_added_again(stage: &mut Stage) {
     }
 }
 
-pub(super) fn what_concerns_an_earlier_occupant_of_a_slot_leaves_the_next_alone(stage: &mut Stage) {
+pub(super) fn calls_for_an_earlier_occupant_of_a_slot_do_not_affect_the_next(stage: &mut Stage) {
     let (ours, mut theirs) = pair();
     let (old, new) = (Token::new(1, 7), Token::new(1, 8));
     stage.selector.add(ours.as_raw_fd(), new).unwrap();
@@ -161,7 +161,8 @@ pub(super) fn a_closed_descriptor_can_be_reregistered_and_forgotten(stage: &mut 
     drop(closed);
     drop(ours);
     stage.selector.reregister(number, ONE).unwrap();
-    // A level backend reports that the armed descriptor is closed; not because of the reregistration.
+    // A level backend reports that the armed descriptor is closed; not because of the
+    // reregistration.
     let reported = stage.now(ONE);
     assert!(
         reported == NOTHING || !stage.selector.is_edge(),

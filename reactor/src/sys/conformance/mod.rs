@@ -1,9 +1,10 @@
 //! The test suite of the [`Selector`] contract, run on every backend of the platform.
 //!
-//! Properties that need more than a selector are tested on the whole reactor, whose tests run on each
-//! backend too (`RUNTIME_BACKEND`): stale tokens (`closed_and_reused`, `tests/waiting`), coalescing of
-//! notifications (`notifications`, `tests/messages`), deadlines under load (`timers`), and, in the
-//! crates above, running out of descriptors in `accept` (`net/tests/starving`).
+//! Properties that need more than a selector are tested on the whole reactor, whose tests run on
+//! each backend too (`RUNTIME_BACKEND`): stale tokens (`closed_and_reused`, `tests/waiting`),
+//! coalescing of notifications (`notifications`, `tests/messages`), deadlines under load
+//! (`timers`), and, in the crates above, running out of descriptors in `accept`
+//! (`net/tests/starving`).
 
 mod batches;
 mod closing;
@@ -46,7 +47,7 @@ macro_rules! conformance {
                 closing::a_closed_descriptor_is_reported_at_most_once_and_hides_no_other,
                 closing::a_reused_number_reports_to_its_new_registration_only,
                 closing::two_descriptors_of_one_file_are_two_registrations,
-                closing::what_concerns_an_earlier_occupant_of_a_slot_leaves_the_next_alone,
+                closing::calls_for_an_earlier_occupant_of_a_slot_do_not_affect_the_next,
                 closing::a_closed_descriptor_can_be_reregistered_and_forgotten,
                 closing::a_removed_or_forgotten_registration_is_silent,
                 closing::a_removed_descriptor_can_be_added_again,
@@ -128,7 +129,8 @@ const TWO: Token = Token::new(2, 7);
 const NOTHING: (Readiness, i32) = (Readiness::EMPTY, 0);
 const BOTH: Readiness = Readiness::from_bits(3);
 
-/// Held exclusively by a case that forks or depends on descriptor numbers, and shared by the others.
+/// Held exclusively by a case that forks or depends on descriptor numbers, and shared by the
+/// others.
 static ISOLATION: RwLock<()> = RwLock::new(());
 
 /// Returns a guard during which no case runs alone.
@@ -201,8 +203,8 @@ impl Stage {
         self.wait_once(token, Duration::ZERO)
     }
 
-    /// Waits until all of `wanted` was reported of `token`, and returns everything that was. Panics at
-    /// an errno.
+    /// Waits until all of `wanted` was reported of `token`, and returns everything that was. Panics
+    /// at an errno.
     fn wait_until(&mut self, token: Token, wanted: Readiness) -> Readiness {
         let mut reported = Readiness::EMPTY;
         while reported.without(wanted) | wanted != reported {
@@ -213,8 +215,8 @@ impl Stage {
         reported
     }
 
-    /// Adds a descriptor and returns the errno with which that failed, at once or in a wait, or 0 if it
-    /// succeeded and the descriptor is ready.
+    /// Adds a descriptor and returns the errno with which that failed, at once or in a wait, or 0
+    /// if it succeeded and the descriptor is ready.
     fn refusal(&mut self, fd: &impl AsRawFd, token: Token) -> i32 {
         if let Some(errno) = self.add(fd, token) {
             return errno;
@@ -255,8 +257,8 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     (ours, theirs)
 }
 
-/// Duplicates a descriptor to the first free number from `min` on. Returns `None` if the limit of the
-/// process does not allow such numbers.
+/// Duplicates a descriptor to the first free number from `min` on. Returns `None` if the limit of
+/// the process does not allow such numbers.
 fn duplicate_from(fd: &impl AsRawFd, min: RawFd) -> Option<OwnedFd> {
     allow_many_descriptors();
     // SAFETY: F_DUPFD_CLOEXEC takes an int and no pointer.

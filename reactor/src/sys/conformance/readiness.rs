@@ -197,8 +197,8 @@ pub(super) fn a_refused_connection_is_writable_and_has_an_error(stage: &mut Stag
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 }
 
-/// A connect to a full backlog fails with EAGAIN or ECONNREFUSED, for which no wait exists. Only the
-/// listener becomes ready.
+/// A connect to a full backlog fails with EAGAIN or ECONNREFUSED, for which no wait exists. Only
+/// the listener becomes ready.
 pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
     let folder = Folder::new();
     let path = folder.0.join("socket");

@@ -8,8 +8,8 @@ use crate::reactor::Reactor;
 use crate::source::Source;
 use crate::wake_list::tests::CountingWaker;
 
-/// A read stops at urgent data, although the bytes behind it arrived with the same event. The second
-/// round begins after events and reads.
+/// A read stops at urgent data, although the bytes behind it arrived with the same event. The
+/// second round begins after events and reads.
 pub(super) fn a_short_read_at_urgent_data_hides_no_bytes_behind_it(stage: &mut Stage) {
     let nothing = crate::sys::scripted::Script::default().selector();
     let selector = std::mem::replace(&mut stage.selector, nothing);

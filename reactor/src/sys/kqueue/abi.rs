@@ -19,8 +19,8 @@ use crate::sys::cvt::cvt;
 use crate::sys::fcntl::set_cloexec;
 use crate::sys::fork::forks;
 
-/// On Apple's systems `kevent64` is used: its `udata` has 64 bits whatever the size of a pointer, and
-/// it has a flag for not waiting.
+/// On Apple's systems `kevent64` is used: its `udata` has 64 bits whatever the size of a pointer,
+/// and it has a flag for not waiting.
 #[cfg(target_vendor = "apple")]
 pub(super) type Kevent = libc::kevent64_s;
 #[cfg(not(target_vendor = "apple"))]
@@ -156,8 +156,8 @@ impl Queue {
         false
     }
 
-    /// Applies `changes`, waits for events, and replaces the contents of `eventlist` with refusals or
-    /// events, up to its capacity.
+    /// Applies `changes`, waits for events, and replaces the contents of `eventlist` with refusals
+    /// or events, up to its capacity.
     pub(super) fn kevent(
         &self,
         changes: &[Kevent],
@@ -199,9 +199,9 @@ fn system_kevent(
     } else {
         libc::KEVENT_FLAG_NONE
     };
-    // SAFETY: each pointer is valid for the length passed with it, the first for reads and the second
-    // for writes; `limit` is null or points to a timespec that outlives the call. An `ident` need not
-    // be open: the kernel answers EBADF for one that is closed.
+    // SAFETY: each pointer is valid for the length passed with it, the first for reads and the
+    // second for writes; `limit` is null or points to a timespec that outlives the call. An `ident`
+    // need not be open: the kernel answers EBADF for one that is closed.
     unsafe {
         libc::kevent64(
             kqueue.as_raw_fd(),
@@ -224,9 +224,10 @@ fn system_kevent(
     limit: Option<&libc::timespec>,
 ) -> libc::c_int {
     let room = eventlist.spare_capacity_mut();
-    // SAFETY: each pointer is valid for the length passed with it (a size_t on NetBSD, else an int),
-    // the first for reads and the second for writes; `limit` is null or points to a timespec that
-    // outlives the call. An `ident` need not be open: the kernel answers EBADF for a closed one.
+    // SAFETY: each pointer is valid for the length passed with it (a size_t on NetBSD, else an
+    // int), the first for reads and the second for writes; `limit` is null or points to a timespec
+    // that outlives the call. An `ident` need not be open: the kernel answers EBADF for a closed
+    // one.
     unsafe {
         libc::kevent(
             kqueue.as_raw_fd(),

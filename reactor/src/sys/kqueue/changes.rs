@@ -30,8 +30,8 @@ impl Changes {
         self.0.clear();
     }
 
-    /// Removes the changes of `token`. Returns true if the kernel never had its registration. Linear
-    /// in the changes since the last wait.
+    /// Removes the changes of `token`. Returns true if the kernel never had its registration.
+    /// Linear in the changes since the last wait.
     pub(super) fn cancel(&mut self, token: Token) -> bool {
         let mut is_unknown = false;
         self.0.retain(|change| {

@@ -1,8 +1,8 @@
 //! The fallback for descriptors that this system's kqueue cannot watch: poll, or select on Apple.
 //!
 //! There are two kinds. Some character devices have no kqueue support: /dev/tty on macOS, /dev/null
-//! on FreeBSD. And the kqueue of macOS accepts named FIFOs, but does not report that the last writer
-//! has closed.
+//! on FreeBSD. And the kqueue of macOS accepts named FIFOs, but does not report that the last
+//! writer has closed.
 //!
 //! The kqueue itself is one more descriptor of the fallback selector, so that a single call waits
 //! for both. The fallback is a level backend, so its sources have to [arm](Selector::arm) it.

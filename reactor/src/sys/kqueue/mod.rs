@@ -48,8 +48,8 @@ const FIRST_CAPACITY: usize = 256;
 const MAX_CAPACITY: usize = 8192;
 
 /// The longest wait that is passed to the kernel. A longer limit is cut to this, as a wait may end
-/// early: OpenBSD's kqueue(2) refuses timeouts of more than a day, and DragonFly sleeps in pieces of
-/// an hour.
+/// early: OpenBSD's kqueue(2) refuses timeouts of more than a day, and DragonFly sleeps in pieces
+/// of an hour.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
 pub(super) struct Kqueue {

@@ -38,7 +38,8 @@ impl KqueueNotify {
     }
 
     /// Deletes both filters of a descriptor. A filter that does not exist is not an error: it was
-    /// refused, or the kernel dropped it by itself, as FreeBSD does when the reader of a pipe closes.
+    /// refused, or the kernel dropped it by itself, as FreeBSD does when the reader of a pipe
+    /// closes.
     pub(super) fn delete(&self, fd: RawFd) -> io::Result<()> {
         let changes = BOTH.map(|filter| change(fd, filter, EV_DELETE, 0, 0));
         match apply_now(&self.queue, changes) {

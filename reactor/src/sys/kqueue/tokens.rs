@@ -9,9 +9,9 @@ use crate::token::Token;
 /// The mapping from events to tokens.
 ///
 /// A `udata` of 64 bits holds the token itself. One of 32 bits cannot, so a table keeps the last
-/// token of each descriptor and process. It stays correct because every change overwrites `udata` in
-/// the kernel too, and because the kernel has no event for a closed descriptor that could be taken
-/// for one of the number's next owner.
+/// token of each descriptor and process. It stays correct because every change overwrites `udata`
+/// in the kernel too, and because the kernel has no event for a closed descriptor that could be
+/// taken for one of the number's next owner.
 pub(super) enum Tokens {
     InUdata,
     ByIdent(HashMap<(IdentKind, RawFd), Token>),

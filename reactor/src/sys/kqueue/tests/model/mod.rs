@@ -91,7 +91,8 @@ pub(crate) fn is_urgent(flags: Flags) -> bool {
 pub(crate) struct Queue {
     flavor: Flavor,
     edges: Edges,
-    /// Readable while a knote is active, so that a blocked `kevent` and pollers of the queue notice.
+    /// Readable while a knote is active, so that a blocked `kevent` and pollers of the queue
+    /// notice.
     pending: Pipe,
     knotes: Mutex<Knotes>,
     /// The process that opened the queue; a forked child does not inherit it.
