@@ -63,3 +63,45 @@ impl Changes {
         self.0.iter_mut().for_each(|change| change.is_repeat = true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Token = Token::new(1, 7);
+    const TWO: Token = Token::new(2, 7);
+
+    #[test]
+    fn cancel_returns_whether_the_kernel_never_had_the_registration() {
+        let mut changes = Changes::default();
+        changes.push(Change {
+            fd: 3,
+            token: ONE,
+            is_repeat: false,
+        });
+        changes.push(Change {
+            fd: 4,
+            token: TWO,
+            is_repeat: true,
+        });
+        changes.push(Change {
+            fd: 3,
+            token: ONE,
+            is_repeat: true,
+        });
+        assert!(!changes.only_repeats(ONE) && changes.only_repeats(TWO));
+        assert!(changes.cancel(ONE), "it was never added");
+        assert!(
+            !changes.cancel(TWO),
+            "it is registered, and was only to be repeated"
+        );
+        assert!(!changes.cancel(ONE) && changes.0.is_empty());
+        changes.push(Change {
+            fd: 3,
+            token: ONE,
+            is_repeat: false,
+        });
+        changes.mark_uncertain();
+        assert!(!changes.cancel(ONE), "it may have been added");
+    }
+}

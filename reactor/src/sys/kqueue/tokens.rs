@@ -67,3 +67,26 @@ impl Tokens {
         }
     }
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use crate::sys::kqueue::abi::{EVFILT_READ, change};
+    use crate::sys::kqueue::tests::model::Flavor;
+
+    const ONE: Token = Token::new(1, 7);
+    const TWO: Token = Token::new(2, 7);
+
+    #[test]
+    fn a_process_and_a_descriptor_with_one_number_have_separate_tokens_in_32_bits() {
+        let narrow = Flavor {
+            udata_is_32_bit: true,
+            ..Flavor::FREEBSD
+        };
+        let mut tokens = Tokens::new(&narrow.with(Queue::open).unwrap());
+        let known = [(EVFILT_READ, ONE), (EVFILT_PROC, TWO)];
+        let kevents =
+            known.map(|(filter, token)| change(7, filter, 0, 0, tokens.udata(filter, 7, token)));
+        assert_eq!(kevents.map(|kevent| tokens.token(&kevent)), [ONE, TWO]);
+    }
+}

@@ -82,3 +82,73 @@ pub(super) fn resolve_ebadf(event: &mut Event, is_repeat: bool) -> bool {
     // a source that was dropped on another thread.
     !is_repeat
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::kqueue::abi::{EV_CLEAR, EV_RECEIPT, EVFILT_READ, change};
+
+    const ONE: Token = Token::new(1, 7);
+    const TWO: Token = Token::new(2, 7);
+
+    #[test]
+    fn the_end_of_a_direction_is_not_a_hang_up() {
+        let flags = EV_EOF | EV_CLEAR | EV_RECEIPT;
+        let readiness = |direction, flags, fflags| {
+            let kevent = change(0, EVFILT_READ, flags, fflags, 0);
+            translate(ONE, direction, &kevent).readiness
+        };
+        let ended = readiness(Direction::Read, flags, 0);
+        assert_eq!(ended, Readiness::READABLE | Readiness::READ_CLOSED);
+        let shut = readiness(Direction::Write, flags, 0);
+        assert_eq!(shut, Readiness::WRITABLE | Readiness::WRITE_CLOSED);
+        let reset = readiness(Direction::Read, flags, libc::ECONNRESET as u32);
+        assert!(reset.is_error() && reset.is_readable() && !reset.is_writable());
+        // Without EV_EOF, fflags is not an error.
+        assert_eq!(readiness(Direction::Read, EV_CLEAR, 1), Readiness::READABLE);
+    }
+
+    #[test]
+    fn a_refusal_names_the_direction_that_was_refused() {
+        let mut events = Vec::new();
+        report_refusal(&mut events, ONE, Direction::Write, libc::EINVAL);
+        report_refusal(&mut events, TWO, Direction::Read, libc::EINVAL);
+        report_refusal(&mut events, TWO, Direction::Write, libc::EINVAL);
+        let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
+        let expected = [
+            Event {
+                errno: libc::EINVAL,
+                ..Event::new(ONE, Readiness::WRITABLE)
+            },
+            Event {
+                errno: libc::EINVAL,
+                ..Event::new(TWO, all)
+            },
+        ];
+        assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn every_kernels_refusal_of_a_broken_pipe_means_writable_and_closed() {
+        let closed = Readiness::WRITABLE | Readiness::WRITE_CLOSED;
+        let expected = Event::new(ONE, closed);
+        let mut events = Vec::new();
+        report_refusal(&mut events, ONE, Direction::Write, libc::EPIPE);
+        assert_eq!(events, [expected]);
+        let mut events = Vec::new();
+        report_refusal(&mut events, ONE, Direction::Write, libc::EBADF);
+        assert!(resolve_ebadf(&mut events[0], true));
+        assert_eq!(events, [expected]);
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_an_error_of_an_add_and_none_of_a_repeat() {
+        for is_repeat in [false, true] {
+            let mut events = Vec::new();
+            report_refusal(&mut events, ONE, Direction::Read, libc::EBADF);
+            report_refusal(&mut events, ONE, Direction::Write, libc::EBADF);
+            assert_eq!(events.len(), 1);
+            assert_eq!(resolve_ebadf(&mut events[0], is_repeat), !is_repeat);
+        }
+    }
+}
