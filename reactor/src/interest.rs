@@ -15,6 +15,8 @@ pub enum Direction {
 }
 
 impl Direction {
+    pub(crate) const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
+
     /// The readiness that lets an operation of this direction be tried.
     pub(crate) const fn readiness(self) -> Readiness {
         match self {
@@ -82,8 +84,8 @@ impl Interest {
     ///
     /// # Platform notes
     /// EPOLLRDHUP (Linux), EV_EOF for reading (kqueue), POLLRDHUP (poll, where there is one). It is
-    /// said for as long as it is so. Waiting for it fails with `Unsupported` with select, which knows
-    /// no end that is no data, and with poll on a system without POLLRDHUP.
+    /// said for as long as it is so. Waiting for it fails with `Unsupported` with select, which
+    /// knows no end that is no data, and with poll on a system without POLLRDHUP.
     pub const CLOSED: Interest = Interest(4);
     /// Urgent data, or whatever else the system calls exceptional: a change of /proc/mounts, an
     /// edge at a GPIO pin.
@@ -159,6 +161,18 @@ impl Interest {
 
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The directions whose registrations must all have failed for this interest to fail: what is
+    /// no direction is reported by either.
+    pub(crate) fn error_directions(self) -> impl Iterator<Item = Direction> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let directions = if self.non_directional().is_empty() {
+            self
+        } else {
+            both
+        };
+        directions.directions()
     }
 
     /// The directions asked for, reading first.

@@ -7,8 +7,8 @@
 //! * [`Timer`] is a deadline that can be awaited.
 //! * [`Process`] is the end of a process that can be awaited, where the kernel tells it by number.
 //!
-//! Sources, timers and processes are `Send + Sync`: they are addresses. On the thread of their reactor they go
-//! straight to its state, which no lock guards; elsewhere they send it mail.
+//! Sources, timers and processes are `Send + Sync`: they are addresses. On the thread of their
+//! reactor they go straight to its state, which no lock guards; elsewhere they send it mail.
 
 #![deny(unsafe_code)]
 
@@ -17,8 +17,10 @@ mod error;
 mod interest;
 mod mailbox;
 mod process;
+mod quota;
 mod reactor;
-mod slot;
+mod registrations;
+mod scheduled_io;
 mod source;
 mod stats;
 mod sync;
@@ -29,9 +31,11 @@ mod sync;
 mod sys;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod tick;
 mod timer;
 mod timers;
 mod token;
+mod waiters;
 mod wake_list;
 
 pub use context::EnterGuard;

@@ -1,23 +1,24 @@
-//! What other threads may do to a reactor: leave a message, and end its wait.
+//! The part of a reactor that other threads use: they send messages, and end its wait.
 //!
 //! # The protocol
 //!
 //! The owner's thread is in one of three states, kept in one byte:
 //!
 //! ```text
-//!             before a wait                  another thread
-//!   RUNNING ───────────────────▶ PARKED ───────────────────────▶ NOTIFIED   (calls the notifier)
+//!             before a wait                   another thread
+//!   RUNNING ──────────────────▶ PARKED ───────────────────────▶ NOTIFIED   (notifies the selector)
 //!     ▲ ▲                         │                              │  ▲
 //!     │ └─────── after a wait ────┴──────── after a wait ────────┘  │
 //!     └──────────────────────── another thread ─────────────────────┘     (no system call)
 //! ```
 //!
-//! *A sender* first puts its message into the box, then swaps the byte to NOTIFIED, and calls the
-//! notifier only if it was PARKED before: so at most one system call is made until the next wait,
-//! and none while the owner is not waiting. *The owner* goes from RUNNING to PARKED before it blocks,
-//! and does not block if it finds NOTIFIED; after the wait it swaps back to RUNNING, and only then
-//! looks into the box. Either the sender's swap comes after the owner's step to PARKED, and notifies,
-//! or before, and the owner does not block. Nothing is lost (checked with loom, below).
+//! *A sender* first puts its message into the inbox, then swaps the byte to NOTIFIED, and notifies
+//! the selector only if it was PARKED before: so at most one system call is made until the next
+//! wait, and none while the owner is not waiting. *The owner* goes from RUNNING to PARKED before it
+//! blocks, and does not block if it finds NOTIFIED; after the wait it swaps back to RUNNING, and
+//! only then looks into the inbox. Either the sender's swap comes after the owner's step to PARKED,
+//! and the selector is notified, or before, and the owner does not block. No message is lost
+//! (checked with loom, below).
 
 use std::io;
 use std::os::fd::RawFd;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 use std::task::Waker;
 
+use crate::error::shut_down;
 use crate::interest::{Direction, Interest};
 use crate::stats::Counters;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
@@ -32,35 +34,73 @@ use crate::sys::{self, Notify};
 use crate::timers::TimerKey;
 use crate::token::Token;
 
-/// Something another thread wants of the reactor. A message about what is gone does nothing, except
-/// that a waker in it is woken.
+/// A message of another thread. One about a source or timer that is gone does nothing, except that
+/// a waker in it is woken.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A source was polled elsewhere and found nothing.
+    Removal(Removal),
+    Request(Request),
+}
+
+/// A source or timer that the reactor has to forget.
+#[derive(Debug)]
+pub(crate) enum Removal {
+    /// A source was dropped.
+    Source(Token),
+    /// A timer was dropped.
+    Timer(TimerKey),
+    /// A timer was moved; its task is woken to poll it again.
+    MovedTimer(TimerKey),
+}
+
+/// A wait that began on another thread.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A source was polled and found nothing.
     Wait {
         token: Token,
         direction: Direction,
         waker: Waker,
     },
-    /// Somebody waits elsewhere for what is no direction.
+    /// A source was polled for something other than a direction.
     WaitNonDirectional {
         token: Token,
         interest: Interest,
         waker: Waker,
     },
-    /// Who waits elsewhere was told that the registration failed.
+    /// The error of a failed registration was returned to a task that waits.
     Retry { token: Token, interest: Interest },
-    /// A source was dropped elsewhere.
-    Remove { token: Token },
-    /// A timer was polled elsewhere.
-    TimerWait { key: TimerKey, waker: Waker },
-    /// A timer was dropped elsewhere.
-    TimerRemove { key: TimerKey },
-    /// A timer was moved elsewhere: whoever awaits it has to poll it again.
-    TimerMove { key: TimerKey },
+    /// A timer was polled.
+    WaitTimer { key: TimerKey, waker: Waker },
 }
 
-/// What other threads hold of a reactor.
+impl From<Removal> for Message {
+    fn from(removal: Removal) -> Message {
+        Message::Removal(removal)
+    }
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Message {
+        Message::Request(request)
+    }
+}
+
+impl Message {
+    /// Returns the waker that waits for an answer.
+    pub(crate) fn into_waker(self) -> Option<Waker> {
+        match self {
+            Message::Request(
+                Request::Wait { waker, .. }
+                | Request::WaitNonDirectional { waker, .. }
+                | Request::WaitTimer { waker, .. },
+            ) => Some(waker),
+            Message::Request(Request::Retry { .. }) | Message::Removal(_) => None,
+        }
+    }
+}
+
+/// The part of a reactor that other threads use.
 pub(crate) struct Mailbox {
     /// Never given to another reactor of this process.
     pub(crate) number: u32,
@@ -68,13 +108,13 @@ pub(crate) struct Mailbox {
     park: ParkState,
     /// Replaced in a forked child only.
     notifier: RwLock<Arc<dyn Notify>>,
-    /// Which process it belongs to, in `sys::forks`.
+    /// The process it belongs to, as a number of `sys::forks`.
     forks: AtomicU32,
     pub(crate) counters: Arc<Counters>,
 }
 
-/// The mailboxes of the reactors there are, so that a handle can name its reactor by a number
-/// instead of holding a counted reference to it. Locked only off the reactor's thread.
+/// The mailboxes of the live reactors, so that a handle can name its reactor by a number instead of
+/// holding a counted reference to it. Locked only off the reactor's thread.
 static LIVE: RwLock<Vec<Arc<Mailbox>>> = RwLock::new(Vec::new());
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -82,7 +122,7 @@ impl Mailbox {
     /// Opens a mailbox that handles of this process find by its number.
     ///
     /// # Errors
-    /// When all numbers are used up.
+    /// Returns an error if all numbers are used up.
     pub(crate) fn open(
         notifier: Arc<dyn Notify>,
         counters: Arc<Counters>,
@@ -103,7 +143,7 @@ impl Mailbox {
         Ok(mailbox)
     }
 
-    /// The mailbox of the reactor with this number, unless that reactor is gone.
+    /// Returns the mailbox of the reactor with this number, unless that reactor is gone.
     #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
         unpoisoned(LIVE.read())
@@ -112,8 +152,20 @@ impl Mailbox {
             .cloned()
     }
 
-    /// Leaves a message and ends the wait of the reactor, or gives the message back if nobody will
-    /// ever read it.
+    /// Sends a message to the reactor with this number. `what` is the sender, for the error.
+    ///
+    /// # Errors
+    /// Returns an error if the reactor is gone.
+    #[cold]
+    pub(crate) fn send_to(number: u32, message: impl Into<Message>, what: &str) -> io::Result<()> {
+        match Mailbox::find(number).map(|mailbox| mailbox.send(message.into())) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Err(shut_down(what)),
+        }
+    }
+
+    /// Adds a message to the inbox and ends the wait of the reactor. Returns the message if the
+    /// reactor is closed.
     pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
         self.inbox.push(message)?;
         self.notify();
@@ -127,24 +179,26 @@ impl Mailbox {
         }
     }
 
-    /// Goes to sleep without blocking, for an owner whose descriptor is watched by somebody else's
-    /// loop: a notification is passed on, and so shows in it. One that came already is passed on here.
+    /// Parks without blocking, for an owner whose descriptor another loop polls: a notification
+    /// goes to the selector, and so shows in that descriptor. One that came before is passed on
+    /// here.
     ///
-    /// So is a message that nobody has read: the wait which it ended has used up its notification.
+    /// So is a message that was not processed yet: the wait that it ended has used up its
+    /// notification.
     pub(crate) fn prepare_wait(&self) {
         if !self.try_park() || self.has_messages() {
             self.notify_selector();
         }
     }
 
-    /// Whether this process is a fork of the one it belongs to: then it must not touch the notifier,
-    /// which is the parent's.
+    /// Returns true if this process is a fork of the one the mailbox belongs to: then the notifier
+    /// is the parent's and must not be used.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.forks.load(Ordering::Relaxed) != sys::forks()
     }
 
-    /// Makes it belong to this process, awake and with `notifier`.
+    /// Makes the mailbox belong to this process, running and with `notifier`.
     pub(crate) fn move_to_this_process(&self, notifier: Arc<dyn Notify>) {
         *unpoisoned(self.notifier.write()) = notifier;
         self.forks.store(sys::forks(), Ordering::Relaxed);
@@ -156,7 +210,7 @@ impl Mailbox {
             return;
         }
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
-        // It fails only when the descriptor is not what we made it, and who could be told?
+        // It fails only if the descriptor was closed behind our back; there is no one to report to.
         let notified = unpoisoned(self.notifier.read()).notify();
         debug_assert!(
             notified.is_ok(),
@@ -164,29 +218,26 @@ impl Mailbox {
         );
     }
 
-    /// Says that a source is gone, before its descriptor is closed, so that the reactor never takes
-    /// another one of the same number for it. One that may stay open (`fd`) is taken back from the
-    /// kernel here, while it certainly is; no registration of it comes after, since the message comes
-    /// with it.
+    /// Sends the removal of a source before its descriptor is closed, so that the reactor never
+    /// takes another descriptor of the same number for it. One that may stay open (`open`) is
+    /// removed from the kernel here, while it certainly is open. It is not registered afterwards,
+    /// because the message comes with the removal.
     pub(crate) fn remove(&self, token: Token, open: Option<RawFd>) {
-        let take_back = || {
+        let remove_open = || {
             if let Some(fd) = open.filter(|_| !self.is_forked()) {
                 self.count_removal();
                 unpoisoned(self.notifier.read()).remove(fd);
             }
         };
+        let removal = Removal::Source(token).into();
         // If the reactor is gone, so is the registration.
-        if self
-            .inbox
-            .push_after(take_back, Message::Remove { token })
-            .is_ok()
-        {
+        if self.inbox.push_after(remove_open, removal).is_ok() {
             self.notify();
         }
     }
 
-    /// Makes `change`, and lets no message come meanwhile, unless one is there already. Says whether
-    /// it was made.
+    /// Makes `change` while no message can come, unless one is there already. Returns true if it
+    /// was made.
     pub(crate) fn unless_messages(&self, change: impl FnOnce()) -> bool {
         self.inbox.unless_any(change)
     }
@@ -195,55 +246,57 @@ impl Mailbox {
         self.counters.removals.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes all messages.
     pub(crate) fn take(&self) -> Vec<Message> {
         self.inbox.take()
     }
 
-    /// Whether there is anything to take: one plain load.
+    /// Returns true if there are messages, for the price of a plain load.
     pub(crate) fn has_messages(&self) -> bool {
         self.inbox.any.load(Ordering::Acquire)
     }
 
-    /// Goes to sleep, unless a notification came since the last time.
+    /// Parks the owner. Returns false if a notification came since it was last unparked.
     pub(crate) fn try_park(&self) -> bool {
         self.park.try_park()
     }
 
+    /// Unparks the owner. Returns true if there was a notification.
     pub(crate) fn unpark(&self) -> bool {
         self.park.unpark()
     }
 
-    /// Lets nothing in any more, and gives out what came before.
+    /// Refuses all further messages and returns the earlier ones.
     pub(crate) fn close(&self) -> Vec<Message> {
         unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
         self.inbox.close()
     }
 }
 
-/// A box that any thread puts things into and one thread empties, all at once.
+/// A list that any thread appends to and one thread takes, all at once.
 #[derive(Debug)]
-struct Inbox<L> {
+struct Inbox<M> {
     /// `None` once it is closed.
-    list: Mutex<Option<Vec<L>>>,
-    /// Whether the list has anything in it; written under the lock, read without it, so that an
-    /// empty box costs its owner one plain load.
+    list: Mutex<Option<Vec<M>>>,
+    /// True if the list is not empty; written under the lock and read without it, so that an empty
+    /// inbox costs its owner one plain load.
     any: AtomicBool,
 }
 
-impl<L> Inbox<L> {
-    fn new() -> Inbox<L> {
+impl<M> Inbox<M> {
+    fn new() -> Inbox<M> {
         Inbox {
             list: Mutex::new(Some(Vec::new())),
             any: AtomicBool::new(false),
         }
     }
 
-    fn push(&self, message: L) -> Result<(), L> {
+    fn push(&self, message: M) -> Result<(), M> {
         self.push_after(|| (), message)
     }
 
-    /// Does something first that must not be seen without the message.
-    fn push_after(&self, first: impl FnOnce(), message: L) -> Result<(), L> {
+    /// Calls `first`, whose effect must not be seen without the message, and appends the message.
+    fn push_after(&self, first: impl FnOnce(), message: M) -> Result<(), M> {
         let mut list = self.list.lock();
         first();
         match &mut *list {
@@ -263,7 +316,7 @@ impl<L> Inbox<L> {
         is_empty
     }
 
-    fn take(&self) -> Vec<L> {
+    fn take(&self) -> Vec<M> {
         if !self.any.load(Ordering::Acquire) {
             return Vec::new();
         }
@@ -272,7 +325,7 @@ impl<L> Inbox<L> {
         list.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    fn close(&self) -> Vec<L> {
+    fn close(&self) -> Vec<M> {
         self.list.lock().take().unwrap_or_default()
     }
 }
@@ -290,12 +343,12 @@ impl ParkState {
         ParkState(AtomicU8::new(RUNNING))
     }
 
-    /// Whether the caller has to notify the selector.
+    /// Returns true if the caller has to notify the selector.
     fn notify(&self) -> bool {
         self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
     }
 
-    /// Whether the owner may block now. It calls `unpark` after, whatever the answer was.
+    /// Returns true if the owner may block now. It calls `unpark` afterwards in either case.
     fn try_park(&self) -> bool {
         let step = self
             .0
@@ -303,7 +356,7 @@ impl ParkState {
         step.is_ok()
     }
 
-    /// Whether there was a notification.
+    /// Returns true if there was a notification.
     fn unpark(&self) -> bool {
         self.0.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
     }
@@ -409,7 +462,8 @@ mod loom_tests {
         });
     }
 
-    /// The owner whose descriptor is watched by somebody else's loop, which sees only notifications of the selector.
+    /// The owner whose descriptor is watched by somebody else's loop, which sees only notifications
+    /// of the selector.
     #[test]
     fn no_message_is_lost_on_an_owner_that_another_loop_polls() {
         loom::model(|| {

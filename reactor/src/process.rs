@@ -5,25 +5,25 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use crate::context;
+use crate::error::no_runtime;
 use crate::interest::{Direction, Interest};
-use crate::mailbox::{Mailbox, Message};
-use crate::slot::ScheduledIo;
-use crate::source::send;
+use crate::mailbox::{Mailbox, Request};
+use crate::scheduled_io::ScheduledIo;
 
 /// The end of a process, which kqueue(2) tells without a descriptor (EVFILT_PROC).
 ///
-/// It is a notice and no more: it leaves the status where it is, to be taken with waitpid(2). Look for
-/// it after each poll, whether that was ready or not, and have another way to hear of it, such as
-/// SIGCHLD, for when there is nothing yet after a notice, or an error: some kernels tell the end of a
-/// process a moment before its status can be taken, and of one that is just about to end they say that
-/// it is not there.
+/// It is a notice and no more: it leaves the status where it is, to be taken with waitpid(2). Look
+/// for it after each poll, whether that was ready or not, and have another way to hear of it, such
+/// as SIGCHLD, for when there is nothing yet after a notice, or an error: some kernels tell the end
+/// of a process a moment before its status can be taken, and of one that is just about to end they
+/// say that it is not there.
 ///
 /// One for each process and reactor: of two, the one that was polled first later hears of nothing.
 ///
 /// # Platform notes
-/// Only kqueue has this: polling it on another [backend](crate::Backend) is an error, `Unsupported`.
-/// On Linux a pidfd is a descriptor like any other. OpenBSD: under pledge(2) it takes the promise
-/// "proc".
+/// Only kqueue has this: polling it on another [backend](crate::Backend) is an error,
+/// `Unsupported`. On Linux a pidfd is a descriptor like any other. OpenBSD: under pledge(2) it
+/// takes the promise "proc".
 ///
 /// # Examples
 /// ```
@@ -49,13 +49,13 @@ use crate::source::send;
 #[derive(Debug)]
 pub struct Process {
     id: u32,
-    /// Where it was first polled; written once, by the thread that did.
+    /// What it shares with its registration; written once, by the thread that first polled it.
     scheduled: OnceLock<Arc<ScheduledIo>>,
 }
 
 impl Process {
-    /// The end of the process with this number, which whoever reaps it keeps from being given to
-    /// another one. No system call is made.
+    /// Creates the end of the process with this number, which must not be reaped, and so given to
+    /// another process, before. No system call is made.
     pub fn new(id: u32) -> Process {
         Process {
             id,
@@ -63,17 +63,17 @@ impl Process {
         }
     }
 
-    /// Whether the process was said to have ended; if not, the task of `cx` is woken once it is. The
-    /// first poll registers it in the reactor of its thread, with one system call.
+    /// Completes if the process was reported to have ended; if not, has the task of `cx` woken once
+    /// it is. The first poll registers it in the reactor of its thread, with one system call.
     ///
     /// # Errors
-    /// ESRCH for a process that is gone or going, on NetBSD, OpenBSD and macOS for one that only waits
-    /// to be reaped as well; `Unsupported` on a backend without this; EACCES on macOS for somebody
-    /// else's; ENOMEM. And an error if it is polled outside a runtime, or the runtime where it was
-    /// first polled is gone.
+    /// Returns ESRCH for a process that is gone or about to end; on NetBSD, OpenBSD and macOS also
+    /// for one that only waits to be reaped. Returns `Unsupported` on a backend without this,
+    /// EACCES on macOS for a process of another user, and ENOMEM. Returns an error outside a
+    /// runtime, or if the runtime where it was first polled is gone.
     ///
     /// # Cancel safety
-    /// Nothing is lost by not polling it again.
+    /// Nothing is lost if it is not polled again.
     pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let scheduled = match self.scheduled.get() {
             Some(scheduled) => scheduled,
@@ -82,31 +82,28 @@ impl Process {
         if scheduled.is_ready(Direction::Read) {
             return Poll::Ready(Ok(()));
         }
-        match context::get_if(scheduled.reactor) {
-            Some(reactor) => {
-                let polled = reactor.poll_ready(scheduled.token, Interest::READABLE, cx);
-                polled.map_ok(drop)
-            }
-            None => {
-                let message = Message::Wait {
-                    token: scheduled.token,
-                    direction: Direction::Read,
-                    waker: cx.waker().clone(),
-                };
-                send(scheduled, message)?;
-                Poll::Pending
-            }
+        let token = scheduled.token;
+        if let Some(reactor) = context::get_if(scheduled.reactor) {
+            let polled = reactor.poll_ready(token, Interest::READABLE, cx);
+            return polled.map_ok(drop);
         }
+        let request = Request::Wait {
+            token,
+            direction: Direction::Read,
+            waker: cx.waker().clone(),
+        };
+        Mailbox::send_to(scheduled.reactor, request, "this process")?;
+        Poll::Pending
     }
 
     #[cold]
     fn register(&self) -> io::Result<&ScheduledIo> {
         let reactor = context::get()
-            .ok_or_else(|| context::no_runtime(&format!("the wait for process {}", self.id)))?;
+            .ok_or_else(|| no_runtime(&format!("the wait for process {}", self.id)))?;
         let scheduled = reactor.register_process(self.id)?;
         let registered = self.scheduled.get_or_init(|| scheduled.clone());
         if !Arc::ptr_eq(registered, &scheduled) {
-            // Another thread was first, so it is that reactor's.
+            // Another thread was first, so it belongs to that thread's reactor.
             reactor.remove(scheduled.token);
         }
         Ok(registered)
@@ -114,7 +111,7 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// The kernel is not told: what it says when the process ends is then stale.
+    /// Makes no system call: what the kernel reports when the process ends is then stale.
     fn drop(&mut self) {
         let Some(scheduled) = self.scheduled.get() else {
             return;
@@ -123,9 +120,7 @@ impl Drop for Process {
             Some(reactor) => reactor.remove(scheduled.token),
             None => {
                 if let Some(mailbox) = Mailbox::find(scheduled.reactor) {
-                    let _ = mailbox.send(Message::Remove {
-                        token: scheduled.token,
-                    });
+                    mailbox.remove(scheduled.token, None);
                 }
             }
         }

@@ -7,41 +7,63 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::context;
-use crate::mailbox::{Mailbox, Message};
+use crate::error::no_runtime;
+use crate::mailbox::{Mailbox, Message, Removal, Request};
 use crate::reactor::Reactor;
-use crate::timers::TimerKey;
+use crate::timers::Armed;
 
-/// Completes once its deadline has passed, never before.
+/// The distance to a deadline that the clock cannot represent: thirty years.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The sender of messages, for the error when the reactor is gone.
+const TIMER: &str = "this timer";
+
+/// A future that completes once its deadline has passed, never before.
 ///
 /// It is armed when it is first polled, in the reactor of the polling thread; until then it costs
-/// nothing. Arming, moving and dropping it there take no lock, no system call and, in the long
-/// run, no allocation. On other threads it sends mail to that reactor.
+/// nothing. On that thread arming, moving and dropping it take no lock, no system call and, in the
+/// long run, no allocation. On other threads it sends messages to that reactor.
 ///
 /// # Errors
-/// Polled outside a runtime, or after the reactor in which it waits is gone.
+/// Completes with an error if it is polled outside a runtime, or after the reactor in which it
+/// waits is gone.
 ///
 /// # Cancel safety
 /// Dropping it disarms it and loses nothing.
 ///
 /// # Complexity
-/// O(1) to arm, or O(log n) if it is among the earliest; O(1) to postpone or drop, n being the armed
-/// timers of the reactor. All over time: now and then one of these, or a turn, looks through all n.
+/// Arming is O(1), or O(log n) for one of the earliest of n armed timers; postponing and dropping
+/// are O(1). All are amortized: now and then one of them, or a turn, looks through all n.
+///
+/// # Examples
+/// ```
+/// use std::future::Future;
+/// use std::pin::pin;
+/// use std::task::{Context, Waker};
+/// use std::time::Duration;
+/// use runtime_reactor::{Reactor, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let reactor = Reactor::new()?;
+/// let _guard = reactor.enter();
+/// let mut timer = pin!(Timer::after(Duration::from_millis(2)));
+/// let mut cx = Context::from_waker(Waker::noop());
+/// while timer.as_mut().poll(&mut cx).is_pending() {
+///     reactor.turn(None)?; // blocks until the timer is due
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
 pub struct Timer {
     deadline: Instant,
     armed: Option<Armed>,
 }
 
-/// Which timer of which reactor it is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Armed {
-    pub(crate) reactor: u32,
-    pub(crate) key: TimerKey,
-}
-
 impl Timer {
-    /// A timer for `deadline`. One that the reactor knows to be past completes at once, one that has
-    /// passed since its last turn completes in the next.
+    /// Creates a timer for `deadline`. It completes at once if the reactor knows the deadline to be
+    /// past, and in the next turn if it has passed since the last one.
     pub fn at(deadline: Instant) -> Timer {
         Timer {
             deadline,
@@ -49,29 +71,28 @@ impl Timer {
         }
     }
 
-    /// A timer that completes `duration` from now.
-    ///
-    /// # Panics
-    /// If that is beyond what an `Instant` can say, which is in some hundred billion years.
+    /// Creates a timer that completes `duration` from now. A duration that the clock cannot
+    /// represent counts as thirty years.
     pub fn after(duration: Duration) -> Timer {
-        Timer::at(Instant::now() + duration)
+        let now = Instant::now();
+        Timer::at(now.checked_add(duration).unwrap_or_else(|| now + NEVER))
     }
 
-    /// When it completes.
+    /// Returns the deadline.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Whether the deadline has passed, as of the last time the reactor of this thread looked at
-    /// the clock, or as of now where there is none.
+    /// Returns true if the deadline had passed when the reactor of this thread last read the clock,
+    /// or has passed now on a thread without a reactor.
     pub fn is_elapsed(&self) -> bool {
         let known = context::with(|reactor| reactor.is_past(self.deadline));
         known.unwrap_or_else(|| self.has_passed())
     }
 
-    /// Moves the deadline. A timer that is being awaited stays so; one that has completed starts
-    /// anew. Elsewhere than on its reactor's thread it is disarmed, and who awaits it is woken to poll
-    /// it again.
+    /// Moves the deadline. A timer that is being awaited stays armed, and one that has completed
+    /// starts anew. On a thread other than its reactor's it is disarmed, and the task that awaits
+    /// it is woken to poll it again.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         let Some(armed) = self.armed else { return };
@@ -80,10 +101,9 @@ impl Timer {
             Some(true) => {}
             // It has fired.
             Some(false) => self.armed = None,
-            // Whoever awaits it is woken, and arms it anew.
             None => {
                 self.armed = None;
-                send(armed.reactor, Message::TimerMove { key: armed.key });
+                send(armed.reactor, Removal::MovedTimer(armed.key));
             }
         }
     }
@@ -96,16 +116,16 @@ impl Timer {
         match context::with_if(reactor, |reactor| reactor.remove_timer(key)) {
             // Dropped here, where nothing is borrowed.
             Some(waker) => drop(waker),
-            None => send(reactor, Message::TimerRemove { key }),
+            None => send(reactor, Removal::Timer(key)),
         }
     }
 
-    /// The first poll.
+    /// Performs the first poll.
     fn arm(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        // Cloned before anything is borrowed, and what is not needed of it dropped after.
+        // Cloned before anything is borrowed, and dropped afterwards if it is not needed.
         let mut waker = Some(cx.waker().clone());
         let insert = |reactor: &Reactor| reactor.insert_timer(self.deadline, &mut waker);
-        match context::with(insert).ok_or_else(|| context::no_runtime("a timer"))?? {
+        match context::with(insert).ok_or_else(|| no_runtime("a timer"))?? {
             None => Poll::Ready(Ok(())),
             armed => {
                 self.armed = armed;
@@ -114,33 +134,33 @@ impl Timer {
         }
     }
 
-    /// The poll of a thread that is not the reactor's.
+    /// Polls on a thread other than the reactor's.
     #[cold]
     fn poll_remote(&self, armed: Armed, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.has_passed() {
             return Poll::Ready(Ok(()));
         }
-        let message = Message::TimerWait {
+        let request = Request::WaitTimer {
             key: armed.key,
             waker: cx.waker().clone(),
         };
-        match Mailbox::find(armed.reactor).map(|mailbox| mailbox.send(message)) {
-            Some(Ok(())) => Poll::Pending,
-            Some(Err(_)) | None => Poll::Ready(Err(context::shut_down("this timer"))),
+        match Mailbox::send_to(armed.reactor, request, TIMER) {
+            Ok(()) => Poll::Pending,
+            Err(e) => Poll::Ready(Err(e)),
         }
     }
 
-    /// Read from the clock, since other threads do not share the reactor's time.
+    /// Reads the clock, because other threads do not share the reactor's time.
     fn has_passed(&self) -> bool {
         Instant::now() >= self.deadline
     }
 }
 
-/// Sends what needs no answer. A mailbox that is closed has no timers either.
+/// Sends what needs no answer: if the reactor is gone, so are its timers.
 #[cold]
-fn send(reactor: u32, message: Message) {
+fn send(reactor: u32, removal: Removal) {
     if let Some(mailbox) = Mailbox::find(reactor) {
-        let _ = mailbox.send(message);
+        let _ = mailbox.send(Message::Removal(removal));
     }
 }
 

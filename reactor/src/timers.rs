@@ -27,6 +27,13 @@ pub(crate) struct TimerKey {
     generation: u32,
 }
 
+/// Names an armed timer and its reactor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Armed {
+    pub(crate) reactor: u32,
+    pub(crate) key: TimerKey,
+}
+
 /// Each timer has one entry that tells the truth; those that lie are not yet swept.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
@@ -283,8 +290,8 @@ impl Timers {
         self.near.len() + self.far.len()
     }
 
-    /// Makes the entries anew, from the timers and not from the entries: a timer that was moved away
-    /// and back has two that both look true. Their room is kept.
+    /// Makes the entries anew, from the timers and not from the entries: a timer that was moved
+    /// away and back has two that both look true. Their room is kept.
     #[cold]
     fn sweep(&mut self) {
         self.near.clear();

@@ -44,26 +44,17 @@ impl Reactor {
         // The child's copies are closed; the parent keeps its own.
         drop(self.selector.replace(fresh));
         let mut woken = self.woken.borrow_mut();
-        let mut pending = self.pending.borrow_mut();
-        pending.clear();
+        let mut queued = self.queued.borrow_mut();
+        queued.clear();
         for registration in self.registrations.borrow_mut().iter_mut() {
             registration.is_added = false;
-            pending.push(registration.scheduled.token);
+            queued.push(registration.scheduled.token);
         }
-        drop(pending);
+        drop(queued);
         self.flush_registrations(&mut woken);
         drop(woken);
         // Nothing is borrowed from here on: wakers are other people's code.
         wake_all(&self.woken);
         Ok(())
     }
-}
-
-/// What a child is told that was not given a selector of its own.
-#[cold]
-pub(super) fn forked() -> io::Error {
-    io::Error::other(
-        "this process is a fork of the one that made the runtime, and shares with it what the \
-         runtime waits in: call Runtime::after_fork_child first, or make a new runtime",
-    )
 }

@@ -1,16 +1,16 @@
-//! What other threads ask of a reactor.
+//! Processing the messages of other threads.
 
+use std::mem;
 use std::task::Waker;
 
 use super::Reactor;
 use crate::interest::Direction;
-use crate::mailbox::Message;
-use crate::slot::Registration;
+use crate::mailbox::{Message, Removal, Request};
 use crate::token::Token;
 use crate::wake_list::WakeList;
 
 impl Reactor {
-    /// Does what other threads asked for.
+    /// Processes the messages of other threads, if there are any.
     #[inline]
     pub(super) fn drain_inbox(&self, woken: &mut WakeList) {
         if self.mailbox.has_messages() {
@@ -18,58 +18,62 @@ impl Reactor {
         }
     }
 
-    /// Removals come first: a descriptor whose source is gone may be another one's by now, and must
-    /// not be renewed.
+    /// Processes removals first: the descriptor of a source that was dropped may be another one's
+    /// by now, and must not be registered again.
     #[cold]
     fn process_messages(&self, woken: &mut WakeList) {
-        let messages = self.mailbox.take();
-        for message in &messages {
-            match *message {
-                Message::Remove { token } => {
-                    if let Some(registration) = self.take_registration(token) {
-                        registration.discard(woken);
-                    }
-                }
-                Message::TimerRemove { key } => {
-                    if let Some(waker) = self.remove_timer(key) {
-                        woken.discard(waker);
-                    }
-                }
-                Message::TimerMove { key } => {
-                    if let Some(waker) = self.remove_timer(key) {
-                        woken.push(waker);
-                    }
-                }
-                Message::Wait { .. }
-                | Message::WaitNonDirectional { .. }
-                | Message::Retry { .. }
-                | Message::TimerWait { .. } => {}
+        let mut requests = Vec::new();
+        for message in self.mailbox.take() {
+            match message {
+                Message::Removal(removal) => self.process_removal(removal, woken),
+                Message::Request(request) => requests.push(request),
             }
         }
-        for message in messages {
-            match message {
-                Message::Wait {
-                    token,
-                    direction,
-                    waker,
-                } => self.add_remote_waker(token, direction, waker, woken),
-                Message::WaitNonDirectional {
-                    token,
-                    interest,
-                    waker,
-                } => self.add_non_directional_waker(token, interest, waker, woken),
-                Message::Retry { token, interest } => self.retry(token, interest),
-                Message::TimerWait { key, waker } => {
-                    let mut timers = self.timers.borrow_mut();
-                    match timers.waker(key) {
-                        // The one before is woken instead of dropped: it may be another task's.
-                        Some(place) => woken.push(std::mem::replace(place, waker)),
-                        None => woken.push(waker),
-                    }
+        for request in requests {
+            self.process_request(request, woken);
+        }
+    }
+
+    fn process_removal(&self, removal: Removal, woken: &mut WakeList) {
+        match removal {
+            Removal::Source(token) => {
+                if let Some(registration) = self.take_registration(token) {
+                    registration.waiters.discard(woken);
                 }
-                Message::Remove { .. }
-                | Message::TimerRemove { .. }
-                | Message::TimerMove { .. } => {}
+            }
+            Removal::Timer(key) => {
+                if let Some(waker) = self.remove_timer(key) {
+                    woken.discard(waker);
+                }
+            }
+            Removal::MovedTimer(key) => {
+                if let Some(waker) = self.remove_timer(key) {
+                    woken.push(waker);
+                }
+            }
+        }
+    }
+
+    fn process_request(&self, request: Request, woken: &mut WakeList) {
+        match request {
+            Request::Wait {
+                token,
+                direction,
+                waker,
+            } => self.add_remote_waker(token, direction, waker, woken),
+            Request::WaitNonDirectional {
+                token,
+                interest,
+                waker,
+            } => self.add_non_directional_waker(token, interest, waker, woken),
+            Request::Retry { token, interest } => self.retry(token, interest),
+            Request::WaitTimer { key, waker } => {
+                let mut timers = self.timers.borrow_mut();
+                match timers.waker(key) {
+                    // The one before is woken instead of dropped: it may be another task's.
+                    Some(stored) => woken.push(mem::replace(stored, waker)),
+                    None => woken.push(waker),
+                }
             }
         }
     }
@@ -82,21 +86,23 @@ impl Reactor {
         woken: &mut WakeList,
     ) {
         let mut registrations = self.registrations.borrow_mut();
-        let registration = registrations.get(token);
-        let has_no_error = |registration: &&mut Registration| {
-            registration.scheduled.error(direction.interest()).is_ok()
+        let registration = match registrations.get(token) {
+            Some(registration) if registration.scheduled.check(direction.interest()).is_ok() => {
+                registration
+            }
+            _ => return woken.push(waker),
         };
-        let Some(registration) = registration.filter(has_no_error) else {
-            return woken.push(waker);
-        };
-        registration.scheduled.clear(direction);
-        if registration.has_waker(direction, &waker) {
+        registration.scheduled.clear_readiness(direction);
+        if registration.waiters.has_waker(direction, &waker) {
             woken.discard(waker);
         } else {
-            registration.add_waker(direction, waker, self.turn.get(), woken);
+            let turn = self.turn.get();
+            registration
+                .waiters
+                .add_waker(direction, waker, turn, woken);
         }
         if !registration.is_added {
-            // It will be, and then what is true is told.
+            // It will be, and then the selector reports what is true.
             return;
         }
         self.mailbox.counters.renewals.add(1);

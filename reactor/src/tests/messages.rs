@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{Stage, blocked, error, event, null, one, poll, untried};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::mailbox::{Mailbox, Message};
+use crate::mailbox::{Mailbox, Request};
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::Call;
@@ -352,7 +352,8 @@ fn a_wait_by_message_gets_the_error_of_a_registration_that_failed() {
     });
 }
 
-/// A source whose registration was refused, and those who waited were told of it on other threads only.
+/// A source whose registration was refused, and those who waited were told of it on other threads
+/// only.
 fn refused_elsewhere(stage: &Stage) -> (Source<File>, Call) {
     let source = Source::new(null());
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
@@ -404,19 +405,19 @@ fn a_message_that_crosses_the_failure_of_the_registration_is_answered() {
     *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(libc::ENOMEM));
     stage.added();
     let waker = CountingWaker::new();
-    let wait = Message::Wait {
+    let wait = Request::Wait {
         token: stage.script.last_added(),
         direction: Read,
         waker: waker.waker(),
     };
-    let watch = Message::WaitNonDirectional {
+    let watch = Request::WaitNonDirectional {
         token: stage.script.last_added(),
         interest: Interest::CLOSED,
         waker: waker.waker(),
     };
     let mailbox = Mailbox::find(stage.reactor.number()).unwrap();
-    mailbox.send(wait).unwrap();
-    mailbox.send(watch).unwrap();
+    mailbox.send(wait.into()).unwrap();
+    mailbox.send(watch.into()).unwrap();
     stage.turn_with(&[]);
     assert_eq!(waker.count(), 2);
 }

@@ -1,0 +1,119 @@
+//! The timers and the clock of a reactor.
+
+use std::io;
+use std::mem;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::Reactor;
+use crate::error::shut_down;
+use crate::timers::{Armed, Nanos, TimerKey};
+use crate::wake_list::WakeList;
+
+/// No wait is longer, whatever the deadlines: some kernels accept no longer ones.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+impl Reactor {
+    /// Returns the deadline of the earliest timer. O(1), or O(log n) for each timer that was moved.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.timers.borrow_mut().next_deadline()?;
+        self.epoch.checked_add(Duration::from_nanos(deadline))
+    }
+
+    /// Shortens `limit` to the time until the earliest deadline.
+    pub(super) fn until_next_deadline(&self, limit: Option<Duration>) -> Option<Duration> {
+        let limit = limit.map(|limit| limit.min(MAX_WAIT));
+        if limit == Some(Duration::ZERO) || self.timers.borrow().len() == 0 {
+            return limit;
+        }
+        self.read_clock();
+        let deadline = self.timers.borrow_mut().next_deadline()?;
+        let due = Duration::from_nanos(deadline.saturating_sub(self.now.get()));
+        Some(due.min(limit.unwrap_or(MAX_WAIT)))
+    }
+
+    pub(super) fn fire_timers(&self, woken: &mut WakeList) {
+        if self.timers.borrow().len() > 0 {
+            self.read_clock();
+            let fired = self.timers.borrow_mut().fire(self.now.get(), woken);
+            self.mailbox.counters.timers_fired.add(fired);
+        }
+    }
+
+    /// Returns the time at which the clock was last read.
+    pub(crate) fn now(&self) -> Instant {
+        self.epoch + Duration::from_nanos(self.now.get())
+    }
+
+    fn read_clock(&self) {
+        self.now.set(self.nanos(Instant::now()));
+    }
+
+    /// Converts an instant to the reactor's time: one before its start becomes 0, and one five
+    /// hundred years ahead the largest number.
+    fn nanos(&self, instant: Instant) -> Nanos {
+        let since = instant.saturating_duration_since(self.epoch);
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        whole.saturating_add(since.subsec_nanos().into())
+    }
+
+    /// Returns true if `deadline` had passed when the clock was last read.
+    pub(crate) fn is_past(&self, deadline: Instant) -> bool {
+        self.nanos(deadline) <= self.now.get()
+    }
+
+    /// Arms a timer, which takes `waker`, unless its deadline is known to be past.
+    #[inline]
+    pub(crate) fn insert_timer(
+        &self,
+        deadline: Instant,
+        waker: &mut Option<Waker>,
+    ) -> io::Result<Option<Armed>> {
+        let deadline = self.nanos(deadline);
+        if deadline <= self.now.get() {
+            return Ok(None);
+        }
+        if self.closed.get() {
+            return Err(shut_down("this timer"));
+        }
+        let mut timers = self.timers.borrow_mut();
+        Ok(waker.take().map(|waker| Armed {
+            reactor: self.number(),
+            key: timers.insert(deadline, waker),
+        }))
+    }
+
+    /// Completes if an armed timer has fired; if not, has the task of `cx` woken once it does.
+    pub(crate) fn poll_timer(&self, key: TimerKey, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let is_known = match self.timers.borrow_mut().waker(key) {
+            Some(waker) => waker.will_wake(cx.waker()),
+            None if self.closed.get() => return Poll::Ready(Err(shut_down("this timer"))),
+            None => return Poll::Ready(Ok(())),
+        };
+        if is_known {
+            return Poll::Pending;
+        }
+        // Cloning and dropping wakers is foreign code, so nothing is borrowed.
+        let waker = cx.waker().clone();
+        let (unneeded, has_fired) = match self.timers.borrow_mut().waker(key) {
+            Some(stored) => (mem::replace(stored, waker), false),
+            None => (waker, true),
+        };
+        if has_fired {
+            // Cloning the waker was foreign code, and turned or closed the reactor.
+            unneeded.wake();
+        }
+        Poll::Pending
+    }
+
+    /// Moves an armed timer. Returns false if it has fired.
+    pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
+        self.timers.borrow_mut().reset(key, self.nanos(deadline))
+    }
+
+    /// Disarms a timer. The waker is the caller's to drop, after its borrow.
+    #[inline]
+    pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
+        self.timers.borrow_mut().remove(key)
+    }
+}

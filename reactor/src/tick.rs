@@ -1,0 +1,51 @@
+//! What an operation that need not wait asks of the reactor of its thread, for the price of a load.
+
+use std::cell::Cell;
+
+use crate::quota;
+
+thread_local! {
+    static TICK: Cell<Tick> = const { Cell::new(Tick::NONE) };
+}
+
+/// The number of the reactor that this thread has entered, and the turn it is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tick {
+    /// The number of the reactor, or one that no reactor has.
+    pub(crate) reactor: u32,
+    /// The quota counter of a source that has completed nothing in this turn.
+    pub(crate) unused_quota: u32,
+}
+
+impl Tick {
+    /// The tick of a thread without a reactor.
+    pub(crate) const NONE: Tick = Tick {
+        reactor: u32::MAX,
+        unused_quota: 0,
+    };
+
+    pub(crate) fn new(reactor: u32, turn: u32) -> Tick {
+        Tick {
+            reactor,
+            unused_quota: quota::unused(turn),
+        }
+    }
+}
+
+/// Returns the tick of this thread.
+#[inline]
+pub(crate) fn tick() -> Tick {
+    TICK.get()
+}
+
+/// Sets the tick of this thread, whose reactor has changed.
+pub(crate) fn set(tick: Tick) {
+    TICK.set(tick);
+}
+
+/// Notes that a reactor begins a turn. It need not be the one that this thread has entered.
+pub(crate) fn begin_turn(reactor: u32, turn: u32) {
+    if tick().reactor == reactor {
+        set(Tick::new(reactor, turn));
+    }
+}
