@@ -188,7 +188,7 @@ async fn connection(
                 common::with_cause(&e)
             ));
         }
-        // A connection that stays idle after a response is closed without a word, as clients
+        // A connection that stays idle after a response is closed without a response, as clients
         // expect.
         Err(e) if e.is_timeout() => {
             let parts = connection.into_parts();

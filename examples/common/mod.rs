@@ -100,8 +100,8 @@ pub fn print_line(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// Prints a line to standard error and ignores errors, unlike `eprintln!`, which panics when standard
-/// error is a closed pipe: a server must not end because nothing reads its reports.
+/// Prints a line to standard error and ignores errors, unlike `eprintln!`, which panics when
+/// standard error is a closed pipe: a server must not end because nothing reads its reports.
 pub fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! A stream that gives up on clients who stop reading.
+//! A stream whose writes fail when the client stops reading.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -79,8 +79,8 @@ impl Server {
     }
 
     /// Like `start`, under strace, which lets system calls fail as `faults` says (strace(1),
-    /// `inject=`, and further `options`), and with a standard error that nothing reads. Returns `None`, and prints why, if
-    /// strace is missing or may not trace.
+    /// `inject=`, and further `options`), and with a standard error that nothing reads. Returns
+    /// `None`, and prints why, if strace is missing or may not trace.
     pub(crate) fn start_with_faults(
         faults: &[&str],
         options: &[&str],
