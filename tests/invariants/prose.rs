@@ -156,9 +156,14 @@ fn summaries_of(path: &str, text: &str) -> Vec<Summary> {
             continue;
         }
         if attribute_depth > 0 || line.starts_with("#[") {
-            is_hidden |= line.contains("doc(hidden)");
+            // A summary that a macro puts together cannot be read here.
+            is_hidden |= line.contains("doc(hidden)") || line.starts_with("#[doc = ");
             attribute_depth += line.matches('[').count();
             attribute_depth = attribute_depth.saturating_sub(line.matches(']').count());
+            continue;
+        }
+        if line.starts_with("$(#[") {
+            is_hidden = true;
             continue;
         }
         let is_item = line.starts_with("pub ") && !line.starts_with("pub use ");
