@@ -14,8 +14,8 @@ use crate::resolve::{self, Lookup};
 /// A port is 0 to 65535; the operation defines the meaning of 0. An IPv6 address in a string is
 /// enclosed in brackets, `"[::1]:80"`, and may have a numeric scope, `"[fe80::1%2]:80"`.
 ///
-/// A string that is an IP address is parsed on the current thread. A name is resolved by the runtime,
-/// without blocking. The trait is sealed. It is implemented for
+/// A string that is an IP address is parsed on the current thread. A name is resolved by the
+/// runtime, without blocking. The trait is sealed. It is implemented for
 ///
 /// * [`SocketAddr`], [`SocketAddrV4`], [`SocketAddrV6`] and `&[SocketAddr]`,
 /// * `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)`,
@@ -41,14 +41,14 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// Resolves `host` to its addresses, in the order in which they should be tried.
 ///
 /// # Errors
-/// Returns `InvalidInput` if a string is not `"host:port"`; the error of the resolver for an unknown
-/// name, as `look up example.org:80: ...`; and `Other` if a name has to be looked up and no runtime
-/// drives the current thread.
+/// Returns `InvalidInput` if a string is not `"host:port"`; the error of the resolver for an
+/// unknown name, as `look up example.org:80: ...`; and `Other` if a name has to be looked up and no
+/// runtime drives the current thread.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the lookup. One that has not begun is not made. getaddrinfo(3) cannot
-/// be canceled, so one that has begun goes on in its thread until the system's resolver gives up; the
-/// end of the runtime does not wait for it.
+/// Dropping the future abandons the lookup. One that has not begun is not made. getaddrinfo(3)
+/// cannot be canceled, so one that has begun goes on in its thread until the system's resolver
+/// gives up; the end of the runtime does not wait for it.
 ///
 /// # Platform-specific behavior
 /// The system's getaddrinfo(3) decides which sources it queries (`/etc/hosts`, DNS and more), the

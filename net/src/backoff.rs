@@ -2,9 +2,9 @@
 //!
 //! When a process has no descriptor left, accepting fails at once and for as long as that lasts. A
 //! task that simply tries again spins, and one that waits for the listener to become readable waits
-//! forever on an edge-triggered backend if no other client connects, since the queued connection was
-//! reported already. So it is tried again after a delay, as Go's net/http does. Rejected: closing a
-//! reserve descriptor to accept and drop the connection, as libuv does; a delay keeps it.
+//! forever on an edge-triggered backend if no other client connects, since the queued connection
+//! was reported already. So it is tried again after a delay, as Go's net/http does. Rejected:
+//! closing a reserve descriptor to accept and drop the connection, as libuv does; a delay keeps it.
 
 use std::future::Future;
 use std::io;

@@ -1,8 +1,8 @@
 //! The sockets of [`runtime`](https://docs.rs/runtime): TCP, UDP, Unix sockets and pipes.
 //!
-//! Programs use them as `runtime::net`. They are `Send + Sync`. An operation is simply attempted; one
-//! that would block registers its descriptor, at most once, with the reactor of the polling thread,
-//! and waits there.
+//! Programs use them as `runtime::net`. They are `Send + Sync`. An operation is simply attempted;
+//! one that would block registers its descriptor, at most once, with the reactor of the polling
+//! thread, and waits there.
 //!
 //! # Examples
 //! An echo server and a client of it, in one thread:
@@ -33,8 +33,8 @@
 //! * [`tcp`]: [`TcpListener`] accepts connections and survives running out of descriptors,
 //!   [`TcpStream`] is a connection, [`TcpSocket`] sets options before it becomes one of the two.
 //! * [`udp`]: [`UdpSocket`] sends and receives datagrams, one by one or in batches.
-//! * [`unix`]: [`UnixListener`], [`UnixStream`] and [`UnixDatagram`] stay within the machine, and pass
-//!   descriptors between processes.
+//! * [`unix`]: [`UnixListener`], [`UnixStream`] and [`UnixDatagram`] stay within the machine, and
+//!   pass descriptors between processes.
 //! * [`pipe`]: pipes between tasks, to child processes, and with names.
 //! * [`ToSocketAddrs`] is what an address can be given as; [`lookup_host`] resolves a name.
 //!
@@ -46,13 +46,13 @@
 //! * `Unsupported` for an interest that the platform cannot report.
 //!
 //! Where only the system call is named ("the errors of getsockopt(2)"), the method fails for a
-//! descriptor of another kind, which `TryFrom<OwnedFd>` does not detect, and on macOS for options of
-//! a connection that the peer has reset (`InvalidInput`).
+//! descriptor of another kind, which `TryFrom<OwnedFd>` does not detect, and on macOS for options
+//! of a connection that the peer has reset (`InvalidInput`).
 //!
 //! # Platform-specific behavior
 //! Each module lists its own. For all of them:
-//! * A descriptor is non-blocking and closed on exec from its creation, except on macOS, which has no
-//!   calls for that: a program that another thread starts in between inherits it.
+//! * A descriptor is non-blocking and closed on exec from its creation, except on macOS, which has
+//!   no calls for that: a program that another thread starts in between inherits it.
 //! * The end of the peer (`closed`) is reported by epoll and kqueue, and by poll where POLLRDHUP
 //!   exists (Linux, Android, FreeBSD). With select `closed` fails with `Unsupported`.
 //! * Urgent data (`Interest::PRIORITY`) is reported by epoll and poll, not by kqueue and select.

@@ -15,12 +15,16 @@ macro_rules! operation {
             std::future::poll_fn(|cx| self.$poll(cx, $($arg),*)).await
         }
 
-        #[doc = concat!("Poll-based version of [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        #[doc = concat!(
+            "Poll-based version of [`", stringify!($name), "`](Self::", stringify!($name), ").",
+        )]
         ///
         /// If it returns `Pending`, the task of `cx` is woken when another attempt is worthwhile.
         ///
         /// # Errors
-        #[doc = concat!("Returns the errors of [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        #[doc = concat!(
+            "Returns the errors of [`", stringify!($name), "`](Self::", stringify!($name), ").",
+        )]
         pub fn $poll(
             &$self,
             cx: &mut std::task::Context<'_>,
@@ -32,7 +36,9 @@ macro_rules! operation {
             $self.source.poll_io(runtime_reactor::Direction::$direction, cx, $op)
         }
 
-        #[doc = concat!("Attempts [`", stringify!($name), "`](Self::", stringify!($name), ") without waiting.")]
+        #[doc = concat!(
+            "Attempts [`", stringify!($name), "`](Self::", stringify!($name), ") without waiting.",
+        )]
         ///
         /// # Errors
         /// Returns `WouldBlock` if the operation would have to wait, and otherwise
@@ -76,7 +82,9 @@ macro_rules! ready {
 
 macro_rules! readable {
     ($try:ident $(, $(#[$docs:meta])+)?) => {
-        #[doc = concat!("Waits until [`", stringify!($try), "`](Self::", stringify!($try), ") is worth an attempt.")]
+        #[doc = concat!(
+            "Waits until [`", stringify!($try), "`](Self::", stringify!($try), ") may succeed.",
+        )]
         ///
         /// # Errors
         /// Returns the [errors of waiting](crate#errors).
@@ -92,7 +100,9 @@ macro_rules! readable {
 
 macro_rules! writable {
     ($try:ident $(, $(#[$docs:meta])+)?) => {
-        #[doc = concat!("Waits until [`", stringify!($try), "`](Self::", stringify!($try), ") is worth an attempt.")]
+        #[doc = concat!(
+            "Waits until [`", stringify!($try), "`](Self::", stringify!($try), ") may succeed.",
+        )]
         ///
         /// # Errors
         /// Returns the [errors of waiting](crate#errors).

@@ -4,16 +4,16 @@
 //! [`OpenOptions`] opens one end of a named pipe; `TryFrom` converts the ends that a child process
 //! leaves to its parent.
 //!
-//! Writing to a pipe without a receiver fails with `BrokenPipe`. The system also raises SIGPIPE, which
-//! Rust's runtime ignores from the start of every program; a library in a program of another language
-//! must do so itself.
+//! Writing to a pipe without a receiver fails with `BrokenPipe`. The system also raises SIGPIPE,
+//! which Rust's runtime ignores from the start of every program; a library in a program of another
+//! language must do so itself.
 //!
 //! # Platform-specific behavior
 //! * A named pipe is opened for reading without waiting for a writer; opened for writing, it fails
 //!   with ENXIO while there is no reader.
-//! * A receiver reads the end of the stream once the last sender is dropped. Another sender may open
-//!   a named pipe later: on Linux [`OpenOptions::read_write`] keeps a sending end open, so that the
-//!   receiver waits for it.
+//! * A receiver reads the end of the stream once the last sender is dropped. Another sender may
+//!   open a named pipe later: on Linux [`OpenOptions::read_write`] keeps a sending end open, so
+//!   that the receiver waits for it.
 //! * macOS does not report that the last sender of a named pipe is dropped: a read that waits then
 //!   goes on waiting.
 //! * A write of up to 512 bytes (4096 on Linux, PIPE_BUF) is atomic.
@@ -69,8 +69,8 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
 /// The writing end of a pipe.
 ///
 /// `Sender` and `&Sender` implement [`AsyncWrite`](futures_io::AsyncWrite). Nothing is buffered, so
-/// flushing does nothing. Closing (`poll_close`) does nothing either: the receiver reads the end of the
-/// stream when the last sender is dropped.
+/// flushing does nothing. Closing (`poll_close`) does nothing either: the receiver reads the end of
+/// the stream when the last sender is dropped.
 ///
 /// # Cancel safety
 /// A write that returned `Pending` has transferred nothing.
@@ -88,7 +88,7 @@ pub struct Receiver {
     pub(crate) source: Source<File>,
 }
 
-/// Options for opening an end of a named pipe.
+/// The options for opening an end of a named pipe.
 ///
 /// # Examples
 /// ```
@@ -122,8 +122,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether the check that the path is a named pipe is skipped, which saves a system call. Off
-    /// by default. Another file, such as a regular one, then fails when it first has to wait.
+    /// Sets whether the check that the path is a named pipe is skipped, which saves a system call.
+    /// Off by default. Another file, such as a regular one, then fails when it first has to wait.
     pub fn unchecked(&mut self, unchecked: bool) -> &mut OpenOptions {
         self.unchecked = unchecked;
         self
@@ -132,19 +132,19 @@ impl OpenOptions {
     /// Opens the writing end of the named pipe at `path`, without blocking.
     ///
     /// # Errors
-    /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, ENXIO if it
-    /// is not open for reading, `NotFound`, `PermissionDenied` and other errors of open(2).
+    /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, ENXIO
+    /// if it is not open for reading, `NotFound`, `PermissionDenied` and other errors of open(2).
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let source = self.open(path.as_ref(), fs::OpenOptions::new().write(true))?;
         Ok(Sender { source })
     }
 
-    /// Opens the reading end of the named pipe at `path`, without blocking. Without a sender, reading
-    /// returns the end of the stream.
+    /// Opens the reading end of the named pipe at `path`, without blocking. Without a sender,
+    /// reading returns the end of the stream.
     ///
     /// # Errors
-    /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, `NotFound`,
-    /// `PermissionDenied` and other errors of open(2).
+    /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe,
+    /// `NotFound`, `PermissionDenied` and other errors of open(2).
     ///
     /// # Examples
     /// A receiver that outlives its senders:
@@ -186,8 +186,8 @@ impl OpenOptions {
                 check(file)
             }
         });
-        // On the BSDs a path such as /dev/fd/0 is a duplicate, for which the flags of `open` have no
-        // effect: fd(4).
+        // On the BSDs a path such as /dev/fd/0 is a duplicate, for which the flags of `open` have
+        // no effect: fd(4).
         let checked = checked.and_then(|file| set_nonblocking(file.as_fd()).map(|()| file));
         let file = checked.map_err(|e| with_context(format!("open {}", path.display()), e))?;
         Ok(Source::new(file).sole_owner())
@@ -204,7 +204,8 @@ fn check(file: File) -> io::Result<File> {
 }
 
 /// Wraps an end that was not made here and may have duplicates. Like the end of a named pipe it is
-/// not `streaming`, since its peer may write packets (O_DIRECT, pipe(2)), each of which ends a read.
+/// not `streaming`, since its peer may write packets (O_DIRECT, pipe(2)), each of which ends a
+/// read.
 fn adopt(fd: OwnedFd) -> io::Result<Source<File>> {
     let file = check(File::from(fd))?;
     set_nonblocking(file.as_fd())?;
@@ -334,8 +335,8 @@ macro_rules! end_of_pipe {
             impl TryFrom<$from> for $end {
                 type Error = io::Error;
 
-                /// Converts the end of a pipe, and makes it non-blocking, also for the processes that
-                /// share it.
+                /// Converts the end of a pipe, and makes it non-blocking, also for the processes
+                /// that share it.
                 ///
                 /// # Errors
                 /// Returns `InvalidInput` if the descriptor is not a pipe.

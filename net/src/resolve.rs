@@ -1,7 +1,7 @@
 //! The resolver of the current thread.
 //!
-//! A lookup blocks (getaddrinfo(3) has no other way), so it needs a thread, and this crate has none.
-//! The runtime has one, and lends a [`Resolve`] to its own thread.
+//! A lookup blocks (getaddrinfo(3) has no other way), so it needs a thread, and this crate has
+//! none. The runtime has one, and lends a [`Resolve`] to its own thread.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -70,8 +70,8 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<dyn Resolve>>> = const { RefCell::new(None) };
 }
 
-/// Begins to look up `name` with the resolver of this thread. The lookup does not hold the resolver,
-/// so it may move to another thread.
+/// Begins to look up `name` with the resolver of this thread. The lookup does not hold the
+/// resolver, so it may move to another thread.
 pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
     let resolver = CURRENT.try_with(|current| current.borrow().clone());
     match resolver.ok().flatten() {
@@ -126,8 +126,8 @@ impl fmt::Debug for ResolverEntered {
 /// A [`Resolve`] calls it on a thread that may block.
 ///
 /// # Errors
-/// Returns the error of getaddrinfo(3), which has no kind of its own, and `InvalidInput` if the name
-/// has no port.
+/// Returns the error of getaddrinfo(3), which has no kind of its own, and `InvalidInput` if the
+/// name has no port.
 ///
 /// # Platform-specific behavior
 /// See [`lookup_host`](crate::lookup_host).

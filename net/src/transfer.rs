@@ -49,8 +49,8 @@ impl Send for std::fs::File {
     }
 }
 
-/// Returns the part of `bufs` for one call: without empty buffers at the start, so that 0 bytes mean
-/// the end of the stream, and at most as many as the system accepts.
+/// Returns the part of `bufs` for one call: without empty buffers at the start, so that 0 bytes
+/// mean the end of the stream, and at most as many as the system accepts.
 fn clamp_buffers<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
     let first = bufs.iter().position(|buf| !buf.is_empty());
     let start = first.unwrap_or(bufs.len());
@@ -193,8 +193,8 @@ macro_rules! read_from_source {
     };
 }
 
-/// Implements `AsyncWrite` for a type with a field `source`, and for references to it. Closing calls
-/// `$shutdown`.
+/// Implements `AsyncWrite` for a type with a field `source`, and for references to it. Closing
+/// calls `$shutdown`.
 macro_rules! write_to_source {
     ($type:ty, $shutdown:path) => {
         $crate::transfer::write_to_source!(@ &$type, self => self.source, $shutdown);

@@ -1,17 +1,18 @@
-//! Accepting a connection, and what an error of it means.
+//! Accepting connections, and the classification of its errors.
 
 use std::io;
 
 use socket2::{SockAddr, SockRef, Socket};
 
-/// One system call.
+/// Accepts a connection, non-blocking and closed on exec, by one system call.
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
     listener.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
 }
 
-/// Without SIGPIPE: macOS has no accept4. It refuses to set options of a connection that the peer has
-/// reset already (EINVAL, `sosetoptlock` of XNU), which is the connection's trouble and not ours.
+/// Accepts a connection, non-blocking, closed on exec and without SIGPIPE: macOS has no accept4. It
+/// rejects options of a connection that the peer has reset already (EINVAL, `sosetoptlock` of XNU),
+/// which is an error of that connection alone.
 #[cfg(target_vendor = "apple")]
 pub(super) fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
     let (socket, peer) = listener.accept_raw()?;
@@ -22,20 +23,22 @@ pub(super) fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr
     Ok((socket, peer))
 }
 
-/// Whose trouble an error of `accept` is.
+/// The cause of an error of `accept`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AcceptError {
-    /// The connection's: it died in the queue. The next one may be well.
+    /// The connection, which failed in the queue. The next one may succeed.
     Connection,
-    /// Nobody's in particular: the process or the system has no descriptor or memory left. The
-    /// connection stays in the queue.
+    /// The process or the system, which has no descriptor or memory left. The connection stays in
+    /// the queue.
     Exhausted,
-    /// The listener's: it will say so again.
+    /// The listener: the next call fails too.
     Listener,
 }
 
-/// accept(2) on Linux: "already-pending network errors on the new socket [...] should be treated
-/// like EAGAIN by retrying"; the other systems return ECONNABORTED only.
+/// Classifies an error of `accept`.
+///
+/// accept(2) of Linux: "already-pending network errors on the new socket [...] should be treated
+/// like EAGAIN by retrying". The other systems return ECONNABORTED only.
 pub(crate) fn classify(error: &io::Error) -> AcceptError {
     match error.raw_os_error().unwrap_or(0) {
         libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => AcceptError::Exhausted,
@@ -58,8 +61,8 @@ pub(crate) fn classify(error: &io::Error) -> AcceptError {
     }
 }
 
-/// Whether this is what a socket that cannot listen says, time and again; a listener says it of a
-/// single connection.
+/// Returns true if a socket that cannot listen returns this error, again and again. A listener
+/// returns it for a single connection.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EOPNOTSUPP)
 }
@@ -73,14 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_accept_are_told_apart() {
+    fn errors_of_accept_are_classified() {
         assert_eq!(of(libc::EMFILE), AcceptError::Exhausted);
         assert_eq!(of(libc::ENOMEM), AcceptError::Exhausted);
         assert_eq!(of(libc::ECONNABORTED), AcceptError::Connection);
         assert_eq!(of(libc::EPERM), AcceptError::Connection);
         assert_eq!(of(libc::EINVAL), AcceptError::Listener);
         assert_eq!(of(libc::EBADF), AcceptError::Listener);
-        let made_up = io::Error::other("no errno");
-        assert_eq!(classify(&made_up), AcceptError::Listener);
+        let without_errno = io::Error::other("no errno");
+        assert_eq!(classify(&without_errno), AcceptError::Listener);
     }
 }

@@ -1,4 +1,4 @@
-//! Control messages (cmsg(3)): what travels beside the bytes of a message.
+//! Control messages (cmsg(3)): the ancillary data of a message.
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -7,23 +7,23 @@ use std::{mem, ptr, slice};
 
 use socket2::SockAddrStorage;
 
-/// Room for control messages, aligned as the kernel wants them.
+/// A buffer for control messages, aligned as the kernel requires.
 #[repr(C, align(8))]
 pub(crate) struct Control<const SIZE: usize> {
     bytes: [MaybeUninit<u8>; SIZE],
-    /// So many of them are initialised.
+    /// The number of initialized bytes at the start.
     len: usize,
 }
 
-/// The size of a header with its padding.
+/// Returns the size of a header with its padding.
 pub(crate) const fn header() -> usize {
-    // SAFETY: it is arithmetic.
+    // SAFETY: it has no precondition: it is arithmetic.
     unsafe { libc::CMSG_LEN(0) as usize }
 }
 
-/// The room that a message with `len` bytes of data takes.
+/// Returns the space that a message with `len` bytes of data takes.
 pub(crate) const fn space(len: usize) -> usize {
-    // SAFETY: it is arithmetic.
+    // SAFETY: it has no precondition: it is arithmetic.
     unsafe { libc::CMSG_SPACE(len as libc::c_uint) as usize }
 }
 
@@ -35,52 +35,54 @@ impl<const SIZE: usize> Control<SIZE> {
         }
     }
 
-    /// Appends a message. `T` is plain data of C without padding.
+    /// Appends a message.
     ///
     /// # Panics
-    /// If there is no room, which is a mistake in this crate.
+    /// Panics if it does not fit, which is a mistake in this crate.
     pub(crate) fn push<T: Plain>(&mut self, level: libc::c_int, kind: libc::c_int, data: &[T]) {
         let size = size_of_val(data);
         let end = self.len + space(size);
-        assert!(end <= SIZE, "no room for a control message");
+        assert!(end <= SIZE, "the control message does not fit its buffer");
         self.bytes[self.len..end].fill(MaybeUninit::new(0));
-        // SAFETY: a cmsghdr holds integers (and on some systems padding), for which zero is a value.
+        // SAFETY: a cmsghdr holds integers (and on some systems padding), for which zero is valid.
         let mut head: libc::cmsghdr = unsafe { mem::zeroed() };
         head.cmsg_level = level;
         head.cmsg_type = kind;
         head.cmsg_len = (header() + size) as _;
         let at = &mut self.bytes[self.len..end];
-        // SAFETY: `at` has room for a header, since `space` counts one; unaligned is allowed.
+        // SAFETY: `at` has room for a header, which `space` includes; the write may be unaligned.
         unsafe { ptr::write_unaligned(at.as_mut_ptr().cast(), head) };
-        let place = at[header()..][..size].as_mut_ptr();
-        // SAFETY: the slice before has checked that there are `size` bytes; they do not overlap.
-        unsafe { ptr::copy_nonoverlapping(data.as_ptr().cast(), place, size) };
+        let target = at[header()..][..size].as_mut_ptr();
+        // SAFETY: slicing has checked that `target` has `size` bytes, as many as `data`; the two do
+        // not overlap, since one of them is borrowed mutably.
+        unsafe { ptr::copy_nonoverlapping(data.as_ptr().cast(), target, size) };
         self.len = end;
     }
 
-    /// What was pushed, or received.
+    /// Returns the messages as bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         let bytes = self.bytes.as_ptr();
-        // SAFETY: the first `len` bytes are initialised: `push` and whoever calls `set_len` saw to it.
+        // SAFETY: the first `len` bytes are initialized, by `push` or as the caller of `set_len`
+        // guarantees.
         unsafe { slice::from_raw_parts(bytes.cast(), self.len) }
     }
 
-    /// Where the kernel is to write.
-    pub(crate) fn room(&mut self) -> &mut [MaybeUninit<u8>] {
+    /// Empties the buffer, and returns all of it for the kernel to write to.
+    pub(crate) fn spare(&mut self) -> &mut [MaybeUninit<u8>] {
         self.len = 0;
         &mut self.bytes
     }
 
-    /// Says that the kernel has written `len` bytes.
+    /// Sets the number of bytes that the kernel has written.
     ///
     /// # Safety
-    /// It has, into what [`room`](Control::room) returned.
+    /// The kernel has written `len` bytes to the start of [`spare`](Control::spare).
     pub(crate) unsafe fn set_len(&mut self, len: usize) {
         self.len = len.min(SIZE);
     }
 
-    /// Receives a message into `buf`, its sender's address into `name` and what travels beside it here:
-    /// how long the message and the address are, and the flags. It waits for nothing.
+    /// Receives a message into `buf`, the sender's address into `name` and control messages into
+    /// this buffer, without blocking. Returns the lengths of message and address, and the flags.
     pub(crate) fn recv(
         &mut self,
         socket: &impl AsFd,
@@ -89,7 +91,7 @@ impl<const SIZE: usize> Control<SIZE> {
         flags: libc::c_int,
     ) -> io::Result<(usize, libc::socklen_t, libc::c_int)> {
         let mut contents = IoSliceMut::new(buf);
-        // SAFETY: a msghdr holds integers and pointers, for which zero is a value.
+        // SAFETY: a msghdr holds integers and pointers, for which zero is valid.
         let mut message: libc::msghdr = unsafe { mem::zeroed() };
         if let Some(name) = name {
             message.msg_namelen = name.size_of();
@@ -97,28 +99,29 @@ impl<const SIZE: usize> Control<SIZE> {
         }
         message.msg_iov = (&raw mut contents).cast();
         message.msg_iovlen = 1;
-        let room = self.room();
-        message.msg_control = room.as_mut_ptr().cast();
-        message.msg_controllen = room.len() as _;
+        let control = self.spare();
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = control.len() as _;
         let (fd, flags) = (socket.as_fd().as_raw_fd(), flags | libc::MSG_DONTWAIT);
-        // SAFETY: the header points to a buffer (an IoSliceMut is an iovec), to room for control
-        // messages and perhaps for an address, each with its length, which outlive the call and are
-        // borrowed for writing.
+        // SAFETY: the header points to a buffer (an IoSliceMut is an iovec), to space for control
+        // messages and perhaps for an address, each with its length. They outlive the call and are
+        // borrowed mutably.
         let len = unsafe { libc::recvmsg(fd, &mut message, flags) };
         let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
-        // SAFETY: recvmsg has just written so many bytes to the room.
+        // SAFETY: recvmsg has just written this number of bytes to the buffer.
         unsafe { self.set_len(message.msg_controllen as usize) };
         Ok((len, message.msg_namelen, message.msg_flags))
     }
 
-    /// The messages in it: level, type and data.
+    /// Returns the level, type and data of each message.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (libc::c_int, libc::c_int, &[u8])> {
         let mut rest = self.as_bytes();
         std::iter::from_fn(move || {
             if rest.len() < header() {
                 return None;
             }
-            // SAFETY: there are as many initialised bytes, and any bytes make a cmsghdr.
+            // SAFETY: `rest` has the bytes of a header, initialized, and any bytes are a valid
+            // cmsghdr.
             let head: libc::cmsghdr = unsafe { ptr::read_unaligned(rest.as_ptr().cast()) };
             let len = (head.cmsg_len as usize).min(rest.len());
             let data = rest.get(header()..len)?;
@@ -129,32 +132,32 @@ impl<const SIZE: usize> Control<SIZE> {
     }
 }
 
-/// Data that may be copied byte by byte into a control message and out of it.
+/// Data that may be copied byte by byte into and out of a control message.
 ///
 /// # Safety
-/// Any bytes make a value of it, and it has no padding.
+/// Any bytes are a valid value of the type, and it has no padding.
 pub(crate) unsafe trait Plain: Copy {}
 
-// SAFETY: integers.
+// SAFETY: an integer has no padding, and any bytes are valid.
 unsafe impl Plain for u8 {}
-// SAFETY: integers.
+// SAFETY: an integer has no padding, and any bytes are valid.
 unsafe impl Plain for u16 {}
-// SAFETY: integers.
+// SAFETY: an integer has no padding, and any bytes are valid.
 unsafe impl Plain for libc::c_int {}
-// SAFETY: 16 bytes and an integer of 4.
+// SAFETY: 16 bytes and an integer of 4: no padding, and any bytes are valid.
 unsafe impl Plain for libc::in6_pktinfo {}
-// SAFETY: an integer.
+// SAFETY: one integer: no padding, and any bytes are valid.
 unsafe impl Plain for libc::in_addr {}
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-// SAFETY: three integers of 4 bytes.
+// SAFETY: three integers of 4 bytes: no padding, and any bytes are valid.
 unsafe impl Plain for libc::in_pktinfo {}
 
-/// Reads a value off the data of a message, if it is all there.
+/// Reads a value from the start of a message's data, if it is long enough.
 pub(crate) fn value<T: Plain>(data: &[u8]) -> Option<T> {
     if data.len() < size_of::<T>() {
         return None;
     }
-    // SAFETY: there are as many bytes, and any bytes make a `T`: it is `Plain`.
+    // SAFETY: `data` has the bytes of a `T`, for which any bytes are valid, since it is `Plain`.
     Some(unsafe { ptr::read_unaligned(data.as_ptr().cast()) })
 }
 
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_cut_is_read_no_further_than_it_goes() {
+    fn a_truncated_message_is_read_up_to_its_end() {
         let mut control = Control::<64>::new();
         control.push(1, 2, &[1_i32, 2]);
         control.len -= 6;

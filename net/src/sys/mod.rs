@@ -1,4 +1,4 @@
-//! System calls, and what differs from platform to platform: one file for each kind of descriptor.
+//! System calls and the differences between platforms, one file for each kind of descriptor.
 
 pub(crate) mod accept;
 mod control;

@@ -1,29 +1,29 @@
-//! Making pipes.
+//! System calls of pipes.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::errno::cvt;
 
-/// A pipe, reader first, both ends non-blocking and closed on exec: one system call.
+/// Creates a pipe, reader first, both ends non-blocking and closed on exec, by one system call.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
     let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: pipe2 writes two descriptors into the array of two that it is given.
+    // SAFETY: pipe2 writes two descriptors, for which the array has room.
     cvt(unsafe { libc::pipe2(ends.as_mut_ptr(), flags) })?;
-    // SAFETY: the kernel has just given us these and nobody else knows them.
+    // SAFETY: the call has just opened these descriptors, and nothing else owns them.
     Ok(ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into())
 }
 
-/// A pipe, reader first, both ends non-blocking and closed on exec: macOS has no pipe2.
+/// Creates a pipe, reader first, both ends non-blocking and closed on exec. macOS has no pipe2.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     use std::os::fd::AsFd;
     let mut ends = [-1; 2];
-    // SAFETY: pipe writes two descriptors into the array of two that it is given.
+    // SAFETY: pipe writes two descriptors, for which the array has room.
     cvt(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
-    // SAFETY: the kernel has just given us these and nobody else knows them.
+    // SAFETY: the call has just opened these descriptors, and nothing else owns them.
     let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
     for end in &ends {
         // SAFETY: F_SETFD takes an int; the descriptor is open.

@@ -1,4 +1,4 @@
-//! TCP sockets: making, binding, listening, connecting, and their options.
+//! System calls of TCP sockets: creating, binding, listening, connecting, accepting, and options.
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -11,18 +11,18 @@ use super::accept::accept_from;
 use super::socket;
 use crate::tcp::keepalive::TcpKeepalive;
 
-/// A non-blocking TCP socket, closed on exec.
+/// Creates a TCP socket, non-blocking and closed on exec.
 pub(crate) fn socket(domain: Domain) -> io::Result<Socket> {
     socket::new(domain, Type::STREAM, Some(Protocol::TCP))
 }
 
-/// Listens. A `backlog` beyond a C `int` is cut.
+/// Makes `socket` a listener. A `backlog` that does not fit a C `int` is reduced.
 pub(crate) fn listen(socket: Socket, backlog: u32) -> io::Result<net::TcpListener> {
     socket.listen(backlog.try_into().unwrap_or(libc::c_int::MAX))?;
     Ok(socket.into())
 }
 
-/// A listener on `addr`, which other listeners may share if `shared`.
+/// Creates a listener on `addr`, an address that other listeners may share if `shared`.
 pub(crate) fn bind_listener(
     addr: SocketAddr,
     shared: bool,
@@ -37,12 +37,12 @@ pub(crate) fn bind_listener(
     listen(socket, backlog)
 }
 
-/// Begins to connect. Returns true if the connection is not there yet.
+/// Begins to connect. Returns true if the attempt is still under way.
 pub(crate) fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<bool> {
     match socket.connect(&addr.into()) {
         Ok(()) => Ok(false),
-        // Interrupted, it goes on as if it had not been, and EALREADY is that it was begun before
-        // it came to us: connect(2).
+        // An interrupted attempt goes on, and EALREADY means that it was begun before the socket
+        // was converted: connect(2).
         Err(e) => match e.raw_os_error() {
             Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => Ok(true),
             _ => Err(e),
@@ -50,25 +50,25 @@ pub(crate) fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<bool> {
     }
 }
 
-/// Accepts a connection, non-blocking and closed on exec, with its peer's address.
+/// Accepts a connection, non-blocking and closed on exec. Returns it with the peer's address.
 pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
     let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), peer_of(&peer)?))
 }
 
-/// macOS gives an empty address for a peer that is gone already.
+/// Returns the address of a peer. macOS yields an empty one for a peer that is gone already.
 fn peer_of(peer: &SockAddr) -> io::Result<SocketAddr> {
     peer.as_socket()
         .ok_or_else(|| io::Error::from_raw_os_error(libc::ECONNABORTED))
 }
 
-/// SO_BINDTODEVICE, which other systems do not have.
+/// Sets the interface that the socket uses.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn bind_device(socket: &Socket, interface: Option<&[u8]>) -> io::Result<()> {
     socket.bind_device(interface)
 }
 
-/// SO_BINDTODEVICE, which this system does not have.
+/// Fails: this system has no SO_BINDTODEVICE.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn bind_device(_: &Socket, _: Option<&[u8]>) -> io::Result<()> {
     Err(io::Error::new(
@@ -77,7 +77,7 @@ pub(crate) fn bind_device(_: &Socket, _: Option<&[u8]>) -> io::Result<()> {
     ))
 }
 
-/// SO_REUSEPORT by the name under which clients are spread over the listeners.
+/// Returns the option that distributes clients over listeners, on FreeBSD SO_REUSEPORT_LB.
 #[cfg(target_os = "freebsd")]
 pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
     socket.reuse_port_lb()
@@ -127,28 +127,28 @@ pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io
     socket.set_keepalive(true)
 }
 
-/// What SO_LINGER can say. A part of a second must not become none, which means something else; nor
-/// may more than a C `int` holds become less than none.
+/// Rounds a time up to the whole seconds that SO_LINGER takes. A part of a second must not become
+/// zero, which means something else, and a time beyond a C `int` must not become negative.
 pub(crate) fn whole_seconds(linger: Option<Duration>) -> Option<Duration> {
     let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    let most = libc::c_int::MAX as u64;
-    linger.map(|time| Duration::from_secs(seconds(time.min(Duration::from_secs(most)))))
+    let max = libc::c_int::MAX as u64;
+    linger.map(|time| Duration::from_secs(seconds(time.min(Duration::from_secs(max)))))
 }
 
-/// Whether a socket that is not connected will not become so either. Asked only of one on which
-/// `connect` was called.
+/// Returns true if a socket that is not connected will not become so: `connect` was called on it,
+/// and the attempt is over.
 pub(crate) fn is_hung_up(socket: &impl AsFd) -> io::Result<bool> {
-    let mut asked = libc::pollfd {
+    let mut poll_fd = libc::pollfd {
         fd: socket.as_fd().as_raw_fd(),
         events: libc::POLLOUT,
         revents: 0,
     };
     // SAFETY: poll reads and writes one pollfd, which outlives the call; zero does not block.
-    let n = unsafe { libc::poll(&mut asked, 1, 0) };
+    let n = unsafe { libc::poll(&mut poll_fd, 1, 0) };
     if n == -1 {
         return Err(io::Error::last_os_error());
     }
-    Ok(asked.revents & (libc::POLLHUP | libc::POLLERR) != 0)
+    Ok(poll_fd.revents & (libc::POLLHUP | libc::POLLERR) != 0)
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_never_connected_has_hung_up() {
-        // Which is also how a connect leaves it that failed without a reason: tokio-rs/tokio#3879.
+        // A connect that failed without a reason leaves the same state: tokio-rs/tokio#3879.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         assert!(is_hung_up(&socket(Domain::IPV4).unwrap()).unwrap());
     }

@@ -1,4 +1,4 @@
-//! What differs from platform to platform in sockets of one machine.
+//! System calls of Unix sockets: addresses, credentials and descriptors in messages.
 
 use std::ffi::OsStr;
 use std::io::{self, IoSlice};
@@ -15,12 +15,12 @@ use super::errno::cvt;
 use super::socket::{self, SEND_FLAGS};
 use crate::unix::cred::UCred;
 
-/// A non-blocking socket, closed on exec and without SIGPIPE.
+/// Creates a socket, non-blocking and closed on exec.
 pub(crate) fn socket(kind: Type) -> io::Result<Socket> {
     socket::new(Domain::UNIX, kind, None)
 }
 
-/// Two of them, connected to each other.
+/// Creates two connected sockets, non-blocking and closed on exec.
 pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
     let (one, two) = Socket::pair(Domain::UNIX, kind, None)?;
     one.set_nonblocking(true)?;
@@ -28,38 +28,39 @@ pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
     Ok((one, two))
 }
 
-/// Accepts a connection, non-blocking and closed on exec, with its peer's address.
+/// Accepts a connection, non-blocking and closed on exec. Returns it with the peer's address.
 pub(crate) fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
     let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), to_std(&peer)?))
 }
 
-/// The address of std for one of socket2.
+/// Converts an address of socket2 to one of std.
 fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(name) = addr.as_abstract_namespace() {
         use std::os::linux::net::SocketAddrExt;
         return SocketAddr::from_abstract_name(name);
     }
-    // Not `as_unix`, which panics at what a peer can be called and std cannot hold: 108 bytes without
-    // a zero on Linux, more than one zero at the end elsewhere. Its connection is good all the same.
+    // Not `as_unix`, which panics for a peer's name that std cannot represent: 108 bytes without a
+    // zero on Linux, more than one zero at the end elsewhere. The connection is usable all the
+    // same.
     let path = addr
         .as_pathname()
         .map_or(&b""[..], |path| path.as_os_str().as_bytes());
     let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
     SocketAddr::from_pathname(OsStr::from_bytes(path)).or_else(|_| {
-        // No path is no name.
+        // An empty path is an unnamed address.
         SocketAddr::from_pathname("")
     })
 }
 
-/// The address of socket2 for a path. std refuses one with a zero in it, where socket2 would take the
-/// part before for the whole.
+/// Converts a path to an address of socket2. std rejects a path with a zero byte; socket2 would use
+/// the part before it.
 pub(crate) fn path_addr(path: &Path) -> io::Result<SockAddr> {
     from_std(&SocketAddr::from_pathname(path)?)
 }
 
-/// The address of socket2 for one of std.
+/// Converts an address of std to one of socket2.
 pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -74,7 +75,7 @@ pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
     SockAddr::unix(addr.as_pathname().unwrap_or(Path::new("")))
 }
 
-/// Who connected, or listens.
+/// Returns the credentials of the peer.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
     use std::os::fd::AsRawFd;
@@ -95,12 +96,12 @@ pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
         )
     };
     cvt(result)?;
-    // 0 is a process that cannot be seen from our namespace.
+    // 0 is a process that is not visible from this PID namespace.
     let pid = (cred.pid != 0).then_some(cred.pid);
     Ok(UCred::new(cred.uid, cred.gid, pid))
 }
 
-/// Who connected, or listens.
+/// Returns the credentials of the peer.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
     use std::os::fd::AsRawFd;
@@ -133,14 +134,15 @@ fn peer_pid(_: &UnixStream) -> Option<i32> {
     None
 }
 
-/// The most descriptors in one message: SCM_MAX_FD of Linux (unix(7)). The others allow more.
+/// The maximum number of descriptors in a message: SCM_MAX_FD of Linux (unix(7)). Other systems
+/// allow more.
 pub(crate) const MAX_FDS: usize = 253;
 
-/// Room for what others may send: more than Linux takes, as much as fits an mbuf cluster of the BSDs
-/// (2048 bytes), so that the kernel never has to cut.
-const ROOM: usize = space(512 * size_of::<RawFd>());
+/// The size of the buffer for received descriptors: more than Linux sends, as much as fits an mbuf
+/// cluster of the BSDs (2048 bytes), so that the kernel never truncates.
+const RECV_SPACE: usize = space(512 * size_of::<RawFd>());
 
-/// Asks for descriptors that are closed on exec, where one can.
+/// The flags of recvmsg: descriptors are closed on exec, where the system can do that.
 #[cfg(target_vendor = "apple")]
 const RECV_FLAGS: libc::c_int = 0;
 #[cfg(not(target_vendor = "apple"))]
@@ -172,7 +174,7 @@ pub(crate) struct FdMessage {
 }
 
 pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<FdMessage> {
-    let mut control = Control::<ROOM>::new();
+    let mut control = Control::<RECV_SPACE>::new();
     let (len, _, flags) = control.recv(socket, None, buf, RECV_FLAGS)?;
     let mut fds = Vec::new();
     for (level, kind, data) in control.iter() {
@@ -196,20 +198,21 @@ pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<FdMessa
     })
 }
 
-/// A descriptor of the sender's process (include/linux/socket.h, Linux 6.5), which libc has not.
+/// The type of a control message with a pidfd of the sender (include/linux/socket.h, Linux 6.5),
+/// which libc does not define.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const SCM_PIDFD: libc::c_int = 4;
 
-/// The descriptors in a control message. Where the kernel could not open one there may be a negative
-/// number: of a pidfd its error (`scm_pidfd_recv` in include/net/scm.h).
+/// Takes the descriptors out of a control message. A negative number, such as the error of a pidfd
+/// that could not be opened (`scm_pidfd_recv` in include/net/scm.h), is skipped.
 ///
 /// # Safety
-/// They were opened for us, and nobody else knows them or takes them again.
+/// The kernel has opened them for this process, and nothing else owns them.
 unsafe fn take_fds(data: &[u8]) -> Vec<OwnedFd> {
     let numbers = data.chunks_exact(size_of::<RawFd>());
     let numbers = numbers.filter_map(value::<RawFd>);
     let opened = numbers.filter(|&number| number >= 0);
-    // SAFETY: the caller's promise.
+    // SAFETY: the descriptors are open and owned by nothing else, as the caller guarantees.
     opened
         .map(|number| unsafe { OwnedFd::from_raw_fd(number) })
         .collect()
@@ -232,10 +235,10 @@ mod tests {
 
     use super::*;
 
-    /// The address of a peer that bound itself by hand.
+    /// Returns the address of a peer with `path` as its raw bytes.
     fn bound(path: &[u8]) -> SockAddr {
         let mut storage = socket2::SockAddrStorage::zeroed();
-        // SAFETY: it is large enough for every kind of address, and a sockaddr_un is one.
+        // SAFETY: the storage is large enough for every kind of address, a sockaddr_un included.
         let unix = unsafe { storage.view_as::<libc::sockaddr_un>() };
         unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
         for (place, &byte) in unix.sun_path.iter_mut().zip(path) {
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_of_a_peer_is_too_much() {
+    fn every_name_of_a_peer_can_be_converted() {
         let full =
             [b'x'; size_of::<libc::sockaddr_un>() - mem::offset_of!(libc::sockaddr_un, sun_path)];
         let mut zeros = full;

@@ -1,4 +1,4 @@
-//! Making connections: looking up the name, racing the addresses, waiting for the system.
+//! Connecting: resolving the name, racing the addresses, and waiting for the system.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,14 +15,14 @@ use crate::addr::{SocketAddrs, Target, resolve_nonempty};
 use crate::error::with_context;
 use crate::sys::tcp;
 
-/// Longer limits are none; what is added to the present has to stay an `Instant`.
+/// A longer limit never expires: now plus the limit has to stay a valid `Instant`.
 const MAX_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Connects to the first address of `target` that answers.
 pub(super) async fn connect(target: Target) -> io::Result<Source<net::TcpStream>> {
     let mut addrs = resolve_nonempty("connect to", target).await?;
     match (addrs.next(), addrs.next()) {
-        // The common case needs no list, and names its address itself.
+        // The common case needs no race.
         (Some(only), None) => attempt(only)
             .await
             .map_err(|e| with_context(format!("connect to {only}"), e)),
@@ -34,19 +34,19 @@ pub(super) async fn connect(target: Target) -> io::Result<Source<net::TcpStream>
     }
 }
 
-/// As `connect`, and gives up, lookup included, when `limit` has passed.
+/// Connects like [`connect`], lookup included, within `limit`.
 pub(super) async fn connect_timeout(
     target: Target,
     limit: Duration,
 ) -> io::Result<Source<net::TcpStream>> {
-    let mut passed = Timer::after(limit.min(MAX_LIMIT));
+    let mut expired = Timer::after(limit.min(MAX_LIMIT));
     let name = target.name();
-    let mut find = pin!(resolve_nonempty("connect to", target));
+    let mut lookup = pin!(resolve_nonempty("connect to", target));
     let addrs: SocketAddrs = poll_fn(|cx| {
-        if let Poll::Ready(found) = find.as_mut().poll(cx) {
-            return Poll::Ready(found);
+        if let Poll::Ready(resolved) = lookup.as_mut().poll(cx) {
+            return Poll::Ready(resolved);
         }
-        ready!(Pin::new(&mut passed).poll(cx))?;
+        ready!(Pin::new(&mut expired).poll(cx))?;
         let text = format!("look up {name}: no answer within {limit:?}");
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
     })
@@ -56,7 +56,7 @@ pub(super) async fn connect_timeout(
         if let Poll::Ready(connected) = race.poll(cx) {
             return Poll::Ready(connected);
         }
-        ready!(Pin::new(&mut passed).poll(cx))?;
+        ready!(Pin::new(&mut expired).poll(cx))?;
         Poll::Ready(Err(race.timed_out(limit)))
     })
     .await
@@ -71,22 +71,21 @@ pub(super) async fn connect_raw(
     socket: Socket,
     addr: SocketAddr,
 ) -> io::Result<Source<net::TcpStream>> {
-    let begun = tcp::connect(&socket, addr)?;
+    let is_pending = tcp::connect(&socket, addr)?;
     let source = Source::new(net::TcpStream::from(socket));
     let source = source.streaming().sole_owner();
-    if begun {
-        finished(&source).await?;
+    if is_pending {
+        wait_connected(&source).await?;
     }
     Ok(source)
 }
 
-/// Waits for the end of a `connect` that was begun.
+/// Waits for the end of a pending `connect`.
 ///
-/// It is registered only now: before `connect`, epoll says of a socket that it has hung up. And it
-/// is not believed when it says that it is writable, which may be said in error: SO_ERROR knows
-/// why it failed, getpeername whether it succeeded. If neither says anything, either it has hung up
-/// without a reason, or it was a false alarm.
-async fn finished(source: &Source<net::TcpStream>) -> io::Result<()> {
+/// The socket is registered only now: before `connect`, epoll reports it as hung up. That it is
+/// writable may be reported in error, so SO_ERROR decides whether it failed, getpeername whether it
+/// succeeded. If neither does, it has hung up without a reason, or the report was spurious.
+async fn wait_connected(source: &Source<net::TcpStream>) -> io::Result<()> {
     let mut registered = false;
     poll_fn(|cx| {
         if !registered {
@@ -106,13 +105,14 @@ async fn finished(source: &Source<net::TcpStream>) -> io::Result<()> {
     .await
 }
 
-/// Neither failed nor connected, a moment ago.
+/// Returns the error of a socket that a moment ago had neither failed nor connected: `WouldBlock`
+/// if it is still connecting.
 #[cold]
 fn pending_error(stream: &net::TcpStream) -> io::Result<io::Error> {
     if !tcp::is_hung_up(stream)? {
         return Ok(io::ErrorKind::WouldBlock.into());
     }
-    // It may have failed since it was asked.
+    // It may have failed in the meantime.
     let error = stream.take_error()?;
     Ok(error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into()))
 }
@@ -126,19 +126,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attempt_that_ended_without_a_reason_is_aborted() {
+    fn an_attempt_that_failed_without_a_reason_is_connection_aborted() {
         let reactor = Reactor::with_backend(Backend::available()[0]).unwrap();
         if reactor.backend() != Backend::Epoll {
-            return; // only epoll speaks of a socket on which nothing was begun
+            return; // only epoll reports a socket on which `connect` was not called
         }
         let _entered = reactor.enter();
         let socket = tcp::socket(Domain::IPV4).unwrap();
         let source = Source::new(net::TcpStream::from(socket));
-        let mut finished = pin!(finished(&source));
+        let mut connected = pin!(wait_connected(&source));
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(finished.as_mut().poll(&mut cx).is_pending());
+        assert!(connected.as_mut().poll(&mut cx).is_pending());
         reactor.turn(None).unwrap();
-        match finished.as_mut().poll(&mut cx) {
+        match connected.as_mut().poll(&mut cx) {
             Poll::Ready(Err(e)) => assert_eq!(e.kind(), io::ErrorKind::ConnectionAborted),
             other => panic!("{other:?}"),
         }

@@ -27,8 +27,9 @@ use crate::sys::tcp;
 /// # Running out of descriptors
 /// [`accept`](TcpListener::accept) does not fail when the process or the system has no descriptor
 /// or memory left. It tries again after a delay, at first of 5 ms and then longer, up to 160 ms,
-/// while clients wait in the queue. A server that serves and closes the connections it has therefore
-/// recovers by itself. [`accept_backoffs`](TcpListener::accept_backoffs) counts the delays.
+/// while clients wait in the queue. A server that serves and closes the connections it has
+/// therefore recovers by itself. [`accept_backoffs`](TcpListener::accept_backoffs) counts the
+/// delays.
 ///
 /// # Examples
 /// ```
@@ -97,8 +98,8 @@ impl TcpListener {
     /// # Platform-specific behavior
     /// Linux, DragonFly and FreeBSD (12.0) distribute clients over the listeners. macOS, NetBSD and
     /// OpenBSD allow the sharing, but one listener gets all clients: let one accept there and pass
-    /// the connections on. When a listener is closed, Linux resets the clients in its queue although
-    /// others go on listening, unless `net.ipv4.tcp_migrate_req` is set (5.14).
+    /// the connections on. When a listener is closed, Linux resets the clients in its queue
+    /// although others go on listening, unless `net.ipv4.tcp_migrate_req` is set (5.14).
     ///
     /// # Examples
     /// ```
@@ -131,9 +132,10 @@ impl TcpListener {
     ///
     /// # Errors
     /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind that
-    /// cannot listen, and the [errors of waiting](crate#errors). The errors of a single connection that failed in the queue (`ECONNABORTED`, and the network errors listed in
-    /// accept(2)) are not returned: the next one is accepted. Nor are those of running out of
-    /// descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
+    /// cannot listen, and the [errors of waiting](crate#errors). The errors of a single connection
+    /// that failed in the queue (`ECONNABORTED`, and the network errors listed in accept(2)) are
+    /// not returned: the next one is accepted. Nor are those of running out of descriptors or
+    /// memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
     /// [above](TcpListener#running-out-of-descriptors).
     ///
     /// # Cancel safety
@@ -196,7 +198,8 @@ impl TcpListener {
     ///
     /// # runtime::block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
+    /// # let address = listener.local_addr()?;
+    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
     /// let mut incoming = listener.incoming().take(2);
     /// while let Some(stream) = incoming.next().await {
     ///     println!("accepted {}", stream?.peer_addr()?);
@@ -211,8 +214,8 @@ impl TcpListener {
         }
     }
 
-    /// Returns how often [`accept`](TcpListener::accept) had to wait because there was no descriptor
-    /// or memory left.
+    /// Returns how often [`accept`](TcpListener::accept) had to wait because there was no
+    /// descriptor or memory left.
     ///
     /// A growing number means that a limit is too low (`ulimit -n`).
     ///
@@ -286,8 +289,9 @@ impl TcpListener {
         self.acceptor.source.get_ref().ttl()
     }
 
-    /// Sets the time to live of IPv4 packets (`IP_TTL`) of connections that are accepted afterwards:
-    /// the number of routers that a packet may pass, 1 to 255. The default of most systems is 64.
+    /// Sets the time to live of IPv4 packets (`IP_TTL`) of connections that are accepted
+    /// afterwards: the number of routers that a packet may pass, 1 to 255. The default of most
+    /// systems is 64.
     ///
     /// # Errors
     /// Returns `InvalidInput` if `ttl` is out of range, and the errors of setsockopt(2).

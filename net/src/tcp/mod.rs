@@ -6,18 +6,20 @@
 //!
 //! # Platform-specific behavior
 //! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
-//! * Clients are distributed over listeners that [share an address](TcpListener::bind_shared) by Linux,
-//!   DragonFly and FreeBSD; elsewhere one of the listeners gets all.
-//! * Linux reports errors of a single connection to `accept` (accept(2)), other systems ECONNABORTED
-//!   alone. Neither is returned: the next connection is accepted.
+//! * Clients are distributed over listeners that [share an address](TcpListener::bind_shared) by
+//!   Linux, DragonFly and FreeBSD; elsewhere one of the listeners gets all.
+//! * Linux reports errors of a single connection to `accept` (accept(2)), other systems
+//!   ECONNABORTED alone. Neither is returned: the next connection is accepted.
 //! * An attempt to connect without an answer fails after about two minutes on Linux
 //!   (`net.ipv4.tcp_syn_retries`) and after 75 seconds on the BSDs and macOS (tcp(4)).
-//! * [Lingering](TcpStream::set_linger) blocks the thread on Linux, though the socket is non-blocking.
+//! * [Lingering](TcpStream::set_linger) blocks the thread on Linux, though the socket is
+//!   non-blocking.
 //! * Linux doubles the buffer sizes that are set, and returns the double.
 //! * [Binding to an interface](TcpSocket::bind_device) exists on Linux and Android only.
-//! * SIGPIPE is suppressed by each call, on macOS by an option of the socket (`SO_NOSIGPIPE`), which
-//!   stays what it is for a socket that comes from elsewhere.
-//! * A [keepalive schedule](TcpStream::set_tcp_keepalive) of one connection does not exist on OpenBSD.
+//! * SIGPIPE is suppressed by each call, on macOS by an option of the socket (`SO_NOSIGPIPE`),
+//!   which stays what it is for a socket that comes from elsewhere.
+//! * A [keepalive schedule](TcpStream::set_tcp_keepalive) of one connection does not exist on
+//!   OpenBSD.
 //!
 //! # Examples
 //! A server that echoes, and a client of it, in one thread:

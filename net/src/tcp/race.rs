@@ -1,9 +1,9 @@
-//! Connecting to a host that has several addresses: attempts that overlap, after RFC 8305.
+//! A race between attempts to connect to the addresses of a host, after RFC 8305.
 //!
-//! The addresses come in the order of the resolver, which has sorted them after RFC 6724. The
-//! families take turns, so that a network whose IPv6 leads nowhere costs one delay and not one for
-//! each address. An attempt that gives no answer is not given up but overtaken: after a while the
-//! next one begins beside it, and at once if it fails. The first connection ends all the others.
+//! The resolver has sorted the addresses after RFC 6724. The families alternate, so that a network
+//! with broken IPv6 costs one delay and not one for each address. An attempt without an answer is
+//! not canceled but joined by the next one, after a delay, or at once if it fails. The first
+//! connection cancels all other attempts.
 
 use std::future::Future;
 use std::io;
@@ -17,11 +17,12 @@ use runtime_reactor::Timer;
 
 use crate::error::with_context;
 
-/// How long an attempt is alone: what RFC 8305 recommends (section 5, "Connection Attempt Delay").
+/// The delay before the next attempt that RFC 8305 recommends (section 5, "Connection Attempt
+/// Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Lets the families take turns, beginning with that of the first address; within each the order
-/// stays (RFC 8305, section 4).
+/// Alternates the families, beginning with that of the first address, and keeps the order within
+/// each (RFC 8305, section 4).
 pub(super) fn interleave_families(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut addrs = addrs.peekable();
     let first = addrs.peek().is_some_and(SocketAddr::is_ipv6);
@@ -36,13 +37,13 @@ pub(super) fn interleave_families(addrs: impl Iterator<Item = SocketAddr>) -> Ve
     turns
 }
 
-/// Attempts to connect, of which the first to succeed wins. `attempt` begins one.
+/// Attempts that run concurrently until one succeeds. `attempt` begins one.
 pub(super) struct Race<A, F> {
     attempt: A,
     waiting: vec::IntoIter<SocketAddr>,
     running: Vec<(SocketAddr, Pin<Box<F>>)>,
     failed: Vec<(SocketAddr, io::Error)>,
-    /// When the next one may begin although nobody failed.
+    /// Expires when the next attempt begins even without a failure.
     next: Option<Timer>,
 }
 
@@ -61,7 +62,7 @@ where
         }
     }
 
-    /// Dropping the race after it was ready closes the losers.
+    /// Completes with the first success. Dropping the race then cancels the other attempts.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let mut unpolled = 0;
         loop {
@@ -88,7 +89,7 @@ where
         }
     }
 
-    /// Polls those that run, from the one at `at` on.
+    /// Polls the running attempts from index `at` on.
     fn poll_attempts(&mut self, mut at: usize, cx: &mut Context<'_>) -> Poll<T> {
         while let Some((addr, attempt)) = self.running.get_mut(at) {
             match attempt.as_mut().poll(cx) {
@@ -103,11 +104,11 @@ where
         Poll::Pending
     }
 
-    /// All errors in one, with kind and source of the last.
+    /// Returns all errors as one, with the kind and source of the last.
     #[cold]
     fn all_failed(&mut self) -> io::Error {
         let Some((addr, last)) = self.failed.pop() else {
-            unreachable!("there was an address, and it did not succeed");
+            unreachable!("a race has an address, and it failed");
         };
         with_context(format!("connect {}to {addr}", self.failures()), last)
     }
@@ -125,7 +126,7 @@ where
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
 
-    /// What failed so far, as text to stand before more of the kind.
+    /// Returns the failures so far as text, each followed by a semicolon.
     fn failures(&self) -> String {
         let failed = self.failed.iter();
         failed
@@ -150,11 +151,11 @@ mod tests {
     const HANGS: u16 = 2;
     const ANSWERS: u16 = 3;
 
-    /// What the attempts did, whose address says by its port how it ends.
+    /// Records the attempts. The port of an address determines how its attempt ends.
     #[derive(Default)]
     struct Script {
         begun: RefCell<Vec<(u16, Instant)>>,
-        /// Attempts that are neither over nor dropped.
+        /// Counts attempts that neither completed nor were dropped.
         open: Cell<usize>,
     }
 
@@ -195,7 +196,7 @@ mod tests {
         ([0, 0, 0, 0, 0, 0, 0, 1], port).into()
     }
 
-    /// Runs a race to its end, and its timers on a reactor of its own.
+    /// Runs a race to its end on a reactor of its own.
     fn run(script: &Rc<Script>, ports: &[u16]) -> io::Result<u16> {
         let reactor = Reactor::new().unwrap();
         let _entered = reactor.enter();
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_families_take_turns_beginning_with_the_first() {
+    fn the_families_alternate_beginning_with_the_first() {
         let order = |addrs: &[SocketAddr]| interleave_families(addrs.iter().copied());
         let mixed = [v6(1), v6(2), v6(3), v4(1), v4(2)];
         assert_eq!(order(&mixed), [v6(1), v4(1), v6(2), v4(2), v6(3)]);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_to_answer_is_alone() {
+    fn an_attempt_that_succeeds_at_once_is_the_only_one() {
         let script = Rc::new(Script::default());
         assert_eq!(run(&script, &[ANSWERS, ANSWERS, HANGS]).unwrap(), ANSWERS);
         assert_eq!(script.ports(), [ANSWERS]);
@@ -240,29 +241,29 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_is_joined_after_a_while_and_dropped_when_another_wins() {
+    fn an_attempt_that_hangs_is_joined_after_a_delay_and_dropped_when_another_succeeds() {
         let script = Rc::new(Script::default());
         let won = run(&script, &[HANGS, HANGS, ANSWERS, ANSWERS]);
         assert_eq!(won.unwrap(), ANSWERS);
         assert_eq!(script.ports(), [HANGS, HANGS, ANSWERS]);
         let times = script.times();
         assert!(times[1] - times[0] >= ATTEMPT_DELAY && times[2] - times[1] >= ATTEMPT_DELAY);
-        assert_eq!(script.open.get(), 0, "the losers are gone");
+        assert_eq!(script.open.get(), 0, "the other attempts are dropped");
     }
 
     #[test]
-    fn a_failure_beside_one_that_hangs_is_followed_at_once_too() {
+    fn a_failure_beside_an_attempt_that_hangs_is_followed_at_once_too() {
         let script = Rc::new(Script::default());
         assert_eq!(run(&script, &[HANGS, REFUSES, ANSWERS]).unwrap(), ANSWERS);
         let begun = script.ports();
         assert_eq!(begun, [HANGS, REFUSES, ANSWERS]);
-        // The second waited for its time. The third did not: no turn lies between them.
+        // The second began after the delay. The third did not: no turn lies between them.
         let times = script.times();
         assert!(times[1] - times[0] >= ATTEMPT_DELAY);
     }
 
     #[test]
-    fn when_all_fail_each_is_in_the_error() {
+    fn the_error_names_the_failure_of_every_attempt() {
         let script = Rc::new(Script::default());
         let error = run(&script, &[REFUSES, REFUSES]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_has_passed_is_told_with_what_became_of_each_address() {
+    fn the_error_of_an_expired_limit_names_the_state_of_every_address() {
         let script = Rc::new(Script::default());
         let reactor = Reactor::new().unwrap();
         let _entered = reactor.enter();
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_race_that_is_given_up_leaves_nothing_open() {
+    fn a_dropped_race_leaves_no_attempt_and_no_timer() {
         let script = Rc::new(Script::default());
         let reactor = Reactor::new().unwrap();
         let _entered = reactor.enter();

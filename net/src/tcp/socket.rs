@@ -93,13 +93,13 @@ impl TcpSocket {
 
     /// Converts the socket to a listener with a queue of up to `backlog` clients.
     ///
-    /// The system may silently use a smaller number (`net.core.somaxconn`), and one that does not fit
-    /// a C `int` is reduced. With 0 there is still room for one client on Linux.
+    /// The system may silently use a smaller number (`net.core.somaxconn`), and one that does not
+    /// fit a C `int` is reduced. With 0 there is still room for one client on Linux.
     ///
     /// # Errors
-    /// Returns an error as `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens on the
-    /// address, which two sockets bound with `SO_REUSEADDR` find out only now; `InvalidInput` if the
-    /// socket is connected.
+    /// Returns an error as `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens on
+    /// the address, which two sockets bound with `SO_REUSEADDR` find out only now; `InvalidInput`
+    /// if the socket is connected.
     ///
     /// # Examples
     /// See [`TcpSocket`].
@@ -115,10 +115,10 @@ impl TcpSocket {
     /// Connects the socket to `addr`.
     ///
     /// # Errors
-    /// Returns an error as `connect to 127.0.0.1:80: ...`: `ConnectionRefused` if no socket listens on
-    /// the address, `TimedOut`, `HostUnreachable`, `NetworkUnreachable` and other errors of
-    /// connect(2); `ConnectionAborted` if the attempt failed without a reason; the
-    /// [errors of waiting](crate#errors).
+    /// Returns an error as `connect to 127.0.0.1:80: ...`: `ConnectionRefused` if no socket listens
+    /// on the address, `TimedOut`, `HostUnreachable`, `NetworkUnreachable` and other errors of
+    /// connect(2); `ConnectionAborted` if the attempt failed without a reason; the [errors of
+    /// waiting](crate#errors).
     ///
     /// # Cancel safety
     /// Dropping the future cancels the attempt and closes the socket.
@@ -171,8 +171,8 @@ impl TcpSocket {
         tcp::reuseport(&self.socket)
     }
 
-    /// Sets whether several sockets may have the same local address (`SO_REUSEPORT`). Off by default;
-    /// must be called before [`bind`](TcpSocket::bind).
+    /// Sets whether several sockets may have the same local address (`SO_REUSEPORT`). Off by
+    /// default; must be called before [`bind`](TcpSocket::bind).
     ///
     /// # Errors
     /// Returns the errors of setsockopt(2).

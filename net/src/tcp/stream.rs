@@ -23,12 +23,12 @@ use crate::transfer;
 /// A TCP connection between a local and a remote socket.
 ///
 /// `TcpStream` and `&TcpStream` implement [`AsyncRead`](futures_io::AsyncRead) and
-/// [`AsyncWrite`](futures_io::AsyncWrite); the extension traits of `runtime::io` add the rest. Reading
-/// and writing at the same time needs no lock: see [`split`](TcpStream::split).
+/// [`AsyncWrite`](futures_io::AsyncWrite); the extension traits of `runtime::io` add the rest.
+/// Reading and writing at the same time needs no lock: see [`split`](TcpStream::split).
 ///
-/// Closing it (`poll_close`) shuts down writing; dropping it closes the socket. Nothing is buffered,
-/// so flushing does nothing. Writing to a connection that is gone fails with `BrokenPipe` and does
-/// not raise SIGPIPE, whatever the signal's disposition.
+/// Closing it (`poll_close`) shuts down writing; dropping it closes the socket. Nothing is
+/// buffered, so flushing does nothing. Writing to a connection that is gone fails with `BrokenPipe`
+/// and does not raise SIGPIPE, whatever the signal's disposition.
 ///
 /// # Cancel safety
 /// A read or a write that returned `Pending` has transferred nothing.
@@ -60,18 +60,19 @@ impl TcpStream {
     /// Connects to the first address of `addr` that answers.
     ///
     /// Several addresses race after RFC 8305 ("Happy Eyeballs"): IPv6 and IPv4 alternate, beginning
-    /// with the family of the first address; an attempt that has not completed after 250 ms is joined
-    /// by the next one, and one that fails is followed at once. The first connection cancels the
-    /// other attempts.
+    /// with the family of the first address; an attempt that has not completed after 250 ms is
+    /// joined by the next one, and one that fails is followed at once. The first connection cancels
+    /// the other attempts.
     ///
     /// # Errors
-    /// Returns the errors of all addresses as one, `connect to [::1]:80: ...; to 127.0.0.1:80: ...`.
-    /// Its kind and its [`source`](std::error::Error::source) are those of the last failure:
-    /// `ConnectionRefused` if no socket listens on the address, `TimedOut`, `HostUnreachable`,
-    /// `NetworkUnreachable`, and the others of [`TcpSocket::connect`](crate::TcpSocket::connect).
-    /// Returns `InvalidInput` if there is no address, and the errors of
-    /// [`lookup_host`](crate::lookup_host). The system decides how long an attempt may take, on Linux
-    /// about two minutes: see [`connect_timeout`](TcpStream::connect_timeout).
+    /// Returns the errors of all addresses as one,
+    /// `connect to [::1]:80: ...; to 127.0.0.1:80: ...`. Its kind and its
+    /// [`source`](std::error::Error::source) are those of the last failure: `ConnectionRefused` if
+    /// no socket listens on the address, `TimedOut`, `HostUnreachable`, `NetworkUnreachable`, and
+    /// the others of [`TcpSocket::connect`](crate::TcpSocket::connect). Returns `InvalidInput` if
+    /// there is no address, and the errors of [`lookup_host`](crate::lookup_host). The system
+    /// decides how long an attempt may take, on Linux about two minutes: see
+    /// [`connect_timeout`](TcpStream::connect_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future cancels all attempts and closes their sockets.
@@ -366,8 +367,8 @@ impl TcpStream {
 
     methods::writable!(try_write);
 
-    /// Waits until the peer sends no more: it shut down writing or closed its socket, the connection
-    /// broke, or reading was shut down on this side.
+    /// Waits until the peer sends no more: it shut down writing or closed its socket, the
+    /// connection broke, or reading was shut down on this side.
     ///
     /// Nothing is read, and unread bytes do not delay it. A peer that vanished without closing the
     /// connection is noticed by [keepalive probes](TcpStream::set_tcp_keepalive) only.
@@ -475,7 +476,8 @@ impl TcpStream {
         self.source.get_ref().set_ttl(ttl)
     }
 
-    /// Returns how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`).
+    /// Returns how long closing the socket waits for written bytes to be acknowledged
+    /// (`SO_LINGER`).
     ///
     /// # Errors
     /// Returns the errors of getsockopt(2).
@@ -483,14 +485,14 @@ impl TcpStream {
         SockRef::from(self).linger()
     }
 
-    /// Sets how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`), in
-    /// whole seconds, rounded up.
+    /// Sets how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`),
+    /// in whole seconds, rounded up.
     ///
     /// * `None`, the default: dropping returns at once, and the system goes on sending.
     /// * Zero: dropping returns at once and discards unsent bytes; the peer gets `ConnectionReset`.
-    /// * More: **dropping blocks the thread**, and every task on it, until all bytes are acknowledged
-    ///   or the time is over. To know that the peer has received everything, shut down writing and
-    ///   read until the end of the stream instead.
+    /// * More: **dropping blocks the thread**, and every task on it, until all bytes are
+    ///   acknowledged or the time is over. To know that the peer has received everything, shut down
+    ///   writing and read until the end of the stream instead.
     ///
     /// # Errors
     /// Returns the errors of setsockopt(2).
@@ -525,9 +527,9 @@ impl TcpStream {
     /// Sets the schedule of keepalive probes, and turns them on.
     ///
     /// # Errors
-    /// Returns `InvalidInput` if a time is less than a second or, on Linux, more than 32767 seconds;
-    /// `Unsupported` on OpenBSD, which has one schedule for all connections; and other errors of
-    /// setsockopt(2).
+    /// Returns `InvalidInput` if a time is less than a second or, on Linux, more than 32767
+    /// seconds; `Unsupported` on OpenBSD, which has one schedule for all connections; and other
+    /// errors of setsockopt(2).
     ///
     /// # Examples
     /// ```

@@ -15,8 +15,8 @@ impl UdpSocket {
         /// Returns the errors of [`send`](UdpSocket::send) and [`send_to`](UdpSocket::send_to);
         /// `Unsupported` for what the [platform](crate::udp#platform-specific-behavior) lacks;
         /// `InvalidInput` if the segment size is out of range, if the source is of another family
-        /// than the destination, or if there are too many segments. A source that is not an address of
-        /// this machine is `InvalidInput` or `AddrNotAvailable`, depending on the system. Linux
+        /// than the destination, or if there are too many segments. A source that is not an address
+        /// of this machine is `InvalidInput` or `AddrNotAvailable`, depending on the system. Linux
         /// returns EIO if the network card cannot cut segments: send them one by one then.
         ///
         /// # Cancel safety
@@ -77,15 +77,15 @@ impl UdpSocket {
     }
 
     methods::operation! {
-        /// Sends as many of `transmits` as fit, in order, and returns their number: at least one, at
-        /// most 32 on Linux, and 0 only if there are none. Call it again for the rest.
+        /// Sends as many of `transmits` as fit, in order, and returns their number: at least one,
+        /// at most 32 on Linux, and 0 only if there are none. Call it again for the rest.
         ///
         /// # Errors
-        /// Returns the errors of [`send_msg`](UdpSocket::send_msg) if the first datagram fails. If a
-        /// later one fails, the call returns the number of those before it, and the failed one is the
-        /// first of the next call, which returns its error. An error that the system reports only once
-        /// (`ConnectionRefused` for an earlier datagram of a connected socket) is lost if it occurs in
-        /// the middle of a batch: sendmmsg(2), BUGS.
+        /// Returns the errors of [`send_msg`](UdpSocket::send_msg) if the first datagram fails. If
+        /// a later one fails, the call returns the number of those before it, and the failed one is
+        /// the first of the next call, which returns its error. An error that the system reports
+        /// only once (`ConnectionRefused` for an earlier datagram of a connected socket) is lost if
+        /// it occurs in the middle of a batch: sendmmsg(2), BUGS.
         ///
         /// # Cancel safety
         /// A dropped future has sent nothing.
@@ -123,12 +123,13 @@ impl UdpSocket {
     }
 
     methods::operation! {
-        /// Receives as many datagrams as are available, one into each of `bufs` with its description
-        /// in `received`, and returns their number: at least one, at most 32 on Linux, and 0 only if
-        /// there are no buffers.
+        /// Receives as many datagrams as are available, one into each of `bufs` with its
+        /// description in `received`, and returns their number: at least one, at most 32 on Linux,
+        /// and 0 only if there are no buffers.
         ///
         /// # Errors
-        /// Returns the errors of [`recv_msg`](UdpSocket::recv_msg) if no datagram was received before.
+        /// Returns the errors of [`recv_msg`](UdpSocket::recv_msg) if no datagram was received
+        /// before.
         ///
         /// # Cancel safety
         /// Dropping the future loses no datagram.
@@ -148,16 +149,16 @@ impl UdpSocket {
         Read, |self| |socket| udp::recv_batch(socket, bufs, received)
     }
 
-    /// Returns the number of segments that one [`Transmit`] may be cut into: 64 where the kernel cuts
-    /// (Linux 4.18; udp(7)), otherwise 1.
+    /// Returns the number of segments that one [`Transmit`] may be cut into: 64 where the kernel
+    /// cuts (Linux 4.18; udp(7)), otherwise 1.
     ///
     /// It costs a system call.
     pub fn max_segments(&self) -> usize {
         udp::max_segments(self.source.get_ref())
     }
 
-    /// Sets whether the kernel may join datagrams of one sender, all of one size except the last, into
-    /// one: see [`Received::segment_size`]. Off by default. Buffers should then hold 64 KiB.
+    /// Sets whether the kernel may join datagrams of one sender, all of one size except the last,
+    /// into one: see [`Received::segment_size`]. Off by default. Buffers should then hold 64 KiB.
     ///
     /// # Errors
     /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
@@ -169,8 +170,8 @@ impl UdpSocket {
     /// Sets whether [`Received::ecn`] is filled in. Off by default.
     ///
     /// # Errors
-    /// Returns `Unsupported` where the [platform](crate::udp#platform-specific-behavior) lacks it, and
-    /// the errors of setsockopt(2).
+    /// Returns `Unsupported` where the [platform](crate::udp#platform-specific-behavior) lacks it,
+    /// and the errors of setsockopt(2).
     pub fn set_recv_ecn(&self, report: bool) -> io::Result<()> {
         udp::set_recv_ecn(self.source.get_ref(), report)
     }

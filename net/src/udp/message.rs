@@ -15,8 +15,8 @@ pub enum Ecn {
 }
 
 impl Ecn {
-    /// Returns the codepoint in the lowest two bits of a type of service or traffic class, and `None`
-    /// for one that is not ECN-capable.
+    /// Returns the codepoint in the lowest two bits of a type of service or traffic class, and
+    /// `None` for one that is not ECN-capable.
     ///
     /// # Examples
     /// ```
@@ -49,8 +49,8 @@ pub struct Transmit<'a> {
     /// The ECN bits, with a DSCP of 0; `None` leaves the
     /// [type of service](crate::UdpSocket::set_tos) of the socket.
     pub ecn: Option<Ecn>,
-    /// The size in bytes, 1 to 65535, of the datagrams that `contents` is cut into; the last one may be
-    /// shorter. There may be up to [`max_segments`](crate::UdpSocket::max_segments) of them.
+    /// The size in bytes, 1 to 65535, of the datagrams that `contents` is cut into; the last one
+    /// may be shorter. There may be up to [`max_segments`](crate::UdpSocket::max_segments) of them.
     pub segment_size: Option<usize>,
     /// The local address to send from; `None` lets the system choose.
     ///
@@ -87,9 +87,9 @@ pub struct Received {
     pub addr: SocketAddr,
     /// True if the datagram was longer than the buffer; the rest of it is lost.
     pub is_truncated: bool,
-    /// True if ancillary data was truncated: then `ecn`, `destination`, `interface` and `segment_size`
-    /// may be missing. There is room for all that this crate can enable, so it happens only if other
-    /// code has enabled more, such as `SO_TIMESTAMPING`. With
+    /// True if ancillary data was truncated: then `ecn`, `destination`, `interface` and
+    /// `segment_size` may be missing. There is room for all that this crate can enable, so it
+    /// happens only if other code has enabled more, such as `SO_TIMESTAMPING`. With
     /// [`set_gro`](crate::UdpSocket::set_gro) the buffer may then hold several datagrams of unknown
     /// size, and should be discarded.
     pub is_control_truncated: bool,
@@ -103,8 +103,8 @@ pub struct Received {
     /// # Platform-specific behavior
     /// `None` for IPv4 on the BSDs.
     pub interface: Option<u32>,
-    /// The size in bytes of the datagrams in the buffer; the last one may be shorter. Equal to `len`,
-    /// so that there is one, unless [`set_gro`](crate::UdpSocket::set_gro) was called.
+    /// The size in bytes of the datagrams in the buffer; the last one may be shorter. Equal to
+    /// `len`, so that there is one, unless [`set_gro`](crate::UdpSocket::set_gro) was called.
     pub segment_size: usize,
 }
 

@@ -1,26 +1,27 @@
 //! UDP sockets.
 //!
-//! [`UdpSocket`] sends and receives datagrams one by one, or in [batches](UdpSocket::send_batch), with
-//! their ancillary data: [`Transmit`] and [`Received`].
+//! [`UdpSocket`] sends and receives datagrams one by one, or in [batches](UdpSocket::send_batch),
+//! with their ancillary data: [`Transmit`] and [`Received`].
 //!
 //! # Platform-specific behavior
 //! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
-//! * A batch is one system call on Linux and Android (sendmmsg, recvmmsg), and one for each datagram
-//!   elsewhere. FreeBSD's functions of that name are such a loop themselves.
+//! * A batch is one system call on Linux and Android (sendmmsg, recvmmsg), and one for each
+//!   datagram elsewhere. FreeBSD's functions of that name are such a loop themselves.
 //! * The kernel cuts and joins segments (GSO, GRO) on Linux and Android only. Elsewhere
 //!   [`max_segments`](UdpSocket::max_segments) is 1 and [`set_gro`](UdpSocket::set_gro) fails with
 //!   `Unsupported`.
 //! * The ECN bits of received IPv4 datagrams are available on Linux, Android, FreeBSD and Apple's
-//!   systems, those of IPv6 everywhere. They cannot be sent over IPv4 on NetBSD, OpenBSD and DragonFly.
-//!   The source address of IPv4 datagrams cannot be chosen on DragonFly.
-//! * [`set_dont_fragment`](UdpSocket::set_dont_fragment) is unsupported for IPv4 on NetBSD, OpenBSD and
-//!   DragonFly.
+//!   systems, those of IPv6 everywhere. They cannot be sent over IPv4 on NetBSD, OpenBSD and
+//!   DragonFly. The source address of IPv4 datagrams cannot be chosen on DragonFly.
+//! * [`set_dont_fragment`](UdpSocket::set_dont_fragment) is unsupported for IPv4 on NetBSD, OpenBSD
+//!   and DragonFly.
 //! * An error in the middle of a [batch](UdpSocket::recv_batch) is returned by the next call when
 //!   receiving on Linux, and lost otherwise.
-//! * Sending waits while the send buffer is full. A full queue of the interface is the error ENOBUFS on
-//!   macOS and the BSDs; Linux drops the datagram silently (send(2)).
+//! * Sending waits while the send buffer is full. A full queue of the interface is the error
+//!   ENOBUFS on macOS and the BSDs; Linux drops the datagram silently (send(2)).
 //! * Sending to a port without a socket makes a later operation of a *connected* socket fail with
-//!   `ConnectionRefused`. An unconnected socket gets that error on Linux only, if it enabled IP_RECVERR.
+//!   `ConnectionRefused`. An unconnected socket gets that error on Linux only, if it enabled
+//!   IP_RECVERR.
 //! * A datagram longer than the buffer is truncated silently everywhere, as in std.
 //!   [`recv_msg`](UdpSocket::recv_msg) and [`recv_batch`](UdpSocket::recv_batch) report it.
 //!

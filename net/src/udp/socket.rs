@@ -36,8 +36,8 @@ impl UdpSocket {
     /// Binds to the first address of `addr` that is available.
     ///
     /// Port 0 lets the system choose one; [`local_addr`](UdpSocket::local_addr) returns it. Where
-    /// options must be set before binding (`SO_REUSEPORT`), create the socket with the crate socket2
-    /// and convert it by [`from_std`](UdpSocket::from_std).
+    /// options must be set before binding (`SO_REUSEPORT`), create the socket with the crate
+    /// socket2 and convert it by [`from_std`](UdpSocket::from_std).
     ///
     /// # Errors
     /// Returns the error of the last address, as `bind 127.0.0.1:53: ...`: `AddrInUse` if another
@@ -77,8 +77,8 @@ impl UdpSocket {
     /// Connects to the first address of `addr` that is available: the only one that the socket then
     /// sends to and receives from.
     ///
-    /// It sends nothing. Datagrams that arrived before may still be received. It may be called again,
-    /// with another address.
+    /// It sends nothing. Datagrams that arrived before may still be received. It may be called
+    /// again, with another address.
     ///
     /// # Errors
     /// Returns the error of the last address, as `connect to 192.0.2.7:53: ...`:
@@ -146,14 +146,14 @@ impl UdpSocket {
     methods::take_error!(source);
 
     methods::operation! {
-        /// Sends a datagram to the address that the socket is [connected](UdpSocket::connect) to, and
-        /// returns its length.
+        /// Sends a datagram to the address that the socket is [connected](UdpSocket::connect) to,
+        /// and returns its length.
         ///
         /// # Errors
         /// Returns EDESTADDRREQ or `NotConnected`, depending on the system, if the socket is not
-        /// connected; `ConnectionRefused` if no socket received an earlier datagram; EMSGSIZE if the
-        /// datagram is too long (over IPv4 more than 65507 bytes); `PermissionDenied` if a firewall
-        /// forbids it; other errors of send(2); and the [errors of waiting](crate#errors).
+        /// connected; `ConnectionRefused` if no socket received an earlier datagram; EMSGSIZE if
+        /// the datagram is too long (over IPv4 more than 65507 bytes); `PermissionDenied` if a
+        /// firewall forbids it; other errors of send(2); and the [errors of waiting](crate#errors).
         ///
         /// # Cancel safety
         /// A dropped future has sent nothing.
@@ -169,14 +169,15 @@ impl UdpSocket {
     /// # Errors
     /// Returns the errors of [`send`](UdpSocket::send) except those of a missing connection;
     /// `NetworkUnreachable`; `PermissionDenied` for a broadcast that is not
-    /// [allowed](UdpSocket::set_broadcast); `InvalidInput` if there is no address; and the errors of
-    /// [`lookup_host`](crate::lookup_host).
+    /// [allowed](UdpSocket::set_broadcast); `InvalidInput` if there is no address; and the errors
+    /// of [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// A dropped future has sent nothing.
     ///
     /// # Platform-specific behavior
-    /// On a connected socket Linux sends to `addr` all the same; macOS and the BSDs fail with EISCONN.
+    /// On a connected socket Linux sends to `addr` all the same; macOS and the BSDs fail with
+    /// EISCONN.
     ///
     /// # Examples
     /// See [the module](crate::udp).
@@ -204,8 +205,8 @@ impl UdpSocket {
     /// Attempts [`send_to`](UdpSocket::send_to) without waiting.
     ///
     /// # Errors
-    /// Returns `WouldBlock` if the datagram does not fit the send buffer, and otherwise the errors of
-    /// `send_to`.
+    /// Returns `WouldBlock` if the datagram does not fit the send buffer, and otherwise the errors
+    /// of `send_to`.
     pub fn try_send_to(&self, buf: &[u8], addr: SocketAddr) -> io::Result<usize> {
         self.source
             .try_io(Direction::Write, |socket| socket.send_to(buf, addr))

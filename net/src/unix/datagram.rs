@@ -107,7 +107,8 @@ impl UnixDatagram {
         connected.map_err(|e| with_context(format!("connect to {}", path.display()), e))
     }
 
-    /// Connects like [`connect`](UnixDatagram::connect), to an address that may be an abstract name.
+    /// Connects like [`connect`](UnixDatagram::connect), to an address that may be an abstract
+    /// name.
     ///
     /// # Errors
     /// Returns the errors of `connect`.
@@ -150,8 +151,8 @@ impl UnixDatagram {
 
     /// Shuts down receiving, sending, or both, at once for all users of the socket.
     ///
-    /// Tasks that wait are woken. Sending then fails with `BrokenPipe`; receiving returns the queued
-    /// datagrams, and then 0 bytes.
+    /// Tasks that wait are woken. Sending then fails with `BrokenPipe`; receiving returns the
+    /// queued datagrams, and then 0 bytes.
     ///
     /// # Errors
     /// Returns `NotConnected` on some systems if the socket is not connected.
@@ -200,8 +201,8 @@ impl UnixDatagram {
     methods::take_error!(source);
 
     methods::operation! {
-        /// Sends a datagram to the socket that this one is [connected](UnixDatagram::connect) to, and
-        /// returns its length. Waits while the receiver's queue is full.
+        /// Sends a datagram to the socket that this one is [connected](UnixDatagram::connect) to,
+        /// and returns its length. Waits while the receiver's queue is full.
         ///
         /// # Errors
         /// Returns `NotConnected` (another error on some systems) if the socket is not connected,
@@ -233,8 +234,8 @@ impl UnixDatagram {
     /// # Platform-specific behavior
     /// The system has no event for a free place in the queue of a socket that this one is not
     /// connected to, so sending is tried again after 5 ms and then longer, up to 160 ms.
-    /// [`connect`](UnixDatagram::connect) to a receiver that is often busy. macOS and the BSDs return
-    /// ENOBUFS instead of waiting for the receiver.
+    /// [`connect`](UnixDatagram::connect) to a receiver that is often busy. macOS and the BSDs
+    /// return ENOBUFS instead of waiting for the receiver.
     ///
     /// # Examples
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
@@ -244,8 +245,8 @@ impl UnixDatagram {
             .await
     }
 
-    /// Sends like [`send_to`](UnixDatagram::send_to), to an address that may be an abstract name, such
-    /// as the sender that [`recv_from`](UnixDatagram::recv_from) returns.
+    /// Sends like [`send_to`](UnixDatagram::send_to), to an address that may be an abstract name,
+    /// such as the sender that [`recv_from`](UnixDatagram::recv_from) returns.
     ///
     /// # Errors
     /// Returns the errors of `send_to`.
@@ -261,7 +262,8 @@ impl UnixDatagram {
     /// use runtime::net::UnixDatagram;
     ///
     /// # runtime::block_on(async {
-    /// # let name = |end| std::env::temp_dir().join(format!("runtime-doc-{end}-{}", std::process::id()));
+    /// # let directory = std::env::temp_dir();
+    /// # let name = |end| directory.join(format!("runtime-doc-{end}-{}", std::process::id()));
     /// # let (server_path, client_path) = (name("server"), name("client"));
     /// let server = UnixDatagram::bind(&server_path)?;
     /// let client = UnixDatagram::bind(&client_path)?;
@@ -310,7 +312,8 @@ impl UnixDatagram {
     /// Attempts [`send_to_addr`](UnixDatagram::send_to_addr) without waiting.
     ///
     /// # Errors
-    /// Returns `WouldBlock` if the receiver's queue is full, and otherwise the errors of `send_to_addr`.
+    /// Returns `WouldBlock` if the receiver's queue is full, and otherwise the errors of
+    /// `send_to_addr`.
     pub fn try_send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
         self.source.get_ref().send_to_addr(buf, addr)
     }

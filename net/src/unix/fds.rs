@@ -20,8 +20,8 @@ pub struct ReceivedFds {
     pub len: usize,
     /// The number of places of the list that were filled.
     pub fds: usize,
-    /// True if something was lost: bytes of a datagram; descriptors for which there was no place; or,
-    /// on Linux, descriptors that the process may not open, see
+    /// True if something was lost: bytes of a datagram; descriptors for which there was no place;
+    /// or, on Linux, descriptors that the process may not open, see
     /// [`recv_fds`](UnixStream::recv_fds). Lost descriptors are closed.
     pub is_truncated: bool,
 }
@@ -71,8 +71,9 @@ fn poll_recv<T: AsFd>(
 }
 
 impl UnixStream {
-    /// Writes bytes and, with the first of them, duplicates of `fds`, at most 253. Returns the number
-    /// of bytes written: at least one, perhaps not all, but all descriptors are sent with them.
+    /// Writes bytes and, with the first of them, duplicates of `fds`, at most 253. Returns the
+    /// number of bytes written: at least one, perhaps not all, but all descriptors are sent with
+    /// them.
     ///
     /// Write the rest by [`write_all`](futures_io::AsyncWrite). A peer that reads the bytes without
     /// [`recv_fds`](UnixStream::recv_fds) closes the descriptors without noticing.
@@ -113,13 +114,13 @@ impl UnixStream {
         send(&self.source, buf, fds).await
     }
 
-    /// Reads bytes into `buf`, and moves the descriptors that came with them into the first places of
-    /// `fds`.
+    /// Reads bytes into `buf`, and moves the descriptors that came with them into the first places
+    /// of `fds`.
     ///
     /// The descriptors are closed on exec. Reading stops behind the bytes that carry descriptors. 0
-    /// bytes are the end of the stream, unless `buf` is empty. Descriptors for which there is no place
-    /// are closed, and [reported](ReceivedFds::is_truncated). A descriptor in a place that is filled is
-    /// dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and not reported.
+    /// bytes are the end of the stream, unless `buf` is empty. Descriptors for which there is no
+    /// place are closed, and [reported](ReceivedFds::is_truncated). A descriptor in a place that is
+    /// filled is dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and not reported.
     ///
     /// # Errors
     /// Returns the errors of [`try_read`](UnixStream::try_read), and the
@@ -145,12 +146,12 @@ impl UnixStream {
 }
 
 impl UnixDatagram {
-    /// Sends a datagram with duplicates of `fds`, at most 253, to the peer of a connected socket, and
-    /// returns its length.
+    /// Sends a datagram with duplicates of `fds`, at most 253, to the peer of a connected socket,
+    /// and returns its length.
     ///
     /// # Errors
-    /// Returns `InvalidInput` if there are too many descriptors, ETOOMANYREFS if too many descriptors
-    /// are in flight, and the errors of [`send`](UnixDatagram::send).
+    /// Returns `InvalidInput` if there are too many descriptors, ETOOMANYREFS if too many
+    /// descriptors are in flight, and the errors of [`send`](UnixDatagram::send).
     ///
     /// # Cancel safety
     /// A dropped future has sent nothing.
@@ -183,8 +184,8 @@ impl UnixDatagram {
     /// that do not fit are lost; both is [reported](ReceivedFds::is_truncated).
     ///
     /// # Errors
-    /// Returns the errors of [`recv`](UnixDatagram::recv), and on macOS and the BSDs EMSGSIZE (newer
-    /// FreeBSDs: `EMFILE`) if the process may not open all descriptors.
+    /// Returns the errors of [`recv`](UnixDatagram::recv), and on macOS and the BSDs EMSGSIZE
+    /// (newer FreeBSDs: `EMFILE`) if the process may not open all descriptors.
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.

@@ -26,8 +26,8 @@ use crate::sys::unix;
 ///
 /// Any number of tasks, also on other threads, may accept at the same time. When the process runs
 /// out of descriptors, it recovers like
-/// [`TcpListener`](crate::TcpListener#running-out-of-descriptors). Dropping it leaves its file behind,
-/// as in std.
+/// [`TcpListener`](crate::TcpListener#running-out-of-descriptors). Dropping it leaves its file
+/// behind, as in std.
 ///
 /// # Examples
 /// ```
@@ -52,10 +52,10 @@ impl UnixListener {
     /// Creates a socket file at `path`, and listens on it.
     ///
     /// # Errors
-    /// Returns an error as `bind /run/app.sock: ...`: `AddrInUse` if `path` exists, even if no socket
-    /// listens on it any more; `InvalidInput` if the path is
-    /// [too long](crate::unix#platform-specific-behavior) or contains a zero byte;
-    /// `PermissionDenied`, `NotFound` and other errors of bind(2).
+    /// Returns an error as `bind /run/app.sock: ...`: `AddrInUse` if `path` exists, even if no
+    /// socket listens on it any more; `InvalidInput` if the path is [too
+    /// long](crate::unix#platform-specific-behavior) or contains a zero byte; `PermissionDenied`,
+    /// `NotFound` and other errors of bind(2).
     ///
     /// # Examples
     /// Replacing the file that an earlier run of the program may have left:
@@ -111,7 +111,8 @@ impl UnixListener {
     ///
     /// # Errors
     /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind that
-    /// cannot listen, and the [errors of waiting](crate#errors). Errors of a single connection and of running out of descriptors are not returned, as with
+    /// cannot listen, and the [errors of waiting](crate#errors). Errors of a single connection and
+    /// of running out of descriptors are not returned, as with
     /// [`TcpListener::accept`](crate::TcpListener::accept).
     ///
     /// # Cancel safety
@@ -168,8 +169,8 @@ impl UnixListener {
         }
     }
 
-    /// Returns how often [`accept`](UnixListener::accept) had to wait because there was no descriptor
-    /// or memory left.
+    /// Returns how often [`accept`](UnixListener::accept) had to wait because there was no
+    /// descriptor or memory left.
     ///
     /// A growing number means that a limit is too low (`ulimit -n`).
     pub fn accept_backoffs(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Unix sockets: streams and datagrams within one machine, and descriptors passed through them.
 //!
-//! * [`UnixListener`] accepts connections; [`UnixStream`] is one, which [splits](UnixStream::split).
+//! * [`UnixListener`] accepts connections; [`UnixStream`] is one, which
+//!   [splits](UnixStream::split).
 //! * [`UnixDatagram`] sends and receives datagrams.
 //! * [`UnixStream::send_fds`] and [`UnixStream::recv_fds`] pass descriptors to another process.
 //!
@@ -10,19 +11,20 @@
 //!
 //! # Platform-specific behavior
 //! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
-//! * Abstract names exist on Linux and Android only. A path may have 107 bytes there, 103 elsewhere.
-//!   Binding to an empty path makes Linux choose an abstract name (unix(7), "autobind"), and fails
+//! * Abstract names exist on Linux and Android only. A path may have 107 bytes there, 103
+//!   elsewhere. Binding to an empty path makes Linux choose an abstract name (unix(7), "autobind"),
+//!   and fails elsewhere.
+//! * Connecting to a listener with a full queue waits on Linux (it is tried again after 5 ms and
+//!   then longer, since the system has no event for it) and fails with `ConnectionRefused`
 //!   elsewhere.
-//! * Connecting to a listener with a full queue waits on Linux (it is tried again after 5 ms and then
-//!   longer, since the system has no event for it) and fails with `ConnectionRefused` elsewhere.
 //! * Sending a datagram to a receiver with a full queue waits on Linux. macOS and the BSDs have no
 //!   event for it, and return ENOBUFS (`uipc_send` and `sbappendaddr` of their kernels): try again
 //!   later.
-//! * A process that may not open all [descriptors of a message](UnixStream::recv_fds) gets as many as
-//!   it may on Linux, and a report; macOS and the BSDs close them all and fail, with EMSGSIZE or, on
-//!   newer FreeBSDs, `EMFILE` (`unp_externalize` of their kernels).
-//! * macOS has no MSG_CMSG_CLOEXEC: a program that another thread starts while descriptors arrive may
-//!   inherit them.
+//! * A process that may not open all [descriptors of a message](UnixStream::recv_fds) gets as many
+//!   as it may on Linux, and a report; macOS and the BSDs close them all and fail, with EMSGSIZE
+//!   or, on newer FreeBSDs, `EMFILE` (`unp_externalize` of their kernels).
+//! * macOS has no MSG_CMSG_CLOEXEC: a program that another thread starts while descriptors arrive
+//!   may inherit them.
 //! * [`UCred::pid`] is known on Linux, Android and Apple's systems. NetBSD has no credentials for a
 //!   [pair](UnixStream::pair).
 //! * Linux passes at most 253 descriptors in a message; so does this crate, everywhere.

@@ -25,9 +25,10 @@ use crate::transfer;
 /// A Unix stream connection between two sockets of one machine.
 ///
 /// `UnixStream` and `&UnixStream` implement [`AsyncRead`](futures_io::AsyncRead) and
-/// [`AsyncWrite`](futures_io::AsyncWrite). Closing it (`poll_close`) shuts down writing; dropping it
-/// closes the socket. Nothing is buffered, so flushing does nothing. Writing to a connection that is
-/// gone fails with `BrokenPipe` and does not raise SIGPIPE, whatever the signal's disposition.
+/// [`AsyncWrite`](futures_io::AsyncWrite). Closing it (`poll_close`) shuts down writing; dropping
+/// it closes the socket. Nothing is buffered, so flushing does nothing. Writing to a connection
+/// that is gone fails with `BrokenPipe` and does not raise SIGPIPE, whatever the signal's
+/// disposition.
 ///
 /// # Cancel safety
 /// A read or a write that returned `Pending` has transferred nothing.
@@ -215,8 +216,8 @@ impl UnixStream {
         self.source.get_ref().shutdown(how)
     }
 
-    /// Returns the user, group and process of the peer, as of when it connected, began to listen, or
-    /// made the pair.
+    /// Returns the user, group and process of the peer, as of when it connected, began to listen,
+    /// or made the pair.
     ///
     /// The kernel records them, so the peer cannot forge them.
     ///
@@ -265,8 +266,8 @@ impl UnixStream {
     methods::readable!(try_read);
     methods::writable!(try_write);
 
-    /// Waits until the peer sends no more: it shut down writing or is gone, or reading was shut down
-    /// on this side.
+    /// Waits until the peer sends no more: it shut down writing or is gone, or reading was shut
+    /// down on this side.
     ///
     /// Nothing is read, and unread bytes do not delay it. See
     /// [`TcpStream::closed`](crate::TcpStream::closed) for an example.

@@ -1,4 +1,4 @@
-//! Datagrams with what travels beside them.
+//! Datagrams with ancillary data, one by one.
 
 use std::io::{self, IoSlice};
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,12 +10,13 @@ use crate::sys::control::{Control, space, value};
 use crate::sys::socket::SEND_FLAGS;
 use crate::udp::message::{Ecn, Received, Transmit};
 
-/// Room for the messages below, all of them at once, of which most two bring 120 bytes on Linux: a
-/// mapped IPv4 address has both kinds. What does not fit, since others have asked for more, is told.
-const ROOM: usize = space(size_of::<libc::in6_pktinfo>()) + 4 * space(16);
-pub(super) type UdpControl = Control<ROOM>;
+/// The space for all control messages that this crate can enable at once, at most 120 bytes on
+/// Linux: a mapped IPv4 address has both kinds. If other code has enabled more, truncation is
+/// reported.
+const SPACE: usize = space(size_of::<libc::in6_pktinfo>()) + 4 * space(16);
+pub(super) type UdpControl = Control<SPACE>;
 
-/// Of what type IP_TOS is in a control message that is sent.
+/// The type of IP_TOS in a control message that is sent.
 #[cfg(any(target_os = "freebsd", target_os = "netbsd"))]
 type TosToSend = u8;
 #[cfg(not(any(target_os = "freebsd", target_os = "netbsd")))]
@@ -63,7 +64,7 @@ pub(super) fn encode(transmit: &Transmit<'_>, is_v4: bool) -> io::Result<UdpCont
             control.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &[info]);
         }
     }
-    // What is one segment anyway needs no cutting, which works everywhere.
+    // A single segment needs no cutting, and so works everywhere.
     let size = transmit.segment_size;
     if let Some(size) = size.filter(|&size| size < transmit.contents.len()) {
         push_segment_size(&mut control, size)?;
@@ -92,7 +93,7 @@ fn push_source_v4(control: &mut UdpControl, source: Ipv4Addr) -> io::Result<()> 
     Ok(())
 }
 
-/// IP_SENDSRCADDR is another name for IP_RECVDSTADDR: ip(4).
+/// Adds the source address. IP_SENDSRCADDR is another name for IP_RECVDSTADDR: ip(4).
 #[cfg(any(
     target_os = "freebsd",
     target_os = "dragonfly",
@@ -109,7 +110,7 @@ fn push_source_v4(control: &mut UdpControl, source: Ipv4Addr) -> io::Result<()> 
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn push_segment_size(control: &mut UdpControl, size: usize) -> io::Result<()> {
-    // The system would take 0 for no cutting at all.
+    // 0 would mean no segmentation to the system.
     match u16::try_from(size) {
         Ok(1..) => control.push(libc::SOL_UDP, libc::UDP_SEGMENT, &[size as u16]),
         _ => return Err(io::ErrorKind::InvalidInput.into()),
@@ -146,7 +147,7 @@ fn decode(control: &UdpControl, received: &mut Received) {
             (libc::IPPROTO_IP, libc::IP_RECVDSTADDR) => {
                 received.destination = value(data).map(from_in_addr);
             }
-            // Linux says IP_TOS, the others IP_RECVTOS; one byte everywhere.
+            // IP_TOS on Linux, IP_RECVTOS elsewhere; one byte everywhere.
             (libc::IPPROTO_IP, kind) if is_tos(kind) => {
                 received.ecn = value::<u8>(data).and_then(Ecn::from_tos);
             }
@@ -171,16 +172,17 @@ fn is_tos(kind: libc::c_int) -> bool {
     kind == libc::IP_TOS
 }
 
-/// Whether the control messages are to be those of IPv4: the destination says. On Linux one in IPv6's
-/// clothes does too: such a datagram goes the way of IPv4, which looks at IP_TOS.
+/// Returns true if the datagram needs the control messages of IPv4, which depends on its
+/// destination. On Linux a mapped IPv4 address does too: such a datagram is sent by IPv4, which
+/// reads IP_TOS.
 pub(super) fn is_v4(transmit: &Transmit<'_>, socket: &net::UdpSocket) -> io::Result<bool> {
     let destination = match transmit.destination {
         Some(destination) => destination.ip(),
         None if transmit.ecn.is_none() && transmit.source.is_none() => return Ok(true),
         None => socket.peer_addr()?.ip(),
     };
-    let undressed = cfg!(any(target_os = "linux", target_os = "android"));
-    Ok(destination.is_ipv4() || undressed && destination.to_canonical().is_ipv4())
+    let maps_v4 = cfg!(any(target_os = "linux", target_os = "android"));
+    Ok(destination.is_ipv4() || maps_v4 && destination.to_canonical().is_ipv4())
 }
 
 pub(crate) fn send(socket: &net::UdpSocket, transmit: &Transmit<'_>) -> io::Result<usize> {
@@ -201,12 +203,12 @@ pub(crate) fn recv(socket: &net::UdpSocket, buf: &mut [u8]) -> io::Result<Receiv
     let mut control = UdpControl::new();
     let mut sender = SockAddrStorage::zeroed();
     let (len, name_len, flags) = control.recv(socket, Some(&mut sender), buf, 0)?;
-    // SAFETY: the kernel has written an address of this length to it.
+    // SAFETY: recvmsg has just written an address of this length to the storage.
     let sender = unsafe { SockAddr::new(sender, name_len) };
     Ok(received(len, sender.as_socket(), flags, &control))
 }
 
-/// What there is to say about a datagram.
+/// Describes a received datagram.
 pub(super) fn received(
     len: usize,
     sender: Option<SocketAddr>,
@@ -215,7 +217,7 @@ pub(super) fn received(
 ) -> Received {
     let mut received = Received {
         len,
-        // The kernel gives one with every datagram of UDP.
+        // The kernel returns one with every UDP datagram.
         addr: sender.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into()),
         is_truncated: flags & libc::MSG_TRUNC != 0,
         is_control_truncated: flags & libc::MSG_CTRUNC != 0,

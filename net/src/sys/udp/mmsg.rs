@@ -1,4 +1,4 @@
-//! sendmmsg(2) and recvmmsg(2): up to 32 datagrams a call.
+//! Batches by sendmmsg(2) and recvmmsg(2): up to 32 datagrams a call.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net;
@@ -11,11 +11,11 @@ use super::message::{UdpControl, encode, is_v4, received};
 use crate::sys::errno::cvt;
 use crate::udp::message::{Received, Transmit};
 
-/// The most datagrams in a call: about 12 kB of headers on the stack.
+/// The maximum number of datagrams in a call: about 12 KiB of headers on the stack.
 const MAX_MESSAGES: usize = 32;
 
-fn empty() -> libc::mmsghdr {
-    // SAFETY: it holds integers and pointers, for which zero is a value.
+fn zeroed() -> libc::mmsghdr {
+    // SAFETY: an mmsghdr holds integers and pointers, for which zero is valid.
     unsafe { mem::zeroed() }
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn send_batch(socket: &net::UdpSocket, transmits: &[Transmit<'_>]) ->
     let mut controls: [UdpControl; MAX_MESSAGES] = array::from_fn(|_| UdpControl::new());
     let mut addresses: [Option<SockAddr>; MAX_MESSAGES] = [const { None }; MAX_MESSAGES];
     let mut contents: [IoSlice<'_>; MAX_MESSAGES] = array::from_fn(|_| IoSlice::new(&[]));
-    let mut messages: [libc::mmsghdr; MAX_MESSAGES] = array::from_fn(|_| empty());
+    let mut messages: [libc::mmsghdr; MAX_MESSAGES] = array::from_fn(|_| zeroed());
     for (i, transmit) in transmits.iter().enumerate() {
         let control = is_v4(transmit, socket).and_then(|is_v4| encode(transmit, is_v4));
         match control {
@@ -48,10 +48,10 @@ pub(crate) fn send_batch(socket: &net::UdpSocket, transmits: &[Transmit<'_>]) ->
         }
     }
     let fd = socket.as_raw_fd();
-    let (all, n) = (messages.as_mut_ptr(), transmits.len() as libc::c_uint);
+    let (heads, n) = (messages.as_mut_ptr(), transmits.len() as libc::c_uint);
     // SAFETY: the first `n` headers point to addresses, buffers (an IoSlice is an iovec) and
     // control messages, each with its length, which outlive the call; the kernel writes `msg_len`.
-    let sent = cvt(unsafe { libc::sendmmsg(fd, all, n, libc::MSG_NOSIGNAL as _) })?;
+    let sent = cvt(unsafe { libc::sendmmsg(fd, heads, n, libc::MSG_NOSIGNAL as _) })?;
     Ok(sent as usize)
 }
 
@@ -64,32 +64,32 @@ pub(crate) fn recv_batch(
     let mut controls: [UdpControl; MAX_MESSAGES] = array::from_fn(|_| UdpControl::new());
     let mut addresses: [SockAddrStorage; MAX_MESSAGES] =
         array::from_fn(|_| SockAddrStorage::zeroed());
-    let mut messages: [libc::mmsghdr; MAX_MESSAGES] = array::from_fn(|_| empty());
+    let mut messages: [libc::mmsghdr; MAX_MESSAGES] = array::from_fn(|_| zeroed());
     for i in 0..n {
         let head = &mut messages[i].msg_hdr;
         head.msg_name = (&raw mut addresses[i]).cast();
         head.msg_namelen = addresses[i].size_of();
         head.msg_iov = (&raw mut bufs[i]).cast();
         head.msg_iovlen = 1;
-        let control = controls[i].room();
+        let control = controls[i].spare();
         head.msg_control = control.as_mut_ptr().cast();
         head.msg_controllen = control.len() as _;
     }
     let (fd, flags) = (socket.as_raw_fd(), libc::MSG_DONTWAIT as _);
     let count = n as libc::c_uint;
     let heads = messages.as_mut_ptr();
-    // SAFETY: the first `count` headers point to room for an address, to a buffer (an IoSliceMut
-    // is an iovec) and to room for control messages, each with its length, which outlive the
-    // call and are borrowed for writing; there is no time limit.
+    // SAFETY: the first `count` headers point to space for an address, to a buffer (an IoSliceMut
+    // is an iovec) and to space for control messages, each with its length. They outlive the call
+    // and are borrowed mutably. There is no time limit, so its pointer is null.
     let got = unsafe { libc::recvmmsg(fd, heads, count, flags, ptr::null_mut()) };
     let got = cvt(got)? as usize;
     for i in 0..got {
         let head = &messages[i].msg_hdr;
         let (len, flags) = (messages[i].msg_len as usize, head.msg_flags);
-        // SAFETY: the kernel has just written so many bytes to the room.
+        // SAFETY: recvmmsg has just written this number of bytes to the buffer.
         unsafe { controls[i].set_len(head.msg_controllen as usize) };
         let storage = mem::replace(&mut addresses[i], SockAddrStorage::zeroed());
-        // SAFETY: the kernel has written an address of this length to it.
+        // SAFETY: recvmmsg has just written an address of this length to the storage.
         let sender = unsafe { SockAddr::new(storage, head.msg_namelen) }.as_socket();
         all[i] = received(len, sender, flags, &controls[i]);
     }

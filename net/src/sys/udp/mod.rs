@@ -1,4 +1,4 @@
-//! Datagrams with what travels beside them, and the options of their sockets.
+//! System calls of UDP sockets: datagrams with ancillary data, batches, and options.
 
 mod message;
 #[cfg(any(target_os = "linux", target_os = "android"))]

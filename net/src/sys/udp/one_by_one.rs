@@ -1,6 +1,4 @@
-//! Many datagrams where the system takes them one by one.
-//!
-//! Tests compile it everywhere.
+//! Batches where the system sends and receives datagrams one by one. Compiled everywhere for tests.
 
 use std::io::{self, IoSliceMut};
 use std::net;
@@ -13,7 +11,7 @@ pub(crate) fn send_batch(socket: &net::UdpSocket, transmits: &[Transmit<'_>]) ->
         match send(socket, transmit) {
             Ok(_) => {}
             Err(e) if sent == 0 => return Err(e),
-            // What is wrong with the datagram itself comes again, first of the next batch.
+            // An error of the datagram itself is returned by the next batch, where it is the first.
             Err(_) => return Ok(sent),
         }
     }
@@ -29,7 +27,7 @@ pub(crate) fn recv_batch(
         match recv(socket, buf) {
             Ok(received) => *place = received,
             Err(e) if got == 0 => return Err(e),
-            // Mostly that there is no more.
+            // Usually `WouldBlock`.
             Err(_) => return Ok(got),
         }
     }
@@ -41,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_as_much_as_goes_and_fails_at_its_first_failure() {
+    fn a_batch_ends_before_its_first_failure_and_the_next_one_returns_it() {
         let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         socket.connect(socket.local_addr().unwrap()).unwrap();

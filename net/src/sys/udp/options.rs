@@ -1,4 +1,4 @@
-//! Options that socket2 has not, or not on every system.
+//! Options that socket2 lacks, or has only on some systems.
 
 use std::io;
 use std::net;
@@ -10,12 +10,12 @@ use socket2::SockRef;
 use super::unsupported::unsupported;
 use crate::sys::errno::cvt;
 
-/// Asks for the ECN bits of received datagrams.
+/// Enables or disables the ECN bits of received datagrams.
 pub(crate) fn set_recv_ecn(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     let (v4, v6) = families(socket)?;
     if v6 {
         let (level, option) = (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS);
-        set_option(socket, level, option, on)?;
+        set_bool(socket, level, option, on)?;
     }
     if v4 {
         return set_recv_tos(socket, on);
@@ -30,7 +30,7 @@ pub(crate) fn set_recv_ecn(socket: &net::UdpSocket, on: bool) -> io::Result<()> 
     target_vendor = "apple"
 ))]
 fn set_recv_tos(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
-    set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, on)
+    set_bool(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, on)
 }
 
 #[cfg(not(any(
@@ -40,10 +40,10 @@ fn set_recv_tos(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     target_vendor = "apple"
 )))]
 fn set_recv_tos(_: &net::UdpSocket, _: bool) -> io::Result<()> {
-    Err(unsupported("telling the ECN bits of an IPv4 datagram"))
+    Err(unsupported("receiving the ECN bits of an IPv4 datagram"))
 }
 
-/// Asks for the address that received datagrams were sent to.
+/// Enables or disables the destination address of received datagrams.
 pub(crate) fn set_recv_destination(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     const V4: libc::c_int = libc::IP_PKTINFO;
@@ -51,78 +51,80 @@ pub(crate) fn set_recv_destination(socket: &net::UdpSocket, on: bool) -> io::Res
     const V4: libc::c_int = libc::IP_RECVDSTADDR;
     let (v4, v6) = families(socket)?;
     if v6 {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, on)?;
+        set_bool(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, on)?;
     }
     if v4 {
-        set_option(socket, libc::IPPROTO_IP, V4, on)?;
+        set_bool(socket, libc::IPPROTO_IP, V4, on)?;
     }
     Ok(())
 }
 
-/// Keeps what is sent from being cut into fragments. PMTUDISC_PROBE (ip(7)) sends what the interface
-/// takes, whatever the kernel believes of the path.
+/// Sets the don't-fragment flag. PMTUDISC_PROBE (ip(7)) sends what the interface accepts, whatever
+/// MTU the kernel has discovered for the path.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     let (v4, v6) = families(socket)?;
     if v6 {
-        let how = match on {
-            true => libc::IPV6_PMTUDISC_PROBE,
-            false => libc::IPV6_PMTUDISC_WANT,
+        let how = if on {
+            libc::IPV6_PMTUDISC_PROBE
+        } else {
+            libc::IPV6_PMTUDISC_WANT
         };
         set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how)?;
-        // Beside it, or `__ip6_append_data` cuts what it takes for too long all the same.
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on)?;
+        // Needed too: `__ip6_append_data` fragments by the discovered MTU otherwise.
+        set_bool(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on)?;
     }
     if v4 {
-        let how = match on {
-            true => libc::IP_PMTUDISC_PROBE,
-            false => libc::IP_PMTUDISC_WANT,
+        let how = if on {
+            libc::IP_PMTUDISC_PROBE
+        } else {
+            libc::IP_PMTUDISC_WANT
         };
         set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how)?;
     }
     Ok(())
 }
 
-/// Keeps what is sent from being cut into fragments.
+/// Sets the don't-fragment flag.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     if !socket.local_addr()?.is_ipv4() {
-        return set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on);
+        return set_bool(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on);
     }
     #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
-    return set_option(socket, libc::IPPROTO_IP, libc::IP_DONTFRAG, on);
+    return set_bool(socket, libc::IPPROTO_IP, libc::IP_DONTFRAG, on);
     #[cfg(not(any(target_os = "freebsd", target_vendor = "apple")))]
     Err(unsupported("forbidding fragments of an IPv4 datagram"))
 }
 
-/// Lets the kernel join datagrams of one sender.
+/// Sets whether the kernel joins datagrams of one sender.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn set_gro(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
-    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, on)
+    set_bool(socket, libc::SOL_UDP, libc::UDP_GRO, on)
 }
 
-/// Lets the kernel join datagrams of one sender, which this one does not do.
+/// Fails: this kernel does not join datagrams.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn set_gro(_: &net::UdpSocket, _: bool) -> io::Result<()> {
     Err(unsupported("joining datagrams (GRO)"))
 }
 
-/// How many segments one send may have: UDP_MAX_SEGMENTS of Linux 4.18 to 6.8 (it is 128 since),
-/// and 1 where UDP_SEGMENT is not known.
+/// Returns the maximum number of segments of a send: UDP_MAX_SEGMENTS of Linux 4.18 to 6.8 (128
+/// since then), and 1 where UDP_SEGMENT does not exist.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
-    let off = socket_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT);
+    let off = get_int(socket, libc::SOL_UDP, libc::UDP_SEGMENT);
     if off.is_ok() { 64 } else { 1 }
 }
 
-/// How many segments one send may have.
+/// Returns the maximum number of segments of a send.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn max_segments(_: &net::UdpSocket) -> usize {
     1
 }
 
-/// Whether datagrams of IPv4 come to the socket, and whether datagrams of IPv6 do. The options of
-/// IPv4 can be set on a socket of IPv6 on Linux only; elsewhere mapped addresses go without.
+/// Returns whether the options of IPv4 and those of IPv6 apply to the socket. Both apply to a
+/// dual-stack socket on Linux; elsewhere such a socket rejects those of IPv4.
 fn families(socket: &net::UdpSocket) -> io::Result<(bool, bool)> {
     let is_v4 = socket.local_addr()?.is_ipv4();
     let both = cfg!(any(target_os = "linux", target_os = "android"))
@@ -131,7 +133,7 @@ fn families(socket: &net::UdpSocket) -> io::Result<(bool, bool)> {
     Ok((is_v4 || both, !is_v4))
 }
 
-fn set_option(
+fn set_bool(
     socket: &net::UdpSocket,
     level: libc::c_int,
     option: libc::c_int,
@@ -160,7 +162,7 @@ fn set_int(
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn socket_option(
+fn get_int(
     socket: &net::UdpSocket,
     level: libc::c_int,
     option: libc::c_int,

@@ -1,4 +1,4 @@
-//! What a platform does not have.
+//! The error for what a platform lacks.
 
 use std::io;
 
