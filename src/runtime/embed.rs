@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use runtime_reactor::Backend;
 
-use super::Runtime;
+use super::block_on::Runtime;
 use crate::driver::POLLS_PER_TURN;
 
 impl Runtime {

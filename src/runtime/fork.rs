@@ -4,7 +4,7 @@ use std::{io, mem};
 
 use runtime_reactor::Backend;
 
-use super::Runtime;
+use super::block_on::Runtime;
 
 impl Runtime {
     /// Makes the runtime usable in a child of fork(2).

@@ -14,7 +14,8 @@ use std::thread;
 
 use runtime_executor::{Executor, Handle};
 
-use super::{Builder, Runtime};
+use super::block_on::Runtime;
+use super::builder::Builder;
 
 /// Runs `main` on `cores` new threads, each with a runtime of its own, and waits for all of them.
 ///

@@ -1,0 +1,230 @@
+//! The runtime and its loop.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::panic::Location;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use runtime_executor::{Executor, Handle, JoinHandle, Park};
+use runtime_reactor::{Backend, Stats};
+
+use crate::driver::Driver;
+use crate::net::resolver::BlockingResolver;
+
+/// A single-threaded executor and the reactor that wakes its tasks.
+///
+/// Most programs use [`#[runtime::main]`](crate::main) instead. Create a `Runtime` to choose
+/// [options](crate::Builder), to keep tasks from one [`block_on`](Runtime::block_on) to the next,
+/// or to run inside [another event loop](Runtime::turn).
+///
+/// A runtime belongs to the thread that creates it; a [`Handle`] reaches it from other threads. A
+/// process may have up to 4,096 runtimes (32 on 32-bit platforms), which share nothing. A runtime
+/// starts no thread before its first blocking job.
+///
+/// # Dropping
+/// Dropping a runtime drops its tasks on this thread, in the order in which they were spawned;
+/// those that other threads spawned come last. Sockets and timers that wait in it, on any thread,
+/// are then woken and return an error. Blocking jobs that have not begun are canceled; running ones
+/// are not waited for.
+///
+/// # Examples
+/// ```
+/// use runtime::Runtime;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = Runtime::new()?;
+/// let answer = runtime.block_on(async {
+///     let task = runtime::spawn(async { 6 * 7 });
+///     task.await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runtime {
+    pub(super) executor: Executor,
+    pub(super) driver: Driver,
+    resolver: Rc<BlockingResolver>,
+    /// The descriptor for another event loop, created by the first `pollable_fd`.
+    pub(super) fd: OnceCell<OwnedFd>,
+}
+
+impl Runtime {
+    pub(super) fn from_parts(executor: Executor, driver: Driver) -> Runtime {
+        Runtime {
+            executor,
+            driver,
+            resolver: Rc::new(BlockingResolver),
+            fd: OnceCell::new(),
+        }
+    }
+
+    /// Runs a future to completion, driving this runtime's tasks, I/O and timers.
+    ///
+    /// Unfinished tasks stay suspended until the next call.
+    ///
+    /// # Panics
+    /// Panics if the future panics; if a runtime already runs on this thread; in a child of fork(2)
+    /// in which [`after_fork_child`](Runtime::after_fork_child) was not called; if a detached task
+    /// panicked and the [`PanicPolicy`](crate::PanicPolicy) is `Propagate` or `ShutDown`; if the
+    /// runtime was shut down by such a panic in an earlier call.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _entered = self.enter_exclusive("block_on", Location::caller());
+        assert!(
+            !self.driver.reactor.is_forked(),
+            "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or \
+             make a new runtime"
+        );
+        let waker = self.executor.root_waker();
+        let mut root = pin!(future);
+        let mut cx = Context::from_waker(&waker);
+        waker.wake_by_ref();
+        loop {
+            let root_woken = self.executor.take_root_wake();
+            if root_woken {
+                if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
+                    self.flush_changes();
+                    return output;
+                }
+            }
+            let polled = self.executor.run_ready() + usize::from(root_woken);
+            self.driver.park(self.executor.park_mode(polled));
+        }
+    }
+
+    /// Spawns a task, which makes progress during [`block_on`](Runtime::block_on) and
+    /// [`turn`](Runtime::turn).
+    ///
+    /// See [`spawn`](crate::spawn), which does the same inside the runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let task = runtime.spawn(async { 6 * 7 });
+    /// assert!(!task.is_finished()); // nothing has run yet
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.executor.spawn(future)
+    }
+
+    /// Returns a handle, by which any thread can spawn tasks and run closures on this runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// let other = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
+    /// let task = other.join().unwrap();
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handle(&self) -> &Handle {
+        self.executor.handle()
+    }
+
+    /// Returns the reactor's counts of system calls, events and timers.
+    ///
+    /// `#[runtime::main]` keeps its runtime private: to count, create a `Runtime`.
+    ///
+    /// # Complexity
+    /// O(1).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// runtime.block_on(async { runtime::task::yield_now().await });
+    /// assert_eq!(runtime.stats().waits, 0); // the kernel was never asked
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.driver.reactor.stats()
+    }
+
+    /// Returns the system interface that the reactor waits with.
+    pub fn backend(&self) -> Backend {
+        self.driver.reactor.backend()
+    }
+
+    /// Makes this runtime the current one of the thread until the guard is dropped.
+    pub(super) fn enter(&self) -> Entered {
+        Entered {
+            _executor: self.executor.enter(),
+            _reactor: self.driver.reactor.enter(),
+            _resolver: runtime_net::internal::enter_resolver(self.resolver.clone()),
+        }
+    }
+
+    /// Like `enter`, for operations that block the thread or poll tasks.
+    ///
+    /// # Panics
+    /// Panics if a runtime already runs on this thread, or if this one was shut down.
+    #[track_caller]
+    pub(super) fn enter_exclusive(&self, what: &str, at: &Location<'_>) -> Entered {
+        assert!(
+            !Executor::is_entered(),
+            "{what} was called at {at} inside a runtime, whose thread it would block: await the \
+             future instead, or spawn it"
+        );
+        assert!(
+            !self.executor.is_closed(),
+            "{what} was called at {at} on a runtime that the panic of a task has shut down \
+             (PanicPolicy::ShutDown): make a new one"
+        );
+        self.enter()
+    }
+}
+
+/// The guards of executor, reactor and resolver. Their order does not matter: each restores state
+/// of its own.
+pub(super) struct Entered {
+    _executor: runtime_executor::EnterGuard,
+    _reactor: runtime_reactor::EnterGuard,
+    _resolver: runtime_net::internal::ResolverEntered,
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.driver.reactor.is_forked() {
+            self.forget_inherited_fd();
+        }
+        let _entered = self.enter();
+        self.executor.close();
+        self.driver.reactor.close();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("executor", &self.executor)
+            .field("reactor", &self.driver.reactor)
+            .finish()
+    }
+}

@@ -1,0 +1,121 @@
+//! The options of a runtime, and its creation.
+
+use std::io;
+use std::time::Duration;
+
+use runtime_executor::{Config, Executor, PanicPolicy};
+use runtime_reactor::{Backend, Reactor};
+
+use super::block_on::Runtime;
+use crate::driver::Driver;
+
+impl Runtime {
+    /// Creates a runtime with default options.
+    ///
+    /// # Errors
+    /// Returns the errors that [`Builder::build`] lists.
+    pub fn new() -> io::Result<Runtime> {
+        Runtime::builder().build()
+    }
+
+    /// Returns a builder with default options.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+/// Builder of a [`Runtime`] with options.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = runtime::Runtime::builder()
+///     .max_blocking_threads(4)
+///     .blocking_thread_keep_alive(Duration::from_secs(1))
+///     .panic_policy(runtime::PanicPolicy::ShutDown)
+///     .build()?;
+/// # drop(runtime);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder {
+    backend: Option<Backend>,
+    executor: Config,
+    pub(super) pin_cores: bool,
+}
+
+impl Builder {
+    /// Sets the system interface to wait with.
+    ///
+    /// [`Backend::available`] lists those of this platform. By default
+    /// [`build`](Builder::build) reads the environment variable `RUNTIME_BACKEND` (`epoll`,
+    /// `kqueue`, `poll` or `select`), once for each runtime; if it is not set, the most efficient
+    /// one is used.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::{Backend, Runtime};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = Runtime::builder().backend(Backend::Poll).build()?;
+    /// assert_eq!(runtime.backend(), Backend::Poll);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn backend(mut self, backend: Backend) -> Builder {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Sets the maximum number of blocking-pool threads; further jobs are queued. Minimum 1,
+    /// default 512.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Builder {
+        self.executor = self.executor.max_blocking_threads(threads);
+        self
+    }
+
+    /// Sets how long an idle blocking-pool thread waits for a job before it exits. Default 10
+    /// seconds.
+    pub fn blocking_thread_keep_alive(mut self, keep_alive: Duration) -> Builder {
+        self.executor = self.executor.blocking_thread_keep_alive(keep_alive);
+        self
+    }
+
+    /// Sets the name of the blocking-pool threads. Default `runtime-blocking`.
+    ///
+    /// [`build`](Builder::build) rejects a name that contains a NUL byte.
+    pub fn blocking_thread_name(mut self, name: impl Into<String>) -> Builder {
+        self.executor = self.executor.blocking_thread_name(name);
+        self
+    }
+
+    /// Sets how the runtime handles a panic in a detached task. Default [`PanicPolicy::Report`].
+    ///
+    /// A task is detached if its [`JoinHandle`](crate::JoinHandle) was dropped. The panic of any other task is
+    /// returned by its handle.
+    pub fn panic_policy(mut self, policy: PanicPolicy) -> Builder {
+        self.executor = self.executor.panic_policy(policy);
+        self
+    }
+
+    /// Creates the runtime.
+    ///
+    /// # Errors
+    /// Returns `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name contains a
+    /// NUL byte; `Unsupported` if the platform does not have the backend (the text lists those it
+    /// has); `Other` if the process already has 4,096 runtimes. Returns the error of the system if
+    /// no memory or descriptor is left; a runtime needs two descriptors.
+    pub fn build(self) -> io::Result<Runtime> {
+        let reactor = match self.backend {
+            Some(backend) => Reactor::with_backend(backend)?,
+            None => Reactor::new()?,
+        };
+        let driver = Driver::new(reactor);
+        let executor = Executor::new(driver.unparker(), self.executor)?;
+        Ok(Runtime::from_parts(executor, driver))
+    }
+}
