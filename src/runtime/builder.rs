@@ -95,8 +95,8 @@ impl Builder {
 
     /// Sets how the runtime handles a panic in a detached task. Default [`PanicPolicy::Report`].
     ///
-    /// A task is detached if its [`JoinHandle`](crate::JoinHandle) was dropped. The panic of any other task is
-    /// returned by its handle.
+    /// A task is detached if its [`JoinHandle`](crate::JoinHandle) was dropped. The panic of any
+    /// other task is returned by its handle.
     pub fn panic_policy(mut self, policy: PanicPolicy) -> Builder {
         self.executor = self.executor.panic_policy(policy);
         self

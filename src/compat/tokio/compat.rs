@@ -110,8 +110,8 @@ impl<T: futures_io::AsyncWrite> tokio::io::AsyncWrite for Compat<T> {
     forward_write!(poll_shutdown => poll_close);
 
     fn is_write_vectored(&self) -> bool {
-        // futures-io has no such method. A writer that takes a single buffer returns its length, and
-        // the caller continues with the next one.
+        // futures-io has no such method. A writer that takes a single buffer returns its length,
+        // and the caller continues with the next one.
         true
     }
 }
