@@ -1,4 +1,4 @@
-//! Waiting for the peer's end, or for urgent data, and for no operation.
+//! Waits for the peer's end, an error or urgent data, without an operation.
 
 mod support;
 
@@ -21,13 +21,13 @@ fn poll<T: std::os::fd::AsFd>(
     Pin::new(ready).poll(&mut Context::from_waker(&waker))
 }
 
-/// select knows of no end.
+/// Returns true if the backend reports ends, which select does not.
 fn supported(reactor: &Reactor) -> bool {
     reactor.backend() != Backend::Select
 }
 
 #[test]
-fn the_end_is_told_while_data_lies_unread_and_takes_none_of_it() {
+fn the_end_is_reported_while_data_is_unread_and_consumes_none_of_it() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -38,16 +38,12 @@ fn the_end_is_told_while_data_lies_unread_and_takes_none_of_it() {
     let mut closed = source.ready(Interest::CLOSED);
     assert!(poll(&mut closed, &task).is_pending());
     peer.write_all(b"unread").unwrap();
-    // Its event is one of data, and of nothing else.
+    // This event reports data alone.
     for _ in 0..3 {
         look(&reactor);
         assert!(poll(&mut closed, &task).is_pending());
     }
-    assert_eq!(
-        task.count(),
-        0,
-        "data is no news to whoever waits for the end"
-    );
+    assert_eq!(task.count(), 0, "data does not wake a waiter for the end");
     peer.shutdown(Shutdown::Write).unwrap();
     let readiness = block_on(&reactor, closed).unwrap();
     assert!(readiness.is_read_closed());
@@ -56,12 +52,12 @@ fn the_end_is_told_while_data_lies_unread_and_takes_none_of_it() {
     assert!(matches!(read, Poll::Ready(Ok(6))), "{read:?}");
     assert!(
         block_on(&reactor, source.ready(Interest::CLOSED)).is_ok(),
-        "and it stays so"
+        "the end stays reported"
     );
 }
 
 #[test]
-fn an_end_that_came_before_anybody_waited_is_told() {
+fn an_end_before_the_first_wait_is_reported() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -74,7 +70,7 @@ fn an_end_that_came_before_anybody_waited_is_told() {
 }
 
 #[test]
-fn the_end_of_our_own_half_is_not_the_peers() {
+fn our_own_shutdown_is_not_the_peers_end() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -92,7 +88,7 @@ fn the_end_of_our_own_half_is_not_the_peers() {
 }
 
 #[test]
-fn a_reader_is_not_disturbed_by_a_watcher() {
+fn a_waiter_for_the_end_does_not_disturb_a_reader() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -109,7 +105,7 @@ fn a_reader_is_not_disturbed_by_a_watcher() {
     let read = poll_read(&source, &reader, &mut buffer);
     assert!(
         matches!(read, Poll::Ready(Ok(1))),
-        "readiness was not taken away"
+        "the other waiter has not consumed the readiness"
     );
     assert!(poll_read(&source, &reader, &mut buffer).is_pending());
     drop(closed);
@@ -119,7 +115,7 @@ fn a_reader_is_not_disturbed_by_a_watcher() {
 }
 
 #[test]
-fn many_watchers_are_all_told_and_are_forgotten_in_bounded_room() {
+fn many_waiters_for_the_end_are_all_woken() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -133,12 +129,12 @@ fn many_watchers_are_all_told_and_are_forgotten_in_bounded_room() {
     }
     drop(peer);
     reactor.turn(None).unwrap();
-    // Some were woken for lack of room: they would have come back.
+    // Some were woken early for lack of space, and would wait again.
     assert!(tasks.iter().all(|task| task.count() >= 1));
 }
 
 #[test]
-fn the_end_reaches_another_thread() {
+fn the_end_wakes_a_task_on_another_thread() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -151,24 +147,24 @@ fn the_end_reaches_another_thread() {
     let over = AtomicBool::new(false);
     thread::scope(|s| {
         let watcher = s.spawn(|| {
-            // A reactor of its own, to wait in; the source belongs to the other one.
+            // This thread has a reactor of its own; the source belongs to the other one.
             let here = Reactor::new().unwrap();
             let _entered = here.enter();
             let task = Task::default();
             let mut closed = source.ready(Interest::CLOSED);
             assert!(poll(&mut closed, &task).is_pending());
-            // Polled for no reason, it does not make one up.
+            // A spurious poll does not complete.
             assert!(poll(&mut closed, &task).is_pending());
             waiting.send(()).unwrap();
-            let told = loop {
+            let ended = loop {
                 match poll(&mut closed, &task) {
-                    Poll::Ready(told) => break told,
+                    Poll::Ready(ended) => break ended,
                     Poll::Pending => thread::yield_now(),
                 }
             };
             over.store(true, Ordering::SeqCst);
             notifier.notify();
-            told
+            ended
         });
         waits.recv().unwrap();
         peer.write_all(b"unread").unwrap();
@@ -180,7 +176,7 @@ fn the_end_reaches_another_thread() {
 }
 
 #[test]
-fn waiting_for_the_end_fails_outside_and_after() {
+fn waiting_for_the_end_fails_without_a_reactor_and_after_its_close() {
     let (source, _peer) = tcp_pair();
     let task = Task::default();
     let outside = poll(&mut source.ready(Interest::CLOSED), &task);
@@ -193,7 +189,7 @@ fn waiting_for_the_end_fails_outside_and_after() {
         let mut closed = source.ready(Interest::CLOSED);
         assert!(poll(&mut closed, &task).is_pending());
         reactor.close();
-        assert_eq!(task.count(), 1, "nobody waits for ever");
+        assert_eq!(task.count(), 1, "a waiter is woken when its reactor closes");
         assert!(matches!(poll(&mut closed, &task), Poll::Ready(Err(_))));
     }
     let gone = poll(&mut source.ready(Interest::CLOSED), &task);
@@ -201,7 +197,7 @@ fn waiting_for_the_end_fails_outside_and_after() {
 }
 
 #[test]
-fn the_writer_of_a_pipe_hears_that_the_reader_is_gone() {
+fn the_writer_of_a_pipe_is_woken_when_the_reader_closes() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -220,7 +216,7 @@ fn the_writer_of_a_pipe_hears_that_the_reader_is_gone() {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn urgent_data_is_told_once_an_arrival() {
+fn urgent_data_is_reported_once_per_arrival() {
     use std::os::fd::AsRawFd;
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
@@ -232,7 +228,7 @@ fn urgent_data_is_told_once_an_arrival() {
     for round in [b'1', b'2'] {
         let mut urgent = source.ready(Interest::PRIORITY);
         assert!(poll(&mut urgent, &task).is_pending());
-        // SAFETY: one byte is read from a live value.
+        // SAFETY: the pointer is valid for the one byte that the kernel reads.
         let sent = unsafe {
             libc::send(
                 peer.as_raw_fd(),
@@ -245,11 +241,11 @@ fn urgent_data_is_told_once_an_arrival() {
         assert!(block_on(&reactor, urgent).unwrap().is_priority());
         assert!(
             block_on(&reactor, source.ready(Interest::PRIORITY)).is_ok(),
-            "until it is tried"
+            "it stays reported until an operation is tried"
         );
         let mut byte = 0_u8;
         let received = source.try_priority(|stream| {
-            // SAFETY: one byte is written to a live value.
+            // SAFETY: the pointer is valid for the one byte that the kernel writes.
             Ok(unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_OOB) })
         });
         assert_eq!((received.unwrap(), byte), (1, round));
@@ -257,17 +253,17 @@ fn urgent_data_is_told_once_an_arrival() {
 }
 
 #[test]
-fn what_a_backend_cannot_tell_of_is_refused_on_every_thread() {
+fn an_interest_that_the_backend_does_not_support_is_refused_on_every_thread() {
     let reactor = Reactor::with_backend(Backend::Select).unwrap();
     let _entered = reactor.enter();
     let (source, _peer) = tcp_pair();
     let refused = |interest| {
-        let told = poll(&mut source.ready(interest), &Task::default());
-        matches!(told, Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Unsupported)
+        let polled = poll(&mut source.ready(interest), &Task::default());
+        matches!(polled, Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Unsupported)
     };
     for interest in [Interest::CLOSED, Interest::PRIORITY, Interest::ERROR] {
         assert!(refused(interest), "{interest:?}");
-        // The first one registered it.
+        // By now the source is registered here.
         assert!(thread::scope(|s| s
             .spawn(|| refused(interest))
             .join()
@@ -275,9 +271,9 @@ fn what_a_backend_cannot_tell_of_is_refused_on_every_thread() {
     }
 }
 
-/// poll(2) says so at every wait, asked or not.
+/// poll(2) reports an error at every wait, without a request.
 #[test]
-fn an_end_of_another_kind_does_not_wake_a_watcher_again_and_again() {
+fn an_end_of_another_kind_does_not_wake_a_waiter_repeatedly() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     if !supported(&reactor) {
@@ -287,15 +283,15 @@ fn an_end_of_another_kind_does_not_wake_a_watcher_again_and_again() {
     let writer = runtime_reactor::Source::new(writer);
     drop(reader);
     let task = Task::default();
-    // The reader's end is an error to the writer.
+    // The close of the reader is an error of the writer.
     let mut closed = writer.ready(Interest::CLOSED);
     for _ in 0..10 {
         if poll(&mut closed, &task).is_ready() {
-            return; // to kqueue it is a hang-up
+            return; // kqueue reports a hang-up
         }
         look(&reactor);
     }
     assert!(task.count() <= 2, "woken {} times", task.count());
-    let told = block_on(&reactor, writer.ready(Interest::ERROR)).unwrap();
-    assert!(told.is_error() || told.is_write_closed());
+    let readiness = block_on(&reactor, writer.ready(Interest::ERROR)).unwrap();
+    assert!(readiness.is_error() || readiness.is_write_closed());
 }
