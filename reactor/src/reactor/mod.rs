@@ -97,7 +97,7 @@ impl Reactor {
     }
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
-        sys::watch_forks()?;
+        sys::start_counting_forks()?;
         let mailbox = Mailbox::open(selector.notifier(), Arc::new(Counters::default()))?;
         Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),

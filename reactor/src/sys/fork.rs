@@ -26,7 +26,7 @@ extern "C" fn count() {
 }
 
 /// Returns a number that is different in every forked child. It changes only after
-/// [`watch`] was called.
+/// [`start_counting_forks`] was called.
 #[inline]
 pub(crate) fn forks() -> u32 {
     FORKS.load(Ordering::Relaxed)
@@ -36,7 +36,7 @@ pub(crate) fn forks() -> u32 {
 ///
 /// # Errors
 /// Returns `ENOMEM` if the C library has no room for another handler.
-pub(crate) fn watch() -> io::Result<()> {
+pub(crate) fn start_counting_forks() -> io::Result<()> {
     static INSTALLED: OnceLock<libc::c_int> = OnceLock::new();
     // SAFETY: the handler has the required signature, is async-signal-safe, and its code lives as
     // long as this library: a C library that can unload libraries drops their handlers.

@@ -11,7 +11,7 @@ use std::io;
 pub use self::backend::Backend;
 pub(crate) use self::event::Event;
 pub use self::fcntl::set_nonblocking;
-pub(crate) use self::fork::{forks, watch as watch_forks};
+pub(crate) use self::fork::{forks, start_counting_forks};
 pub(crate) use self::fstat::UNPOLLABLE;
 pub use self::fstat::check_pollable;
 pub use self::poll::is_ready;
