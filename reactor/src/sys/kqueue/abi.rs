@@ -156,6 +156,14 @@ impl Queue {
         false
     }
 
+    /// Returns true if the write filter of a pipe reports nothing when the reader closes.
+    ///
+    /// NetBSD runs the filter before it records the end, and then deletes it (sys_pipe.c; also
+    /// observed on such a kernel).
+    pub(super) fn write_filter_misses_eof(&self) -> bool {
+        cfg!(target_os = "netbsd")
+    }
+
     /// Applies `changes`, waits for events, and replaces the contents of `eventlist` with refusals
     /// or events, up to its capacity.
     pub(super) fn kevent(

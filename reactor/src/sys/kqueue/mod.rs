@@ -24,7 +24,7 @@ use self::notifier::{KqueueNotify, apply_now};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use self::tests::model as abi;
 use self::tokens::Tokens;
-use self::translate::{report_refusal, resolve_ebadf, translate};
+use self::translate::{infer_write_end, report_refusal, resolve_ebadf, translate};
 use super::backend::Backend;
 use super::event::Event;
 use super::fstat::refuse_files;
@@ -148,7 +148,11 @@ impl Kqueue {
                 _ => continue,
             };
             if kevent.flags & EV_ERROR == 0 {
-                events.push(translate(token, direction, kevent));
+                let mut event = translate(token, direction, kevent);
+                if self.notifier.queue.write_filter_misses_eof() {
+                    infer_write_end(&mut event, kevent);
+                }
+                events.push(event);
             } else if kevent.data != 0 {
                 has_refusals = true;
                 report_refusal(events, token, direction, kevent.data as i32);

@@ -1,8 +1,11 @@
 //! The meaning of the kernel's events.
 
+use std::os::fd::RawFd;
+
 use super::abi::{self, EV_EOF, Kevent};
 use crate::interest::{Direction, Readiness};
 use crate::sys::event::Event;
+use crate::sys::fcntl::is_write_only;
 use crate::token::Token;
 
 /// Translates an event of a read or write filter.
@@ -27,6 +30,17 @@ pub(super) fn translate(token: Token, direction: Direction, kevent: &Kevent) -> 
         }
     }
     event
+}
+
+/// Completes the event of a pipe's write end on a system whose write filter misses the close of the
+/// reader.
+///
+/// There only the read filter of the write end reports it, as `EV_EOF`. A descriptor that cannot be
+/// read has no other end than that. Costs one fcntl(2) for each `EV_EOF` of a read filter.
+pub(super) fn infer_write_end(event: &mut Event, kevent: &Kevent) {
+    if event.readiness.is_read_closed() && is_write_only(kevent.ident as RawFd) {
+        event.readiness |= Readiness::WRITABLE | Readiness::WRITE_CLOSED;
+    }
 }
 
 fn closed(direction: Direction) -> Readiness {

@@ -29,6 +29,10 @@ pub(crate) struct Flavor {
     pub(crate) broken_pipe_errno: Option<i32>,
     /// The write filter of a pipe is deleted once it has reported `EV_EOF`.
     pub(crate) broken_pipe_deletes_filter: bool,
+    /// When the reader of a pipe closes, the kernel deletes the write filter of the other end without
+    /// an event (sys_pipe.c of NetBSD runs it before it records the end). The read filter of that
+    /// end reports `EV_EOF`.
+    pub(crate) write_filter_misses_eof: bool,
     /// The error of adding a filter to a device whose driver has no kqueue support, such as
     /// /dev/null.
     pub(crate) device_errno: Option<i32>,
@@ -65,6 +69,8 @@ pub(crate) enum FullEventlist {
 pub(crate) enum PipeFilters {
     /// The other direction's filter is accepted and never reports anything (pipe_nfiltops).
     OwnDirection,
+    /// The other direction's filter reports `EV_EOF` and nothing else.
+    OwnDirectionAndEof,
     /// Pipes carry data in both directions, so both filters work on both ends.
     BothDirections,
 }
@@ -81,6 +87,7 @@ impl Flavor {
         pipe_filters: PipeFilters::OwnDirection,
         broken_pipe_errno: Some(libc::EPIPE),
         broken_pipe_deletes_filter: true,
+        write_filter_misses_eof: false,
         device_errno: Some(libc::ENODEV),
         misses_fifo_eof: false,
         reports_zombies: true,
@@ -106,9 +113,10 @@ impl Flavor {
 
     pub(crate) const NETBSD: Flavor = Flavor {
         events_carry_receipt: false,
-        pipe_filters: PipeFilters::BothDirections,
+        pipe_filters: PipeFilters::OwnDirectionAndEof,
         broken_pipe_errno: Some(libc::EBADF),
         broken_pipe_deletes_filter: false,
+        write_filter_misses_eof: true,
         device_errno: None,
         reports_zombies: false,
         tick: Some(Duration::from_millis(10)),

@@ -128,11 +128,10 @@ impl Knote {
             Some(Kind::PlainDevice) => flavor.device_errno.map_or(Ok(()), Err)?,
             Some(Kind::Queue) if change.filter == EVFILT_WRITE => return Err(libc::EINVAL),
             Some(Kind::Pipe | Kind::Fifo) if change.filter == EVFILT_WRITE => {
-                let fits =
-                    knote.fits_pipe_end() || flavor.pipe_filters == PipeFilters::BothDirections;
-                if let (true, true, Some(errno)) =
-                    (fits, knote.is_alone(), flavor.broken_pipe_errno)
-                {
+                let is_neutered =
+                    !knote.fits_pipe_end() && flavor.pipe_filters == PipeFilters::OwnDirection;
+                let errno = flavor.broken_pipe_errno;
+                if let (false, true, Some(errno)) = (is_neutered, knote.is_alone(), errno) {
                     return Err(errno);
                 }
             }
@@ -171,9 +170,18 @@ impl Knote {
     }
 
     /// Returns true if the descriptor is still open on the file the knote was added for.
-    pub(super) fn is_of_its_file(&self) -> bool {
+    fn is_of_its_file(&self) -> bool {
         let open = |file| File::of(self.ident as RawFd) == Ok(file);
         self.file.is_none_or(open)
+    }
+
+    /// Returns true if the kernel has deleted the knote by itself, because of its descriptor.
+    pub(super) fn is_deleted(&self, flavor: &Flavor) -> bool {
+        let is_write_filter_of_pipe = self.filter == EVFILT_WRITE
+            && self.file.is_some_and(|file| file.kind == Kind::Pipe)
+            && self.fits_pipe_end();
+        !self.is_of_its_file()
+            || flavor.write_filter_misses_eof && is_write_filter_of_pipe && self.is_alone()
     }
 
     fn fits_pipe_end(&self) -> bool {
@@ -214,12 +222,14 @@ impl Knote {
     }
 
     fn wrong_pipe_end(&self, flavor: &Flavor) -> Option<Finding> {
-        if flavor.pipe_filters == PipeFilters::OwnDirection {
-            return None;
-        }
-        // This end's other direction carries no data, so it is never readable and always has room.
         let is_alone = self.is_alone();
-        (is_alone || self.filter == EVFILT_WRITE).then(|| Finding::ended(is_alone))
+        let is_ready = match flavor.pipe_filters {
+            PipeFilters::OwnDirection => false,
+            PipeFilters::OwnDirectionAndEof => is_alone,
+            // The other direction carries no data, so it is never readable and always has room.
+            PipeFilters::BothDirections => is_alone || self.filter == EVFILT_WRITE,
+        };
+        is_ready.then(|| Finding::ended(is_alone))
     }
 
     fn pipe_filter(&self, flavor: &Flavor) -> Option<Finding> {

@@ -127,6 +127,10 @@ impl Queue {
         self.flavor.misses_fifo_eof && File::of(fd).is_ok_and(|file| file.is_fifo())
     }
 
+    pub(crate) fn write_filter_misses_eof(&self) -> bool {
+        self.flavor.write_filter_misses_eof
+    }
+
     pub(crate) fn kevent(
         &self,
         changes: &[Kevent],
@@ -249,8 +253,9 @@ impl Knotes {
         assert!(!is_oneshot || may_be_oneshot, "EV_ONESHOT without a model");
         // Closing a descriptor deletes its knotes, so one of another file with this number is gone.
         let is_same = |knote: &Knote| knote.ident == change.ident && knote.filter == change.filter;
+        let is_deleted = |knote: &Knote| knote.file != file || knote.is_deleted(&queue.flavor);
         self.all
-            .retain(|knote| !is_same(knote) || knote.file == file);
+            .retain(|knote| !is_same(knote) || !is_deleted(knote));
         let place = self.all.iter().position(is_same);
         let number = match place {
             _ if change.flags & EV_DELETE != 0 => {
@@ -299,7 +304,7 @@ impl Knotes {
                 continue;
             };
             let knote = &mut self.all[place];
-            if !knote.is_of_its_file() {
+            if knote.is_deleted(&queue.flavor) {
                 self.all.swap_remove(place);
                 continue;
             }
