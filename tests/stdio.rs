@@ -126,11 +126,11 @@ async fn write_to_pipes() {
     drop(writer_too);
     runtime::task::yield_now().await;
     let mut reader = io::Async::new(reader).unwrap();
-    let mut came = vec![0; written + 200_000];
-    reader.read_exact(&mut came).await.unwrap();
+    let mut received = vec![0; written + 200_000];
+    reader.read_exact(&mut received).await.unwrap();
     rest.await.unwrap();
-    assert!(came[..written].iter().all(|&b| b == b'x'));
-    assert!(came[written..].iter().all(|&b| b == b'y'));
+    assert!(received[..written].iter().all(|&b| b == b'x'));
+    assert!(received[written..].iter().all(|&b| b == b'y'));
 
     drop(reader);
     let error = io::stderr().write_all(b"x").await.unwrap_err();
@@ -153,9 +153,9 @@ async fn write_to_terminals() {
             written += n.unwrap();
         }
         assert!(written > 0 && !is_nonblocking(&terminal));
-        let mut came = vec![0; written];
-        controller.read_exact(&mut came).unwrap();
-        assert!(came.iter().all(|&b| b == b'x'));
+        let mut received = vec![0; written];
+        controller.read_exact(&mut received).unwrap();
+        assert!(received.iter().all(|&b| b == b'x'));
     }
     // The controlling side is a terminal too, but reopening it would create another one.
     let (controller, mut terminal) = pseudo_terminal();
@@ -207,10 +207,10 @@ async fn files() {
     let sent = vec![b'z'; 3_000_000];
     stderr.write_all(&sent).await.unwrap();
     stderr.flush().await.unwrap();
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     same.rewind().unwrap();
-    same.read_to_end(&mut came).unwrap();
-    assert!(came == sent);
+    same.read_to_end(&mut received).unwrap();
+    assert!(received == sent);
 
     // An error of a write is returned by the write or by the flush.
     set_output(File::open("/dev/null").unwrap());

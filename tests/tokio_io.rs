@@ -1,4 +1,4 @@
-//! tokio's traits of I/O on the streams of this crate, and on those of others by `Compat`.
+//! The I/O traits of tokio on the streams of this crate, and on other streams through `Compat`.
 
 use std::io::{IoSlice, SeekFrom};
 use std::mem::MaybeUninit;
@@ -16,7 +16,7 @@ async fn tcp_pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().await.unwrap().0)
 }
 
-/// Sends more than the buffers of the system hold, so that both sides have to wait.
+/// Sends more than the socket buffers hold, so that both sides have to wait.
 async fn send_and_compare(
     mut writer: impl AsyncWrite + Unpin + 'static,
     mut reader: impl AsyncRead + Unpin,
@@ -29,7 +29,7 @@ async fn send_and_compare(
     });
     let mut received = Vec::new();
     reader.read_to_end(&mut received).await.unwrap();
-    assert!(received == sent, "{} bytes came", received.len());
+    assert!(received == sent, "{} bytes were received", received.len());
     sending.await.unwrap();
 }
 
@@ -81,7 +81,7 @@ async fn references_and_borrowed_halves_read_and_write() {
 }
 
 #[runtime::test]
-async fn a_read_initializes_no_more_than_came() {
+async fn a_read_initializes_only_the_received_bytes() {
     let (mut client, server) = tcp_pair().await;
     client.write_all(b"five!").await.unwrap();
     let mut memory = [MaybeUninit::uninit(); 4096];
@@ -135,8 +135,8 @@ async fn a_read_outside_a_runtime_is_an_error() {
             other => format!("{other:?}"),
         }
     });
-    let said = outside.join().unwrap();
-    assert!(said.contains("no runtime drives this thread"), "{said}");
+    let text = outside.join().unwrap();
+    assert!(text.contains("no runtime drives this thread"), "{text}");
 }
 
 #[cfg(feature = "process")]

@@ -24,8 +24,8 @@ fn each_datagram_is_returned_to_its_sender() {
 
 #[test]
 fn a_port_in_use_is_reported_in_one_line_with_code_1() {
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let in_use = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = in_use.local_addr().unwrap().to_string();
     let output = run("udp_echo", &["--listen", &address]);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");

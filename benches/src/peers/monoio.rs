@@ -63,7 +63,7 @@ impl Peer for Epoll {
     async fn spawn_blocking(job: fn() -> u64) -> u64 {
         match ::monoio::spawn_blocking(job).await {
             Ok(output) => output,
-            Err(_) => unreachable!("the job was cancelled"),
+            Err(_) => unreachable!("the job was canceled"),
         }
     }
 
