@@ -1,23 +1,30 @@
-//! What a source can be asked for, and what the kernel says of it.
+//! Directions, interest and readiness.
 //!
-//! *Interest* is what somebody asks, *readiness* is what happened, a *direction* is one of the two
-//! queues a waiter can stand in.
+//! A *direction* is one of the two queues that a task can wait in, *interest* is what it waits for,
+//! and *readiness* is what the kernel reported.
 
 use std::{fmt, ops};
 
-/// One of the two ways bytes go, and so one of the two places where a waker can wait.
+/// A direction in which bytes move: reading or writing.
+///
+/// # Examples
+/// ```
+/// use runtime::io::Direction;
+///
+/// assert_ne!(Direction::Read, Direction::Write);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// From the descriptor to us: `recv`, `accept`.
+    /// From the descriptor to the program: `recv`, `accept`.
     Read,
-    /// From us to the descriptor: `send`, the end of a `connect`.
+    /// From the program to the descriptor: `send`, the end of a `connect`.
     Write,
 }
 
 impl Direction {
     pub(crate) const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
 
-    /// The readiness that lets an operation of this direction be tried.
+    /// Returns the readiness that makes an operation of this direction worth an attempt.
     pub(crate) const fn readiness(self) -> Readiness {
         match self {
             Direction::Read => Readiness::READABLE,
@@ -25,7 +32,7 @@ impl Direction {
         }
     }
 
-    /// All that readiness can say of this direction.
+    /// Returns all readiness that concerns this direction.
     pub(crate) const fn readiness_mask(self) -> Readiness {
         match self {
             Direction::Read => {
@@ -42,7 +49,7 @@ impl Direction {
         self as usize
     }
 
-    /// Waiting for this direction alone.
+    /// Returns the interest in this direction alone.
     pub(crate) const fn interest(self) -> Interest {
         match self {
             Direction::Read => Interest::READABLE,
@@ -52,7 +59,7 @@ impl Direction {
 }
 
 impl fmt::Display for Direction {
-    /// For sentences about a descriptor.
+    /// Writes a participle for a sentence about a descriptor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Direction::Read => "reading from",
@@ -61,109 +68,131 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What to wait for: one thing, or whichever of several comes first.
+/// A set of conditions to wait for; a wait ends when any of them is true.
 ///
 /// # Examples
 /// ```
-/// use runtime_reactor::Interest;
+/// use runtime::net::Interest;
 ///
-/// let both = Interest::READABLE | Interest::WRITABLE;
-/// assert!(both.is_readable() && both.is_writable());
-/// assert!(!Interest::READABLE.is_writable());
+/// let mut interest = Interest::READABLE | Interest::WRITABLE;
+/// assert!(interest.is_readable() && interest.is_writable());
+/// interest |= Interest::CLOSED;
+/// assert!(interest.contains(Interest::READABLE | Interest::CLOSED));
+/// let interest = interest - Interest::WRITABLE;
+/// assert!(!interest.is_writable());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Interest(u8);
 
 impl Interest {
-    /// Data, a connection to accept, or the end of the stream.
+    /// Interest in data, a connection to accept, or the end of the stream.
     pub const READABLE: Interest = Interest(1);
-    /// Room to write, the end of a `connect`, or a peer that is gone.
+    /// Interest in room to write, the end of a `connect`, or a peer that is gone.
     pub const WRITABLE: Interest = Interest(2);
-    /// The peer will send no more: it is gone, or has ended its half. What it sent before may
-    /// still lie there unread.
+    /// Interest in the end of the peer: it is gone, or will send no more. What it sent before may
+    /// still be unread.
     ///
-    /// # Platform notes
-    /// EPOLLRDHUP (Linux), EV_EOF for reading (kqueue), POLLRDHUP (poll, where there is one). It is
-    /// said for as long as it is so. Waiting for it fails with `Unsupported` with select, which
-    /// knows no end that is no data, and with poll on a system without POLLRDHUP.
+    /// # Platform-specific behavior
+    /// This is EPOLLRDHUP on Linux, EV_EOF of the reading filter on kqueue, and POLLRDHUP on poll.
+    /// It is reported for as long as it is true. Waiting for it fails with `Unsupported` on select,
+    /// which does not distinguish an end from data, and on poll on a system without POLLRDHUP.
     pub const CLOSED: Interest = Interest(4);
-    /// Urgent data, or whatever else the system calls exceptional: a change of /proc/mounts, an
-    /// edge at a GPIO pin.
+    /// Interest in urgent data, or in what else the system calls exceptional: a change of
+    /// /proc/mounts, an edge at a GPIO pin.
     ///
-    /// # Platform notes
-    /// EPOLLPRI (Linux), POLLPRI (poll). With kqueue and with select waiting for it fails with
-    /// `Unsupported`.
+    /// # Platform-specific behavior
+    /// This is EPOLLPRI on Linux and POLLPRI on poll. Waiting for it fails with `Unsupported` on
+    /// kqueue and select.
     pub const PRIORITY: Interest = Interest(8);
-    /// An error that the next operation returns, or that nothing can be written any more: the
+    /// Interest in an error that the next operation returns, or in the end of writing, as when the
     /// reader of a pipe is gone.
     ///
-    /// # Platform notes
-    /// With select waiting for it fails with `Unsupported`.
+    /// # Platform-specific behavior
+    /// Waiting for it fails with `Unsupported` on select.
     pub const ERROR: Interest = Interest(16);
 
-    /// Whether reading is part of it.
+    /// The interest in nothing.
+    pub(crate) const NONE: Interest = Interest(0);
+
+    /// Everything that is no direction.
+    pub(crate) const NON_DIRECTIONAL: Interest =
+        Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
+
+    /// Returns true if it includes [`READABLE`](Self::READABLE).
     pub const fn is_readable(self) -> bool {
-        self.0 & Self::READABLE.0 != 0
+        self.contains(Self::READABLE)
     }
 
-    /// Whether writing is part of it.
+    /// Returns true if it includes [`WRITABLE`](Self::WRITABLE).
     pub const fn is_writable(self) -> bool {
-        self.0 & Self::WRITABLE.0 != 0
+        self.contains(Self::WRITABLE)
     }
 
-    /// Whether the peer's end is part of it.
+    /// Returns true if it includes [`CLOSED`](Self::CLOSED).
     pub const fn is_closed(self) -> bool {
-        self.0 & Self::CLOSED.0 != 0
+        self.contains(Self::CLOSED)
     }
 
-    /// Whether urgent data is part of it.
+    /// Returns true if it includes [`PRIORITY`](Self::PRIORITY).
     pub const fn is_priority(self) -> bool {
-        self.0 & Self::PRIORITY.0 != 0
+        self.contains(Self::PRIORITY)
     }
 
-    /// Whether an error is part of it.
+    /// Returns true if it includes [`ERROR`](Self::ERROR).
     pub const fn is_error(self) -> bool {
-        self.0 & Self::ERROR.0 != 0
+        self.contains(Self::ERROR)
     }
 
-    /// The part of it that is no direction: no operation finds it, and so none can be tried for it.
+    /// Returns true if it includes all of `other`.
+    pub const fn contains(self, other: Interest) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Returns the interest without `other`, as the operator `-` does.
+    #[must_use]
+    pub const fn without(self, other: Interest) -> Interest {
+        Interest(self.0 & !other.0)
+    }
+
+    /// Returns true if it is the interest in nothing, in which a wait never ends.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Returns the part that is no direction: no operation finds it, so none can be attempted for
+    /// it.
     pub(crate) const fn non_directional(self) -> Interest {
         Interest(self.0 & Self::NON_DIRECTIONAL.0)
     }
 
-    /// The readiness that answers the part of it that is no direction. Writing that is closed is no
+    /// Returns the readiness that satisfies the non-directional part. Writing that is closed is no
     /// sign of the peer's end: on kqueue it may be ours.
     #[cold]
     pub(crate) fn readiness_mask(self) -> Readiness {
-        let mut claims = Readiness::EMPTY;
+        let mut mask = Readiness::EMPTY;
         if self.is_closed() {
-            claims |= Readiness::READ_CLOSED;
+            mask |= Readiness::READ_CLOSED;
         }
         if self.is_priority() {
-            claims |= Readiness::PRIORITY;
+            mask |= Readiness::PRIORITY;
         }
         if self.is_error() {
-            claims |= Readiness::ERROR | Readiness::WRITE_CLOSED;
+            mask |= Readiness::ERROR | Readiness::WRITE_CLOSED;
         }
-        claims
+        mask
     }
 
-    /// Nothing at all.
-    pub(crate) const NONE: Interest = Interest(0);
-
-    /// All that is no direction.
-    pub(crate) const NON_DIRECTIONAL: Interest =
-        Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
-
-    pub(crate) const fn without(self, other: Interest) -> Interest {
-        Interest(self.0 & !other.0)
+    /// Returns the directions, reading first.
+    pub(crate) fn directions(self) -> impl Iterator<Item = Direction> {
+        [
+            (self.is_readable(), Direction::Read),
+            (self.is_writable(), Direction::Write),
+        ]
+        .into_iter()
+        .filter_map(|(included, direction)| included.then_some(direction))
     }
 
-    pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The directions whose registrations must all have failed for this interest to fail: what is
+    /// Returns the directions whose registrations must all have failed for a wait to fail: what is
     /// no direction is reported by either.
     pub(crate) fn error_directions(self) -> impl Iterator<Item = Direction> {
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -175,22 +204,10 @@ impl Interest {
         directions.directions()
     }
 
-    /// The directions asked for, reading first.
-    pub(crate) fn directions(self) -> impl Iterator<Item = Direction> {
-        [
-            (self.is_readable(), Direction::Read),
-            (self.is_writable(), Direction::Write),
-        ]
-        .into_iter()
-        .filter_map(|(asked, direction)| asked.then_some(direction))
-    }
-}
-
-impl Interest {
-    /// What it would be answered with if all of it were ready.
+    /// Returns the readiness of its directions if both were ready.
     pub(crate) fn optimistic(self) -> Readiness {
         self.directions()
-            .fold(Readiness::EMPTY, |optimistic, d| optimistic | d.readiness())
+            .fold(Readiness::EMPTY, |ready, d| ready | d.readiness())
     }
 }
 
@@ -202,75 +219,112 @@ impl ops::BitOr for Interest {
     }
 }
 
+impl ops::BitOrAssign for Interest {
+    fn bitor_assign(&mut self, other: Interest) {
+        *self = *self | other;
+    }
+}
+
+impl ops::Sub for Interest {
+    type Output = Interest;
+
+    fn sub(self, other: Interest) -> Interest {
+        self.without(other)
+    }
+}
+
+impl ops::SubAssign for Interest {
+    fn sub_assign(&mut self, other: Interest) {
+        *self = self.without(other);
+    }
+}
+
 impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [
-            (1, "READABLE"),
-            (2, "WRITABLE"),
-            (4, "CLOSED"),
-            (8, "PRIORITY"),
-            (16, "ERROR"),
+            (Self::READABLE.0, "READABLE"),
+            (Self::WRITABLE.0, "WRITABLE"),
+            (Self::CLOSED.0, "CLOSED"),
+            (Self::PRIORITY.0, "PRIORITY"),
+            (Self::ERROR.0, "ERROR"),
         ];
         write_flags(f, "Interest", self.0, &names)
     }
 }
 
-/// What the kernel reported of a source, kept until an operation finds otherwise.
+/// A set of conditions that the kernel reported of a source, kept until an operation finds
+/// otherwise.
+///
+/// # Examples
+/// ```
+/// use runtime::net::{Interest, TcpListener, TcpStream};
+///
+/// # runtime::block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let stream = TcpStream::connect(listener.local_addr()?).await?;
+/// let readiness = stream.ready(Interest::WRITABLE).await?;
+/// assert!(readiness.is_writable() && !readiness.is_error());
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Readiness(u8);
 
 impl Readiness {
     /// Nothing is known to be ready.
     pub const EMPTY: Readiness = Readiness(0);
-    /// Reading is worth a try.
+    /// Reading is worth an attempt.
     pub const READABLE: Readiness = Readiness(1);
-    /// Writing is worth a try.
+    /// Writing is worth an attempt.
     pub const WRITABLE: Readiness = Readiness(2);
     /// The peer will send no more; what it sent before can still be read.
     pub const READ_CLOSED: Readiness = Readiness(4);
     /// Nothing can be written any more.
     pub const WRITE_CLOSED: Readiness = Readiness(8);
-    /// The descriptor has an error to tell; the next operation returns it.
+    /// The descriptor has an error, which the next operation returns.
     pub const ERROR: Readiness = Readiness(16);
     /// The peer sent urgent data: a read stops short of it, whatever follows.
     pub(crate) const URGENT: Readiness = Readiness(32);
     /// Urgent data came, or something else that is exceptional. It never comes without `URGENT`,
-    /// which goes when a read finds nothing; this one goes when it is tried for.
+    /// which is cleared when a read finds nothing; this is cleared when an attempt is made for it.
     pub const PRIORITY: Readiness = Readiness(64);
-    /// The source is on a level, where others of its selector are on edges. Said once, it stays.
+    /// Not readiness but the trigger mode of the source: its selector reports levels, where others
+    /// report edges. It shares the byte because `ScheduledIo::may_just_wait` and
+    /// `on_short_transfer`, on the path of every request, then test mode and readiness with one
+    /// load and one mask. Once set it stays.
     pub(crate) const LEVEL: Readiness = Readiness(128);
 
-    /// Whether reading is worth a try.
+    /// Returns true if reading is worth an attempt.
     pub const fn is_readable(self) -> bool {
         self.intersects(Self::READABLE)
     }
 
-    /// Whether writing is worth a try.
+    /// Returns true if writing is worth an attempt.
     pub const fn is_writable(self) -> bool {
         self.intersects(Self::WRITABLE)
     }
 
-    /// Whether the peer has ended its half.
+    /// Returns true if the peer will send no more.
     pub const fn is_read_closed(self) -> bool {
         self.intersects(Self::READ_CLOSED)
     }
 
-    /// Whether our half is ended, by us or by an error.
+    /// Returns true if nothing can be written any more, because of a shutdown or an error.
     pub const fn is_write_closed(self) -> bool {
         self.intersects(Self::WRITE_CLOSED)
     }
 
-    /// Whether an error waits to be told.
+    /// Returns true if the next operation returns an error.
     pub const fn is_error(self) -> bool {
         self.intersects(Self::ERROR)
     }
 
-    /// Whether urgent data came.
+    /// Returns true if urgent data came.
     pub const fn is_priority(self) -> bool {
         self.intersects(Self::PRIORITY)
     }
 
-    /// Whether nothing is ready.
+    /// Returns true if nothing is ready.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -291,19 +345,18 @@ impl Readiness {
         Readiness(self.0 & !other.0)
     }
 
-    /// The part of it that answers `interest`.
+    /// Returns the part that satisfies `interest`.
     pub(crate) fn satisfying(self, interest: Interest) -> Readiness {
-        let mut asked = interest
-            .directions()
-            .fold(0, |mask, d| mask | d.readiness_mask().0);
+        let masks = interest.directions().map(Direction::readiness_mask);
+        let mut mask = masks.fold(Readiness::EMPTY, ops::BitOr::bitor);
         if !interest.non_directional().is_empty() {
-            asked |= interest.non_directional().readiness_mask().0;
+            mask |= interest.readiness_mask();
         }
-        Readiness(self.0 & asked)
+        Readiness(self.0 & mask.0)
     }
 
-    /// Whether hang-up, an error or urgent data was reported: then a short read no longer means
-    /// "drained", and those who wait for nothing else are to be told.
+    /// Returns true if a hang-up, an error or urgent data was reported: then a short read does not
+    /// mean that there is no more, and non-directional waits end.
     pub(crate) const fn is_exceptional(self) -> bool {
         let end = Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0 | Self::ERROR.0;
         self.intersects(Readiness(end | Self::URGENT.0))
@@ -327,14 +380,14 @@ impl ops::BitOrAssign for Readiness {
 impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [
-            (1, "READABLE"),
-            (2, "WRITABLE"),
-            (4, "READ_CLOSED"),
-            (8, "WRITE_CLOSED"),
-            (16, "ERROR"),
-            (32, "URGENT"),
-            (64, "PRIORITY"),
-            (128, "LEVEL"),
+            (Self::READABLE.0, "READABLE"),
+            (Self::WRITABLE.0, "WRITABLE"),
+            (Self::READ_CLOSED.0, "READ_CLOSED"),
+            (Self::WRITE_CLOSED.0, "WRITE_CLOSED"),
+            (Self::ERROR.0, "ERROR"),
+            (Self::URGENT.0, "URGENT"),
+            (Self::PRIORITY.0, "PRIORITY"),
+            (Self::LEVEL.0, "LEVEL"),
         ];
         write_flags(f, "Readiness", self.0, &names)
     }
@@ -347,10 +400,26 @@ fn write_flags(
     names: &[(u8, &str)],
 ) -> fmt::Result {
     write!(f, "{of}(")?;
-    let mut between = "";
+    let mut separator = "";
     for (_, name) in names.iter().filter(|(bit, _)| bits & bit != 0) {
-        write!(f, "{between}{name}")?;
-        between = " | ";
+        write!(f, "{separator}{name}")?;
+        separator = " | ";
     }
     write!(f, ")")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interest_is_added_and_removed() {
+        let mut interest = Interest::READABLE;
+        interest |= Interest::WRITABLE | Interest::ERROR;
+        assert!(interest.contains(Interest::WRITABLE | Interest::READABLE));
+        assert!(!interest.contains(Interest::WRITABLE | Interest::CLOSED));
+        interest -= Interest::WRITABLE | Interest::CLOSED;
+        assert_eq!(interest, Interest::READABLE | Interest::ERROR);
+        assert!((interest - interest).is_empty());
+    }
 }

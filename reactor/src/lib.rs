@@ -1,14 +1,66 @@
-//! The reactor of [`runtime`](https://docs.rs/runtime): the only code that waits.
+//! The reactor of [`runtime`](https://docs.rs/runtime): waits for descriptors and deadlines.
 //!
-//! It knows descriptors, deadlines and wakers, and nothing of tasks. Four types make it up:
+//! It knows descriptors, deadlines and wakers, and nothing of tasks. It is the only code of the
+//! runtime that blocks a thread.
 //!
-//! * [`Reactor`] waits, and wakes. One a thread; [`Reactor::turn`] is the whole of it.
-//! * [`Source`] is a non-blocking descriptor whose operations can be awaited.
+//! # Examples
+//! A source waits in the reactor that its thread has entered; [`Reactor::turn`] wakes its task.
+//! ```
+//! use std::io::{Read, Write};
+//! use std::os::unix::net::UnixStream;
+//! use std::task::{Context, Poll, Waker};
+//! use runtime_reactor::{Direction, Reactor, Source};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let reactor = Reactor::new()?;
+//! let _guard = reactor.enter();
+//! let (ours, mut theirs) = UnixStream::pair()?;
+//! ours.set_nonblocking(true)?;
+//! let source = Source::new(ours);
+//! let mut cx = Context::from_waker(Waker::noop()); // an executor has one for each task
+//! let mut buf = [0; 16];
+//! let n = loop {
+//!     match source.poll_io(Direction::Read, &mut cx, |mut io| io.read(&mut buf)) {
+//!         Poll::Ready(n) => break n?,
+//!         Poll::Pending => {
+//!             theirs.write_all(b"hello")?;
+//!             reactor.turn(None)?;
+//!         }
+//!     }
+//! };
+//! assert_eq!(&buf[..n], b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Types
+//! * [`Reactor`] waits and wakes; a thread has one, and [`Reactor::turn`] is one round of it.
+//!   [`Notifier`] ends its wait from other threads.
+//! * [`Source`] is a non-blocking descriptor whose operations can be awaited. [`Interest`],
+//!   [`Readiness`] and [`Direction`] say what it waits for and what the kernel reported.
 //! * [`Timer`] is a deadline that can be awaited.
-//! * [`Process`] is the end of a process that can be awaited, where the kernel tells it by number.
+//! * [`Process`] is the end of a process that can be awaited, where the kernel reports that by
+//!   number.
+//! * [`Backend`] names the system calls to wait with, and [`Stats`] counts them.
 //!
 //! Sources, timers and processes are `Send + Sync`: they are addresses. On the thread of their
-//! reactor they go straight to its state, which no lock guards; elsewhere they send it mail.
+//! reactor they access its state directly, without a lock; on other threads they send it messages.
+//!
+//! # Modules
+//! The modules are private; this is the order to read them in. Each imports only those above it.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `token`, `interest` | what is exchanged with a selector |
+//! | `sys` | the system calls: the contract of a selector, and the backends |
+//! | `error` | errors that name the operation |
+//! | `wake_list`, `stats`, `sync`, `quota`, `tick` | wakers to call, counters, locks, fairness |
+//! | `timers` | the queue of deadlines |
+//! | `scheduled_io`, `waiters`, `registrations` | what is registered, and the wakers that wait |
+//! | `mailbox` | messages from other threads, and the end of a wait |
+//! | `reactor` | the turn |
+//! | `context` | the reactor of this thread |
+//! | `source`, `timer`, `process` | what is awaited |
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The end of a process, told by its number.
+//! The end of a process, waited for by the number of the process.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -10,20 +10,20 @@ use crate::interest::{Direction, Interest};
 use crate::mailbox::{Mailbox, Request};
 use crate::scheduled_io::ScheduledIo;
 
-/// The end of a process, which kqueue(2) tells without a descriptor (EVFILT_PROC).
+/// The end of a process, which kqueue(2) reports without a descriptor (EVFILT_PROC).
 ///
-/// It is a notice and no more: it leaves the status where it is, to be taken with waitpid(2). Look
-/// for it after each poll, whether that was ready or not, and have another way to hear of it, such
-/// as SIGCHLD, for when there is nothing yet after a notice, or an error: some kernels tell the end
-/// of a process a moment before its status can be taken, and of one that is just about to end they
-/// say that it is not there.
+/// It reports the end and leaves the status to waitpid(2). Call waitpid(2) after each poll, ready
+/// or not, and use another signal of the end, such as SIGCHLD, if there is no status yet after a
+/// report or an error: some kernels report the end of a process a moment before its status is
+/// available, and of a process that is about to end they say that it does not exist.
 ///
-/// One for each process and reactor: of two, the one that was polled first later hears of nothing.
+/// There can be one for each process and reactor. Of two, the one that was polled first is reported
+/// nothing.
 ///
-/// # Platform notes
-/// Only kqueue has this: polling it on another [backend](crate::Backend) is an error,
-/// `Unsupported`. On Linux a pidfd is a descriptor like any other. OpenBSD: under pledge(2) it
-/// takes the promise "proc".
+/// # Platform-specific behavior
+/// Only kqueue has this: on another [backend](crate::Backend) polling it returns `Unsupported`. On
+/// Linux a pidfd is a descriptor like any other. On OpenBSD under pledge(2) it takes the promise
+/// "proc".
 ///
 /// # Examples
 /// ```
@@ -32,7 +32,7 @@ use crate::scheduled_io::ScheduledIo;
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let reactor = Reactor::new()?;
-/// let _entered = reactor.enter();
+/// let _guard = reactor.enter();
 /// let mut child = std::process::Command::new("true").spawn()?;
 /// let end = Process::new(child.id());
 /// let mut cx = Context::from_waker(Waker::noop());
@@ -40,7 +40,7 @@ use crate::scheduled_io::ScheduledIo;
 ///     match end.poll_ended(&mut cx) {
 ///         Poll::Pending if child.try_wait()?.is_none() => reactor.turn(None)?,
 ///         Poll::Pending => break,
-///         Poll::Ready(_) => drop(child.wait()?), // at once, or as good as
+///         Poll::Ready(_) => drop(child.wait()?), // it has ended, or is about to
 ///     }
 /// }
 /// # Ok(())

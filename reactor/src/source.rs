@@ -107,6 +107,7 @@ impl<T: AsFd> Source<T> {
     /// It is not true of datagrams, terminals or devices, nor of Unix sockets: there a read stops
     /// after each message that brings a descriptor, and before one of another sender (unix(7)).
     /// Tasks would not be woken for the data behind it.
+    #[must_use]
     pub fn streaming(mut self) -> Source<T> {
         self.state.streaming = true;
         self
@@ -115,6 +116,7 @@ impl<T: AsFd> Source<T> {
     /// Sets the source to hold the only descriptor of its open file, so that the kernel removes the
     /// registration when it is closed. If that is not true, the worst that follows are events that
     /// are [dropped as stale](crate::Stats::stale_events).
+    #[must_use]
     pub fn sole_owner(mut self) -> Source<T> {
         self.state.sole_owner = true;
         self

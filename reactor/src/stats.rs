@@ -1,42 +1,54 @@
-//! How much work the reactor gave the kernel.
+//! The counters of a reactor.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a reactor counted since it was made. Every figure is a total.
+/// A snapshot of what a reactor counted since it was made. Every figure is a total, except
+/// `sources` and `timers`.
 ///
 /// Divide by the requests served in the meantime to learn what one costs.
+///
+/// # Examples
+/// ```
+/// let runtime = runtime::Runtime::new()?;
+/// let before = runtime.stats();
+/// runtime.block_on(runtime::time::sleep(std::time::Duration::from_millis(1)));
+/// let after = runtime.stats();
+/// assert_eq!(after.timers_fired - before.timers_fired, 1);
+/// assert!(after.waits > before.waits);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Calls of the waiting system call (`epoll_wait`, `kevent`, `poll`, `select`).
     pub waits: u64,
-    /// Descriptors registered: on epoll one system call each, on kqueue none. On poll and select it
-    /// is one too, `fstat`, and none of them changes anything in the kernel.
+    /// Registrations of descriptors. On epoll each is a system call, on kqueue none. On poll and
+    /// select each is one too, `fstat`, although nothing changes in the kernel.
     pub registrations: u64,
-    /// Registrations made anew because a waiter came from another thread.
+    /// Registrations made anew because a wait came from another thread.
     pub renewals: u64,
-    /// Descriptors taken back from the kernel by a call of their own. A plain close needs none. On
-    /// poll and select there is nothing to take back and no call, but it is counted.
+    /// Removals of descriptors from the kernel by a call of their own. A plain close needs none. On
+    /// poll and select there is no call, but the removal is counted.
     pub removals: u64,
     /// System calls made by other threads to end a wait.
     pub notifications: u64,
-    /// Events the kernel delivered.
+    /// Events that the kernel delivered.
     pub events: u64,
-    /// Those of them that were for a source already gone, and were dropped.
+    /// Events for a source that was gone already, which were dropped.
     pub stale_events: u64,
-    /// Waits without a limit that ended and had nothing to tell: a signal came, every event was
-    /// stale, or nobody waited any more for what became ready.
+    /// Waits without a limit that ended and woke no task: a signal came, every event was stale, or
+    /// no task waited any more for what became ready.
     pub spurious_wakes: u64,
     /// Timers that reached their deadline.
     pub timers_fired: u64,
-    /// Sources registered at this moment.
+    /// Sources that are registered now.
     pub sources: u64,
-    /// Timers armed at this moment.
+    /// Timers that are armed now.
     pub timers: u64,
 }
 
-/// The live counters. The reactor's thread writes, any thread reads; `removals` and
-/// `notifications` are written by any thread too.
+/// The live counters. The reactor's thread writes and any thread reads; any thread also writes
+/// `removals` and `notifications`.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) waits: Counter,

@@ -1,13 +1,13 @@
-//! Deadlines, the earliest first. Pure: the time is always an argument.
+//! A queue of deadlines. It never reads the clock: the time is always an argument.
 //!
-//! A slab of timers, and small entries that point to them. What is due next is in a heap; what lies
-//! beyond it is in a list, and costs no more than a push until its time comes near, which for most
-//! timeouts is never. So the heap stays small: one of 100,000 entries is most of the time that it
-//! takes to fire them, since it is out of the cache.
+//! Timers are in a slab, and small entries point to them. The entries that are due next are in a
+//! heap. The others are in a list, where an entry costs no more than a push until its time comes
+//! near, which for most timeouts is never. So the heap stays small: a heap of 100,000 entries does
+//! not fit the cache, and takes most of the time in which they fire.
 //!
-//! Cancelling and postponing leave the entry where it is, so they cost O(1): an entry that no
-//! longer says what its timer says is dropped or moved on when it comes to the top, and once such
-//! entries are the majority they are swept out in one pass.
+//! Canceling and postponing leave the entry where it is, and so cost O(1). Such an entry is stale:
+//! it is dropped or moved on when it comes to the top, and once stale entries are the majority they
+//! are swept out in one pass.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -34,17 +34,17 @@ pub(crate) struct Armed {
     pub(crate) key: TimerKey,
 }
 
-/// Each timer has one entry that tells the truth; those that lie are not yet swept.
+/// The armed timers. Each has one current entry; the other entries are stale and not yet swept.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// What is due next.
+    /// The entries that are due next.
     near: BinaryHeap<Reverse<Entry>>,
-    /// The rest, in no order.
+    /// The other entries, in no order.
     far: Vec<Entry>,
-    /// No entry of `near` is later, every one of `far` is.
+    /// No entry of `near` is later, and every entry of `far` is.
     near_limit: Entry,
     slab: Slab<Timer>,
-    /// Counts timers, and is so a generation that no two occupants of a place share.
+    /// Counts timers: a generation that no two occupants of a slot share.
     generation: u32,
 }
 
@@ -56,10 +56,10 @@ struct Entry {
 }
 
 impl Entry {
-    /// Orders by deadline, and timers of one deadline by who was armed first.
+    /// Returns the order: by deadline, and among timers of one deadline by the time of arming.
     fn rank(self) -> u128 {
-        let place = u64::from(self.generation) << 32 | u64::from(self.index);
-        u128::from(self.deadline) << 64 | u128::from(place)
+        let arming = u64::from(self.generation) << 32 | u64::from(self.index);
+        u128::from(self.deadline) << 64 | u128::from(arming)
     }
 }
 
@@ -79,15 +79,16 @@ impl PartialOrd for Entry {
 struct Timer {
     generation: u32,
     deadline: Nanos,
-    /// The deadline of its entry: `deadline`, or earlier if it was postponed since.
+    /// The deadline of its current entry: `deadline`, or earlier if it was postponed since.
     entered: Nanos,
     waker: Waker,
 }
 
-/// Entries that lie are swept when there are more of them than this and than of the others.
+/// Stale entries are swept when there are more of them than this, and more than current ones.
 const MAX_STALE: usize = 64;
 
-/// Of so many far entries, which stand for all of them, the time of so many comes next.
+/// How many far entries are sampled to choose the next near limit, and how many of these samples
+/// come near.
 const SAMPLES: usize = 64;
 const NEAR_SAMPLES: usize = 4;
 
@@ -114,7 +115,7 @@ impl Timers {
 
     #[inline]
     fn enter(&mut self, entry: Entry) {
-        // Most are told by their deadline alone.
+        // For most the deadline decides.
         if entry.deadline > self.near_limit.deadline {
             self.far.push(entry);
         } else {
@@ -137,13 +138,13 @@ impl Timers {
         (timer.generation == key.generation).then_some(timer)
     }
 
-    /// The waker of a timer that has not fired.
+    /// Returns the waker of a timer that has not fired.
     pub(crate) fn waker(&mut self, key: TimerKey) -> Option<&mut Waker> {
         self.get(key).map(|timer| &mut timer.waker)
     }
 
-    /// Moves a timer that has not fired; says whether there was one. O(1) for a later deadline,
-    /// O(log n) for an earlier one.
+    /// Moves a timer that has not fired. Returns false if it has. O(1) for a later deadline, O(log
+    /// n) for an earlier one.
     pub(crate) fn reset(&mut self, key: TimerKey, deadline: Nanos) -> bool {
         let Some(timer) = self.get(key) else {
             return false;
@@ -162,7 +163,7 @@ impl Timers {
         true
     }
 
-    /// Disarms a timer, in O(1) over time. The waker is the caller's to drop, after its borrow.
+    /// Disarms a timer, in amortized O(1). The waker is the caller's to drop, after its borrow.
     #[inline]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
         self.get(key)?;
@@ -172,7 +173,7 @@ impl Timers {
             generation: key.generation,
             index: key.index,
         };
-        // As often as not it is the last one that was armed, and gone without a trace.
+        // Often it is the last one that was armed, and leaves no stale entry.
         if self.far.last() == Some(&entry) {
             self.far.pop();
         } else {
@@ -181,7 +182,7 @@ impl Timers {
         Some(timer.waker)
     }
 
-    /// When the earliest timer is due.
+    /// Returns the deadline of the earliest timer.
     pub(crate) fn next_deadline(&mut self) -> Option<Nanos> {
         loop {
             let entry = self.first()?;
@@ -191,7 +192,8 @@ impl Timers {
         }
     }
 
-    /// Hands over the wakers of all timers that are due, in the order of their deadlines.
+    /// Hands over the wakers of all timers that are due, in the order of their deadlines, and
+    /// returns their number.
     pub(crate) fn fire(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
         let mut fired = 0;
         while let Some(entry) = self.first() {
@@ -211,13 +213,13 @@ impl Timers {
         self.slab.len()
     }
 
-    /// Takes everything out; the wakers are handed over.
+    /// Removes all timers and hands over their wakers.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
         self.slab.drain().for_each(|timer| woken.push(timer.waker));
         self.sweep();
     }
 
-    /// The earliest entry, true or not.
+    /// Returns the earliest entry, current or stale.
     #[inline]
     fn first(&mut self) -> Option<Entry> {
         if self.near.is_empty() {
@@ -226,8 +228,8 @@ impl Timers {
         self.near.peek().map(|&Reverse(first)| first)
     }
 
-    /// Brings the earliest of the far entries near, about a sixteenth of them: the fewer, the
-    /// smaller the heap, and the more often all of them are looked through.
+    /// Moves the earliest of the far entries near, about a sixteenth of them: the fewer, the
+    /// smaller the heap, and the more often all of them are scanned.
     fn move_near_limit(&mut self) {
         let step = self.far.len() / SAMPLES;
         if step == 0 {
@@ -256,8 +258,8 @@ impl Timers {
         });
     }
 
-    /// Whether `entry`, which is the earliest, stands for a timer that is due at its deadline. If
-    /// not it is dropped, or moved on if its timer was postponed.
+    /// Returns true if `entry`, which is the earliest, is the current one of a timer that is due at
+    /// its deadline. A stale entry is dropped, or moved on if its timer was postponed.
     #[inline]
     fn is_current(&mut self, entry: Entry) -> bool {
         let timer = self.slab.get_mut(entry.index as usize);
@@ -383,8 +385,8 @@ mod tests {
         let most = 2 * keys.len();
         assert!(timers.entries() <= most + 1, "{}", timers.entries());
         while timers.entries() <= most {
-            let twin = timers.first().unwrap();
-            timers.near.push(Reverse(twin));
+            let duplicate = timers.first().unwrap();
+            timers.near.push(Reverse(duplicate));
         }
         timers.sweep_if_stale();
         assert_eq!(timers.entries(), keys.len());
@@ -393,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelled_timers_do_not_pile_up() {
+    fn canceled_timers_do_not_pile_up() {
         let mut timers = Timers::default();
         for deadline in 0..100_000 {
             let key = timers.insert(deadline, Waker::noop().clone());
@@ -405,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recycled_place_does_not_answer_to_its_old_key() {
+    fn a_recycled_slot_does_not_answer_to_its_old_key() {
         let mut timers = Timers::default();
         let old = timers.insert(1, Waker::noop().clone());
         timers.remove(old);
@@ -415,7 +417,7 @@ mod tests {
         assert_eq!(timers.next_deadline(), Some(2));
     }
 
-    /// Numbers without order, from below the one that is asked for.
+    /// Returns a generator of pseudo-random numbers below the one it is given.
     fn random() -> impl FnMut(u64) -> u64 {
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
         move |below| {
@@ -449,7 +451,7 @@ mod tests {
         assert_eq!((timers.first(), timers.entries()), (None, 0));
     }
 
-    /// The timers, with their lies, against a list that is searched, over random
+    /// Compares the timers, with their stale entries, to a list that is searched, over random
     /// histories.
     #[test]
     fn the_timers_agree_with_a_plain_list() {

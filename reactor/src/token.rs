@@ -1,7 +1,7 @@
 //! The name under which the kernel knows a registration.
 
 /// Names a registration in the 64 bits that the kernel returns with each event: the index of its
-/// slot in the slab, and a generation that tells its occupants apart. An event for an earlier
+/// slot in the slab, and a generation that distinguishes its occupants. An event for an earlier
 /// occupant is stale and matches no registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Token {

@@ -1,16 +1,16 @@
-//! Wakers that are called later, once nothing is borrowed any more.
+//! Wakers that are called once nothing is borrowed.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
-/// Collects wakers while the reactor's state is borrowed; [`wake_all`] calls them when it is not.
-/// Its room is kept from turn to turn, so it allocates only to grow.
+/// The wakers that were collected while the reactor's state was borrowed; [`wake_all`] calls them
+/// when it no longer is. The capacity is kept from turn to turn, so it allocates only to grow.
 #[derive(Debug, Default)]
 pub(crate) struct WakeList {
     wakers: VecDeque<Waker>,
-    /// Not to be woken, only dropped: that, too, is other people's code.
+    /// Wakers to be dropped instead of woken: that, too, is foreign code.
     discarded: Vec<Waker>,
 }
 
@@ -20,18 +20,18 @@ impl WakeList {
         self.wakers.push_back(waker);
     }
 
-    /// Puts off dropping `waker` until the others are called.
+    /// Adds a waker that is dropped after the others are called.
     #[cold]
     pub(crate) fn discard(&mut self, waker: Waker) {
         self.discarded.push(waker);
     }
 
-    /// Whether there is nobody to be woken, and nothing to be dropped.
+    /// Returns true if there is no waker to call or to drop.
     pub(crate) fn has_nothing(&self) -> bool {
         self.wakers.is_empty() && self.discarded.is_empty()
     }
 
-    /// Whether nobody is to be woken.
+    /// Returns true if there is no waker to call.
     pub(crate) fn is_empty(&self) -> bool {
         self.wakers.is_empty()
     }
@@ -47,17 +47,17 @@ impl WakeList {
     }
 }
 
-/// Calls every waker, in the order in which they came. The list is borrowed in between only: what a
-/// waker adds to it is called too.
+/// Calls every waker, in the order in which they came. The list is borrowed between the calls only,
+/// and a waker that is added by one of them is called too.
 ///
-/// A waker that panics does not keep the others from being called; the first panic goes on after
+/// A waker that panics does not keep the others from being called; the first panic is resumed after
 /// the last of them.
 pub(crate) fn wake_all(list: &RefCell<WakeList>) {
     let mut panic = None;
     while let Err(payload) = catch_unwind(AssertUnwindSafe(|| wake_until_panic(list))) {
         match panic {
             None => panic = Some(payload),
-            // A payload may panic when it is dropped, and there must be an end to it.
+            // A payload may panic when it is dropped; forgetting it ends the chain.
             Some(_) => std::mem::forget(payload),
         }
     }
@@ -85,7 +85,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Counts how often it was woken.
+    /// A waker that counts how often it was woken.
     #[derive(Debug, Clone, Default)]
     pub(crate) struct CountingWaker(Arc<Count>);
 
