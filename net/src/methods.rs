@@ -42,7 +42,9 @@ macro_rules! operation {
         ///
         /// # Errors
         /// Returns `WouldBlock` if the operation would have to wait, and otherwise
-        #[doc = concat!("the errors of [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        #[doc = concat!(
+            "the errors of [`", stringify!($name), "`](Self::", stringify!($name), ").",
+        )]
         pub fn $try(&$self, $($arg: $type),*) -> std::io::Result<$output> {
             $(if $done {
                 return Ok($nothing);

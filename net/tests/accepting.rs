@@ -11,7 +11,7 @@ use support::{block_on, listen};
 
 #[test]
 fn two_tasks_accept_on_one_listener() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -31,7 +31,7 @@ fn two_tasks_accept_on_one_listener() {
 
 #[test]
 fn a_dropped_accept_loses_no_connection() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -45,8 +45,8 @@ fn a_dropped_accept_loses_no_connection() {
 }
 
 #[test]
-fn incoming_yields_what_comes() {
-    let _open = support::LeavesNothingOpen::new();
+fn incoming_yields_connections_in_order() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -65,7 +65,7 @@ fn incoming_yields_what_comes() {
 
 #[test]
 fn poll_accept_wakes_its_task() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -79,9 +79,9 @@ fn poll_accept_wakes_its_task() {
 
 #[test]
 fn a_connection_over_ipv6_has_its_address() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        // Some machines have no IPv6; there is nothing to see there.
+        // Some machines have no IPv6.
         let Ok(listener) = runtime_net::TcpListener::bind("[::1]:0").await else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Waiting for the peer of a TCP connection to go. Unix sockets and pipes have it with their own tests.
+//! `closed` of TCP connections. Unix sockets and pipes test it in their own files.
 
 mod support;
 
@@ -11,9 +11,9 @@ use runtime_reactor::Reactor;
 use support::{pair, run};
 
 #[test]
-fn a_half_close_is_told_and_unread_data_stays() {
-    let _open = support::LeavesNothingOpen::new();
-    if !support::tells_ends() {
+fn a_half_close_completes_closed_and_unread_bytes_stay() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    if !support::reports_closed() {
         return;
     }
     let reactor = Reactor::new().unwrap();
@@ -36,9 +36,9 @@ fn a_half_close_is_told_and_unread_data_stays() {
 }
 
 #[test]
-fn a_reset_is_an_end_too() {
-    let _open = support::LeavesNothingOpen::new();
-    if !support::tells_ends() {
+fn a_reset_completes_closed_too() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    if !support::reports_closed() {
         return;
     }
     support::block_on(async {
@@ -48,15 +48,15 @@ fn a_reset_is_an_end_too() {
         assert_eq!(
             stream.try_read(&mut [0; 4]).unwrap_err().kind(),
             ErrorKind::ConnectionReset,
-            "the error is still there to be told"
+            "the pending error is not consumed"
         );
     });
 }
 
 #[test]
-fn a_server_gives_up_when_its_client_does() {
-    let _open = support::LeavesNothingOpen::new();
-    if !support::tells_ends() {
+fn a_server_gives_up_a_request_whose_client_is_gone() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    if !support::reports_closed() {
         return;
     }
     support::block_on(async {

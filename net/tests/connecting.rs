@@ -1,4 +1,4 @@
-//! Connections that are being made.
+//! Connecting.
 
 mod support;
 
@@ -11,8 +11,8 @@ use socket2::{Domain, Type};
 use support::{FullQueue, block_on, listen, run};
 
 #[test]
-fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_connect_without_an_answer_ignores_spurious_wakes_and_can_be_canceled() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let full = FullQueue::new();
@@ -28,8 +28,8 @@ fn a_connect_without_an_answer_waits_through_false_alarms_and_can_be_given_up() 
 }
 
 #[test]
-fn a_connect_that_somebody_else_began_is_waited_for() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_connect_that_was_begun_by_other_code_is_waited_for() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let full = FullQueue::new();
         let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -44,7 +44,7 @@ fn a_connect_that_somebody_else_began_is_waited_for() {
 
 #[test]
 fn a_connect_registers_its_socket_once() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let listener = listen().await;
@@ -59,8 +59,8 @@ fn a_connect_registers_its_socket_once() {
 }
 
 #[test]
-fn a_hundred_connections_are_made_at_once() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_hundred_connections_are_made_concurrently() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();

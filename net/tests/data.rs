@@ -1,4 +1,4 @@
-//! Bytes go both ways.
+//! Reading and writing.
 
 mod support;
 
@@ -12,8 +12,8 @@ use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, future, i
 use support::{block_on, connected, pair};
 
 #[test]
-fn what_is_written_comes_back_from_an_echo() {
-    let _open = support::LeavesNothingOpen::new();
+fn written_bytes_come_back_from_an_echo_server() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (client, server) = connected().await;
         let message: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
@@ -37,7 +37,7 @@ fn what_is_written_comes_back_from_an_echo() {
 
 #[test]
 fn vectored_writes_and_reads_keep_the_order_of_their_buffers() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut client, mut server) = connected().await;
         let parts = [b"".as_slice(), b"one", b"", b"two", b"three"].map(IoSlice::new);
@@ -54,8 +54,8 @@ fn vectored_writes_and_reads_keep_the_order_of_their_buffers() {
 }
 
 #[test]
-fn more_buffers_than_the_system_takes_are_written_in_part() {
-    let _open = support::LeavesNothingOpen::new();
+fn more_buffers_than_the_system_accepts_are_written_in_part() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut client, mut server) = connected().await;
         let byte = [b'x'];
@@ -71,11 +71,11 @@ fn more_buffers_than_the_system_takes_are_written_in_part() {
 }
 
 #[test]
-fn empty_buffers_are_done_at_once() {
-    let _open = support::LeavesNothingOpen::new();
+fn empty_buffers_complete_at_once() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, _peer) = pair().await;
-        // Nothing comes, so whoever waited would wait for ever.
+        // No byte arrives, so an operation that waited would wait forever.
         assert_eq!((&stream).read(&mut []).await.unwrap(), 0);
         assert_eq!((&stream).read_vectored(&mut []).await.unwrap(), 0);
         assert_eq!(stream.peek(&mut []).await.unwrap(), 0);
@@ -91,7 +91,7 @@ fn empty_buffers_are_done_at_once() {
 
 #[test]
 fn peeked_bytes_are_read_again() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         let mut buf = [0; 8];
@@ -108,8 +108,8 @@ fn peeked_bytes_are_read_again() {
 }
 
 #[test]
-fn after_closing_our_half_the_peer_still_speaks() {
-    let _open = support::LeavesNothingOpen::new();
+fn after_shutting_down_writing_bytes_of_the_peer_can_be_read() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
         let peer = thread::spawn(move || {
@@ -123,17 +123,14 @@ fn after_closing_our_half_the_peer_still_speaks() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert_eq!(answer, "answer to question");
-        stream
-            .close()
-            .await
-            .expect("closing what is closed is no error");
+        stream.close().await.expect("closing twice is no error");
         peer.join().unwrap();
     });
 }
 
 #[test]
 fn shutting_down_reading_ends_a_read_that_waits() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         let mut byte = [0];
@@ -147,7 +144,7 @@ fn shutting_down_reading_ends_a_read_that_waits() {
 
 #[test]
 fn a_peer_that_never_reads_makes_a_write_wait_and_not_block() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         let chunk = vec![7; 64 * 1024];
@@ -178,10 +175,10 @@ fn a_peer_that_never_reads_makes_a_write_wait_and_not_block() {
 
 #[test]
 fn reading_and_writing_wait_at_the_same_time() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (client, server) = connected().await;
-        // Both send more than the buffers hold before they read: each has to do both at once.
+        // Both send more than the buffers hold, so each has to read and write concurrently.
         let message = vec![1; 8_000_000];
         let exchange = |stream: runtime_net::TcpStream| {
             let message = &message;
@@ -201,7 +198,7 @@ fn reading_and_writing_wait_at_the_same_time() {
 
 #[test]
 fn streams_and_halves_have_the_traits_of_futures_io() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     fn assert_io<T: AsyncRead + AsyncWrite>() {}
     assert_io::<runtime_net::TcpStream>();
     assert_io::<&runtime_net::TcpStream>();

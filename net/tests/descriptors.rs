@@ -1,4 +1,4 @@
-//! Nothing is left open. One test, since descriptors are the whole process's.
+//! No descriptor leaks. One test, since descriptors belong to the whole process.
 
 mod support;
 
@@ -11,7 +11,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::{UdpSocket, UnixDatagram, UnixListener, UnixStream, pipe};
 use support::{block_on, connected, open};
 
-fn leaves_nothing<F: Future<Output = ()>>(what: &str, future: F) {
+fn assert_no_leak<F: Future<Output = ()>>(what: &str, future: F) {
     let before = open();
     block_on(future);
     assert_eq!(open(), before, "{what}");
@@ -19,16 +19,16 @@ fn leaves_nothing<F: Future<Output = ()>>(what: &str, future: F) {
 
 #[test]
 fn everything_is_closed_with_its_owner() {
-    leaves_nothing("tcp", async {
+    assert_no_leak("tcp", async {
         let (one, two) = connected().await;
-        if support::tells_ends() {
+        if support::reports_closed() {
             assert!(future::poll_once(Box::pin(one.closed())).await.is_none());
         }
         drop(two);
-        assert_eq!(one.closed().await.is_ok(), support::tells_ends());
+        assert_eq!(one.closed().await.is_ok(), support::reports_closed());
         let _halves = one.into_split();
     });
-    leaves_nothing("udp", async {
+    assert_no_leak("udp", async {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut buf = [0; 4];
         assert!(
@@ -39,7 +39,7 @@ fn everything_is_closed_with_its_owner() {
         assert!(UdpSocket::bind(socket.local_addr().unwrap()).await.is_err());
         drop(socket.into_std());
     });
-    leaves_nothing("unix", async {
+    assert_no_leak("unix", async {
         let path = std::env::temp_dir().join(format!("runtime-fds-{}", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
         assert!(UnixListener::bind(&path).is_err());
@@ -51,18 +51,18 @@ fn everything_is_closed_with_its_owner() {
         let (mut reader, _writer) = two.into_split();
         reader.read_exact(&mut [0]).await.unwrap();
     });
-    leaves_nothing("pipes", async {
+    assert_no_leak("pipes", async {
         let (sender, receiver) = pipe::pipe().unwrap();
         drop(sender);
-        assert_eq!(receiver.closed().await.is_ok(), support::tells_ends());
+        assert_eq!(receiver.closed().await.is_ok(), support::reports_closed());
         assert!(pipe::OpenOptions::new().open_sender("/dev/null").is_err());
     });
-    leaves_nothing("descriptors that travel", async {
+    assert_no_leak("descriptors that travel", async {
         let null = File::open("/dev/null").unwrap();
         let (one, two) = UnixStream::pair().unwrap();
         let all = vec![null.as_fd(); 200];
         let mut fds = [None];
-        // Without a place, read over, with a place, and never read at all.
+        // Without a place, skipped by a plain read, with a place, and never received.
         one.send_fds(b"1", &all).await.unwrap();
         assert!(two.recv_fds(&mut [0], &mut []).await.unwrap().is_truncated);
         one.send_fds(b"2", &all).await.unwrap();
@@ -76,13 +76,13 @@ fn everything_is_closed_with_its_owner() {
         assert!(cut.is_truncated && cut.fds == 1);
     });
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    descriptors_that_nobody_asked_for();
-    running_out_in_the_middle_of_a_message();
+    uninvited_descriptors_are_closed();
+    descriptors_beyond_the_limit_are_closed();
 }
 
-/// SO_PASSPIDFD adds one to every message, of the process that sent it.
+/// SO_PASSPIDFD adds a descriptor of the sending process to every message.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn descriptors_that_nobody_asked_for() {
+fn uninvited_descriptors_are_closed() {
     let ask = |socket: &dyn AsRawFd| {
         let (fd, on, size) = (socket.as_raw_fd(), 1, size_of::<libc::c_int>());
         let on: *const libc::c_int = &on;
@@ -90,7 +90,7 @@ fn descriptors_that_nobody_asked_for() {
         // SAFETY: setsockopt reads one int, which outlives the call.
         unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, on.cast(), size as _) == 0 }
     };
-    leaves_nothing("pidfds", async {
+    assert_no_leak("pidfds", async {
         let null = File::open("/dev/null").unwrap();
         let (one, two) = UnixStream::pair().unwrap();
         let mut fds = [None, None];
@@ -109,9 +109,9 @@ fn descriptors_that_nobody_asked_for() {
     });
 }
 
-/// The process may open a few of the descriptors of a message and no more.
-fn running_out_in_the_middle_of_a_message() {
-    leaves_nothing("running out", async {
+/// The process may open only a few of the descriptors of a message.
+fn descriptors_beyond_the_limit_are_closed() {
+    assert_no_leak("running out", async {
         let (one, two) = UnixStream::pair().unwrap();
         let null = File::open("/dev/null").unwrap();
         let all = vec![null.as_fd(); 50];
@@ -133,7 +133,7 @@ fn running_out_in_the_middle_of_a_message() {
         let before = limit(open() as libc::rlim_t + 10);
         let received = two.recv_fds(&mut [0; 4], &mut fds).await;
         limit(before);
-        // The systems differ: Linux gives what it may, the BSDs give none and fail.
+        // Linux opens as many as it may, the BSDs open none and fail.
         if let Ok(received) = received {
             assert!(received.is_truncated && received.fds < 50);
         }

@@ -1,4 +1,4 @@
-//! Errors have a kind, and say what was being done and to which address.
+//! Errors have a kind, and name the operation and the address.
 
 mod support;
 
@@ -15,8 +15,8 @@ fn errno_within(error: &io::Error) -> Option<i32> {
 }
 
 #[test]
-fn a_refused_connection_is_named_with_its_address() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_a_refused_connection_names_its_address() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let closed = ClosedPort::new();
         let error = TcpStream::connect(closed.addr()).await.unwrap_err();
@@ -28,8 +28,8 @@ fn a_refused_connection_is_named_with_its_address() {
 }
 
 #[test]
-fn an_address_in_use_is_named() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_an_address_in_use_names_it() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
@@ -46,7 +46,7 @@ fn an_address_in_use_is_named() {
 
 #[test]
 fn connecting_tries_one_address_after_the_other() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let closed = ClosedPort::new();
         let listener = listen().await;
@@ -68,7 +68,7 @@ fn connecting_tries_one_address_after_the_other() {
 
 #[test]
 fn binding_tries_one_address_after_the_other() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let used = listen().await;
         let taken = used.local_addr().unwrap();
@@ -80,7 +80,7 @@ fn binding_tries_one_address_after_the_other() {
 
 #[test]
 fn no_address_at_all_is_invalid_input() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let none: &[SocketAddr] = &[];
         let error = TcpStream::connect(none).await.unwrap_err();
@@ -91,8 +91,8 @@ fn no_address_at_all_is_invalid_input() {
 }
 
 #[test]
-fn a_string_that_is_no_address_is_named_whole() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_a_string_that_is_not_an_address_quotes_it() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         for text in ["localhost:http", "localhost", "127.0.0.1:99999"] {
             let error = TcpStream::connect(text).await.unwrap_err();
@@ -109,8 +109,8 @@ fn a_string_that_is_no_address_is_named_whole() {
 }
 
 #[test]
-fn listening_where_somebody_listens_is_named_with_its_address() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_listening_on_a_used_address_names_it() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let sockets = [(); 2].map(|()| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -129,7 +129,7 @@ fn listening_where_somebody_listens_is_named_with_its_address() {
 
 #[test]
 fn accepting_on_a_socket_that_cannot_listen_is_an_error() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(datagrams)).unwrap();
@@ -144,7 +144,7 @@ fn accepting_on_a_socket_that_cannot_listen_is_an_error() {
 
 #[test]
 fn a_name_outside_a_runtime_is_an_error_that_says_so() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let error = lookup_host("example.org:80").await.unwrap_err();
         let text = error.to_string();
@@ -155,7 +155,7 @@ fn a_name_outside_a_runtime_is_an_error_that_says_so() {
 
 #[test]
 fn waiting_outside_a_runtime_is_an_error_that_says_so() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let (stream, peer) = block_on(pair());
     let error = futures_lite::future::block_on((&stream).read(&mut [0])).unwrap_err();
     let text = error.to_string();
@@ -168,7 +168,7 @@ fn waiting_outside_a_runtime_is_an_error_that_says_so() {
 
 #[test]
 fn a_reset_by_the_peer_is_connection_reset() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, peer) = pair().await;
         reset(peer);
@@ -179,7 +179,7 @@ fn a_reset_by_the_peer_is_connection_reset() {
 
 #[test]
 fn a_reset_wakes_a_read_that_waits() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, peer) = pair().await;
         let mut byte = [0];
@@ -192,8 +192,8 @@ fn a_reset_wakes_a_read_that_waits() {
 }
 
 #[test]
-fn accepting_on_what_does_not_listen_is_an_error() {
-    let _open = support::LeavesNothingOpen::new();
+fn accepting_on_a_socket_that_does_not_listen_is_an_error() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let socket = TcpSocket::new_v4().unwrap();
         let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(socket)).unwrap();
@@ -205,7 +205,7 @@ fn accepting_on_what_does_not_listen_is_an_error() {
 
 #[test]
 fn closing_a_connection_that_was_reset_is_no_error() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, peer) = pair().await;
         reset(peer);

@@ -9,7 +9,7 @@ use support::{block_on, connected, pair};
 
 #[test]
 fn halves_of_one_connection_are_reunited() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         let addr = stream.local_addr().unwrap();
@@ -23,8 +23,8 @@ fn halves_of_one_connection_are_reunited() {
 }
 
 #[test]
-fn halves_of_two_connections_are_given_back() {
-    let _open = support::LeavesNothingOpen::new();
+fn halves_of_two_connections_are_returned_in_the_error() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = connected().await;
         let (one_reader, one_writer) = one.into_split();
@@ -38,8 +38,8 @@ fn halves_of_two_connections_are_given_back() {
 }
 
 #[test]
-fn dropping_the_write_half_ends_our_half() {
-    let _open = support::LeavesNothingOpen::new();
+fn dropping_the_write_half_shuts_down_writing() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         let (mut reader, mut writer) = stream.into_split();
@@ -54,8 +54,8 @@ fn dropping_the_write_half_ends_our_half() {
 }
 
 #[test]
-fn a_forgotten_write_half_ends_nothing() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_forgotten_write_half_does_not_shut_down_writing() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, peer) = pair().await;
         let (mut reader, writer) = stream.into_split();
@@ -69,8 +69,8 @@ fn a_forgotten_write_half_ends_nothing() {
 }
 
 #[test]
-fn a_borrowed_write_half_ends_nothing_unless_it_is_closed() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_borrowed_write_half_shuts_down_writing_only_if_it_is_closed() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, peer) = pair().await;
         peer.set_nonblocking(true).unwrap();
@@ -88,7 +88,7 @@ fn a_borrowed_write_half_ends_nothing_unless_it_is_closed() {
 
 #[test]
 fn owned_halves_read_and_write_at_the_same_time() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (client, server) = connected().await;
         let (mut reader, mut writer) = client.into_split();

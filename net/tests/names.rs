@@ -1,4 +1,4 @@
-//! Names are looked up by whoever entered a resolver.
+//! Names are looked up by the resolver of the thread.
 
 mod support;
 
@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use runtime_net::internal::{Resolve, enter_resolver, resolve_blocking};
 use runtime_net::{TcpStream, lookup_host};
-use support::{ClosedPort, Fixed, block_on, listen};
+use support::{ClosedPort, FixedAddresses, block_on, listen};
 
-/// Looks up names in the thread that asks: good enough for one that does nothing else.
+/// Looks up names on the current thread, which it blocks.
 struct Blocking;
 
 impl Resolve for Blocking {
@@ -26,21 +26,21 @@ impl Resolve for Blocking {
 
 #[test]
 fn connecting_to_a_name_tries_all_its_addresses() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (closed, listener) = (ClosedPort::new(), listen().await);
         let open = listener.local_addr().unwrap();
-        let _entered = enter_resolver(Rc::new(Fixed(vec![closed.addr(), open])));
+        let _entered = enter_resolver(Rc::new(FixedAddresses(vec![closed.addr(), open])));
         let stream = TcpStream::connect("service.test:1").await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
     });
 }
 
 #[test]
-fn a_name_without_addresses_is_named() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_a_name_without_addresses_names_it() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let _entered = enter_resolver(Rc::new(Fixed(Vec::new())));
+        let _entered = enter_resolver(Rc::new(FixedAddresses(Vec::new())));
         let error = TcpStream::connect("service.test:1").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("service.test:1"), "{error}");
@@ -48,13 +48,13 @@ fn a_name_without_addresses_is_named() {
 }
 
 #[test]
-fn the_inner_resolver_answers_until_it_is_left() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_innermost_resolver_is_used_until_its_guard_is_dropped() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let [one, two] = [1, 2].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
-        let _outer = enter_resolver(Rc::new(Fixed(vec![one])));
+        let _outer = enter_resolver(Rc::new(FixedAddresses(vec![one])));
         {
-            let _inner = enter_resolver(Rc::new(Fixed(vec![two])));
+            let _inner = enter_resolver(Rc::new(FixedAddresses(vec![two])));
             assert_eq!(lookup_host("x.test:0").await.unwrap().next(), Some(two));
         }
         assert_eq!(lookup_host("x.test:0").await.unwrap().next(), Some(one));
@@ -62,8 +62,8 @@ fn the_inner_resolver_answers_until_it_is_left() {
 }
 
 #[test]
-fn addresses_are_not_asked_for() {
-    let _open = support::LeavesNothingOpen::new();
+fn addresses_are_not_looked_up() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         // No resolver: a name would fail.
         for text in ["127.0.0.1:7", "[::1]:7"] {
@@ -82,8 +82,8 @@ fn addresses_are_not_asked_for() {
 }
 
 #[test]
-fn the_blocking_lookup_is_one_a_resolver_can_be_made_of() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_resolver_can_use_the_blocking_lookup() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let _entered = enter_resolver(Rc::new(Blocking));
         // From /etc/hosts; which of the two loopbacks it is, if any, is the machine's choice.
@@ -92,25 +92,25 @@ fn the_blocking_lookup_is_one_a_resolver_can_be_made_of() {
     });
 }
 
-/// Knows no name.
-struct Ignorant;
+/// A resolver that fails for every name.
+struct KnowsNoName;
 
-impl Resolve for Ignorant {
+impl Resolve for KnowsNoName {
     fn resolve(
         &self,
         _: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
-        Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "never heard of it")) })
+        Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "unknown name")) })
     }
 }
 
 #[test]
-fn what_the_resolver_says_is_told_with_the_name() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_a_lookup_names_the_name() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let _entered = enter_resolver(Rc::new(Ignorant));
+        let _entered = enter_resolver(Rc::new(KnowsNoName));
         let error = TcpStream::connect(("db.test", 5432)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert_eq!(error.to_string(), "look up db.test:5432: never heard of it");
+        assert_eq!(error.to_string(), "look up db.test:5432: unknown name");
     });
 }

@@ -1,4 +1,4 @@
-//! Pipes, with and without names.
+//! Pipes, anonymous and named.
 
 mod support;
 
@@ -12,7 +12,7 @@ use runtime_net::Interest;
 use runtime_net::pipe::{self, OpenOptions, Receiver, Sender};
 use support::{block_on, kind};
 
-/// A named pipe of a test's own, which goes with it.
+/// A named pipe that is removed when it is dropped.
 struct Fifo(PathBuf);
 
 impl Fifo {
@@ -34,8 +34,8 @@ impl Drop for Fifo {
 }
 
 #[test]
-fn bytes_go_from_one_end_to_the_other_until_the_sender_is_gone() {
-    let _open = support::LeavesNothingOpen::new();
+fn bytes_go_through_a_pipe_until_the_sender_is_dropped() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut sender, mut receiver) = pipe::pipe().unwrap();
         // More than a pipe holds.
@@ -53,9 +53,9 @@ fn bytes_go_from_one_end_to_the_other_until_the_sender_is_gone() {
 }
 
 #[test]
-fn each_end_is_told_when_the_other_is_gone() {
-    let _open = support::LeavesNothingOpen::new();
-    if !support::tells_ends() {
+fn each_end_is_closed_when_the_other_is_dropped() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    if !support::reports_closed() {
         return;
     }
     block_on(async {
@@ -80,9 +80,9 @@ fn each_end_is_told_when_the_other_is_gone() {
 }
 
 #[test]
-fn a_full_pipe_whose_reader_goes_is_told_too() {
-    let _open = support::LeavesNothingOpen::new();
-    if !support::tells_ends() {
+fn a_full_pipe_is_closed_when_its_receiver_is_dropped() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    if !support::reports_closed() {
         return;
     }
     block_on(async {
@@ -99,8 +99,8 @@ fn a_full_pipe_whose_reader_goes_is_told_too() {
 }
 
 #[test]
-fn bytes_are_tried_and_waited_for() {
-    let _open = support::LeavesNothingOpen::new();
+fn attempts_and_waits_transfer_bytes() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (sender, receiver) = pipe::pipe().unwrap();
         let mut buf = [0; 8];
@@ -123,7 +123,7 @@ fn bytes_are_tried_and_waited_for() {
 
 #[test]
 fn a_named_pipe_is_opened_at_both_ends() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let fifo = Fifo::new("named");
         let options = OpenOptions::new();
@@ -137,7 +137,7 @@ fn a_named_pipe_is_opened_at_both_ends() {
         assert_eq!(
             receiver.read(&mut [0; 4]).await.unwrap(),
             0,
-            "nobody writes yet"
+            "there is no sender yet"
         );
         for round in [b"one", b"two"] {
             let mut sender = options.open_sender(&fifo.0).unwrap();
@@ -155,7 +155,7 @@ fn a_named_pipe_is_opened_at_both_ends() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn a_pipe_opened_both_ways_has_no_end() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let fifo = Fifo::new("both");
         let both = OpenOptions::new().read_write(true).clone();
@@ -174,8 +174,8 @@ fn a_pipe_opened_both_ways_has_no_end() {
 /// Each packet ends a read, however long the buffer.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn packets_of_others_are_all_read() {
-    let _open = support::LeavesNothingOpen::new();
+fn every_packet_of_a_pipe_made_elsewhere_is_read() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     use std::os::fd::FromRawFd;
     block_on(async {
         let mut ends = [-1; 2];
@@ -196,8 +196,8 @@ fn packets_of_others_are_all_read() {
 }
 
 #[test]
-fn what_is_no_pipe_is_refused() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_file_that_is_not_a_pipe_is_rejected() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let options = OpenOptions::new();
     assert_eq!(
         kind(options.open_receiver("/dev/null")),
@@ -221,8 +221,8 @@ fn what_is_no_pipe_is_refused() {
 }
 
 #[test]
-fn the_pipes_of_a_child_are_taken_over() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_pipes_of_a_child_are_converted() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
@@ -236,7 +236,7 @@ fn the_pipes_of_a_child_are_taken_over() {
         stdout.read_exact(&mut buf).await.unwrap();
         assert_eq!(&buf, b"meow");
         drop(stdin);
-        if support::tells_ends() {
+        if support::reports_closed() {
             stdout.closed().await.unwrap();
         }
         assert_eq!(stdout.read(&mut buf).await.unwrap(), 0);
@@ -245,8 +245,8 @@ fn the_pipes_of_a_child_are_taken_over() {
 }
 
 #[test]
-fn an_end_for_a_child_blocks_again() {
-    let _open = support::LeavesNothingOpen::new();
+fn an_end_for_a_child_is_blocking_again() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let (sender, receiver) = pipe::pipe().unwrap();
     let is_blocking = |fd: &OwnedFd| {
         use std::os::fd::AsRawFd;

@@ -13,17 +13,17 @@ use futures_lite::future;
 use runtime_net::internal::{Resolve, enter_resolver};
 use runtime_net::{TcpStream, lookup_host};
 use runtime_reactor::Reactor;
-use support::{ClosedPort, Fixed, FullQueue, block_on, listen, run};
+use support::{ClosedPort, FixedAddresses, FullQueue, block_on, listen, run};
 
 const SHORT: Duration = Duration::from_millis(20);
 
-/// More than any of these takes.
+/// Longer than any of these tests takes.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Never answers.
-struct Silent;
+/// A resolver whose lookups never complete.
+struct NeverAnswers;
 
-impl Resolve for Silent {
+impl Resolve for NeverAnswers {
     fn resolve(
         &self,
         _: String,
@@ -33,13 +33,13 @@ impl Resolve for Silent {
 }
 
 #[test]
-fn an_address_that_hangs_is_overtaken_and_its_socket_closed() {
-    let _open = support::LeavesNothingOpen::new();
+fn an_address_that_hangs_loses_the_race_and_its_socket_is_closed() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (full, listener) = (FullQueue::new(), listen().await);
         let open = listener.local_addr().unwrap();
-        let _entered = enter_resolver(Rc::new(Fixed(vec![full.addr, open])));
+        let _entered = enter_resolver(Rc::new(FixedAddresses(vec![full.addr, open])));
         let before = Instant::now();
         let stream = TcpStream::connect("service.test:1").await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
@@ -53,23 +53,23 @@ fn an_address_that_hangs_is_overtaken_and_its_socket_closed() {
 }
 
 #[test]
-fn a_connection_in_time_is_made_by_name_and_by_address() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_connection_within_the_limit_is_made_by_name_and_by_address() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (closed, listener) = (ClosedPort::new(), listen().await);
         let open = listener.local_addr().unwrap();
-        let _entered = enter_resolver(Rc::new(Fixed(vec![closed.addr(), open])));
+        let _entered = enter_resolver(Rc::new(FixedAddresses(vec![closed.addr(), open])));
         let stream = TcpStream::connect_timeout("service.test:1", LONG).await;
         assert_eq!(stream.unwrap().peer_addr().unwrap(), open);
-        // A limit too long for any clock is none.
+        // A limit that no clock can represent never expires.
         let stream = TcpStream::connect_timeout(open, Duration::MAX).await;
         assert_eq!(stream.unwrap().peer_addr().unwrap(), open);
     });
 }
 
 #[test]
-fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_error_of_an_expired_limit_names_the_state_of_every_address() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (closed, full) = (ClosedPort::new(), FullQueue::new());
@@ -89,12 +89,12 @@ fn a_limit_that_passes_is_told_with_what_became_of_each_address() {
         assert_eq!(error.to_string(), expected);
     });
     reactor.turn(Some(Duration::ZERO)).unwrap();
-    assert_eq!(reactor.stats().sources, 0, "nothing is left open");
+    assert_eq!(reactor.stats().sources, 0, "no source is left");
 }
 
 #[test]
 fn errors_within_the_limit_are_those_of_connect() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let closed = ClosedPort::new();
         let error = TcpStream::connect_timeout(closed.addr(), LONG)
@@ -110,10 +110,10 @@ fn errors_within_the_limit_are_those_of_connect() {
 }
 
 #[test]
-fn a_limit_is_for_the_lookup_too() {
-    let _open = support::LeavesNothingOpen::new();
+fn the_limit_covers_the_lookup() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let _entered = enter_resolver(Rc::new(Silent));
+        let _entered = enter_resolver(Rc::new(NeverAnswers));
         let error = TcpStream::connect_timeout("service.test:1", SHORT)
             .await
             .unwrap_err();
@@ -124,10 +124,10 @@ fn a_limit_is_for_the_lookup_too() {
 }
 
 #[test]
-fn a_lookup_without_an_answer_can_be_given_up() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_lookup_without_an_answer_can_be_canceled() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let _entered = enter_resolver(Rc::new(Silent));
+        let _entered = enter_resolver(Rc::new(NeverAnswers));
         let mut lookup = Box::pin(lookup_host("service.test:1"));
         assert!(future::poll_once(&mut lookup).await.is_none());
         let mut connect = Box::pin(TcpStream::connect("service.test:1"));

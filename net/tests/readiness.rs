@@ -1,4 +1,4 @@
-//! Readiness without operations, and what waiting costs.
+//! Readiness without operations, and the system calls of waiting.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::{block_on, listen, pair, run};
 
 #[test]
 fn a_loop_of_readable_and_try_read_does_not_spin() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (stream, mut peer) = pair().await;
@@ -34,7 +34,7 @@ fn a_loop_of_readable_and_try_read_does_not_spin() {
             assert_eq!(wait.await, 1);
             assert_eq!(buf[0], round);
         }
-        // One that finds nothing and one that finds the byte, for each of them.
+        // Two attempts a round: one that would block and one that reads the byte.
         assert!(tries <= 20, "{tries}");
         assert_eq!(reactor.stats().registrations, 1);
     });
@@ -42,7 +42,7 @@ fn a_loop_of_readable_and_try_read_does_not_spin() {
 
 #[test]
 fn writable_waits_while_there_is_no_room() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
         stream.writable().await.unwrap();
@@ -69,8 +69,8 @@ fn writable_waits_while_there_is_no_room() {
 }
 
 #[test]
-fn an_operation_of_ones_own_is_tried_in_the_directions_asked_for() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_custom_operation_is_attempted_in_the_directions_of_its_interest() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         let nothing = |_: &_| -> std::io::Result<()> { Err(ErrorKind::WouldBlock.into()) };
@@ -87,7 +87,7 @@ fn an_operation_of_ones_own_is_tried_in_the_directions_asked_for() {
 
 #[test]
 fn a_connection_that_never_waits_is_never_registered() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let listener = listen().await;
@@ -113,7 +113,7 @@ fn a_connection_that_never_waits_is_never_registered() {
 
 #[test]
 fn a_connection_that_waits_is_registered_once_and_removed_by_its_close() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (mut stream, mut peer) = pair().await;

@@ -1,5 +1,5 @@
-//! A write to a connection that is gone is an error, and not the end of a process that wants to
-//! die of SIGPIPE. A binary of its own: signal dispositions belong to the whole process.
+//! Writing to a connection that is gone is an error even in a process that SIGPIPE would kill. A
+//! binary of its own: signal dispositions belong to the whole process.
 
 mod support;
 
@@ -9,8 +9,8 @@ use futures_lite::AsyncWriteExt;
 use support::{block_on, pair};
 
 #[test]
-fn broken_pipes_are_told_as_errors_where_sigpipe_kills() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_broken_pipe_is_an_error_even_if_sigpipe_would_kill() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     // SAFETY: SIG_DFL is a disposition, and no other thread of this binary changes any.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     block_on(async {

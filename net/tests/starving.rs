@@ -14,8 +14,8 @@ use runtime_net::TcpListener;
 use runtime_reactor::Reactor;
 use support::{listen, run};
 
-/// Takes every descriptor the process may have.
-fn starve() -> Vec<File> {
+/// Opens descriptors until the process may have no more.
+fn take_all_descriptors() -> Vec<File> {
     let mut held = Vec::new();
     loop {
         match File::open("/dev/null") {
@@ -28,27 +28,30 @@ fn starve() -> Vec<File> {
     }
 }
 
-fn limit_descriptors(most: libc::rlim_t) {
+fn limit_descriptors(max: libc::rlim_t) {
     let limit = libc::rlimit {
-        rlim_cur: most,
-        rlim_max: most,
+        rlim_cur: max,
+        rlim_max: max,
     };
     // SAFETY: setrlimit reads one rlimit, which outlives the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
 }
 
-/// Completes when the listener has rested `times` more: nothing wakes it but the task that rests.
-fn rests(listener: &TcpListener, times: u64) -> impl Future<Output = ()> {
+/// Completes when the listener has backed off `times` more. Only the accepting task wakes it.
+fn backoffs(listener: &TcpListener, times: u64) -> impl Future<Output = ()> {
     let enough = listener.accept_backoffs() + times;
-    poll_fn(move |_| match listener.accept_backoffs() >= enough {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
+    poll_fn(move |_| {
+        if listener.accept_backoffs() >= enough {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
 }
 
 #[test]
-fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
-    let _open = support::LeavesNothingOpen::new();
+fn accepting_backs_off_while_there_is_no_descriptor_and_resumes_by_itself() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     limit_descriptors(64);
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
@@ -58,35 +61,38 @@ fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
             .map(|_| net::TcpStream::connect(addr).unwrap())
             .collect();
 
-        // One that accepts.
-        let held = starve();
+        // A single `accept`.
+        let held = take_all_descriptors();
         let (before, began) = (reactor.stats(), Instant::now());
-        let rested = rests(&listener, 4);
+        let backed_off = backoffs(&listener, 4);
         let starved = future::or(async { listener.accept().await.map(Some) }, async {
-            rested.await;
+            backed_off.await;
             Ok(None)
         });
         assert!(starved.await.unwrap().is_none(), "nothing can be accepted");
         let after = reactor.stats();
         let waits = after.waits - before.waits;
-        assert!(waits <= 12, "it waits between tries: {waits} for 4");
+        assert!(waits <= 12, "it waits between attempts: {waits} for 4");
         assert_eq!(after.timers_fired - before.timers_fired, 3);
         let least = Duration::from_millis(5 + 10 + 20);
-        assert!(began.elapsed() >= least, "each one is longer than the last");
+        assert!(
+            began.elapsed() >= least,
+            "each delay is longer than the last"
+        );
 
-        // It resumes when descriptors are freed while it rests; no client has to come for it.
+        // It resumes when descriptors are freed during the delay, without another client.
         let mut accept = Box::pin(listener.accept());
         assert!(future::poll_once(&mut accept).await.is_none());
         drop(held);
         let (_, peer) = accept.await.unwrap();
         assert_eq!(peer, clients[0].local_addr().unwrap());
 
-        // A stream of connections.
-        let held = starve();
+        // `incoming`.
+        let held = take_all_descriptors();
         let mut incoming = listener.incoming();
-        let rested = rests(&listener, 3);
+        let backed_off = backoffs(&listener, 3);
         let starved = future::or(async { incoming.next().await }, async {
-            rested.await;
+            backed_off.await;
             None
         });
         assert!(starved.await.is_none());
@@ -96,8 +102,8 @@ fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
         assert_eq!(stream.peer_addr().unwrap(), expected);
         drop(stream);
 
-        // Two tasks at once, and one that polls by hand.
-        let held = starve();
+        // Two calls of `accept` at once, and one task that calls `poll_accept`.
+        let held = take_all_descriptors();
         let mut first = Box::pin(listener.accept());
         let mut second = Box::pin(listener.accept());
         let mut third = Box::pin(poll_fn(|cx| listener.poll_accept(cx)));
@@ -105,7 +111,7 @@ fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
         assert!(future::poll_once(&mut second).await.is_none());
         let before = listener.accept_backoffs();
         for _ in 0..10 {
-            // Being polled again does not end a rest.
+            // Being polled again does not end the delay.
             assert!(future::poll_once(&mut third).await.is_none());
         }
         assert_eq!(listener.accept_backoffs(), before + 1);
@@ -118,10 +124,10 @@ fn accepting_rests_while_there_is_no_descriptor_and_resumes_by_itself() {
         connected.sort();
         assert_eq!(accepted, connected);
 
-        // Nothing is left behind: the last client is accepted at once.
-        let rested = listener.accept_backoffs();
+        // No delay is left over: the last client is accepted at once.
+        let backed_off = listener.accept_backoffs();
         let (_, peer) = listener.accept().await.unwrap();
         assert_eq!(peer, clients[5].local_addr().unwrap());
-        assert_eq!(listener.accept_backoffs(), rested);
+        assert_eq!(listener.accept_backoffs(), backed_off);
     });
 }

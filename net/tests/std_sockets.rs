@@ -1,4 +1,4 @@
-//! To std's sockets and back.
+//! Conversion to sockets of std and back, and options.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn is_nonblocking(socket: &impl AsFd) -> bool {
 
 #[test]
 fn from_std_makes_sockets_nonblocking_itself() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -38,7 +38,7 @@ fn from_std_makes_sockets_nonblocking_itself() {
 
 #[test]
 fn accepted_and_connected_sockets_are_nonblocking() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (connected, accepted) = support::connected().await;
         assert!(is_nonblocking(&connected) && is_nonblocking(&accepted));
@@ -46,8 +46,8 @@ fn accepted_and_connected_sockets_are_nonblocking() {
 }
 
 #[test]
-fn into_std_takes_the_socket_out_of_the_reactor_and_leaves_it_usable() {
-    let _open = support::LeavesNothingOpen::new();
+fn into_std_deregisters_the_socket_and_leaves_it_usable() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (mut stream, mut peer) = pair().await;
@@ -76,7 +76,7 @@ fn into_std_takes_the_socket_out_of_the_reactor_and_leaves_it_usable() {
 
 #[test]
 fn options_are_kept() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, _peer) = pair().await;
         stream.set_nodelay(true).unwrap();
@@ -84,7 +84,7 @@ fn options_are_kept() {
         stream.set_ttl(17).unwrap();
         assert_eq!(stream.ttl().unwrap(), 17);
         assert_eq!(stream.linger().unwrap(), None);
-        // Less than a second is not none: that would throw away what was written.
+        // Less than a second must not become zero, which would discard written bytes.
         stream.set_linger(Some(Duration::from_millis(1))).unwrap();
         assert_eq!(stream.linger().unwrap(), Some(Duration::from_secs(1)));
         stream
@@ -105,7 +105,7 @@ fn options_are_kept() {
 
 #[test]
 fn a_socket_with_options_becomes_a_listener_and_a_connection() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();

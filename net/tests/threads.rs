@@ -1,4 +1,4 @@
-//! Sockets on other threads than the one that made them.
+//! Sockets that move between threads.
 
 mod support;
 
@@ -26,8 +26,8 @@ const _: () = {
     send_and_sync::<SocketAddrs>();
 };
 
-/// Never called: that it compiles is the test.
-#[allow(dead_code, reason = "it is compiled, which is the test")]
+/// Never called: the test is that it compiles.
+#[allow(dead_code, reason = "the test is that it compiles")]
 fn futures_are_send(listener: &TcpListener, stream: &TcpStream, socket: TcpSocket) {
     fn send(_: impl Send) {}
     send(TcpStream::connect("example.org:80"));
@@ -43,7 +43,7 @@ fn futures_are_send(listener: &TcpListener, stream: &TcpStream, socket: TcpSocke
 
 #[test]
 fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let (mut stream, mut peer) = block_on(pair());
     let there = thread::spawn(move || {
         block_on(async {
@@ -60,13 +60,16 @@ fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
 }
 
 #[test]
-fn a_connection_that_waited_here_is_used_there() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_connection_that_waited_on_one_thread_is_used_on_another() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
         let mut byte = [0];
         let mut read = stream.read(&mut byte);
-        assert!(future::poll_once(&mut read).await.is_none(), "at home here");
+        assert!(
+            future::poll_once(&mut read).await.is_none(),
+            "registered on this thread"
+        );
         let (send, receive) = mpsc::channel();
         let there = thread::spawn(move || {
             block_on(async {
@@ -81,19 +84,20 @@ fn a_connection_that_waited_here_is_used_there() {
                 stream.write_all(&got).await.unwrap();
             });
         });
-        assert!(receive.recv().unwrap(), "it waits by mail");
+        assert!(receive.recv().unwrap(), "it waits by message");
         peer.write_all(b"hello").unwrap();
         let peer = thread::spawn(move || {
             let mut echo = String::new();
             peer.read_to_string(&mut echo).unwrap();
             echo
         });
-        // This thread goes on turning its reactor, which is all that the other one needs of it.
+        // The other thread needs only that this one goes on turning its reactor.
         let done = future::poll_fn(|cx| {
             cx.waker().wake_by_ref();
-            match peer.is_finished() && there.is_finished() {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
+            if peer.is_finished() && there.is_finished() {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
             }
         });
         done.await;
@@ -104,7 +108,7 @@ fn a_connection_that_waited_here_is_used_there() {
 
 #[test]
 fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (stream, mut peer) = pair().await;
@@ -112,12 +116,13 @@ fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
         let mut byte = [0];
         let mut read = reader.read(&mut byte);
         assert!(future::poll_once(&mut read).await.is_none());
-        // The writing half ends there, and the peer answers here.
+        // The writing half is dropped on another thread, and the peer answers on this one.
         thread::spawn(move || drop(writer)).join().unwrap();
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
         peer.write_all(b"x").unwrap();
         assert_eq!(read.await.unwrap(), 1);
-        // The last half ends there: the socket is closed, and forgotten here.
+        // The last half is dropped on another thread: the socket is closed, and removed on this
+        // one.
         thread::spawn(move || drop(reader)).join().unwrap();
         let error = loop {
             if let Err(e) = peer.write_all(b"y") {
@@ -131,8 +136,8 @@ fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
 }
 
 #[test]
-fn a_connect_begun_here_is_finished_there() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_connect_begun_on_one_thread_completes_on_another() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = support::listen().await;
         let addr = listener.local_addr().unwrap();
@@ -142,9 +147,10 @@ fn a_connect_begun_here_is_finished_there() {
         let (_, peer) = listener.accept().await.unwrap();
         future::poll_fn(|cx| {
             cx.waker().wake_by_ref();
-            match there.is_finished() {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
+            if there.is_finished() {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
             }
         })
         .await;

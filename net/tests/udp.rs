@@ -1,4 +1,4 @@
-//! Datagrams.
+//! UDP sockets.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{block_on, kind, run, udp_pair, udp_socket};
 
 #[test]
 fn datagrams_keep_their_bounds_and_their_senders() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = (udp_socket().await, udp_socket().await);
         let to = two.local_addr().unwrap();
@@ -33,14 +33,14 @@ fn datagrams_keep_their_bounds_and_their_senders() {
 
 #[test]
 fn a_receiver_waits_and_every_datagram_of_a_burst_is_received() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (one, two) = udp_pair().await;
         let mut buf = [0; 64];
         let mut wait = Box::pin(two.recv(&mut buf));
         assert!(future::poll_once(&mut wait).await.is_none());
-        // All of them arrive behind one event, each of fewer bytes than were asked for.
+        // All of them arrive with one event, each shorter than the buffer.
         for n in 1..=20 {
             one.send(&[7; 64][..n]).await.unwrap();
         }
@@ -54,8 +54,8 @@ fn a_receiver_waits_and_every_datagram_of_a_burst_is_received() {
 }
 
 #[test]
-fn what_is_cut_off_is_told() {
-    let _open = support::LeavesNothingOpen::new();
+fn truncation_is_reported() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = udp_pair().await;
         one.send(b"much too long").await.unwrap();
@@ -74,19 +74,19 @@ fn what_is_cut_off_is_told() {
 }
 
 #[test]
-fn a_refused_datagram_is_told_to_a_connected_sender() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_refused_datagram_is_an_error_of_a_connected_sender() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        // It holds its port, and takes datagrams from its peer alone.
-        let aloof = udp_socket().await;
+        // It holds its port, and receives datagrams of its peer alone.
+        let holder = udp_socket().await;
         let sender = udp_socket().await;
         let elsewhere = udp_socket().await;
-        aloof
+        holder
             .connect(elsewhere.local_addr().unwrap())
             .await
             .unwrap();
-        sender.connect(aloof.local_addr().unwrap()).await.unwrap();
-        sender.send(b"anybody?").await.unwrap();
+        sender.connect(holder.local_addr().unwrap()).await.unwrap();
+        sender.send(b"question").await.unwrap();
         assert_eq!(
             kind(sender.recv(&mut [0; 8]).await),
             ErrorKind::ConnectionRefused
@@ -107,8 +107,8 @@ fn mtu_discovery(socket: &UdpSocket) -> libc::c_int {
 }
 
 #[test]
-fn what_may_not_be_cut_into_fragments_fails_if_it_is_too_long() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_datagram_that_must_not_be_fragmented_fails_if_it_is_too_long() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = udp_pair().await;
         match one.set_dont_fragment(true) {
@@ -116,7 +116,7 @@ fn what_may_not_be_cut_into_fragments_fails_if_it_is_too_long() {
             Ok(()) => one.send(b"short").await.unwrap(),
         };
         let refused = one.send(&[0; 65_507]).await;
-        // What loopback takes in one piece depends on the machine.
+        // The MTU of the loopback interface depends on the machine.
         if let Err(e) = refused {
             assert_eq!(e.raw_os_error(), Some(libc::EMSGSIZE));
         }
@@ -136,7 +136,7 @@ fn what_may_not_be_cut_into_fragments_fails_if_it_is_too_long() {
 
 #[test]
 fn errors_name_the_address() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let held = udp_socket().await;
         let taken = held.local_addr().unwrap();
@@ -158,14 +158,14 @@ fn errors_name_the_address() {
             ErrorKind::InvalidInput
         );
         assert_eq!(kind(socket.peer_addr()), ErrorKind::NotConnected);
-        assert!(socket.send(b"to nobody").await.is_err());
+        assert!(socket.send(b"without a peer").await.is_err());
         assert!(socket.take_error().unwrap().is_none());
     });
 }
 
 #[test]
-fn readiness_is_told_until_a_try_finds_nothing() {
-    let _open = support::LeavesNothingOpen::new();
+fn readiness_is_reported_until_an_attempt_would_block() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = udp_pair().await;
         let mut buf = [0; 8];
@@ -188,8 +188,8 @@ fn readiness_is_told_until_a_try_finds_nothing() {
 }
 
 #[test]
-fn options_are_set_and_read() {
-    let _open = support::LeavesNothingOpen::new();
+fn options_are_set_and_returned() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let socket = udp_socket().await;
         socket.set_broadcast(true).unwrap();
@@ -217,7 +217,7 @@ fn options_are_set_and_read() {
 
 #[test]
 fn a_multicast_reaches_a_member_of_the_group() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let group = Ipv4Addr::new(239, 255, 77, 1);
         let member = UdpSocket::bind("0.0.0.0:0").await.unwrap();
@@ -240,10 +240,10 @@ fn a_multicast_reaches_a_member_of_the_group() {
 }
 
 #[test]
-fn sockets_of_ipv6_do_the_same() {
-    let _open = support::LeavesNothingOpen::new();
+fn ipv6_sockets_have_the_same_features() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        // There may be no IPv6 here.
+        // Some machines have no IPv6.
         let Ok(socket) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await else {
             return;
         };
@@ -271,8 +271,8 @@ fn sockets_of_ipv6_do_the_same() {
 }
 
 #[test]
-fn a_socket_goes_to_std_and_back() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_socket_is_converted_to_std_and_back() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = udp_pair().await;
         let mut buf = [0; 8];
@@ -293,7 +293,7 @@ fn a_socket_goes_to_std_and_back() {
 
 #[test]
 fn waiting_outside_a_runtime_is_an_error() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let socket = UdpSocket::from_std(socket).unwrap();
     let mut buf = [0; 8];

@@ -1,4 +1,4 @@
-//! Many datagrams in one call, and what travels beside them.
+//! Batches of datagrams, and ancillary data.
 
 mod support;
 
@@ -14,7 +14,7 @@ use support::{block_on, kind, udp_pair, udp_socket};
 
 #[test]
 fn batches_arrive_in_order_and_whole() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = (udp_socket().await, udp_socket().await);
         let to = two.local_addr().unwrap();
@@ -47,8 +47,8 @@ fn batches_arrive_in_order_and_whole() {
 }
 
 #[test]
-fn an_empty_batch_is_done_at_once() {
-    let _open = support::LeavesNothingOpen::new();
+fn an_empty_batch_completes_at_once() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let socket = udp_socket().await;
         assert_eq!(socket.send_batch(&[]).await.unwrap(), 0);
@@ -59,8 +59,8 @@ fn an_empty_batch_is_done_at_once() {
 }
 
 #[test]
-fn a_batch_tells_of_what_was_cut_off_and_fails_at_its_first_failure() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_batch_reports_truncation_and_fails_only_at_its_first_datagram() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = udp_pair().await;
         one.send(b"much too long").await.unwrap();
@@ -79,7 +79,8 @@ fn a_batch_tells_of_what_was_cut_off_and_fails_at_its_first_failure() {
     });
 }
 
-/// Sockets on a port that refuses what they send, and the one that holds it.
+/// Returns a socket connected to a port that refuses its datagrams, and the one that holds the
+/// port.
 async fn refused() -> (UdpSocket, UdpSocket) {
     let (aloof, sender, elsewhere) = (udp_socket().await, udp_socket().await, udp_socket().await);
     let (here, there) = (aloof.local_addr().unwrap(), elsewhere.local_addr().unwrap());
@@ -90,13 +91,13 @@ async fn refused() -> (UdpSocket, UdpSocket) {
 
 #[test]
 fn a_refusal_in_the_middle_of_a_batch_keeps_no_datagram_from_being_sent() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (sender, _aloof) = refused().await;
         let all = [Transmit::new(b"x"); 5];
         let (mut sent, mut calls) = (0, 0);
         while sent < all.len() {
-            // The answer to one may come before the next is sent, or after: then this call fails.
+            // The refusal of a datagram may arrive before or after this call, which then fails.
             match sender.send_batch(&all[sent..]).await {
                 Ok(n) => sent += n,
                 Err(e) => assert_eq!(e.kind(), ErrorKind::ConnectionRefused),
@@ -107,7 +108,7 @@ fn a_refusal_in_the_middle_of_a_batch_keeps_no_datagram_from_being_sent() {
                 "each call sends one or takes an error"
             );
         }
-        // That of the last one is told for certain.
+        // The refusal of the last one has arrived for certain.
         let refused = sender.recv(&mut [0; 8]).await;
         assert_eq!(kind(refused), ErrorKind::ConnectionRefused);
     });
@@ -115,12 +116,12 @@ fn a_refusal_in_the_middle_of_a_batch_keeps_no_datagram_from_being_sent() {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn a_refusal_beside_datagrams_is_told_and_loses_none() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_refusal_beside_datagrams_is_returned_and_loses_none() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (receiver, aloof) = refused().await;
         let sender = UdpSocket::from_std(aloof.into_std()).unwrap();
-        receiver.send(b"anybody?").await.unwrap();
+        receiver.send(b"question").await.unwrap();
         sender
             .connect(receiver.local_addr().unwrap())
             .await
@@ -143,7 +144,7 @@ fn a_refusal_beside_datagrams_is_told_and_loses_none() {
     });
 }
 
-/// Receives one by itself and one in a batch, which both are whole.
+/// Receives a datagram alone and one in a batch, and checks that both are complete.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 async fn receive_two(socket: &UdpSocket, is_control_truncated: bool) {
     let mut buf = [0; 4];
@@ -158,8 +159,8 @@ async fn receive_two(socket: &UdpSocket, is_control_truncated: bool) {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn what_travels_beside_a_datagram_and_has_no_room_is_told() {
-    let _open = support::LeavesNothingOpen::new();
+fn truncated_ancillary_data_is_reported() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     use std::os::fd::AsRawFd;
     block_on(async {
         let (one, two) = udp_pair().await;
@@ -168,7 +169,7 @@ fn what_travels_beside_a_datagram_and_has_no_room_is_told() {
             one.send(contents).await.unwrap();
         }
         receive_two(&two, false).await;
-        // Somebody asks for what this crate has no room for: times, the hops left, options.
+        // Other code enables ancillary data that this crate has no space for.
         let times = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
         for (level, option, value) in [
             (
@@ -194,8 +195,8 @@ fn what_travels_beside_a_datagram_and_has_no_room_is_told() {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn ecn_and_addresses_travel_beside_a_datagram() {
-    let _open = support::LeavesNothingOpen::new();
+fn ecn_bits_and_addresses_are_sent_with_a_datagram() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let receiver = UdpSocket::bind("0.0.0.0:0").await.unwrap();
         receiver.set_recv_ecn(true).unwrap();
@@ -206,7 +207,7 @@ fn ecn_and_addresses_travel_beside_a_datagram() {
         for ecn in [Some(Ecn::Ect0), Some(Ecn::Ect1), Some(Ecn::Ce), None] {
             let mut transmit = Transmit::to(b"x", to.into());
             transmit.ecn = ecn;
-            // Another address of this machine than it would choose.
+            // Not the address that the system would choose.
             let source = Ipv4Addr::new(127, 0, 0, 9);
             transmit.source = Some(source.into());
             sender.send_batch(&[transmit]).await.unwrap();
@@ -221,8 +222,8 @@ fn ecn_and_addresses_travel_beside_a_datagram() {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn ipv4_in_the_clothes_of_ipv6_has_its_ecn_bits() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_mapped_ipv4_address_has_ecn_bits() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let Ok(receiver) = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).await else {
             return;
@@ -243,12 +244,12 @@ fn ipv4_in_the_clothes_of_ipv6_has_its_ecn_bits() {
 
 #[test]
 fn segments_are_cut_and_joined_where_the_kernel_does_it() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = udp_pair().await;
         let mut transmit = Transmit::new(&[5; 250]);
         let mut buf = [0; 65535];
-        // What is one segment is sent everywhere.
+        // A single segment is sent everywhere.
         for size in [250, 100_000] {
             transmit.segment_size = Some(size);
             assert_eq!(one.send_msg(&transmit).await.unwrap(), 250);

@@ -1,4 +1,4 @@
-//! Sockets of one machine.
+//! Unix listeners and streams, and passing descriptors.
 
 mod support;
 
@@ -13,13 +13,13 @@ use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
 use runtime_net::{Interest, UnixDatagram, UnixListener, UnixStream};
 use runtime_reactor::Reactor;
-use support::{Place, block_on, kind, run};
+use support::{TempPath, block_on, kind, run};
 
 #[test]
 fn a_client_and_a_server_talk_over_a_path() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let place = Place::new("talk");
+        let place = TempPath::new("talk");
         let listener = UnixListener::bind(&place).unwrap();
         let client = async {
             let mut stream = UnixStream::connect(&place).await?;
@@ -46,9 +46,9 @@ fn a_client_and_a_server_talk_over_a_path() {
 
 #[test]
 fn errors_name_the_path() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let place = Place::new("errors");
+        let place = TempPath::new("errors");
         let path = place.0.display().to_string();
         let error = UnixStream::connect(&place).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -67,7 +67,7 @@ fn errors_name_the_path() {
         );
         assert_eq!(kind(UnixDatagram::bind(&place)), ErrorKind::AddrInUse);
         drop(listener);
-        // The file is still there, and nobody behind it.
+        // The file still exists, without a socket.
         assert_eq!(
             kind(UnixStream::connect(&place).await),
             ErrorKind::ConnectionRefused
@@ -89,7 +89,7 @@ fn errors_name_the_path() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn abstract_names_are_addresses_too() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let name = format!("runtime-test-{}", std::process::id());
         let addr = SocketAddr::from_abstract_name(&name).unwrap();
@@ -117,13 +117,13 @@ fn abstract_names_are_addresses_too() {
 
 #[test]
 fn paths_are_as_long_as_the_system_takes() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let dir = Place::new("long");
+        let dir = TempPath::new("long");
         std::fs::create_dir(&dir).unwrap();
         let most = size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
         let name_len = most - dir.0.as_os_str().len() - 1;
-        let longest = Place(dir.0.join("x".repeat(name_len)));
+        let longest = TempPath(dir.0.join("x".repeat(name_len)));
         let listener = UnixListener::bind(&longest).unwrap();
         let connect = UnixStream::connect(&longest);
         let (stream, _) = future::try_zip(connect, listener.accept()).await.unwrap();
@@ -138,13 +138,13 @@ fn paths_are_as_long_as_the_system_takes() {
     });
 }
 
-/// Linux says EAGAIN, for which there is no event.
+/// Linux returns EAGAIN, for which there is no event.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn connecting_to_a_full_queue_waits_for_a_place() {
-    let _open = support::LeavesNothingOpen::new();
+fn connecting_to_a_full_queue_waits_for_a_free_place() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let place = Place::new("full");
+        let place = TempPath::new("full");
         let socket =
             socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
         socket
@@ -161,11 +161,11 @@ fn connecting_to_a_full_queue_waits_for_a_place() {
 }
 
 #[test]
-fn the_peer_is_known_to_the_system() {
-    let _open = support::LeavesNothingOpen::new();
-    // Connected, since of two sockets that were made as a pair not every system says so.
+fn the_credentials_of_the_peer_are_those_of_this_process() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    // Connected, since not every system has the credentials of a pair.
     let (one, _two) = block_on(async {
-        let place = Place::new("known");
+        let place = TempPath::new("known");
         let listener = UnixListener::bind(&place).unwrap();
         let one = UnixStream::connect(&place).await.unwrap();
         (one, listener.accept().await.unwrap())
@@ -180,8 +180,8 @@ fn the_peer_is_known_to_the_system() {
 }
 
 #[test]
-fn halves_of_a_stream_are_reunited_or_end_it() {
-    let _open = support::LeavesNothingOpen::new();
+fn halves_of_a_stream_are_reunited_or_shut_it_down() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = UnixStream::pair().unwrap();
         let (reader, writer) = one.into_split();
@@ -199,8 +199,8 @@ fn halves_of_a_stream_are_reunited_or_end_it() {
 }
 
 #[test]
-fn bytes_are_tried_and_waited_for() {
-    let _open = support::LeavesNothingOpen::new();
+fn attempts_and_waits_transfer_bytes() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (one, two) = UnixStream::pair().unwrap();
@@ -230,9 +230,9 @@ fn bytes_are_tried_and_waited_for() {
 }
 
 #[test]
-fn the_end_of_a_stream_is_told_with_data_unread() {
-    let _open = support::LeavesNothingOpen::new();
-    if !support::tells_ends() {
+fn the_end_of_a_stream_is_reported_with_unread_bytes() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    if !support::reports_closed() {
         return;
     }
     block_on(async {
@@ -253,8 +253,8 @@ fn the_end_of_a_stream_is_told_with_data_unread() {
 }
 
 #[test]
-fn descriptors_travel_and_are_closed_on_exec() {
-    let _open = support::LeavesNothingOpen::new();
+fn received_descriptors_work_and_are_closed_on_exec() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = UnixStream::pair().unwrap();
         let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -284,8 +284,8 @@ fn descriptors_travel_and_are_closed_on_exec() {
 }
 
 #[test]
-fn a_read_that_stops_at_a_descriptor_is_not_the_last() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_read_that_stops_at_a_descriptor_is_followed_by_others() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let (mut one, two) = UnixStream::pair().unwrap();
@@ -299,7 +299,7 @@ fn a_read_that_stops_at_a_descriptor_is_not_the_last() {
         one.write_all(b"before").await.unwrap();
         one.send_fds(b"with", &[null.as_fd()]).await.unwrap();
         one.write_all(b"after").await.unwrap();
-        // One event for all three.
+        // One event for all three messages.
         let (mut bytes, mut came) = (0, 0);
         while bytes < 15 {
             let received = two.recv_fds(&mut buf, &mut fds).await.unwrap();
@@ -311,8 +311,8 @@ fn a_read_that_stops_at_a_descriptor_is_not_the_last() {
 }
 
 #[test]
-fn descriptors_without_a_place_are_closed_and_told_of() {
-    let _open = support::LeavesNothingOpen::new();
+fn descriptors_without_a_place_are_closed_and_reported() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = UnixDatagram::pair().unwrap();
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -326,7 +326,7 @@ fn descriptors_without_a_place_are_closed_and_told_of() {
             (4, 1, true)
         );
         drop(fds);
-        // None of them is open any more.
+        // All of them are closed.
         assert_eq!((&ours).read(&mut [0; 1]).unwrap(), 0);
         one.send_fds(b"too long for it", &[]).await.unwrap();
         let received = two.recv_fds(&mut [0; 8], &mut []).await.unwrap();
@@ -338,8 +338,8 @@ fn descriptors_without_a_place_are_closed_and_told_of() {
 }
 
 #[test]
-fn descriptors_that_cannot_travel_are_refused() {
-    let _open = support::LeavesNothingOpen::new();
+fn descriptors_that_cannot_be_sent_are_rejected() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, _two) = UnixStream::pair().unwrap();
         let null = File::open("/dev/null").unwrap();
@@ -354,8 +354,8 @@ fn descriptors_that_cannot_travel_are_refused() {
 }
 
 #[test]
-fn sockets_go_to_std_and_back() {
-    let _open = support::LeavesNothingOpen::new();
+fn sockets_are_converted_to_std_and_back() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = UnixStream::pair().unwrap();
         assert!(

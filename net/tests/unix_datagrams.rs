@@ -1,4 +1,4 @@
-//! Datagrams of one machine.
+//! Unix datagram sockets.
 
 mod support;
 
@@ -10,20 +10,21 @@ use std::thread;
 
 use futures_lite::future;
 use runtime_net::UnixDatagram;
-use support::{Place, block_on, kind};
+use support::{TempPath, block_on, kind};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
-fn a_datagram_is_answered_whatever_its_sender_is_called() {
-    let _open = support::LeavesNothingOpen::new();
+fn a_sender_with_any_kind_of_name_can_be_answered() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let place = Place::new("answers");
+        let place = TempPath::new("answers");
         let server = UnixDatagram::bind(&place).unwrap();
         let name = "runtime-answered-".to_owned() + &std::process::id().to_string();
-        // A path, a name, a name with zeros that is as long as can be, and one of the system's choice.
+        // A path, an abstract name, one of maximum length with zeros, and one that the system
+        // chooses.
         let long = [name.as_bytes(), &[0; 107][name.len()..]].concat();
         let named = |name: &[u8]| SocketAddr::from_abstract_name(name).unwrap();
-        let here = Place::new("asks");
+        let here = TempPath::new("asks");
         let clients = [
             UnixDatagram::bind(&here),
             UnixDatagram::bind_addr(&named(name.as_bytes())),
@@ -48,10 +49,10 @@ fn a_datagram_is_answered_whatever_its_sender_is_called() {
 }
 
 #[test]
-fn datagrams_travel_between_names_and_in_pairs() {
-    let _open = support::LeavesNothingOpen::new();
+fn datagrams_are_sent_by_name_and_in_pairs() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let (here, there) = (Place::new("here"), Place::new("there"));
+        let (here, there) = (TempPath::new("here"), TempPath::new("there"));
         let one = UnixDatagram::bind(&here).unwrap();
         let two = UnixDatagram::bind(&there).unwrap();
         one.send_to(b"hello", &there).await.unwrap();
@@ -73,19 +74,19 @@ fn datagrams_travel_between_names_and_in_pairs() {
         assert_eq!(kind(one.try_send(b"x")), ErrorKind::NotConnected);
         drop(one);
         assert_eq!(kind(two.send(b"x").await), ErrorKind::ConnectionRefused);
-        let missing = Place::new("missing");
+        let missing = TempPath::new("missing");
         assert_eq!(kind(two.send_to(b"x", &missing).await), ErrorKind::NotFound);
         assert_eq!(kind(two.connect(&missing)), ErrorKind::NotFound);
     });
 }
 
-/// Linux and macOS say EAGAIN or wait; the BSDs have another error.
+/// Linux and macOS return EAGAIN or wait; the BSDs return another error.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn sending_to_a_full_receiver_waits_whether_connected_or_not() {
-    let _open = support::LeavesNothingOpen::new();
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let place = Place::new("slow");
+        let place = TempPath::new("slow");
         let receiver = UnixDatagram::bind(&place).unwrap();
         let sender = UnixDatagram::unbound().unwrap();
         let mut sent = 0;
@@ -114,8 +115,8 @@ fn sending_to_a_full_receiver_waits_whether_connected_or_not() {
 }
 
 #[test]
-fn receiving_that_was_ended_ends_and_waits_no_more() {
-    let _open = support::LeavesNothingOpen::new();
+fn after_a_shutdown_receiving_returns_the_end_and_does_not_wait() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (one, two) = UnixDatagram::pair().unwrap();
         let (mut buf, mut other) = ([0; 4], [0; 4]);
@@ -124,7 +125,7 @@ fn receiving_that_was_ended_ends_and_waits_no_more() {
         assert_eq!(
             two.recv(&mut buf).await.unwrap(),
             4,
-            "writing alone was ended"
+            "only sending was shut down"
         );
         assert_eq!(kind(two.try_recv(&mut buf)), ErrorKind::WouldBlock);
         one.send(b"left").await.unwrap();
@@ -137,7 +138,11 @@ fn receiving_that_was_ended_ends_and_waits_no_more() {
             one.send(b"last").await.unwrap();
             two.shutdown(Shutdown::Read).unwrap();
             let (first, second) = future::try_zip(first, second).await.unwrap();
-            assert_eq!(first + second.0, 4, "one got it, the other the end");
+            assert_eq!(
+                first + second.0,
+                4,
+                "one gets the datagram, the other the end"
+            );
         }
         assert_eq!(two.recv(&mut buf).await.unwrap(), 0);
         assert_eq!(two.try_recv(&mut buf).unwrap(), 0);
@@ -149,10 +154,9 @@ fn receiving_that_was_ended_ends_and_waits_no_more() {
     });
 }
 
-/// The same by another thread.
 #[test]
-fn receiving_is_ended_from_elsewhere() {
-    let _open = support::LeavesNothingOpen::new();
+fn receiving_is_shut_down_by_another_thread() {
+    let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (_one, two) = UnixDatagram::pair().unwrap();
         let two = std::sync::Arc::new(two);

@@ -1,45 +1,80 @@
-//! What the tests of this crate share.
+//! Helpers that the tests of this crate share.
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test binary uses its own part; examples include a part of it"
+    reason = "each test binary uses its own part"
 )]
 
+use std::future::Future;
 use std::net;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 
 use runtime_net::internal::Resolve;
 use runtime_net::{TcpListener, TcpStream, UdpSocket};
+use runtime_reactor::{Notifier, Reactor};
 
-include!("block_on.rs");
+struct Woken(AtomicBool, Notifier);
 
-/// How many descriptors below 512 are open.
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+        self.1.notify();
+    }
+}
+
+/// Runs a future on a reactor of its own.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    run(&Reactor::new().unwrap(), future)
+}
+
+/// Runs a future on `reactor`.
+pub fn run<F: Future>(reactor: &Rc<Reactor>, future: F) -> F::Output {
+    let _entered = reactor.enter();
+    let woken = Arc::new(Woken(AtomicBool::new(true), reactor.notifier()));
+    let waker = Waker::from(woken.clone());
+    let mut future = pin!(future);
+    loop {
+        if woken.0.swap(false, Ordering::SeqCst) {
+            let mut cx = Context::from_waker(&waker);
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+        }
+        reactor.turn(None).unwrap();
+    }
+}
+
+/// Returns the number of open descriptors below 512.
 pub fn open() -> usize {
-    // SAFETY: F_GETFD takes no pointer, and says of a number that is no descriptor that it is none.
+    // SAFETY: F_GETFD takes no pointer, and fails for a number that is not a descriptor.
     let is_open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } != -1;
     (0..512).filter(is_open).count()
 }
 
-/// Sees to it that a test leaves as many descriptors open as it found. They are the whole process's, so
-/// such tests run one by one.
-pub struct LeavesNothingOpen {
+/// Checks that a test leaves as many descriptors open as it found. Descriptors belong to the whole
+/// process, so such tests run one by one.
+pub struct DescriptorLeakCheck {
     before: usize,
     _alone: MutexGuard<'static, ()>,
 }
 
-impl LeavesNothingOpen {
-    pub fn new() -> LeavesNothingOpen {
+impl DescriptorLeakCheck {
+    pub fn new() -> DescriptorLeakCheck {
         static ONE_BY_ONE: Mutex<()> = Mutex::new(());
         let alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        LeavesNothingOpen {
+        DescriptorLeakCheck {
             before: open(),
             _alone: alone,
         }
     }
 }
 
-impl Drop for LeavesNothingOpen {
+impl Drop for DescriptorLeakCheck {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(open(), self.before, "descriptors before and after");
@@ -52,12 +87,12 @@ pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A listener on a port of its own.
+/// Returns a listener on a free port.
 pub async fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// A connection, ours and the blocking end of a peer.
+/// Returns a connection, and the blocking socket of its peer.
 pub async fn pair() -> (TcpStream, net::TcpStream) {
     let listener = listen().await;
     let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -65,7 +100,7 @@ pub async fn pair() -> (TcpStream, net::TcpStream) {
     (ours, peer)
 }
 
-/// Both ends ours; the first one connected.
+/// Returns both ends of a connection, the connecting one first.
 pub async fn connected() -> (TcpStream, TcpStream) {
     let listener = listen().await;
     let connect = TcpStream::connect(listener.local_addr().unwrap());
@@ -75,13 +110,13 @@ pub async fn connected() -> (TcpStream, TcpStream) {
     (connected, accepted.0)
 }
 
-/// Closes one end so that the other is told of a reset.
+/// Closes one end so that the other gets a reset.
 pub fn reset(peer: net::TcpStream) {
     let linger = Some(std::time::Duration::ZERO);
     socket2::SockRef::from(&peer).set_linger(linger).unwrap();
 }
 
-/// An address on which nobody listens, since it was free a moment ago and is still held.
+/// An address without a listener: a socket is bound to it and does not listen.
 pub struct ClosedPort(socket2::Socket);
 
 impl ClosedPort {
@@ -98,7 +133,7 @@ impl ClosedPort {
     }
 }
 
-/// A listener whose queue is full: Linux drops the first packet of whoever comes next.
+/// A listener whose queue is full: Linux drops the first packet of the next client.
 pub struct FullQueue {
     _listener: socket2::Socket,
     _queued: net::TcpStream,
@@ -121,10 +156,10 @@ impl FullQueue {
     }
 }
 
-/// Gives every name the same addresses, and not at once.
-pub struct Fixed(pub Vec<net::SocketAddr>);
+/// A resolver that yields the same addresses for every name, after one `Pending`.
+pub struct FixedAddresses(pub Vec<net::SocketAddr>);
 
-impl Resolve for Fixed {
+impl Resolve for FixedAddresses {
     fn resolve(
         &self,
         _: String,
@@ -137,22 +172,22 @@ impl Resolve for Fixed {
     }
 }
 
-/// Whether the peer's end can be waited for: select knows of none.
-pub fn tells_ends() -> bool {
+/// Returns true if the backend reports the end of the peer: select does not.
+pub fn reports_closed() -> bool {
     std::env::var("RUNTIME_BACKEND").as_deref() != Ok("select")
 }
 
-/// What kind of error it is.
+/// Returns the kind of the error.
 pub fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> std::io::ErrorKind {
     result.unwrap_err().kind()
 }
 
-/// A socket for datagrams on a port of its own.
+/// Returns a UDP socket on a free port.
 pub async fn udp_socket() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// Two of them that are connected to each other.
+/// Returns two UDP sockets that are connected to each other.
 pub async fn udp_pair() -> (UdpSocket, UdpSocket) {
     let (one, two) = (udp_socket().await, udp_socket().await);
     one.connect(two.local_addr().unwrap()).await.unwrap();
@@ -160,23 +195,23 @@ pub async fn udp_pair() -> (UdpSocket, UdpSocket) {
     (one, two)
 }
 
-/// A path of a test's own, whose file goes with it.
-pub struct Place(pub PathBuf);
+/// A path whose file is removed when it is dropped.
+pub struct TempPath(pub PathBuf);
 
-impl Place {
-    pub fn new(name: &str) -> Place {
+impl TempPath {
+    pub fn new(name: &str) -> TempPath {
         let name = format!("runtime-{}-{name}", std::process::id());
-        Place(std::env::temp_dir().join(name))
+        TempPath(std::env::temp_dir().join(name))
     }
 }
 
-impl AsRef<std::path::Path> for Place {
+impl AsRef<std::path::Path> for TempPath {
     fn as_ref(&self) -> &std::path::Path {
         &self.0
     }
 }
 
-impl Drop for Place {
+impl Drop for TempPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
