@@ -15,8 +15,8 @@ impl Handle {
     ///
     /// The future goes there and is a task like every other one, so it and its output have to be
     /// `Send`. (That of tokio polls it where it is called. A socket or timer that had to wait there
-    /// would be in no reactor, since only the executor's thread drives one.) It waits for as long as
-    /// nobody runs the executor.
+    /// would be in no reactor, since only the executor's thread drives one.) It waits for as long
+    /// as nobody runs the executor.
     ///
     /// # Errors
     /// The [`JoinError`] says that the future panicked, or that the executor is gone.

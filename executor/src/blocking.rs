@@ -1,126 +1,119 @@
-//! Threads for what blocks.
+//! The pool of threads for closures that block.
 //!
-//! None exists before the first job. A job goes to an idle thread if there is one, or else to a new
-//! one while there may be more; a thread that has been idle for some time ends.
+//! There is no thread before the first job. A job goes to an idle thread, or to a new one while the
+//! limit allows it. A thread that has been idle for a while exits.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 use std::{fmt, io, mem, thread};
 
 use crate::config::PoolConfig;
-use crate::context;
 use crate::error::JoinError;
-use crate::handle::Handle;
 use crate::id::Id;
-use crate::join::{Abort, JoinHandle, OutputCell};
-use crate::scheduler::unhandled_panic;
+use crate::inbox::{Inbox, RemoteOp};
 use crate::sync::{Condvar, Mutex};
-use crate::task::{drop_catching, wake_catching};
+use crate::task::output::{Abort, Completed, OutputCell};
+use crate::unwind::{drop_catching, wake_catching};
 
-/// A queue of jobs, and the threads that empty it.
+/// A queue of jobs, and the threads that run them.
 pub(crate) struct Pool {
     config: PoolConfig,
     state: Mutex<State>,
-    work: Condvar,
+    job_queued: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<dyn Job>>,
-    /// All threads; those of them that wait for a job; those that are about to look for one.
     threads: usize,
+    /// The number of threads that wait for a job.
     waiting: usize,
+    /// The number of threads that have run a job and are about to look for the next.
     returning: usize,
     closed: bool,
 }
 
-trait Job: Abort + Send + Sync {
-    /// Calls `done` when the work is done, and only its waiter is still to be woken.
-    fn run(&self, done: &dyn Fn());
-    /// The runtime is gone, before it began.
+/// A blocking job without its types.
+pub(crate) trait Job: Send + Sync {
+    /// Runs the closure and stores its output. Calls `before_wake` before it wakes the task that
+    /// awaits it.
+    fn run(&self, before_wake: &dyn Fn());
+    /// Completes a job that has not begun with the error that the runtime is gone.
     fn cancel(&self);
-    /// There is no thread for it.
+    /// Completes a job that has not begun with the error that no thread could be started.
     fn reject(&self, error: Arc<io::Error>);
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
-struct BlockingJob<F, T> {
+pub(crate) struct BlockingJob<F, T> {
     id: Id,
     spawned_at: &'static Location<'static>,
-    /// Taken by whoever is first: a thread that runs it, or somebody who aborts it.
-    work: Mutex<Option<F>>,
+    /// Taken by the thread that runs it, or by an abort.
+    closure: Mutex<Option<F>>,
+    inbox: Arc<Inbox>,
     cell: Arc<OutputCell<T>>,
 }
 
 impl Pool {
     /// # Errors
-    /// `InvalidInput` for a thread name that no thread can have.
+    /// Returns `InvalidInput` if the thread name has a NUL in it.
     pub(crate) fn new(config: PoolConfig) -> io::Result<Arc<Pool>> {
         if config.thread_name.bytes().any(|byte| byte == 0) {
             let name = &config.thread_name;
-            let text = format!("{name:?} cannot be the name of a thread: it has a NUL in it");
+            let text = format!("blocking thread name {name:?} has a NUL in it: remove it");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Arc::new(Pool {
             config,
             state: Mutex::default(),
-            work: Condvar::default(),
+            job_queued: Condvar::default(),
         }))
     }
 
-    #[track_caller]
-    pub(crate) fn spawn<F, T>(self: &Arc<Self>, handle: &Handle, id: Id, work: F) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let cell = OutputCell::new();
-        let work = Mutex::new(Some(work));
-        let job = Arc::new(BlockingJob {
-            id,
-            spawned_at: Location::caller(),
-            work,
-            cell: cell.clone(),
-        });
-        self.submit(job.clone(), handle);
-        JoinHandle::remote(id, job, cell)
-    }
-
-    fn submit(self: &Arc<Self>, job: Arc<dyn Job>, handle: &Handle) {
+    /// Queues a job. If that starts a thread, `on_thread_start` is its first action.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        job: Arc<dyn Job>,
+        on_thread_start: impl FnOnce() + Send + 'static,
+    ) {
         let mut state = self.state.lock();
         if state.closed {
             drop(state);
             return job.cancel();
         }
         state.queue.push_back(job);
-        // Each of these takes one job, whether it has noticed yet or not.
+        // Each of these threads takes one job without being notified.
         if state.queue.len() <= state.returning {
             return;
         }
         if state.queue.len() <= state.returning + state.waiting {
             drop(state);
-            self.work.notify_one();
+            self.job_queued.notify_one();
         } else if state.threads < self.config.max_threads.max(1) {
             state.threads += 1;
             drop(state);
-            if let Err(error) = self.start_thread(handle) {
+            if let Err(error) = self.start_thread(on_thread_start) {
                 self.on_spawn_failed(error);
             }
         }
     }
 
-    fn start_thread(self: &Arc<Self>, handle: &Handle) -> io::Result<()> {
-        let (pool, handle) = (self.clone(), handle.clone());
+    fn start_thread(
+        self: &Arc<Self>,
+        on_thread_start: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let pool = self.clone();
         let builder = thread::Builder::new().name(self.config.thread_name.clone());
         builder.spawn(move || {
-            context::set_pool_context(handle);
-            pool.work();
+            on_thread_start();
+            pool.run_jobs();
         })?;
         Ok(())
     }
 
-    /// The other threads will come to the job, if there are any.
+    /// Rejects all jobs, unless there is another thread that will run them.
     fn on_spawn_failed(&self, error: io::Error) {
         let error = Arc::new(error);
         let mut state = self.state.lock();
@@ -128,21 +121,21 @@ impl Pool {
         if state.threads > 0 {
             return;
         }
-        let refused = mem::take(&mut state.queue);
+        let rejected = mem::take(&mut state.queue);
         drop(state);
-        for job in refused {
+        for job in rejected {
             job.reject(error.clone());
         }
     }
 
-    /// The life of a thread.
-    fn work(&self) {
+    /// Runs jobs until the thread has been idle for too long or the pool is closed.
+    fn run_jobs(&self) {
         let mut state = self.state.lock();
         loop {
             while let Some(job) = state.queue.pop_front() {
                 drop(state);
-                // Whoever is woken may have another job at once, before this thread is back here: no
-                // second one is woken or started for that.
+                // The task that is woken may submit another job before this thread is back here.
+                // Counted as returning, this thread takes it: no second one is woken or started.
                 job.run(&|| self.state.lock().returning += 1);
                 drop(job);
                 state = self.state.lock();
@@ -153,7 +146,7 @@ impl Pool {
             }
             state.waiting += 1;
             let timed_out;
-            (state, timed_out) = self.work.wait_timeout(state, self.config.keep_alive);
+            (state, timed_out) = self.job_queued.wait_timeout(state, self.config.keep_alive);
             state.waiting -= 1;
             if timed_out && state.queue.is_empty() {
                 break;
@@ -162,18 +155,18 @@ impl Pool {
         state.threads -= 1;
     }
 
-    /// Whether there is any thread. It does not wait for the lock, which a thread may hold.
+    /// Returns true if there is a thread. Does not wait for the lock; a thread may hold it.
     pub(crate) fn has_threads(&self) -> bool {
         self.state.try_lock().is_none_or(|state| state.threads > 0)
     }
 
-    /// Cancels what has not begun, and lets the threads end. Waits for nothing.
+    /// Cancels the jobs that have not begun, and lets the threads exit. Does not wait for them.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
         let queue = mem::take(&mut state.queue);
         drop(state);
-        self.work.notify_all();
+        self.job_queued.notify_all();
         for job in queue {
             job.cancel();
         }
@@ -189,12 +182,41 @@ impl fmt::Debug for Pool {
 }
 
 impl<F, T> BlockingJob<F, T> {
-    fn end(&self, error: JoinError) {
-        let work = self.work.lock().take();
-        if work.is_some() {
-            drop_catching(work);
-            let error = error.of(None, self.spawned_at);
-            self.cell.complete(&mut Some(Err(error)));
+    #[track_caller]
+    pub(crate) fn new(
+        id: Id,
+        closure: F,
+        inbox: Arc<Inbox>,
+        cell: Arc<OutputCell<T>>,
+    ) -> Arc<BlockingJob<F, T>> {
+        Arc::new(BlockingJob {
+            id,
+            spawned_at: Location::caller(),
+            closure: Mutex::new(Some(closure)),
+            inbox,
+            cell,
+        })
+    }
+
+    /// Stores the output. Returns the waker to be called.
+    fn complete(&self, output: Result<T, JoinError>) -> Option<Waker> {
+        match self.cell.complete(output) {
+            Completed::Stored(waker) => waker,
+            Completed::Dropped(None) => None,
+            Completed::Dropped(Some(error)) => {
+                self.inbox.send(RemoteOp::UnhandledPanic(error));
+                None
+            }
+        }
+    }
+
+    /// Completes a job that has not begun with an error.
+    fn fail(&self, error: JoinError) {
+        let closure = self.closure.lock().take();
+        if closure.is_some() {
+            drop_catching(closure);
+            let waker = self.complete(Err(error.with_origin(None, self.spawned_at)));
+            waker.into_iter().for_each(wake_catching);
         }
     }
 }
@@ -204,31 +226,25 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self, done: &dyn Fn()) {
-        let work = self.work.lock().take();
-        let waker = work.and_then(|work| {
-            let output = catch_unwind(AssertUnwindSafe(work));
-            let mut output =
-                Some(output.map_err(|p| JoinError::panicked(self.id, None, self.spawned_at, p)));
-            let waker = self.cell.put(&mut output);
-            match output {
-                Some(Err(error)) => unhandled_panic(error),
-                output => drop_catching(output),
-            }
-            waker
-        });
-        done();
-        if let Some(waker) = waker {
-            wake_catching(waker);
-        }
+    fn run(&self, before_wake: &dyn Fn()) {
+        let closure = self.closure.lock().take();
+        let waker =
+            closure.and_then(|closure| {
+                let output = catch_unwind(AssertUnwindSafe(closure));
+                self.complete(output.map_err(|payload| {
+                    JoinError::panicked(self.id, None, self.spawned_at, payload)
+                }))
+            });
+        before_wake();
+        waker.into_iter().for_each(wake_catching);
     }
 
     fn cancel(&self) {
-        self.end(JoinError::gone(self.id));
+        self.fail(JoinError::gone(self.id));
     }
 
     fn reject(&self, error: Arc<io::Error>) {
-        self.end(JoinError::rejected(self.id, error));
+        self.fail(JoinError::rejected(self.id, error));
     }
 }
 
@@ -237,6 +253,6 @@ where
     F: FnOnce() -> T,
 {
     fn abort(self: Arc<Self>) {
-        self.end(JoinError::aborted(self.id));
+        self.fail(JoinError::aborted(self.id));
     }
 }

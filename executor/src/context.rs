@@ -1,97 +1,74 @@
-//! Which executor runs on this thread, and how a wake finds its way.
+//! The executor that the thread runs.
+//!
+//! `wake`, `context` and `scheduler` import each other. The circle is inherent to a waker that is a
+//! number: waking looks up the scheduler of the thread, and the scheduler makes wakers.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use crate::handle::Handle;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, RemoteOp};
 use crate::scheduler::Scheduler;
-use crate::task::WakerId;
 
 thread_local! {
-    /// Without a destructor: where there is one, every look asks first whether it is registered.
+    /// Has no destructor: a thread-local with one checks at each access whether it is registered.
     static CURRENT: Cell<ManuallyDrop<Option<Rc<Scheduler>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
-    /// That destructor, in case an [`EnterGuard`] is never dropped, or later than this.
+    /// The destructor of `CURRENT`, for an [`EnterGuard`] that is leaked or outlives the thread.
     static CLEAR_ON_EXIT: ClearOnExit = const { ClearOnExit };
-    /// On threads of the blocking pool: the runtime they work for.
-    static POOL_HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
-/// Asks something of the executor of this thread, which is taken out meanwhile and put back: that is
-/// cheaper than to count who looks at it. So `ask` must not call anybody.
+/// Calls `f` with the scheduler of this thread.
+///
+/// The scheduler is moved out of the thread-local and back, which costs less than counting
+/// borrows. So `f` must run no foreign code: it would find no executor.
 #[inline]
-fn with<R>(ask: impl FnOnce(&Rc<Scheduler>) -> Option<R>) -> Option<R> {
+pub(crate) fn with<R>(f: impl FnOnce(&Rc<Scheduler>) -> R) -> Option<R> {
     let current = CURRENT.replace(ManuallyDrop::new(None));
-    let answer = current.as_ref().and_then(ask);
+    let result = current.as_ref().map(f);
     CURRENT.set(current);
-    answer
+    result
 }
 
-/// The executor of this thread, if it has one. None too while the thread is being torn down.
+/// Returns the scheduler of this thread. There is none while the thread is torn down.
 #[inline]
 pub(crate) fn get() -> Option<Rc<Scheduler>> {
-    with(|scheduler| Some(scheduler.clone()))
+    with(Rc::clone)
 }
 
-/// The executor of this thread if it is the one with this number.
+/// Returns the scheduler of this thread if it has this number.
 #[inline]
 pub(crate) fn get_if(number: u32) -> Option<Rc<Scheduler>> {
-    with(|scheduler| (scheduler.number() == number).then(|| scheduler.clone()))
+    with(|scheduler| (scheduler.number() == number).then(|| scheduler.clone())).flatten()
 }
 
-/// Asks something of the executor of this thread, if it is the one with this number. It must not
-/// call anybody.
+/// Calls `f` with the scheduler of this thread if it has this number. `f` must run no foreign code.
 #[inline]
-pub(crate) fn with_if<R>(number: u32, ask: impl FnOnce(&Scheduler) -> R) -> Option<R> {
-    with(|scheduler| (scheduler.number() == number).then(|| ask(scheduler)))
+pub(crate) fn with_if<R>(number: u32, f: impl FnOnce(&Scheduler) -> R) -> Option<R> {
+    with(|scheduler| (scheduler.number() == number).then(|| f(scheduler))).flatten()
 }
 
-/// Wakes a task: on its own thread by a push to the queue, elsewhere by mail.
-#[inline]
-pub(crate) fn wake(id: WakerId) {
-    if !wake_here(id) {
-        Inbox::wake(id);
+/// Performs an operation on the executor with this number: at once on its own thread, through its
+/// inbox elsewhere. Rejects the operation if that executor is gone.
+pub(crate) fn send(number: u32, op: RemoteOp) {
+    if let Some(scheduler) = get_if(number) {
+        scheduler.perform(op);
+    } else if let Some(inbox) = Inbox::find(number) {
+        inbox.send(op);
+    } else {
+        op.reject();
     }
-}
-
-/// Wakes a task of this thread's executor. Says whether it is one, or would be. Calls nobody.
-#[inline]
-pub(crate) fn wake_here(id: WakerId) -> bool {
-    let woken = with(|scheduler| {
-        id.is_executor(scheduler.number())
-            .then(|| scheduler.wake(id))
-    });
-    woken.is_some()
-}
-
-/// The runtime that this thread belongs to, as its executor's thread or as one of its pool.
-pub(crate) fn handle() -> Option<Handle> {
-    let pool_handle = || {
-        POOL_HANDLE
-            .try_with(|pool_handle| pool_handle.borrow().clone())
-            .ok()
-            .flatten()
-    };
-    get()
-        .map(|scheduler| scheduler.handle().clone())
-        .or_else(pool_handle)
-}
-
-pub(crate) fn set_pool_context(handle: Handle) {
-    POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));
 }
 
 pub(crate) fn enter(scheduler: Rc<Scheduler>) -> EnterGuard {
     EnterGuard {
-        before: exchange(Some(scheduler)),
+        previous: exchange(Some(scheduler)),
         _not_send: PhantomData,
     }
 }
 
-/// Nothing to enter, and nothing to come back to, while the thread is being torn down.
+/// Does nothing while the thread is torn down.
 fn exchange(scheduler: Option<Rc<Scheduler>>) -> Option<Rc<Scheduler>> {
     let exchanged = CLEAR_ON_EXIT.try_with(|_| replace(scheduler));
     exchanged.ok().flatten()
@@ -109,18 +86,20 @@ impl Drop for ClearOnExit {
     }
 }
 
-/// While it lives, tasks are spawned on the executor that was
-/// [entered](crate::Executor::enter). Dropping it restores what was there before.
+/// A guard during whose life an executor is the thread's current one.
+///
+/// Made by [`Executor::enter`](crate::Executor::enter). Dropping it restores the executor that was
+/// current before.
 #[derive(Debug)]
-#[must_use = "the executor is left when this is dropped"]
+#[must_use = "the executor is left when the guard is dropped"]
 pub struct EnterGuard {
-    before: Option<Rc<Scheduler>>,
+    previous: Option<Rc<Scheduler>>,
     _not_send: PhantomData<*const ()>,
 }
 
 impl Drop for EnterGuard {
     fn drop(&mut self) {
-        // The destructor of the one that is left runs here, where nothing is borrowed.
-        drop(exchange(self.before.take()));
+        // If this drops the last reference to the executor, it runs where nothing is borrowed.
+        drop(exchange(self.previous.take()));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a task has no output.
+//! The errors of tasks, and the panic message outside a runtime.
 
 use std::any::Any;
 use std::panic::Location;
@@ -8,17 +8,15 @@ use std::{error, fmt, io};
 use crate::id::Id;
 use crate::sync::Mutex;
 
-/// What awaiting a [`JoinHandle`](crate::JoinHandle) gives for a task that did not come to its end:
-/// it panicked, or it was cancelled.
+/// The error of a task that has no output: it panicked, or it was canceled.
 ///
-/// Its text names the task, the message of a panic, and, unless the runtime was gone before anybody
-/// asked, where the task was spawned.
+/// Its text names the task, the panic message, and the place where the task was spawned, unless the
+/// runtime was gone before the handle was first polled.
 ///
 /// # Examples
 /// ```
-/// # mod support { include!("../tests/support/block_on.rs"); }
-/// # support::block_on(async {
-/// let task = runtime_executor::spawn(async { panic!("no answer") });
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(async { panic!("no answer") });
 /// let error = task.await.map(|()| ()).unwrap_err();
 /// assert!(error.is_panic());
 /// assert!(error.to_string().ends_with("panicked: no answer"));
@@ -26,20 +24,24 @@ use crate::sync::Mutex;
 /// ```
 pub struct JoinError(Box<Reason>);
 
+/// The rest of the panic messages about a missing runtime.
+pub(crate) const NO_RUNTIME: &str = "outside a runtime: no runtime drives this thread. Call it \
+     inside #[runtime::main], Runtime::block_on or a task, or pass a Handle here";
+
 struct Reason {
     id: Id,
-    /// The task's name and place of birth, as a phrase.
+    /// The task's name and the place where it was spawned, as a phrase.
     origin: String,
     kind: Kind,
 }
 
 enum Kind {
     Aborted,
-    /// Its runtime was dropped, before the task ended or before the output was taken.
+    /// Its runtime was dropped before the output was taken.
     Gone,
     /// No thread could be started for it.
     Rejected(Arc<io::Error>),
-    /// In a mutex because a payload need not be `Sync`, and an error should be.
+    /// A payload need not be `Sync`. The mutex makes the error so.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
 
@@ -61,8 +63,12 @@ impl JoinError {
         JoinError::new(id, String::new(), Kind::Rejected(error))
     }
 
-    /// Says whose error it is.
-    pub(crate) fn of(mut self, name: Option<&str>, spawned_at: &Location<'_>) -> JoinError {
+    /// Adds the task's name and the place where it was spawned.
+    pub(crate) fn with_origin(
+        mut self,
+        name: Option<&str>,
+        spawned_at: &Location<'_>,
+    ) -> JoinError {
         self.0.origin = origin(name, spawned_at);
         self
     }
@@ -77,26 +83,37 @@ impl JoinError {
         JoinError::new(id, origin(name, spawned_at), kind)
     }
 
-    /// The task this is about.
+    /// Returns the identity of the task.
     pub fn id(&self) -> Id {
         self.0.id
     }
 
-    /// Whether the task panicked.
+    /// Returns true if the task panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.0.kind, Kind::Panicked(_))
     }
 
-    /// Whether the task was dropped before its end: it was aborted, its runtime is gone, or, for a
+    /// Returns true if the task was canceled: it was aborted, its runtime is gone, or, for a
     /// blocking job, no thread could be started.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
 
-    /// The payload of the panic, for [`resume_unwind`](std::panic::resume_unwind).
+    /// Returns the payload of the panic, for [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// # Panics
-    /// If the task did not panic.
+    /// Panics if the task did not panic. [`try_into_panic`](JoinError::try_into_panic) returns an
+    /// error then.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(async { panic!("no answer") });
+    /// let error = task.await.map(|()| ()).unwrap_err();
+    /// let payload = error.into_panic();
+    /// assert_eq!(payload.downcast_ref(), Some(&"no answer"));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         match self.try_into_panic() {
@@ -105,10 +122,10 @@ impl JoinError {
         }
     }
 
-    /// The payload of the panic, or the error back.
+    /// Returns the payload of the panic.
     ///
     /// # Errors
-    /// Itself, if the task did not panic.
+    /// Returns the error unchanged if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
         match self.0.kind {
             Kind::Panicked(payload) => Ok(payload.into_inner()),
@@ -117,7 +134,7 @@ impl JoinError {
     }
 }
 
-/// A task's name and place of birth, as a phrase to stand between its id and a verb.
+/// Returns a task's name and the place where it was spawned, as a phrase that follows its id.
 fn origin(name: Option<&str>, spawned_at: &Location<'_>) -> String {
     match name {
         Some(name) => format!(" {name:?}, spawned at {spawned_at},"),
@@ -136,7 +153,7 @@ impl fmt::Display for JoinError {
                 "blocking job {id}{origin} was not run: no thread for it: {e}"
             ),
             Kind::Panicked(payload) => {
-                // Copied, so that the lock is not held while somebody's writer is called.
+                // Copied, so that the lock is not held while the writer, foreign code, is called.
                 let message = text_of(&**payload.lock());
                 write!(f, "task {id}{origin} panicked: {message}")
             }

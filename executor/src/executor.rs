@@ -1,4 +1,4 @@
-//! What its owner holds of the executor.
+//! The executor, as its owner uses it.
 
 use std::future::Future;
 use std::panic::Location;
@@ -13,21 +13,22 @@ use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::park::{ParkMode, Unpark};
 use crate::scheduler::Scheduler;
-use crate::task::WakerId;
+use crate::task::wake;
+use crate::waker_id::WakerId;
 
-/// Polls tasks. One a thread; it never blocks, and knows nothing of what wakes them.
+/// A single-threaded executor: it polls tasks and never blocks.
 ///
-/// Its owner calls [`run_ready`](Executor::run_ready) and parks the thread in between; see
-/// [`Park`](crate::Park) for that half.
+/// Its owner calls [`run_ready`](Executor::run_ready) and, between two calls,
+/// [`park`](crate::Park::park).
 ///
 /// # Examples
 /// ```
-/// use runtime_executor::{Executor, Config, Park, ThreadPark};
+/// use runtime_executor::{Config, Executor, Park, ThreadPark};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let park = ThreadPark::new();
-/// let executor = Executor::new(park.unparker(), Config::default())?;
-/// let _entered = executor.enter();
+/// let executor = Executor::new(park.unparker(), Config::new())?;
+/// let _guard = executor.enter();
 /// let answer = runtime_executor::spawn(async { 42 });
 /// let mut polled = executor.run_ready();
 /// while !answer.is_finished() {
@@ -39,25 +40,28 @@ use crate::task::WakerId;
 /// ```
 pub struct Executor {
     scheduler: Rc<Scheduler>,
+    handle: Handle,
 }
 
 impl Executor {
     /// Makes an executor for the calling thread.
     ///
     /// # Errors
-    /// If there are 4,096 of them in the process already (32 where pointers have 32 bits).
+    /// - Returns `InvalidInput` if the configured thread name has a NUL in it.
+    /// - Returns an error of kind `Other` if the process has 4,096 executors already (32 on targets
+    ///   with 32-bit pointers).
     pub fn new(unparker: Arc<dyn Unpark>, config: Config) -> io::Result<Executor> {
-        Ok(Executor {
-            scheduler: Rc::new(Scheduler::new(unparker, config)?),
-        })
+        let scheduler = Rc::new(Scheduler::new(unparker, config)?);
+        let handle = Handle::new(&scheduler);
+        Ok(Executor { scheduler, handle })
     }
 
-    /// Makes this the executor of the calling thread until the guard is dropped.
+    /// Enters the executor: it is the current one of the calling thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
         context::enter(self.scheduler.clone())
     }
 
-    /// Whether some executor is entered on this thread.
+    /// Returns true if an executor is entered on the calling thread.
     pub fn is_entered() -> bool {
         context::get().is_some()
     }
@@ -69,39 +73,37 @@ impl Executor {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.scheduler.spawn(future, (), Location::caller())
+        JoinHandle::local(self.scheduler.spawn(future, (), Location::caller()))
     }
 
-    /// What other threads use to spawn tasks here, and blocking jobs.
+    /// Returns the handle that other threads spawn with.
     pub fn handle(&self) -> &Handle {
-        self.scheduler.handle()
+        &self.handle
     }
 
-    /// Does what other threads asked for, then polls each task that was ready at that point once,
-    /// first come first served. What these wake, themselves included, is for the next batch. Says
-    /// how many were polled.
+    /// Handles the messages of other threads, then polls each task that is ready once, in the order
+    /// in which they became ready. Tasks that are woken meanwhile run in the next batch. Returns
+    /// the number of tasks that were polled.
     ///
     /// # Panics
-    /// Never because of a task, unless the [`PanicPolicy`] says so; then what was not polled yet is
-    /// polled by the next call.
+    /// Panics with the panic of a detached task if the [`PanicPolicy`](crate::PanicPolicy) says so.
     pub fn run_ready(&self) -> usize {
         let scheduler = &self.scheduler;
         scheduler.drain_inbox();
-        let batch = scheduler.ready();
+        let batch = scheduler.scheduled();
         let polled = (0..batch).filter(|_| scheduler.run_next()).count();
         scheduler.raise_panic();
         polled
     }
 
-    /// Whether there is anything to do: a task or the root future to run, or something that other
-    /// threads have asked for. The owner was unparked for the latter, but may have used that up by
-    /// parking twice without [`run_ready`](Executor::run_ready) in between.
+    /// Returns true if there is anything to do: a task or the root future to poll, or a message of
+    /// another thread.
     pub fn has_work(&self) -> bool {
         self.scheduler.has_root_wake() || self.has_ready_tasks()
     }
 
-    /// Returns how to [park](crate::Park::park) after `polled` futures were polled: may block unless
-    /// the executor [has work](Executor::has_work).
+    /// Returns how to [park](crate::Park::park) after `polled` futures were polled: may block
+    /// unless the executor [has work](Executor::has_work).
     pub fn park_mode(&self, polled: usize) -> ParkMode {
         if self.has_work() {
             ParkMode::Yield { polled }
@@ -110,49 +112,52 @@ impl Executor {
         }
     }
 
-    /// As [`has_work`](Executor::has_work), for an owner without a root future.
+    /// Returns true if there is a task to poll or a message of another thread. Ignores the root
+    /// future.
     pub fn has_ready_tasks(&self) -> bool {
-        self.scheduler.ready() != 0 || self.scheduler.has_messages()
+        self.scheduler.scheduled() != 0 || self.scheduler.has_messages()
     }
 
-    /// A waker for the one future that the owner polls itself.
+    /// Returns a waker for the root future: the one that the owner polls itself.
     pub fn root_waker(&self) -> Waker {
-        WakerId::new(self.scheduler.number(), WakerId::ROOT, 0).waker()
+        let id = WakerId::new(self.scheduler.number(), WakerId::ROOT, 0);
+        wake::waker(id)
     }
 
-    /// Whether the [`root_waker`](Executor::root_waker) was woken since the last call.
+    /// Returns true if the [`root_waker`](Executor::root_waker) was woken since the last call.
     pub fn take_root_wake(&self) -> bool {
         self.scheduler.take_root_wake()
     }
 
-    /// How many tasks there are: those that have not finished, and those whose output has not been
-    /// taken.
+    /// Returns the number of tasks that are not complete, or whose output was not taken.
     pub fn task_count(&self) -> usize {
         self.scheduler.task_count()
     }
 
-    /// How many times a task was polled.
+    /// Returns the number of polls of tasks so far.
     pub fn poll_count(&self) -> u64 {
         self.scheduler.poll_count()
     }
 
-    /// Whether there are threads for blocking jobs, idle ones too, or may be: in a child of fork(2),
-    /// whether there were any, whose locks and jobs nobody will end.
+    /// Returns true if the blocking pool has threads, idle ones included. In a child of fork(2):
+    /// returns true if it may have had threads, whose locks and jobs are then lost.
     pub fn has_blocking_threads(&self) -> bool {
-        self.scheduler.handle().has_blocking_threads()
+        self.scheduler.pool().has_threads()
     }
 
-    /// Whether it was [closed](Executor::close), by its owner or by the [`PanicPolicy`].
+    /// Returns true if the executor was [closed](Executor::close), by its owner or by the
+    /// [`PanicPolicy`](crate::PanicPolicy).
     pub fn is_closed(&self) -> bool {
         self.scheduler.is_closed()
     }
 
-    /// Drops all tasks, in the order in which they were spawned, those that came from other threads
-    /// last. From now on nothing can be spawned: such a future is dropped at once, and its handle
-    /// says that it was cancelled. Blocking jobs that have not begun are cancelled; nobody waits for
-    /// the others.
+    /// Closes the executor: drops all tasks, in the order in which they were spawned, those of
+    /// other threads last.
     ///
-    /// Dropping the executor does this too, without it being [entered](Executor::enter).
+    /// From then on a future that is spawned is dropped at once, and its handle returns an error.
+    /// Blocking jobs that have not begun are canceled. Those that have begun are not waited for.
+    ///
+    /// Dropping the executor closes it too, but does not [enter](Executor::enter) it.
     pub fn close(&self) {
         self.scheduler.close();
     }
@@ -169,7 +174,7 @@ impl fmt::Debug for Executor {
         f.debug_struct("Executor")
             .field("number", &self.scheduler.number())
             .field("tasks", &self.task_count())
-            .field("ready", &self.scheduler.ready())
+            .field("ready", &self.scheduler.scheduled())
             .finish_non_exhaustive()
     }
 }

@@ -1,32 +1,39 @@
-//! What any thread may hold of an executor.
+//! The part of an executor that any thread may hold.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use crate::blocking::Pool;
+use crate::blocking::{BlockingJob, Pool};
 use crate::context;
-use crate::id::{Id, TaskKey};
-use crate::inbox::{Inbox, RemoteOp};
-use crate::join::{Abort, JoinHandle, OutputCell};
-use crate::task::RemoteJoin;
+use crate::error::NO_RUNTIME;
+use crate::inbox::{Inbox, RemoteOp, RemoteTask};
+use crate::join::JoinHandle;
+use crate::scheduler::Scheduler;
+use crate::task::TaskCell;
+use crate::task::output::{OutputCell, RemoteJoin};
 
-/// Reaches an executor from anywhere: `Clone`, `Send` and `Sync`.
+thread_local! {
+    /// On threads of a blocking pool, the runtime that they work for.
+    static POOL_HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
+}
+
+/// A handle that spawns on a runtime from any thread.
 ///
-/// It keeps nothing alive. When the executor is gone, what it spawns is dropped at once, and the
-/// join handle says that it was cancelled.
+/// It keeps nothing alive. Once the runtime is gone, a future that is spawned is dropped at once,
+/// and its join handle returns an error.
 ///
 /// # Examples
 /// ```
-/// # mod support { include!("../tests/support/block_on.rs"); }
-/// # support::block_on(async {
-/// let handle = runtime_executor::Handle::current();
-/// // On another thread; what comes back is awaited here.
-/// let there = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
-/// let task = there.join().unwrap();
+/// # runtime::block_on(async {
+/// let handle = runtime::Handle::current();
+/// // Spawns from another thread; the output is awaited on this one.
+/// let other = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
+/// let task = other.join().unwrap();
 /// assert_eq!(task.await.unwrap(), 42);
 /// # });
 /// ```
@@ -37,18 +44,26 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(inbox: Arc<Inbox>, pool: Arc<Pool>) -> Handle {
-        Handle { inbox, pool }
+    pub(crate) fn new(scheduler: &Scheduler) -> Handle {
+        Handle {
+            inbox: scheduler.inbox().clone(),
+            pool: scheduler.pool().clone(),
+        }
     }
 
-    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
-        &self.inbox
-    }
-
-    /// The executor that this thread runs, or, in a blocking job, the one it was spawned on.
+    /// Returns the handle of the runtime that this thread runs, or, in a blocking job, of the one
+    /// it was spawned on.
     ///
     /// # Panics
-    /// On other threads; see [`try_current`](Handle::try_current).
+    /// Panics on all other threads. [`try_current`](Handle::try_current) returns `None` there.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// assert_eq!(handle.spawn(async { 7 }).await.unwrap(), 7);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn current() -> Handle {
         match Handle::try_current() {
@@ -57,68 +72,88 @@ impl Handle {
         }
     }
 
-    /// As [`current`](Handle::current), and `None` where that panics.
+    /// Returns the handle of the runtime that this thread runs or works for, or `None` if it
+    /// belongs to no runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(runtime::Handle::try_current().is_none());
+    /// ```
     pub fn try_current() -> Option<Handle> {
-        context::handle()
+        let pool_handle = || {
+            POOL_HANDLE
+                .try_with(|handle| handle.borrow().clone())
+                .ok()
+                .flatten()
+        };
+        context::get()
+            .map(|scheduler| Handle::new(&scheduler))
+            .or_else(pool_handle)
     }
 
-    /// Spawns a task from any thread. It runs on the executor's thread, like every other one.
+    /// Spawns a task from any thread. It runs on the runtime's thread.
     ///
-    /// On that thread it is [`spawn`](crate::spawn); elsewhere the future goes there by mail.
+    /// On that thread the call does the same as [`spawn`](crate::spawn). On any other it sends the
+    /// future there.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// let other = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
+    /// let task = other.join().unwrap();
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let at = Location::caller();
-        if let Some(scheduler) = context::get_if(self.inbox.number) {
-            return scheduler.spawn(future, (), at);
+        let spawned_at = Location::caller();
+        if let Some(scheduler) = context::get_if(self.inbox.number()) {
+            return JoinHandle::local(scheduler.spawn(future, (), spawned_at));
         }
-        let serial = self.inbox.next_remote_serial();
-        let id = Id::new(self.inbox.number, serial);
+        let id = self.inbox.next_remote_id();
         let cell = OutputCell::new();
-        // Whatever becomes of the letter, the cell is completed: by the task or by the remote_join's drop.
-        let remote_join = RemoteJoin::new(id, cell.clone());
-        let posted = Arc::new(RemoteTask {
-            inbox: self.inbox.clone(),
-            key: OnceLock::new(),
+        let remote = RemoteTask::new(id, self.inbox.clone());
+        // The cell is completed in any case: by the task, or by the drop of the `RemoteJoin`.
+        self.inbox.send(RemoteOp::Spawn {
+            task: Box::pin(TaskCell::new(future, (), spawned_at)),
+            remote: remote.clone(),
+            join: RemoteJoin::new(id, cell.clone()),
         });
-        let arrived = posted.clone();
-        let op: RemoteOp = Box::new(move |scheduler| {
-            let key = scheduler.spawn_numbered(future, (), at, Some(serial));
-            let _ = arrived.key.set(key);
-            scheduler.send_output(key, remote_join);
-        });
-        self.inbox.send(op);
-        JoinHandle::remote(id, posted, cell)
+        JoinHandle::remote(id, cell, remote)
     }
 
-    /// Runs a closure on the executor's thread, as a task: in its turn, also when it is called on
-    /// that very thread.
+    /// Runs a closure on the runtime's thread, as a task: in its turn, also if the call is made on
+    /// that thread.
     ///
-    /// This is how another thread reaches what lives on that one and is not `Send`: the closure
-    /// brings it nothing but itself, and finds there what it needs, in a thread-local or by
-    /// [spawning](crate::spawn) what it makes. It must not block.
+    /// Another thread reaches with it what lives on that thread and is not `Send`: in a
+    /// thread-local, or made by the closure and [spawned](crate::spawn) there. The closure must not
+    /// block.
     ///
     /// # Examples
-    /// A future that is not `Send`, started from another thread:
+    /// A future that is not `Send`, spawned from another thread:
     /// ```
-    /// # use runtime_executor::{Executor, Config, ThreadPark};
-    /// # let executor = Executor::new(ThreadPark::new().unparker(), Config::new()).unwrap();
-    /// # let _entered = executor.enter();
-    /// # let handle = executor.handle().clone();
     /// use std::rc::Rc;
     ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
     /// let other = std::thread::spawn(move || {
     ///     handle.spawn_fn(|| {
-    ///         let state = Rc::new(7); // made there, and stays there
-    ///         drop(runtime_executor::spawn(async move { *state }));
+    ///         let state = Rc::new(7); // is made on that thread, and stays there
+    ///         runtime::spawn(async move { println!("{state}") });
     ///     })
     /// });
-    /// # let ran = other.join().unwrap();
-    /// # for _ in 0..3 { executor.run_ready(); }
-    /// # assert!(ran.is_finished());
+    /// let spawned = other.join().unwrap();
+    /// runtime.block_on(spawned).unwrap();
+    /// # Ok(())
+    /// # }
     /// ```
     #[track_caller]
     pub fn spawn_fn<F, T>(&self, closure: F) -> JoinHandle<T>
@@ -129,45 +164,39 @@ impl Handle {
         self.spawn(async move { closure() })
     }
 
-    /// Runs a blocking job on the pool. See [`spawn_blocking`](crate::spawn_blocking).
+    /// Runs a closure that blocks on a thread of the blocking pool. See
+    /// [`spawn_blocking`](crate::spawn_blocking).
     #[track_caller]
-    pub fn spawn_blocking<F, T>(&self, job: F) -> JoinHandle<T>
+    pub fn spawn_blocking<F, T>(&self, closure: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let id = Id::new(self.inbox.number, self.inbox.next_remote_serial());
-        Pool::spawn(&self.pool, self, id, job)
-    }
-
-    pub(crate) fn has_blocking_threads(&self) -> bool {
-        self.pool.has_threads()
-    }
-
-    /// Lets nothing in any more, and gives out the ops that came before.
-    pub(crate) fn close(&self) -> Vec<RemoteOp> {
-        self.pool.close();
-        self.inbox.close()
+        let id = self.inbox.next_remote_id();
+        let cell = OutputCell::new();
+        let job = BlockingJob::new(id, closure, self.inbox.clone(), cell.clone());
+        let handle = self.clone();
+        let on_thread_start = || {
+            POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));
+        };
+        self.pool.submit(job.clone(), on_thread_start);
+        JoinHandle::remote(id, cell, job)
     }
 }
-
-/// How the panics of this crate end that are about a missing runtime.
-pub(crate) const NO_RUNTIME: &str = "outside a runtime: no runtime drives this thread. Call it inside \
-     #[runtime::main], Runtime::block_on or a task, or pass a Handle here";
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("executor", &self.inbox.number)
+            .field("executor", &self.inbox.number())
             .finish()
     }
 }
 
 impl Spawn for Handle {
-    /// From any thread; the task is detached.
+    /// Spawns a detached task from any thread.
     ///
     /// # Errors
-    /// None: what a closed executor is given is dropped.
+    /// None. A closed executor drops the future.
     fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
         drop(self.spawn(future));
         Ok(())
@@ -175,31 +204,14 @@ impl Spawn for Handle {
 }
 
 impl LocalSpawn for Handle {
-    /// On the executor's own thread only; the task is detached.
+    /// Spawns a detached task on the executor's own thread.
     ///
     /// # Errors
-    /// `SpawnError::shutdown` on any other thread.
+    /// Returns `SpawnError::shutdown` on any other thread.
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
-        let scheduler = context::get_if(self.inbox.number).ok_or_else(SpawnError::shutdown)?;
-        drop(scheduler.spawn(future, (), Location::caller()));
+        let scheduler = context::get_if(self.inbox.number()).ok_or_else(SpawnError::shutdown)?;
+        let key = scheduler.spawn(future, (), Location::caller());
+        drop(JoinHandle::<()>::local(key));
         Ok(())
-    }
-}
-
-/// A task posted from another thread: its key is known once the letter has arrived.
-struct RemoteTask {
-    inbox: Arc<Inbox>,
-    key: OnceLock<TaskKey>,
-}
-
-impl Abort for RemoteTask {
-    fn abort(self: Arc<Self>) {
-        let inbox = self.inbox.clone();
-        inbox.send(Box::new(move |scheduler| {
-            // Messages arrive in order, so the task is there.
-            if let Some(key) = self.key.get() {
-                scheduler.abort(*key);
-            }
-        }));
     }
 }

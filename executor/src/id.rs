@@ -1,16 +1,19 @@
-//! Which task is meant.
+//! The identity of a task.
 
 use std::fmt;
 
-/// Identifies a task among all tasks of the process that run at the same time.
+/// The identity of a task: unique among the tasks of the process that exist at the same time.
+///
+/// Its text is the number of the runtime in the process and that of the task in the runtime, as in
+/// `0.12`. An `m` before the second marks tasks of other threads and blocking jobs, as in `0.m3`.
 ///
 /// # Examples
-/// It is what log lines are told apart by:
 /// ```
-/// # fn log(_: runtime_executor::Id) {}
-/// if let Some(id) = runtime_executor::try_id() {
-///     log(id);
-/// }
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(async { println!("in task {}", runtime::task::id()) });
+/// println!("spawned task {}", task.id());
+/// # task.await.unwrap();
+/// # });
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
@@ -23,7 +26,7 @@ impl Id {
         Id { executor, serial }
     }
 
-    /// The key of the task in this slot.
+    /// Returns the key of the task, which is in this slot.
     pub(crate) fn key(self, slot: u32) -> TaskKey {
         TaskKey {
             executor: self.executor,
@@ -32,20 +35,22 @@ impl Id {
         }
     }
 
-    /// The number of the executor.
     pub(crate) fn executor(self) -> u32 {
         self.executor
+    }
+
+    pub(crate) fn serial(self) -> u32 {
+        self.serial
     }
 }
 
 impl fmt::Display for Id {
-    /// The number of the executor, counted from 0 in the process, and of the task in it; with an
-    /// `m` before that for what came by mail, which is blocking jobs and tasks of other threads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Id { executor, serial } = self;
-        match serial & REMOTE_BIT {
-            0 => write!(f, "{executor}.{serial}"),
-            _ => write!(f, "{executor}.m{}", serial & !REMOTE_BIT),
+        if serial & REMOTE_BIT == 0 {
+            write!(f, "{executor}.{serial}")
+        } else {
+            write!(f, "{executor}.m{}", serial & !REMOTE_BIT)
         }
     }
 }
@@ -56,15 +61,15 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Tells the serial numbers of what came by mail from the others.
+/// Set in the serial numbers of blocking jobs and of tasks that other threads spawned.
 pub(crate) const REMOTE_BIT: u32 = 1 << 31;
 
-/// How an executor finds one of its tasks, and everybody else the executor.
+/// The address of a task: its executor, its slot there, and the serial number that identifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskKey {
     pub(crate) executor: u32,
     pub(crate) slot: u32,
-    /// Never two tasks of a slot in a row have the same; it takes 2^31 spawns to see one again.
+    /// Repeats after 2^31 spawns.
     pub(crate) serial: u32,
 }
 

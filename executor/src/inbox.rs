@@ -1,73 +1,151 @@
-//! What other threads may do to an executor: wake its tasks, and send it operations.
+//! The messages that other threads send to an executor: wakes of its tasks, and operations on them.
 //!
-//! A sender puts its letter into the box and then, if it is the first one in there, unparks the
-//! executor's thread. The executor empties the box before every park, and a park after an unpark
-//! does not block: so nothing is lost, whoever is first. Whoever finds a letter in the box can rely
-//! on its sender (checked with loom, below).
+//! A sender puts its message into the inbox and then, if the inbox was empty, unparks the
+//! executor's thread. The executor drains the inbox before every park, and a park after an unpark
+//! does not block. So no message is left there while the thread is blocked, in whichever order
+//! these happen, and the executor sees what the sender did before it sent (checked with loom,
+//! below).
 
 use std::collections::BinaryHeap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::{fmt, io, mem};
 
-use crate::id::REMOTE_BIT;
+use crate::error::JoinError;
+use crate::id::{Id, REMOTE_BIT, TaskKey};
 use crate::park::Unpark;
-use crate::scheduler::Scheduler;
 use crate::sync::{AtomicBool, Mutex, unpoisoned};
-use crate::task::WakerId;
+use crate::task::Task;
+use crate::task::output::{Abort, RemoteJoin};
+use crate::unhandled::log_panic;
+use crate::unwind::drop_catching;
+use crate::waker_id::WakerId;
 
-/// Something to be done on the executor's thread. If it never gets there it is dropped; what waits
-/// for it learns of that by its drop.
-pub(crate) type RemoteOp = Box<dyn FnOnce(&Scheduler) + Send>;
+/// An operation that is performed on the executor's thread.
+pub(crate) enum RemoteOp {
+    /// Spawns a task, and sends its output to the handle that the spawning thread holds.
+    Spawn {
+        task: Pin<Box<dyn Task + Send>>,
+        remote: Arc<RemoteTask>,
+        join: RemoteJoin,
+    },
+    /// Sends the output of a task to its handle, which was moved to another thread.
+    RequestOutput { key: TaskKey, join: RemoteJoin },
+    /// Drops a task instead of polling it.
+    Abort(TaskKey),
+    /// The same for a task that another thread spawned.
+    AbortRemote(Arc<RemoteTask>),
+    /// The join handle of a task was dropped.
+    Detach(TaskKey),
+    /// A task panicked whose join handle was dropped.
+    UnhandledPanic(JoinError),
+}
 
-/// What other threads hold of an executor.
+impl RemoteOp {
+    /// Drops an operation that reached no executor.
+    pub(crate) fn reject(self) {
+        match self {
+            RemoteOp::UnhandledPanic(error) => log_panic(error),
+            // The drop of a `RemoteJoin` completes its handle.
+            op => drop_catching(op),
+        }
+    }
+}
+
+/// A task that another thread spawned.
+pub(crate) struct RemoteTask {
+    id: Id,
+    inbox: Arc<Inbox>,
+    /// Set when the message that spawns the task has arrived.
+    slot: OnceLock<u32>,
+}
+
+impl RemoteTask {
+    pub(crate) fn new(id: Id, inbox: Arc<Inbox>) -> Arc<RemoteTask> {
+        Arc::new(RemoteTask {
+            id,
+            inbox,
+            slot: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn set_slot(&self, slot: u32) {
+        let first = self.slot.set(slot);
+        debug_assert!(first.is_ok(), "a task is spawned once");
+    }
+
+    /// Returns the key of the task, once it has arrived.
+    pub(crate) fn key(&self) -> Option<TaskKey> {
+        self.slot.get().map(|slot| self.id.key(*slot))
+    }
+}
+
+impl Abort for RemoteTask {
+    fn abort(self: Arc<Self>) {
+        let inbox = self.inbox.clone();
+        // Messages arrive in order, so the task has arrived by then.
+        inbox.send(RemoteOp::AbortRemote(self));
+    }
+}
+
+/// The part of an executor that other threads share.
 pub(crate) struct Inbox {
-    /// Never given to another executor of this process.
-    pub(crate) number: u32,
+    /// Unique in this process: never reused.
+    number: u32,
     messages: MessageQueue<RemoteOp>,
     unparker: Arc<dyn Unpark>,
-    /// Counts the tasks that come from other threads.
+    /// The number of tasks and blocking jobs that came from other threads.
     remote_serial: AtomicU32,
 }
 
-/// The mailboxes of the executors there are, so that a waker can name its executor by a number.
-/// Locked only off the executor's thread.
+/// The inboxes of all live executors, by which a waker's number finds its executor. Locked only off
+/// the executor's thread, and when one is made or closed.
 static INBOXES: RwLock<Vec<Arc<Inbox>>> = RwLock::new(Vec::new());
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Inbox {
     /// Opens an inbox that wakers and handles of this process find by its number.
     pub(crate) fn open(unparker: Arc<dyn Unpark>) -> io::Result<Arc<Inbox>> {
-        let mut live = unpoisoned(INBOXES.write());
-        if live.len() == WakerId::MAX_EXECUTORS {
-            let most = WakerId::MAX_EXECUTORS;
-            return Err(io::Error::other(format!(
-                "there are {most} runtimes already"
-            )));
+        let mut inboxes = unpoisoned(INBOXES.write());
+        let max = WakerId::MAX_EXECUTORS;
+        if inboxes.len() == max {
+            let text = format!("this process has {max} runtimes already: drop one first");
+            return Err(io::Error::other(text));
         }
         let number = loop {
             let next = |number: u32| number.checked_add(1);
             let number = NEXT_NUMBER
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-                .map_err(|_| io::Error::other("this process has had 2^32 runtimes"))?;
+                .map_err(|_| io::Error::other("this process has made 2^32 runtimes"))?;
             let id = WakerId::new(number, 0, 0);
-            // A waker has room for the last bits of the number only: they are of one executor.
-            if !live.iter().any(|inbox| id.is_executor(inbox.number)) {
+            // A waker holds only the low bits of the number. They must be unique among the live.
+            if !inboxes
+                .iter()
+                .any(|inbox| id.matches_executor(inbox.number))
+            {
                 break number;
             }
         };
-        let messages = MessageQueue::new();
         let inbox = Arc::new(Inbox {
             number,
-            messages,
+            messages: MessageQueue::new(),
             unparker,
             remote_serial: AtomicU32::new(0),
         });
-        live.push(inbox.clone());
+        inboxes.push(inbox.clone());
         Ok(inbox)
     }
 
-    /// The inbox of the executor with this number, unless that executor is gone.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Returns the inbox of the executor with this number, unless that executor is gone.
     #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Inbox>> {
         unpoisoned(INBOXES.read())
@@ -76,13 +154,13 @@ impl Inbox {
             .cloned()
     }
 
-    /// Wakes a task of whatever executor, from whatever thread. Does nothing if it is gone.
+    /// Wakes a task of any executor, from any thread. Does nothing if that executor is gone.
     pub(crate) fn wake(id: WakerId) {
         let unparker = {
-            let live = unpoisoned(INBOXES.read());
-            let inbox = live
+            let inboxes = unpoisoned(INBOXES.read());
+            let inbox = inboxes
                 .iter()
-                .find(|inbox| id.is_executor(inbox.number))
+                .find(|inbox| id.matches_executor(inbox.number))
                 .filter(|inbox| inbox.messages.push_wake(id));
             inbox.map(|inbox| inbox.unparker.clone())
         };
@@ -91,32 +169,34 @@ impl Inbox {
         }
     }
 
-    /// Sends the executor an operation, or drops it if nobody is there any more.
+    /// Sends an operation to the executor, or rejects it if the inbox is closed.
     pub(crate) fn send(&self, op: RemoteOp) {
         match self.messages.push(op) {
             Ok(true) => self.unparker.unpark(),
             Ok(false) => {}
-            // Dropped here, where no lock is held.
-            Err(op) => drop(op),
+            // No lock is held here.
+            Err(op) => op.reject(),
         }
     }
 
-    /// The serial number of a task that comes from another thread, which needs it at once.
-    pub(crate) fn next_remote_serial(&self) -> u32 {
-        self.remote_serial.fetch_add(1, Ordering::Relaxed) | REMOTE_BIT
+    /// Returns the identity of a task or blocking job that comes from another thread. It is needed
+    /// before the message arrives.
+    pub(crate) fn next_remote_id(&self) -> Id {
+        let serial = self.remote_serial.fetch_add(1, Ordering::Relaxed) | REMOTE_BIT;
+        Id::new(self.number, serial)
     }
 
-    /// Whether there is anything to take: one plain load.
+    /// Returns true if there is a message. One plain load.
     pub(crate) fn has_messages(&self) -> bool {
-        self.messages.any.load(Ordering::Acquire)
+        self.messages.nonempty.load(Ordering::Acquire)
     }
 
-    /// Empties the box into two empty lists, whose capacity it takes in exchange.
+    /// Moves all messages to two empty lists, and keeps the capacity of these.
     pub(crate) fn take(&self, wakes: &mut Vec<WakerId>, ops: &mut Vec<RemoteOp>) {
         self.messages.take(wakes, ops);
     }
 
-    /// Lets nothing in any more, and gives out the ops that came before.
+    /// Closes the inbox and returns the operations that are still in it.
     pub(crate) fn close(&self) -> Vec<RemoteOp> {
         unpoisoned(INBOXES.write()).retain(|inbox| inbox.number != self.number);
         self.messages.close()
@@ -131,55 +211,56 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// A box that any thread puts things into and one thread empties, all at once.
-struct MessageQueue<E> {
-    /// `None` once it is closed.
-    lists: Mutex<Option<Lists<E>>>,
-    /// Whether there is anything in the lists; written under the lock, read without it, so that an
-    /// empty box costs its owner one plain load.
-    any: AtomicBool,
+/// A queue that any thread pushes to and one thread empties, all at once.
+struct MessageQueue<T> {
+    /// `None` once the queue is closed.
+    lists: Mutex<Option<Lists<T>>>,
+    /// True if a list has an element. Written under the lock and read without it, so that an empty
+    /// queue costs its owner one plain load.
+    nonempty: AtomicBool,
 }
 
-struct Lists<E> {
+struct Lists<T> {
     wakes: Vec<WakerId>,
-    ops: Vec<E>,
+    ops: Vec<T>,
 }
 
-/// From this length on, a list of wakes is rid of doubles before it grows: so it stays as short as
-/// there are tasks, however often they are woken while the executor is busy.
+/// From this length on, a list of wakes is deduplicated before it grows. So its length is bounded
+/// by the number of tasks, however often they are woken while the executor is busy.
 const DEDUP_THRESHOLD: usize = 1024;
 
-impl<E> MessageQueue<E> {
-    fn new() -> MessageQueue<E> {
+impl<T> MessageQueue<T> {
+    fn new() -> MessageQueue<T> {
         let lists = Lists {
             wakes: Vec::new(),
             ops: Vec::new(),
         };
         MessageQueue {
             lists: Mutex::new(Some(lists)),
-            any: AtomicBool::new(false),
+            nonempty: AtomicBool::new(false),
         }
     }
 
-    /// Whether the owner is to be unparked.
+    /// Pushes a wake, unless the queue is closed. Returns true if the owner is to be unparked.
     fn push_wake(&self, id: WakerId) -> bool {
         let mut lists = self.lists.lock();
         let Some(Lists { wakes, .. }) = &mut *lists else {
             return false;
         };
         if wakes.len() >= DEDUP_THRESHOLD && wakes.len() == wakes.capacity() {
-            // By a heap, which is less code than a quicksort.
+            // Sorted by a heap, which is less code than a quicksort.
             *wakes = BinaryHeap::from(mem::take(wakes)).into_sorted_vec();
             wakes.dedup();
-            // Or else the next one would soon be sorted in again.
+            // Without spare capacity the next wake would soon sort the list again.
             wakes.reserve(wakes.len());
         }
         wakes.push(id);
         self.mark_nonempty()
     }
 
-    /// Whether the owner is to be unparked, or the op back.
-    fn push(&self, op: E) -> Result<bool, E> {
+    /// Pushes an operation, and returns true if the owner is to be unparked. Returns the operation
+    /// if the queue is closed.
+    fn push(&self, op: T) -> Result<bool, T> {
         let mut lists = self.lists.lock();
         let Some(Lists { ops, .. }) = &mut *lists else {
             return Err(op);
@@ -188,26 +269,26 @@ impl<E> MessageQueue<E> {
         Ok(self.mark_nonempty())
     }
 
-    /// Called under the lock, with a letter that was just put in.
+    /// Returns true if the queue was empty. Called under the lock, after a push.
     fn mark_nonempty(&self) -> bool {
-        let first = !self.any.load(Ordering::Relaxed);
-        self.any.store(true, Ordering::Release);
-        first
+        let was_empty = !self.nonempty.load(Ordering::Relaxed);
+        self.nonempty.store(true, Ordering::Release);
+        was_empty
     }
 
-    fn take(&self, wakes: &mut Vec<WakerId>, ops: &mut Vec<E>) {
-        if !self.any.load(Ordering::Acquire) {
+    fn take(&self, wakes: &mut Vec<WakerId>, ops: &mut Vec<T>) {
+        if !self.nonempty.load(Ordering::Acquire) {
             return;
         }
         let mut lists = self.lists.lock();
-        self.any.store(false, Ordering::Relaxed);
+        self.nonempty.store(false, Ordering::Relaxed);
         if let Some(lists) = &mut *lists {
             mem::swap(&mut lists.wakes, wakes);
             mem::swap(&mut lists.ops, ops);
         }
     }
 
-    fn close(&self) -> Vec<E> {
+    fn close(&self) -> Vec<T> {
         self.lists
             .lock()
             .take()
@@ -221,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wakes_that_nobody_reads_do_not_pile_up() {
+    fn wakes_that_are_not_read_do_not_pile_up() {
         let messages: MessageQueue<()> = MessageQueue::new();
         for n in 0..1_000_000 {
             assert_eq!(messages.push_wake(WakerId::new(0, n % 100, 0)), n == 0);
@@ -231,11 +312,11 @@ mod tests {
         assert!(wakes.len() <= DEDUP_THRESHOLD);
         wakes.sort_unstable();
         wakes.dedup();
-        assert_eq!(wakes.len(), 100, "and none is lost");
+        assert_eq!(wakes.len(), 100, "none is lost");
     }
 
     #[test]
-    fn a_list_that_is_nearly_full_of_different_wakes_is_not_sorted_for_every_one() {
+    fn a_list_nearly_full_of_different_wakes_is_not_sorted_for_each_further_one() {
         let messages: MessageQueue<()> = MessageQueue::new();
         let tasks = 65_535;
         for n in 0..tasks {
@@ -250,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_letter_in_the_box_unparks() {
+    fn only_the_first_message_in_the_inbox_unparks() {
         let messages = MessageQueue::new();
         let (mut wakes, mut ops) = (Vec::new(), Vec::new());
         for _ in 0..2 {
@@ -262,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_box_takes_nothing() {
+    fn a_closed_inbox_accepts_nothing() {
         let messages = MessageQueue::new();
         assert_eq!(messages.push(1), Ok(true));
         assert_eq!(messages.close(), [1]);
@@ -279,7 +360,7 @@ mod loom_tests {
 
     use super::*;
 
-    /// What `Park` and `Unpark` promise, and nothing more.
+    /// The contract of `Park` and `Unpark`, and nothing more.
     struct Sleeper {
         unparked: Mutex<bool>,
         changed: Condvar,
@@ -301,7 +382,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn no_wake_and_no_errand_is_slept_over() {
+    fn no_wake_and_no_operation_is_left_while_the_thread_is_parked() {
         loom::model(|| {
             let messages: Arc<MessageQueue<u8>> = Arc::new(MessageQueue::new());
             let sleeper = Arc::new(Sleeper {
@@ -342,7 +423,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn an_errand_is_given_out_once_or_refused_when_the_box_is_closed() {
+    fn an_operation_is_taken_once_or_rejected_when_the_inbox_is_closed() {
         loom::model(|| {
             let messages: Arc<MessageQueue<u8>> = Arc::new(MessageQueue::new());
             let senders = [1, 2].map(|n| {

@@ -1,171 +1,175 @@
-//! Waiting for a task's output, on its thread or on another.
+//! The handles of a task: to await its output, on its thread or another, and to abort it.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
-use std::{fmt, mem};
 
 use crate::context;
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
-use crate::inbox::Inbox;
-use crate::scheduler::{JoinPoll, Scheduler, unhandled_panic};
-use crate::sync::Mutex;
-use crate::task::{RemoteJoin, drop_catching, lost, take_output, wake_catching};
+use crate::inbox::RemoteOp;
+use crate::scheduler::JoinPoll;
+use crate::task::output::{Abort, OutputCell, RemoteJoin};
+use crate::task::{gone, take_output};
 
-/// Awaits the output of a task.
+/// An owned permission to await the output of a task.
 ///
-/// Dropping it *detaches* the task, which runs on. It is `Send` and `Sync` if the output is `Send`:
-/// on the thread of the task it looks at the task itself, elsewhere it sends mail.
+/// Awaiting it returns a `Result`. Dropping it *detaches* the task, which continues to run. The
+/// handle is `Send` and `Sync` if the output is `Send`: on the task's own thread it accesses the
+/// task directly, on others it sends messages.
 ///
 /// # Errors
-/// It is awaited for a `Result`: the [`JoinError`] says that the task panicked, was aborted, or that
-/// its runtime was dropped before the output was taken.
+/// The output is a [`JoinError`] if the task panicked, was aborted, or was dropped with its
+/// runtime.
 ///
 /// # Panics
-/// If it is polled after it was ready.
+/// Panics if it is polled after completion.
 ///
-/// # Abort safety
-/// Awaiting `&mut handle` and dropping that future loses nothing.
+/// # Cancel safety
+/// Awaiting `&mut handle` is cancel safe: no output is lost if that future is dropped.
 ///
 /// # Examples
 /// ```
-/// # mod support { include!("../tests/support/block_on.rs"); }
-/// # support::block_on(async {
-/// let answer = runtime_executor::spawn(async { 6 * 7 });
+/// # runtime::block_on(async {
+/// let answer = runtime::spawn(async { 6 * 7 });
 /// assert_eq!(answer.await.unwrap(), 42);
 ///
-/// let endless = runtime_executor::spawn(std::future::pending::<()>());
+/// let endless = runtime::spawn(std::future::pending::<()>());
 /// endless.abort();
 /// assert!(endless.await.unwrap_err().is_cancelled());
 /// # });
 /// ```
 pub struct JoinHandle<T> {
     id: Id,
-    location: Location,
-    /// Made when it is first used away from the thread of its task, and then the only way.
-    cell: OnceLock<Arc<OutputCell<T>>>,
+    location: Location<T>,
 }
 
-/// How to reach a task.
-#[derive(Clone)]
-enum Location {
-    /// In this slot: it was spawned on the thread of its executor.
-    Local(u32),
-    /// It was posted there from another one, or is a blocking job.
-    Remote(Arc<dyn Abort + Send + Sync>),
-}
-
-/// Where the output was given out. No slot has this number.
-const TAKEN: u32 = u32::MAX;
-
-/// Something whose output comes by way of a [`OutputCell`], and which can be asked not to begin.
-pub(crate) trait Abort {
-    fn abort(self: Arc<Self>);
+/// The place where a join handle finds the output.
+enum Location<T> {
+    /// The task was spawned on the executor's thread and is in this slot.
+    Local {
+        slot: u32,
+        /// Made when the handle is first used away from that thread. From then on the output comes
+        /// by this way only.
+        requested: OnceLock<Arc<OutputCell<T>>>,
+    },
+    /// The task was spawned from another thread, or is a blocking job.
+    Remote {
+        cell: Arc<OutputCell<T>>,
+        abort: Arc<dyn Abort + Send + Sync>,
+    },
+    /// The output was taken.
+    Taken,
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn local(key: TaskKey) -> JoinHandle<T> {
         JoinHandle {
             id: key.id(),
-            location: Location::Local(key.slot),
-            cell: OnceLock::new(),
+            location: Location::Local {
+                slot: key.slot,
+                requested: OnceLock::new(),
+            },
         }
     }
 
     pub(crate) fn remote(
         id: Id,
-        abort: Arc<dyn Abort + Send + Sync>,
         cell: Arc<OutputCell<T>>,
+        abort: Arc<dyn Abort + Send + Sync>,
     ) -> JoinHandle<T> {
         JoinHandle {
             id,
-            location: Location::Remote(abort),
-            cell: OnceLock::from(cell),
+            location: Location::Remote { cell, abort },
         }
     }
 
-    /// The task's identity.
+    /// Returns the task's identity.
     pub fn id(&self) -> Id {
         self.id
     }
 
-    /// Asks the task to end: instead of being polled again it is dropped, in its turn. Awaiting the
-    /// handle then gives an error, unless the task had finished by itself.
+    /// Aborts the task: instead of being polled again it is dropped, in its turn. Awaiting the
+    /// handle then returns an error, unless the task had completed before.
     ///
-    /// A blocking job that has begun cannot be stopped; nothing happens.
+    /// A blocking job that has begun cannot be stopped: the call has no effect on it.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
     pub fn abort(&self) {
-        self.location.abort(self.id);
+        self.abort_handle().abort();
     }
 
-    /// A handle is dropped that the task, or a cell, may have to know of.
-    #[inline(never)]
-    fn detach(&self) {
-        if let Some(cell) = self.cell.get() {
-            cell.detach();
-        }
-        match self.location {
-            Location::Local(TAKEN) | Location::Remote(_) => {}
-            Location::Local(slot) => send(self.id.key(slot), Scheduler::detach),
-        }
-    }
-
-    /// Something that can only abort, and of which there can be many.
+    /// Returns a handle that can only abort the task, and can be cloned.
     pub fn abort_handle(&self) -> AbortHandle {
+        let target = match &self.location {
+            Location::Local { slot, .. } => AbortTarget::Local(*slot),
+            Location::Remote { abort, .. } => AbortTarget::Remote(abort.clone()),
+            Location::Taken => AbortTarget::Complete,
+        };
         AbortHandle {
             id: self.id,
-            location: self.location.clone(),
+            target,
+        }
+    }
+
+    /// Drops the claim to the output.
+    #[inline(never)]
+    fn detach(&self) {
+        let (cell, slot) = match &self.location {
+            Location::Local { slot, requested } => (requested.get(), Some(*slot)),
+            Location::Remote { cell, .. } => (Some(cell), None),
+            Location::Taken => return,
+        };
+        if let Some(error) = cell.and_then(|cell| cell.detach()) {
+            context::send(self.id.executor(), RemoteOp::UnhandledPanic(error));
+        }
+        if let Some(slot) = slot {
+            context::send(self.id.executor(), RemoteOp::Detach(self.id.key(slot)));
         }
     }
 }
 
 impl<T: 'static> JoinHandle<T> {
-    /// Whether the task has come to its end, so that awaiting it is over at once.
+    /// Returns true if the task is complete, so that awaiting the handle does not wait.
     ///
-    /// Away from the thread of the task, and on it while its runtime is not running, the answer may be late: the first call asks for the output,
-    /// and says no unless it is here.
+    /// Away from the task's thread, and on it while its runtime is not running, the result may lag
+    /// behind: the first call requests the output and returns false until that has arrived.
     pub fn is_finished(&self) -> bool {
-        match (self.cell.get(), &self.location) {
-            (Some(cell), _) => cell.is_complete(),
-            (None, Location::Local(TAKEN)) => true,
-            (None, Location::Local(slot)) => match context::get_if(self.id.executor()) {
-                Some(scheduler) => scheduler.is_finished(self.id.key(*slot)),
-                None => self.request_output(*slot).is_complete(),
-            },
-            (None, _) => true,
+        match &self.location {
+            Location::Local { slot, requested } => {
+                if let Some(cell) = requested.get() {
+                    return cell.is_complete();
+                }
+                match context::get_if(self.id.executor()) {
+                    Some(scheduler) => scheduler.is_complete(self.id.key(*slot)),
+                    None => request_output(self.id.key(*slot), requested).is_complete(),
+                }
+            }
+            Location::Remote { cell, .. } => cell.is_complete(),
+            Location::Taken => true,
         }
     }
 
-    /// Asks the thread of the task to send the output here.
-    #[cold]
-    fn request_output(&self, slot: u32) -> &OutputCell<T> {
-        self.cell.get_or_init(|| {
-            let key = self.id.key(slot);
-            let cell = OutputCell::new();
-            let remote_join = RemoteJoin::new(self.id, cell.clone());
-            // If there is no such executor, the remote_join is dropped, which completes the cell.
-            if let Some(inbox) = Inbox::find(key.executor) {
-                inbox.send(Box::new(move |scheduler| {
-                    scheduler.send_output(key, remote_join);
-                }));
-            }
-            cell
-        })
-    }
-
-    /// A poll in which there is more to do than a look at the task.
+    /// Polls for an output that arrives in a cell.
     #[cold]
     #[track_caller]
     fn poll_remote(&mut self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
-        let cell = match (self.cell.get(), &self.location) {
-            (_, Location::Local(TAKEN)) => panic!("JoinHandle polled after it was ready"),
-            (Some(cell), _) => cell,
-            (None, Location::Local(slot)) => self.request_output(*slot),
-            (None, _) => unreachable!("what is elsewhere has a cell from the start"),
+        let cell = match &self.location {
+            Location::Local { slot, requested } => request_output(self.id.key(*slot), requested),
+            Location::Remote { cell, .. } => cell,
+            Location::Taken => panic!("JoinHandle was polled after completion"),
         };
         let output = ready!(cell.poll(cx));
-        self.location = Location::Local(TAKEN);
+        self.location = Location::Taken;
         Poll::Ready(output)
     }
 }
@@ -176,24 +180,24 @@ impl<T: 'static> Future for JoinHandle<T> {
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let this = &mut *self;
-        match (&mut this.location, this.cell.get()) {
-            (Location::Local(slot), None) if *slot != TAKEN => {
-                match poll_join(this.id, *slot, cx) {
-                    JoinPoll::Pending => return Poll::Pending,
-                    JoinPoll::Complete(task) => {
-                        *slot = TAKEN;
-                        return Poll::Ready(take_output(task, this.id));
-                    }
-                    JoinPoll::Gone => {
-                        *slot = TAKEN;
-                        return Poll::Ready(lost(this.id));
-                    }
-                    JoinPoll::Remote => {}
-                }
-            }
-            _ => {}
+        let Location::Local { slot, requested } = &this.location else {
+            return this.poll_remote(cx);
+        };
+        if requested.get().is_some() {
+            return this.poll_remote(cx);
         }
-        this.poll_remote(cx)
+        let output = match poll_local(this.id.key(*slot), cx.waker()) {
+            Some(JoinPoll::Complete(task)) => take_output(task, this.id),
+            Some(JoinPoll::Pending(previous)) => {
+                // Foreign code, called where nothing is borrowed.
+                drop(previous);
+                return Poll::Pending;
+            }
+            Some(JoinPoll::Gone) => gone(this.id),
+            None => return this.poll_remote(cx),
+        };
+        this.location = Location::Taken;
+        Poll::Ready(output)
     }
 }
 
@@ -202,7 +206,7 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
-        if self.cell.get().is_some() || !matches!(self.location, Location::Local(TAKEN)) {
+        if !matches!(self.location, Location::Taken) {
             self.detach();
         }
     }
@@ -216,71 +220,87 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-impl Location {
-    fn abort(&self, id: Id) {
-        match self {
-            Location::Local(TAKEN) => {}
-            Location::Local(slot) => send(id.key(*slot), Scheduler::abort),
-            Location::Remote(task) => task.clone().abort(),
-        }
-    }
+/// Polls a task on its own thread. Returns `None` on any other.
+fn poll_local(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
+    let poll = context::with_if(key.executor, |scheduler| scheduler.poll_join(key, waker))?;
+    poll.or_else(|| poll_local_cloning(key, waker))
 }
 
-/// A look at the task of a join handle, from whatever thread: the part of its poll that knows no
-/// types.
-fn poll_join(id: Id, slot: u32, cx: &Context<'_>) -> JoinPoll {
-    // What was there before is dropped where nothing is borrowed.
-    let mut before = None;
-    let look = |scheduler: &Scheduler| scheduler.poll_join(id.key(slot), cx.waker(), &mut before);
-    match context::with_if(id.executor(), look) {
-        Some(Some(joined)) => joined,
-        Some(None) => poll_join_cloning(id, slot, cx),
-        None => JoinPoll::Remote,
-    }
-}
-
-/// The same for somebody else's waker. To clone it is other people's code, which may end the task.
+/// The same with a foreign waker that has to be cloned. The clone is foreign code, which may
+/// complete the task or close the executor.
 #[cold]
-fn poll_join_cloning(id: Id, slot: u32, cx: &Context<'_>) -> JoinPoll {
-    let mut waker = Some(cx.waker().clone());
-    let leave = |scheduler: &Scheduler| scheduler.set_join_waker(id.key(slot), &mut waker);
-    match context::with_if(id.executor(), leave) {
-        Some(true) => JoinPoll::Pending,
-        // There is something else to be found now.
-        _ => poll_join(id, slot, cx),
-    }
-}
-
-/// Does something about a task, on its thread.
-fn send(key: TaskKey, what: fn(&Scheduler, TaskKey)) {
-    match context::get_if(key.executor) {
-        Some(scheduler) => what(&scheduler, key),
-        None => {
-            if let Some(inbox) = Inbox::find(key.executor) {
-                inbox.send(Box::new(move |scheduler| what(scheduler, key)));
-            }
+fn poll_local_cloning(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
+    let clone = waker.clone();
+    let scheduler = context::get_if(key.executor)?;
+    match scheduler.set_join_waker(key, clone) {
+        Ok(previous) => Some(JoinPoll::Pending(previous)),
+        Err(unused) => {
+            drop(unused);
+            // The task is complete or gone, and needs no waker any more.
+            Some(scheduler.poll_join(key, waker).unwrap_or(JoinPoll::Gone))
         }
     }
 }
 
-/// Aborts a task, and can be cloned. Made by [`JoinHandle::abort_handle`].
+/// Requests the output of a task from its executor, unless that was done already.
+#[cold]
+fn request_output<T: 'static>(
+    key: TaskKey,
+    requested: &OnceLock<Arc<OutputCell<T>>>,
+) -> &Arc<OutputCell<T>> {
+    requested.get_or_init(|| {
+        let cell = OutputCell::new();
+        let join = RemoteJoin::new(key.id(), cell.clone());
+        // If the executor is gone, dropping the operation completes the cell.
+        context::send(key.executor, RemoteOp::RequestOutput { key, join });
+        cell
+    })
+}
+
+/// A handle that aborts a task, and can be cloned. Made by [`JoinHandle::abort_handle`].
 ///
-/// It does not keep the task alive, and does nothing once the task has finished.
+/// It does not keep the task alive, and has no effect once the task is complete.
+///
+/// # Examples
+/// ```
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(std::future::pending::<()>());
+/// let abort = task.abort_handle();
+/// runtime::spawn(async move { abort.abort() });
+/// assert!(task.await.unwrap_err().is_cancelled());
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct AbortHandle {
     id: Id,
-    location: Location,
+    target: AbortTarget,
+}
+
+#[derive(Clone)]
+enum AbortTarget {
+    /// A task in this slot of its executor.
+    Local(u32),
+    /// A task that another thread spawned, or a blocking job.
+    Remote(Arc<dyn Abort + Send + Sync>),
+    /// A task whose output was taken.
+    Complete,
 }
 
 impl AbortHandle {
-    /// The task's identity.
+    /// Returns the task's identity.
     pub fn id(&self) -> Id {
         self.id
     }
 
-    /// Asks the task to end. See [`JoinHandle::abort`].
+    /// Aborts the task. See [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.location.abort(self.id);
+        match &self.target {
+            AbortTarget::Local(slot) => {
+                context::send(self.id.executor(), RemoteOp::Abort(self.id.key(*slot)));
+            }
+            AbortTarget::Remote(task) => task.clone().abort(),
+            AbortTarget::Complete => {}
+        }
     }
 }
 
@@ -289,178 +309,5 @@ impl fmt::Debug for AbortHandle {
         f.debug_struct("AbortHandle")
             .field("id", &self.id)
             .finish_non_exhaustive()
-    }
-}
-
-/// Where the output of a task meets a join handle on another thread.
-pub(crate) struct OutputCell<T>(Mutex<OutputState<T>>);
-
-enum OutputState<T> {
-    Waiting(Option<Waker>),
-    Complete(Result<T, JoinError>),
-    /// The output was given out, or the handle was dropped.
-    Taken,
-}
-
-impl<T> OutputCell<T> {
-    pub(crate) fn new() -> Arc<OutputCell<T>> {
-        Arc::new(OutputCell(Mutex::new(OutputState::Waiting(None))))
-    }
-
-    /// Takes the output there, unless there is one or the handle was dropped, and wakes who waits.
-    pub(crate) fn complete(&self, output: &mut Option<Result<T, JoinError>>) {
-        if let Some(waker) = self.put(output) {
-            wake_catching(waker);
-        }
-    }
-
-    /// As `complete`, and leaves the waking to the caller.
-    pub(crate) fn put(&self, output: &mut Option<Result<T, JoinError>>) -> Option<Waker> {
-        let mut state = self.0.lock();
-        let OutputState::Waiting(waker) = &mut *state else {
-            return None;
-        };
-        let waker = waker.take();
-        let Some(output) = output.take() else {
-            unreachable!("a task is mailed once");
-        };
-        *state = OutputState::Complete(output);
-        waker
-    }
-
-    /// The handle is dropped.
-    fn detach(&self) {
-        let before = mem::replace(&mut *self.0.lock(), OutputState::Taken);
-        match before {
-            OutputState::Complete(Err(error)) if error.is_panic() => unhandled_panic(error),
-            before => drop_catching(before),
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        !matches!(*self.0.lock(), OutputState::Waiting(_))
-    }
-
-    fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
-        let mut new = None;
-        loop {
-            let mut state = self.0.lock();
-            let before = match &mut *state {
-                OutputState::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
-                    return Poll::Pending;
-                }
-                OutputState::Waiting(waker) => match new.take() {
-                    Some(new) => waker.replace(new),
-                    None => {
-                        // Cloned, as it is dropped, while the lock is not held.
-                        drop(state);
-                        new = Some(cx.waker().clone());
-                        continue;
-                    }
-                },
-                _ => match mem::replace(&mut *state, OutputState::Taken) {
-                    OutputState::Complete(output) => return Poll::Ready(output),
-                    _ => unreachable!("a handle is not polled after it was ready"),
-                },
-            };
-            drop(state);
-            drop(before);
-            return Poll::Pending;
-        }
-    }
-}
-
-/// Models in every interleaving that loom can think of. CONTRIBUTING.md says how to run them.
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use std::sync::Arc;
-    use std::task::Wake;
-
-    use loom::sync::atomic::{AtomicBool, Ordering};
-    use loom::thread;
-
-    use super::*;
-
-    struct Flag(AtomicBool);
-
-    impl Wake for Flag {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-
-    fn poll_until_woken(cell: &OutputCell<u8>) -> Result<u8, JoinError> {
-        loop {
-            let flag = Arc::new(Flag(AtomicBool::new(false)));
-            let waker = flag.clone().into();
-            if let Poll::Ready(output) = cell.poll(&Context::from_waker(&waker)) {
-                return output;
-            }
-            while !flag.0.load(Ordering::SeqCst) {
-                thread::yield_now();
-            }
-        }
-    }
-
-    #[test]
-    fn a_handle_on_another_thread_gets_the_output() {
-        loom::model(|| {
-            let cell = OutputCell::new();
-            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
-            let task = thread::spawn(move || {
-                remote_join.deliver(&mut Some(Ok::<u8, JoinError>(7)));
-            });
-            assert_eq!(poll_until_woken(&cell).unwrap(), 7);
-            task.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn a_handle_on_another_thread_learns_that_the_runtime_is_gone() {
-        loom::model(|| {
-            let cell = OutputCell::<u8>::new();
-            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
-            let runtime = thread::spawn(move || drop(remote_join));
-            assert!(poll_until_woken(&cell).unwrap_err().is_cancelled());
-            runtime.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn an_output_whose_handle_is_dropped_is_dropped_by_it_or_stays_with_the_task() {
-        loom::model(|| {
-            let counted = Arc::new(());
-            let cell = OutputCell::<Arc<()>>::new();
-            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
-            let mut output = Some(Ok::<_, JoinError>(counted.clone()));
-            let task = thread::spawn(move || {
-                remote_join.deliver(&mut output);
-                output
-            });
-            let polled = cell.poll(&Context::from_waker(Waker::noop()));
-            if polled.is_pending() {
-                cell.detach();
-            }
-            let kept = task.join().unwrap();
-            assert!(!(polled.is_ready() && kept.is_some()));
-            drop((polled, kept));
-            assert_eq!(Arc::strong_count(&counted), 1);
-        });
-    }
-
-    #[test]
-    fn a_handle_that_is_polled_anew_is_woken_by_the_last_waker() {
-        loom::model(|| {
-            let cell = OutputCell::<u8>::new();
-            let remote_join = RemoteJoin::new(Id::new(0, 1), cell.clone());
-            let task =
-                thread::spawn(move || remote_join.deliver(&mut Some(Ok::<u8, JoinError>(7))));
-            let polled = cell.poll(&Context::from_waker(Waker::noop()));
-            match polled {
-                Poll::Ready(output) => assert_eq!(output.unwrap(), 7),
-                Poll::Pending => assert_eq!(poll_until_woken(&cell).unwrap(), 7),
-            }
-            task.join().unwrap();
-        });
     }
 }

@@ -12,7 +12,7 @@ use slab::Slab;
 use crate::error::JoinError;
 use crate::join::{AbortHandle, JoinHandle};
 use crate::sync::Mutex;
-use crate::task::drop_catching;
+use crate::unwind::drop_catching;
 
 /// Tasks that belong together: awaited as they finish, aborted when the set is dropped.
 ///
@@ -163,7 +163,7 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        self.insert(crate::spawn(future))
+        self.insert(crate::spawn::spawn(future))
     }
 
     /// Runs a blocking job in the set. See [`spawn_blocking`](crate::spawn_blocking).
@@ -176,7 +176,7 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        self.insert(crate::spawn_blocking(job))
+        self.insert(crate::spawn::spawn_blocking(job))
     }
 
     /// Waits for the next task to finish and takes it out; `None` once the set is empty.
@@ -268,7 +268,8 @@ impl<T: 'static> JoinSet<T> {
         outputs
     }
 
-    /// Aborts every task and waits until they are gone. A blocking job that has begun is waited for.
+    /// Aborts every task and waits until they are gone. A blocking job that has begun is waited
+    /// for.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the tasks aborted, and those that have not been waited for in the

@@ -1,8 +1,11 @@
-//! The run queue, the tasks in it, and what becomes of them.
+//! The state of an executor: its tasks, their queue, and the outputs that other threads await.
+//!
+//! `wake`, `context` and `scheduler` import each other. The circle is inherent to a waker that is a
+//! number: waking looks up the scheduler of the thread, and the scheduler makes wakers.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,41 +14,49 @@ use std::{fmt, io};
 
 use crate::blocking::Pool;
 use crate::config::{Config, PanicPolicy};
-use crate::context;
 use crate::error::JoinError;
-use crate::handle::Handle;
 use crate::id::{Id, TaskKey};
 use crate::inbox::{Inbox, RemoteOp};
-use crate::join::JoinHandle;
 use crate::park::Unpark;
-use crate::task::{
-    Label, RemoteJoin, Task, TaskCell, WakerId, drop_catching, state, wake_catching,
-};
-use crate::task_slab::{Runnable, TaskSlab, VACANT};
+use crate::task::output::{Completed, RemoteJoin};
+use crate::task::{Label, Task, TaskCell, wake};
+use crate::task_slab::{Runnable, TaskSlab, VACANT, state};
+use crate::unhandled::{UnhandledPanics, log_panic};
+use crate::unwind::{drop_catching, wake_catching};
+use crate::waker_id::WakerId;
 
-/// The executor's state. No code but this crate's runs while any of it is borrowed.
+/// The state of an executor. No foreign code runs while any of it is borrowed.
 pub(crate) struct Scheduler {
     number: u32,
     tasks: RefCell<TaskSlab>,
-    /// Where outputs go that another thread awaits, by slot, as far as the last slot that had one.
+    /// The outputs that other threads await, by slot, up to the last slot that ever had one.
     remote_joins: RefCell<Vec<Option<RemoteJoin>>>,
     scratch: RefCell<Scratch>,
     root_woken: Cell<bool>,
-    /// The serial number of the task that is being polled, or that of none.
+    /// The serial number of the task that is being polled, or [`VACANT`].
     running: Cell<u32>,
     polls: Cell<u64>,
-    handle: Handle,
-    panic_policy: PanicPolicy,
-    /// A panic that `run_ready` has still to raise.
-    panic: Cell<Option<JoinError>>,
+    inbox: Arc<Inbox>,
+    pool: Arc<Pool>,
+    unhandled: UnhandledPanics,
     closed: Cell<bool>,
 }
 
-/// Empty lists with capacity, to be exchanged for full ones.
+/// Empty lists with capacity, into which the inbox is drained.
 #[derive(Default)]
 struct Scratch {
     wakes: Vec<WakerId>,
     ops: Vec<RemoteOp>,
+}
+
+/// The result of a poll of a join handle on the task's own thread.
+pub(crate) enum JoinPoll {
+    /// The task is complete, and was taken out of its slot.
+    Complete(Pin<Box<dyn Task>>),
+    /// The task is not complete. Its slot has the waker; this is the one it had before.
+    Pending(Option<Waker>),
+    /// There is no such task, because the executor was closed.
+    Gone,
 }
 
 impl Scheduler {
@@ -53,16 +64,16 @@ impl Scheduler {
         let pool = Pool::new(config.pool)?;
         let inbox = Inbox::open(unparker)?;
         Ok(Scheduler {
-            number: inbox.number,
+            number: inbox.number(),
             tasks: RefCell::default(),
             remote_joins: RefCell::default(),
             scratch: RefCell::default(),
             root_woken: Cell::new(false),
             running: Cell::new(VACANT),
             polls: Cell::new(0),
-            handle: Handle::new(inbox, pool),
-            panic_policy: config.panic_policy,
-            panic: Cell::new(None),
+            inbox,
+            pool,
+            unhandled: UnhandledPanics::new(config.panic_policy),
             closed: Cell::new(false),
         })
     }
@@ -71,8 +82,12 @@ impl Scheduler {
         self.number
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     pub(crate) fn has_root_wake(&self) -> bool {
@@ -87,9 +102,9 @@ impl Scheduler {
         self.closed.get()
     }
 
-    /// How many tasks are ready.
-    pub(crate) fn ready(&self) -> usize {
-        self.tasks.borrow().queued()
+    /// Returns the length of the run queue.
+    pub(crate) fn scheduled(&self) -> usize {
+        self.tasks.borrow().scheduled()
     }
 
     pub(crate) fn task_count(&self) -> usize {
@@ -100,7 +115,7 @@ impl Scheduler {
         self.polls.get()
     }
 
-    /// The task that is being polled.
+    /// Returns the task that is being polled.
     pub(crate) fn running(&self) -> Option<Id> {
         let serial = self.running.get();
         (serial != VACANT).then(|| Id::new(self.number, serial))
@@ -110,22 +125,7 @@ impl Scheduler {
         &self,
         future: F,
         label: L,
-        at: &'static Location<'static>,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-        L: Label + 'static,
-    {
-        JoinHandle::local(self.spawn_numbered(future, label, at, None))
-    }
-
-    pub(crate) fn spawn_numbered<F, L>(
-        &self,
-        future: F,
-        label: L,
-        at: &'static Location<'static>,
-        serial: Option<u32>,
+        spawned_at: &'static Location<'static>,
     ) -> TaskKey
     where
         F: Future + 'static,
@@ -133,18 +133,24 @@ impl Scheduler {
         L: Label + 'static,
     {
         if self.closed.get() {
-            drop_catching(future);
-            // No such task: its handle will find that out.
-            return TaskKey {
-                executor: self.number,
-                slot: WakerId::ROOT,
-                serial: serial.unwrap_or_else(|| self.tasks.borrow_mut().next_serial()),
-            };
+            return self.spawn_closed(future);
         }
-        let task = Box::pin(TaskCell::new(future, label, at));
+        let task = Box::pin(TaskCell::new(future, label, spawned_at));
         let mut tasks = self.tasks.borrow_mut();
-        let serial = serial.unwrap_or_else(|| tasks.next_serial());
+        let serial = tasks.next_serial();
         let slot = tasks.insert(task, serial);
+        self.key(slot, serial)
+    }
+
+    /// Drops the future of a task that is spawned too late, and returns the key of no task, by
+    /// which its handle finds that it is gone.
+    #[cold]
+    fn spawn_closed<F>(&self, future: F) -> TaskKey {
+        drop_catching(future);
+        self.key(WakerId::ROOT, self.tasks.borrow_mut().next_serial())
+    }
+
+    fn key(&self, slot: u32, serial: u32) -> TaskKey {
         TaskKey {
             executor: self.number,
             slot,
@@ -152,72 +158,53 @@ impl Scheduler {
         }
     }
 
-    /// Puts a task into the queue, unless it is there, has finished, or is no more.
-    pub(crate) fn wake(&self, id: WakerId) {
-        let known = self.tasks.borrow_mut().wake(id);
-        if !known && id.slot() == WakerId::ROOT {
+    /// Schedules the task or root future that `id` stands for, unless it is scheduled or complete.
+    /// Returns false if `id` belongs to another executor. Runs no foreign code.
+    #[inline]
+    pub(crate) fn wake(&self, id: WakerId) -> bool {
+        if !id.matches_executor(self.number) {
+            return false;
+        }
+        let mut tasks = self.tasks.borrow_mut();
+        if tasks.is_idle(id) {
+            tasks.push(id.slot());
+        } else if id.slot() == WakerId::ROOT {
             self.root_woken.set(true);
         }
+        true
     }
 
-    pub(crate) fn has_messages(&self) -> bool {
-        self.handle.inbox().has_messages()
-    }
-
-    pub(crate) fn drain_inbox(&self) {
-        if self.has_messages() {
-            self.run_remote_ops();
-        }
-    }
-
-    #[cold]
-    fn run_remote_ops(&self) {
-        let Scratch { mut wakes, mut ops } = self.scratch.take();
-        self.handle.inbox().take(&mut wakes, &mut ops);
-        for id in wakes.drain(..) {
-            self.wake(id);
-        }
-        for op in ops.drain(..) {
-            op(self);
-        }
-        self.scratch.replace(Scratch { wakes, ops });
-    }
-
-    /// Polls the task at the head of the queue, or drops it if it was aborted. Says whether there
-    /// was one; a key can outlive its task by finishing after a wake.
+    /// Polls the task at the head of the run queue, or drops it if it was aborted. Returns true if
+    /// there was one; a slot in the queue may have been left by its task.
     pub(crate) fn run_next(&self) -> bool {
-        let turn = self.tasks.borrow_mut().pop();
+        let runnable = self.tasks.borrow_mut().pop();
         let Some(Runnable {
             slot,
             serial,
             mut task,
             aborted,
-        }) = turn
+        }) = runnable
         else {
             return false;
         };
-        let key = TaskKey {
-            executor: self.number,
-            slot,
-            serial,
-        };
-        let outside = self.running.replace(serial);
+        let key = self.key(slot, serial);
+        let outer = self.running.replace(serial);
         let polled = if aborted {
             task.as_mut().cancel(key.id(), JoinError::aborted(key.id()));
             Poll::Ready(())
         } else {
             self.polls.set(self.polls.get() + 1);
-            // There is nothing to be dropped in it.
-            let waker = ManuallyDrop::new(WakerId::new(self.number, slot, serial).waker());
+            // Its drop does nothing.
+            let waker = ManuallyDrop::new(wake::waker(WakerId::new(self.number, slot, serial)));
             let poll = || task.as_mut().poll(&mut Context::from_waker(&waker));
             catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
                 task.as_mut().fail(key.id(), payload);
                 Poll::Ready(())
             })
         };
-        self.running.set(outside);
+        self.running.set(outer);
         match polled {
-            Poll::Ready(()) => self.finish(key, task),
+            Poll::Ready(()) => self.complete(key, task),
             Poll::Pending => self.put_back(key, task),
         }
         true
@@ -225,26 +212,25 @@ impl Scheduler {
 
     fn put_back(&self, key: TaskKey, task: Pin<Box<dyn Task>>) {
         let mut tasks = self.tasks.borrow_mut();
-        match tasks.running_slot(key.slot) {
-            Some(slot) => slot.put_back(task),
-            // The executor was closed by the task itself.
-            None => {
-                drop(tasks);
-                self.drop_task(key, task);
-            }
+        if let Some(slot) = tasks.running_slot(key.slot) {
+            slot.put_back(task);
+        } else {
+            // The task itself has closed the executor.
+            drop(tasks);
+            self.cancel(key, task);
         }
     }
 
-    /// Hands the output of a finished task to whoever wants it.
-    fn finish(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
+    /// Passes the output of a complete task on.
+    fn complete(&self, key: TaskKey, task: Pin<Box<dyn Task>>) {
         let mut tasks = self.tasks.borrow_mut();
         let Some(slot) = tasks.running_slot(key.slot) else {
             drop(tasks);
             return self.drop_output(task);
         };
         slot.set(state::COMPLETE);
-        let (watched, mailed) = (slot.is(state::JOIN_INTEREST), slot.is(state::REMOTE_JOIN));
-        let join_waker = if watched && !mailed {
+        let is_remote = slot.is(state::REMOTE_JOIN);
+        let join_waker = if slot.is(state::JOIN_INTEREST) && !is_remote {
             slot.put_back(task);
             let join_waker = slot.join_waker.take();
             drop(tasks);
@@ -252,19 +238,26 @@ impl Scheduler {
         } else {
             let (_, join_waker) = tasks.remove(key.slot);
             drop(tasks);
-            if let Some(remote_join) = self.take_remote_join(key.slot, mailed) {
-                remote_join.deliver(task.as_mut().output());
+            match self.take_remote_join(key.slot, is_remote) {
+                Some(join) => self.complete_remote(join, task),
+                None => self.drop_output(task),
             }
-            self.drop_output(task);
             join_waker
         };
-        if let Some(join_waker) = join_waker {
-            wake_catching(join_waker);
+        if let Some(waker) = join_waker {
+            self.wake_joiner(waker);
         }
     }
 
-    fn take_remote_join(&self, slot: u32, mailed: bool) -> Option<RemoteJoin> {
-        if !mailed {
+    /// Calls a waker that may be foreign; one of this executor's without leaving the scheduler.
+    fn wake_joiner(&self, waker: Waker) {
+        if !wake::id_of(&waker).is_some_and(|id| self.wake(id)) {
+            wake_catching(waker);
+        }
+    }
+
+    fn take_remote_join(&self, slot: u32, is_remote: bool) -> Option<RemoteJoin> {
+        if !is_remote {
             return None;
         }
         self.remote_joins
@@ -273,45 +266,48 @@ impl Scheduler {
             .take()
     }
 
-    /// Drops an output that nobody awaits, if it was not taken; but a panic is not swallowed.
+    fn complete_remote(&self, join: RemoteJoin, task: Pin<Box<dyn Task>>) {
+        match join.complete(task) {
+            Completed::Stored(waker) => waker.into_iter().for_each(wake_catching),
+            Completed::Dropped(None) => {}
+            Completed::Dropped(Some(error)) => self.unhandled_panic(error),
+        }
+    }
+
+    /// Drops a task whose output is not awaited. A panic is unhandled.
     fn drop_output(&self, mut task: Pin<Box<dyn Task>>) {
-        if let Some(error) = task.as_mut().panic() {
+        if let Some(error) = task.as_mut().take_panic() {
             self.unhandled_panic(error);
         }
         drop_catching(task);
     }
 
-    /// Does with a panic that nobody awaits what the policy says. One can be raised at a time; the
-    /// others, and those that come too late to be raised, are reported.
+    /// Applies the panic policy. What comes after the executor was closed is logged.
     fn unhandled_panic(&self, error: JoinError) {
-        if self.panic_policy == PanicPolicy::Report || self.closed.get() {
-            return log_panic(error);
-        }
-        match self.panic.take() {
-            None => self.panic.set(Some(error)),
-            Some(first) => {
-                self.panic.set(Some(first));
-                log_panic(error);
-            }
+        if self.closed.get() {
+            log_panic(error);
+        } else {
+            self.unhandled.push(error);
         }
     }
 
-    /// Raises the panic that a task left behind, if the policy is that one does.
+    /// Resumes the panic of a detached task, if the policy says so.
     pub(crate) fn raise_panic(&self) {
-        if let Some(error) = self.panic.take() {
+        if let Some(error) = self.unhandled.take() {
             self.raise(error);
         }
     }
 
     #[cold]
     fn raise(&self, error: JoinError) -> ! {
-        if self.panic_policy == PanicPolicy::ShutDown {
+        if self.unhandled.policy() == PanicPolicy::ShutDown {
             self.close();
         }
         resume_unwind(error.into_panic());
     }
 
-    fn drop_task(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
+    /// Drops a task because the executor is closed.
+    fn cancel(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
         task.as_mut().cancel(key.id(), JoinError::gone(key.id()));
         self.drop_output(task);
     }
@@ -320,160 +316,173 @@ impl Scheduler {
         if self.closed.replace(true) {
             return;
         }
-        let ops = self.handle.close();
+        self.pool.close();
+        let ops = self.inbox.close();
         let mut tasks = self.tasks.take();
         let remote_joins = self.remote_joins.take();
         for (serial, slot) in tasks.iter_by_serial() {
-            let key = TaskKey {
-                executor: self.number,
-                slot,
-                serial,
-            };
             let (task, join_waker) = tasks.remove(slot);
             if let Some(task) = task {
-                self.drop_task(key, task);
+                self.cancel(self.key(slot, serial), task);
             }
-            if let Some(join_waker) = join_waker {
-                wake_catching(join_waker);
+            if let Some(waker) = join_waker {
+                self.wake_joiner(waker);
             }
         }
-        // Whoever waits for one of these learns from its drop that nothing will come.
+        // Their drops complete the handles on other threads.
         drop_catching(remote_joins);
         for op in ops {
-            drop_catching(op);
+            op.reject();
         }
-        if let Some(error) = self.panic.take() {
+        if let Some(error) = self.unhandled.take() {
             log_panic(error);
         }
     }
 }
 
-/// Takes a panic that nobody awaits any more to the executor it belongs to, from any thread.
-pub(crate) fn unhandled_panic(error: JoinError) {
-    let executor = error.id().executor();
-    if let Some(scheduler) = context::get_if(executor) {
-        scheduler.unhandled_panic(error);
-    } else if let Some(inbox) = Inbox::find(executor) {
-        inbox.send(Box::new(move |scheduler| scheduler.unhandled_panic(error)));
-    } else {
-        log_panic(error);
-    }
-}
-
-fn log_panic(error: JoinError) {
-    // Standard error may be broken, and then there is nobody to be told that.
-    let say = || eprintln!("runtime: {error} (nobody holds its JoinHandle)");
-    drop_catching(catch_unwind(AssertUnwindSafe(say)));
-    drop_catching(error);
-}
-
-/// What a join handle finds.
-pub(crate) enum JoinPoll {
-    /// The task, taken out.
-    Complete(Pin<Box<dyn Task>>),
-    /// There is no such task, because the executor was closed.
-    Gone,
-    /// It will be woken.
-    Pending,
-    /// This is not the thread of the task.
-    Remote,
-}
-
-/// What join handles ask of the executor of their own thread.
+/// The messages of other threads.
 impl Scheduler {
-    /// A look at a task that is awaited by `waiter`; calls nobody. Unless it has finished, a waker of
-    /// the same is there afterwards, and the one from before in `before`. `None` if that takes a
-    /// clone, which is [set](Scheduler::set_join_waker) by the caller.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.inbox.has_messages()
+    }
+
+    /// Handles all messages that are in the inbox.
     #[inline]
-    pub(crate) fn poll_join(
-        &self,
-        key: TaskKey,
-        waiter: &Waker,
-        before: &mut Option<Waker>,
-    ) -> Option<JoinPoll> {
-        let mut tasks = self.tasks.borrow_mut();
-        let Some(slot) = tasks.get(key.slot, key.serial) else {
-            return Some(JoinPoll::Gone);
-        };
-        if slot.is(state::COMPLETE) {
-            return Some(match tasks.remove(key.slot) {
-                (Some(task), _) => JoinPoll::Complete(task),
-                (None, _) => JoinPoll::Gone,
-            });
+    pub(crate) fn drain_inbox(&self) {
+        if self.has_messages() {
+            self.handle_messages();
         }
-        let join_waker = slot.join_waker.as_ref();
-        if !join_waker.is_some_and(|join_waker| join_waker.will_wake(waiter)) {
-            // One of ours is copied without calling anybody.
-            let ours = WakerId::of(waiter)?.waker();
-            *before = slot.join_waker.replace(ours);
-        }
-        Some(JoinPoll::Pending)
     }
 
-    /// Exchanges the waker of who awaits a task, if that has not finished.
-    pub(crate) fn set_join_waker(&self, key: TaskKey, waker: &mut Option<Waker>) -> bool {
-        let mut tasks = self.tasks.borrow_mut();
-        let slot = tasks.get(key.slot, key.serial);
-        let slot = slot.filter(|slot| !slot.is(state::COMPLETE));
-        slot.map(|slot| mem::swap(&mut slot.join_waker, waker))
-            .is_some()
+    #[cold]
+    fn handle_messages(&self) {
+        let Scratch { mut wakes, mut ops } = self.scratch.take();
+        self.inbox.take(&mut wakes, &mut ops);
+        for id in wakes.drain(..) {
+            self.wake(id);
+        }
+        for op in ops.drain(..) {
+            self.perform(op);
+        }
+        self.scratch.replace(Scratch { wakes, ops });
     }
 
-    /// Sends the output of a task to another thread.
-    pub(crate) fn send_output(&self, key: TaskKey, remote_join: RemoteJoin) {
-        let finished = {
+    pub(crate) fn perform(&self, op: RemoteOp) {
+        match op {
+            RemoteOp::Spawn { .. } if self.closed.get() => op.reject(),
+            RemoteOp::Spawn { task, remote, join } => {
+                let serial = remote.id().serial();
+                let slot = self.tasks.borrow_mut().insert(task, serial);
+                remote.set_slot(slot);
+                self.send_output(self.key(slot, serial), join);
+            }
+            RemoteOp::RequestOutput { key, join } => self.send_output(key, join),
+            RemoteOp::Abort(key) => self.abort(key),
+            RemoteOp::AbortRemote(remote) => {
+                if let Some(key) = remote.key() {
+                    self.abort(key);
+                }
+            }
+            RemoteOp::Detach(key) => self.detach(key),
+            RemoteOp::UnhandledPanic(error) => self.unhandled_panic(error),
+        }
+    }
+
+    /// Sends the output of a task to another thread, now or when it is complete.
+    fn send_output(&self, key: TaskKey, join: RemoteJoin) {
+        let complete = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
             if !slot.is(state::JOIN_INTEREST) {
-                // Dropped on this thread after it was asked for on another one.
+                // The handle was dropped on this thread after another one had asked.
                 return;
             }
             if !slot.is(state::COMPLETE) {
                 slot.set(state::REMOTE_JOIN);
-                let (mut remote_joins, index) = (self.remote_joins.borrow_mut(), key.slot as usize);
-                if remote_joins.len() <= index {
-                    remote_joins.resize_with(index + 1, || None);
-                }
-                remote_joins[index] = Some(remote_join);
-                return;
+                return self.store_remote_join(key.slot, join);
             }
             tasks.remove(key.slot).0
         };
-        if let Some(mut task) = finished {
-            remote_join.deliver(task.as_mut().output());
-            self.drop_output(task);
+        if let Some(task) = complete {
+            self.complete_remote(join, task);
         }
     }
 
-    pub(crate) fn is_finished(&self, key: TaskKey) -> bool {
+    fn store_remote_join(&self, slot: u32, join: RemoteJoin) {
+        let (mut remote_joins, index) = (self.remote_joins.borrow_mut(), slot as usize);
+        if remote_joins.len() <= index {
+            remote_joins.resize_with(index + 1, || None);
+        }
+        remote_joins[index] = Some(join);
+    }
+}
+
+/// The operations of join handles on the task's own thread.
+impl Scheduler {
+    /// Polls a task for its join handle. Runs no foreign code, so it returns `None` if `waker` is
+    /// foreign and has to be cloned: then the caller does so and calls
+    /// [`set_join_waker`](Scheduler::set_join_waker).
+    #[inline]
+    pub(crate) fn poll_join(&self, key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(slot) = tasks.get(key.slot, key.serial) else {
+            return Some(JoinPoll::Gone);
+        };
+        if slot.is(state::COMPLETE) {
+            let (task, _) = tasks.remove(key.slot);
+            return Some(task.map_or(JoinPoll::Gone, JoinPoll::Complete));
+        }
+        let stored = slot.join_waker.as_ref();
+        if stored.is_some_and(|stored| stored.will_wake(waker)) {
+            return Some(JoinPoll::Pending(None));
+        }
+        let own = wake::waker(wake::id_of(waker)?);
+        Some(JoinPoll::Pending(slot.join_waker.replace(own)))
+    }
+
+    /// Sets the waker of a task's join handle and returns the previous one. Returns the new one as
+    /// an error if the task is complete or gone.
+    pub(crate) fn set_join_waker(
+        &self,
+        key: TaskKey,
+        waker: Waker,
+    ) -> Result<Option<Waker>, Waker> {
+        let mut tasks = self.tasks.borrow_mut();
+        match tasks.get(key.slot, key.serial) {
+            Some(slot) if !slot.is(state::COMPLETE) => Ok(slot.join_waker.replace(waker)),
+            _ => Err(waker),
+        }
+    }
+
+    pub(crate) fn is_complete(&self, key: TaskKey) -> bool {
         let mut tasks = self.tasks.borrow_mut();
         tasks
             .get(key.slot, key.serial)
             .is_none_or(|slot| slot.is(state::COMPLETE))
     }
 
-    /// Queues a task to be dropped instead of polled.
-    pub(crate) fn abort(&self, key: TaskKey) {
+    /// Schedules a task to be dropped instead of polled.
+    fn abort(&self, key: TaskKey) {
         self.tasks.borrow_mut().abort(key.slot, key.serial);
     }
 
-    /// A join handle is dropped.
-    pub(crate) fn detach(&self, key: TaskKey) {
+    /// Forgets the join handle of a task.
+    fn detach(&self, key: TaskKey) {
         let (task, join_waker, remote_join) = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(slot) = tasks.get(key.slot, key.serial) else {
                 return;
             };
-            let mailed = slot.is(state::REMOTE_JOIN);
+            let is_remote = slot.is(state::REMOTE_JOIN);
             slot.clear(state::JOIN_INTEREST | state::REMOTE_JOIN);
             let (task, join_waker) = if slot.is(state::COMPLETE) {
                 tasks.remove(key.slot)
             } else {
                 (None, slot.join_waker.take())
             };
-            (task, join_waker, self.take_remote_join(key.slot, mailed))
+            (task, join_waker, self.take_remote_join(key.slot, is_remote))
         };
         if let Some(task) = task {
             self.drop_output(task);

@@ -52,11 +52,12 @@ pub struct TaskLocal<T: 'static> {
     value: &'static ThreadLocalKey<RefCell<Option<T>>>,
 }
 
-impl<T: 'static> TaskLocal<T> {
-    pub(crate) const fn new(value: &'static ThreadLocalKey<RefCell<Option<T>>>) -> TaskLocal<T> {
-        TaskLocal { value }
-    }
+/// Makes the key that [`task_local!`](crate::task_local) declares.
+pub const fn new_task_local<T>(value: &'static ThreadLocalKey<RefCell<Option<T>>>) -> TaskLocal<T> {
+    TaskLocal { value }
+}
 
+impl<T: 'static> TaskLocal<T> {
     /// Runs `future` with the value set. Scopes nest: the innermost counts. Tasks spawned inside do
     /// not inherit it.
     ///

@@ -1,7 +1,7 @@
 //! The slots that tasks live in, and the run queue, which is a chain through them.
 //!
-//! A slot is never in two chains: a task that is gone while its slot still stands in the queue leaves
-//! it there, empty, until its turn comes; then it joins the free ones.
+//! A slot is never in two chains. A task that is removed while its slot is still in the run queue
+//! leaves the slot there, vacant, until it is popped; then the slot joins the free list.
 
 use std::collections::BinaryHeap;
 use std::mem;
@@ -9,46 +9,78 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use crate::id::REMOTE_BIT;
-use crate::task::{Task, WakerId, state};
+use crate::task::Task;
+use crate::waker_id::WakerId;
 
-/// The slots, the queue and what is free.
+/// The state of the task in a slot: five bits.
+pub(crate) mod state {
+    /// The slot is in the run queue.
+    ///
+    /// Set by spawning, a wake and an abort. Cleared when the slot is popped. Impossible twice:
+    /// this bit is what keeps the chain a chain. It outlives a task that is removed before its
+    /// turn.
+    pub(crate) const SCHEDULED: u8 = 1;
+    /// The output is in the cell, or the slot is vacant.
+    ///
+    /// Set once, after the last poll. Never cleared. Impossible while the task is polled.
+    pub(crate) const COMPLETE: u8 = 2;
+    /// The task has a join handle that was neither dropped nor got the output.
+    ///
+    /// Set by spawning. Cleared by the handle's drop. Impossible in a complete slot without an
+    /// output: that slot is vacated at once.
+    pub(crate) const JOIN_INTEREST: u8 = 4;
+    /// The future is to be dropped instead of polled.
+    ///
+    /// Set by an abort. Never cleared. Impossible to set after `COMPLETE`.
+    pub(crate) const ABORTED: u8 = 8;
+    /// The output goes to another thread: the scheduler has a `RemoteJoin` for this slot.
+    ///
+    /// Set when the request for the output arrives. Cleared with `JOIN_INTEREST`. Impossible
+    /// without it.
+    pub(crate) const REMOTE_JOIN: u8 = 16;
+}
+
+/// The tasks of an executor, and the queue of those that are scheduled.
 pub(crate) struct TaskSlab {
     slots: Vec<Slot>,
-    /// How many of them have a task.
+    /// The number of slots that have a task.
     count: usize,
-    /// The serial number that was given last to a task of this thread.
+    /// The last serial number given to a task of this thread.
     serial: u32,
+    /// The first slot of the free list.
     free: u32,
-    first: u32,
-    /// Means nothing while nothing is queued.
-    last: u32,
-    queued: usize,
+    /// The slot at the head of the run queue. Has no meaning while the queue is empty.
+    head: u32,
+    /// The slot at its tail. Likewise.
+    tail: u32,
+    /// The length of the run queue.
+    scheduled: usize,
 }
 
 pub(crate) struct Slot {
-    /// `None` while it is polled, and once it is gone.
-    pub(crate) task: Option<Pin<Box<dyn Task>>>,
-    /// Who awaits the output on this thread.
+    /// `None` while the task is polled, and in a vacant slot.
+    task: Option<Pin<Box<dyn Task>>>,
+    /// The waker of the join handle, if that is polled on this thread.
     pub(crate) join_waker: Option<Waker>,
-    /// Tells the tenants of a slot apart; [`VACANT`] between them.
+    /// Distinguishes the occupants of the slot; [`VACANT`] between them.
     serial: u32,
-    /// What follows in the queue, or among the free; above that, in the last five bits, see [`state`].
-    next_and_state: u32,
+    link: Link,
 }
 
-/// What a task costs beside its own allocation; grow it knowingly.
+/// The next slot of a chain, and above it, in five bits, the [`state`] of this slot.
+#[derive(Clone, Copy)]
+struct Link(u32);
+
+/// The cost of a task beside its own allocation. Any growth should be deliberate.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Slot>() == 40);
 
-/// The serial number of no task.
+/// The serial number of a vacant slot.
 pub(crate) const VACANT: u32 = 0;
-/// The slot after the last one. Too great to be one.
-const NONE: u32 = WakerId::MAX_TASKS as u32;
-const NEXT: u32 = (1 << STATE) - 1;
-const STATE: u32 = 27;
-const _: () = assert!(NONE <= NEXT);
+/// The end of a chain. Too large to be a slot.
+const END: u32 = WakerId::MAX_TASKS as u32;
 
-/// A task whose turn has come, taken out of its slot.
+/// A scheduled task, taken out of its slot to be polled.
 pub(crate) struct Runnable {
     pub(crate) slot: u32,
     pub(crate) serial: u32,
@@ -56,35 +88,63 @@ pub(crate) struct Runnable {
     pub(crate) aborted: bool,
 }
 
+impl Link {
+    const NEXT_BITS: u32 = 27;
+    const NEXT_MASK: u32 = (1 << Link::NEXT_BITS) - 1;
+
+    const fn new(next: u32, state: u8) -> Link {
+        Link(Link::state_bits(state) | next)
+    }
+
+    const fn state_bits(state: u8) -> u32 {
+        (state as u32) << Link::NEXT_BITS
+    }
+
+    fn next(self) -> u32 {
+        self.0 & Link::NEXT_MASK
+    }
+
+    fn set_next(&mut self, next: u32) {
+        self.0 = self.0 & !Link::NEXT_MASK | next;
+    }
+
+    /// Returns true if one of these bits is set.
+    fn has_any(self, state: u8) -> bool {
+        self.0 & Link::state_bits(state) != 0
+    }
+
+    fn set(&mut self, state: u8) {
+        self.0 |= Link::state_bits(state);
+    }
+
+    fn clear(&mut self, state: u8) {
+        self.0 &= !Link::state_bits(state);
+    }
+}
+
+const _: () = assert!(END <= Link::NEXT_MASK);
+
 impl Slot {
-    /// Whether it has any of these.
+    /// Returns true if the task is in one of these states.
     pub(crate) fn is(&self, state: u8) -> bool {
-        self.next_and_state & u32::from(state) << STATE != 0
+        self.link.has_any(state)
     }
 
     pub(crate) fn set(&mut self, state: u8) {
-        self.next_and_state |= u32::from(state) << STATE;
+        self.link.set(state);
     }
 
     pub(crate) fn clear(&mut self, state: u8) {
-        self.next_and_state &= !(u32::from(state) << STATE);
+        self.link.clear(state);
     }
 
-    /// Gives it a task, where there is none.
+    /// Puts the task back that was popped from this slot.
     #[inline]
     pub(crate) fn put_back(&mut self, task: Pin<Box<dyn Task>>) {
         let none = self.task.replace(task);
         debug_assert!(none.is_none());
-        // So that nobody looks for something to be dropped.
+        // Spares the code that would drop it.
         mem::forget(none);
-    }
-
-    fn next(&self) -> u32 {
-        self.next_and_state & NEXT
-    }
-
-    fn set_next(&mut self, next: u32) {
-        self.next_and_state = self.next_and_state & !NEXT | next;
     }
 }
 
@@ -94,26 +154,26 @@ impl Default for TaskSlab {
             slots: Vec::new(),
             count: 0,
             serial: VACANT,
-            free: NONE,
-            first: NONE,
-            last: NONE,
-            queued: 0,
+            free: END,
+            head: END,
+            tail: END,
+            scheduled: 0,
         }
     }
 }
 
 impl TaskSlab {
-    /// How many tasks there are.
+    /// Returns the number of tasks.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// How many stand in the queue, slots that their task has left included.
-    pub(crate) fn queued(&self) -> usize {
-        self.queued
+    /// Returns the length of the run queue, which may contain slots that their task has left.
+    pub(crate) fn scheduled(&self) -> usize {
+        self.scheduled
     }
 
-    /// A serial number for a task of this thread.
+    /// Returns a serial number for a task of this thread.
     pub(crate) fn next_serial(&mut self) -> u32 {
         self.serial = ((self.serial + 1) & !REMOTE_BIT).max(VACANT + 1);
         self.serial
@@ -125,26 +185,29 @@ impl TaskSlab {
             .filter(|slot| slot.serial == serial)
     }
 
-    /// The slot of a task that was taken out by [`pop`](TaskSlab::pop) and is being polled: it is kept
-    /// for it, unless the executor was closed meanwhile, which has no slots at all.
+    /// Returns the slot of a task that was [popped](TaskSlab::pop) and is running. It is reserved
+    /// for that task, unless the executor was closed meanwhile, which removes all slots.
     #[inline]
     pub(crate) fn running_slot(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(slot as usize)
     }
 
-    /// Gives a task a slot, and a place in the queue.
+    /// Puts a task into a free slot and schedules it. Returns the slot.
+    ///
+    /// # Panics
+    /// Panics if there are [`WakerId::MAX_TASKS`] tasks.
     pub(crate) fn insert(&mut self, task: Pin<Box<dyn Task>>, serial: u32) -> u32 {
         let new = Slot {
             task: Some(task),
             join_waker: None,
             serial,
-            next_and_state: u32::from(state::JOIN_INTEREST) << STATE | NONE,
+            link: Link::new(END, state::JOIN_INTEREST),
         };
         let index = self.free;
         match self.slots.get_mut(index as usize) {
             Some(slot) => {
-                self.free = slot.next();
-                // There is nothing in it to be dropped.
+                self.free = slot.link.next();
+                // A vacant slot holds nothing to drop.
                 mem::forget(mem::replace(slot, new));
                 self.count += 1;
                 self.push(index);
@@ -157,11 +220,11 @@ impl TaskSlab {
     #[cold]
     fn insert_last(&mut self, new: Slot) -> u32 {
         let index = self.slots.len();
-        let most = WakerId::MAX_TASKS;
-        if index >= most {
-            // Its future is other people's code, and this is borrowed.
+        let max = WakerId::MAX_TASKS;
+        if index >= max {
+            // Dropping the future is foreign code, and the slab is borrowed.
             mem::forget(new);
-            panic!("no more than {most} tasks");
+            panic!("spawn: this runtime has {max} tasks already");
         }
         self.slots.push(new);
         self.count += 1;
@@ -169,45 +232,43 @@ impl TaskSlab {
         index as u32
     }
 
-    /// Takes a task out, and what else is in its slot.
+    /// Vacates a slot and returns its contents.
     pub(crate) fn remove(&mut self, index: u32) -> (Option<Pin<Box<dyn Task>>>, Option<Waker>) {
         let slot = &mut self.slots[index as usize];
-        let tenant = (slot.task.take(), slot.join_waker.take());
+        let contents = (slot.task.take(), slot.join_waker.take());
         slot.serial = VACANT;
-        // So that a waker whose number would fit does not queue it.
+        // A waker whose serial bits happen to match must not schedule it.
         slot.set(state::COMPLETE);
         self.count -= 1;
         if !slot.is(state::SCHEDULED) {
-            slot.set_next(self.free);
+            slot.link.set_next(self.free);
             self.free = index;
         }
-        tenant
+        contents
     }
 
-    /// Puts a slot at the end of the queue, where it is not yet.
-    fn push(&mut self, index: u32) {
+    /// Returns true if a waker stands for a task that is neither scheduled nor complete.
+    #[inline]
+    pub(crate) fn is_idle(&self, id: WakerId) -> bool {
+        self.slots.get(id.slot() as usize).is_some_and(|slot| {
+            id.matches_serial(slot.serial) && !slot.is(state::SCHEDULED | state::COMPLETE)
+        })
+    }
+
+    /// Appends a slot to the run queue. It must not be there yet.
+    #[inline]
+    pub(crate) fn push(&mut self, index: u32) {
         self.slots[index as usize].set(state::SCHEDULED);
-        match self.queued {
-            0 => self.first = index,
-            _ => self.slots[self.last as usize].set_next(index),
+        if self.scheduled == 0 {
+            self.head = index;
+        } else {
+            self.slots[self.tail as usize].link.set_next(index);
         }
-        self.last = index;
-        self.queued += 1;
+        self.tail = index;
+        self.scheduled += 1;
     }
 
-    /// Queues the task that a waker means, unless it is queued, has finished, or is no more. Says
-    /// whether there is such a slot.
-    pub(crate) fn wake(&mut self, id: WakerId) -> bool {
-        let Some(slot) = self.slots.get_mut(id.slot() as usize) else {
-            return false;
-        };
-        if id.is_serial(slot.serial) && !slot.is(state::SCHEDULED | state::COMPLETE) {
-            self.push(id.slot());
-        }
-        true
-    }
-
-    /// Queues a task to be dropped instead of polled.
+    /// Schedules a task to be dropped instead of polled.
     pub(crate) fn abort(&mut self, index: u32, serial: u32) {
         if let Some(slot) = self.get(index, serial) {
             if !slot.is(state::COMPLETE) {
@@ -219,26 +280,26 @@ impl TaskSlab {
         }
     }
 
-    /// Takes the task at the head of the queue. `None` if there is no such task, or it has nothing
-    /// to do: it finished after a wake.
+    /// Pops the task at the head of the run queue. Returns `None` if the queue is empty, or if that
+    /// task cannot run: it was completed after it was woken, or is running.
     pub(crate) fn pop(&mut self) -> Option<Runnable> {
-        if self.queued == 0 {
+        if self.scheduled == 0 {
             return None;
         }
-        let index = self.first;
+        let index = self.head;
         let slot = &mut self.slots[index as usize];
-        self.first = slot.next();
-        self.queued -= 1;
+        self.head = slot.link.next();
+        self.scheduled -= 1;
         slot.clear(state::SCHEDULED);
         if slot.is(state::COMPLETE) {
             if slot.serial == VACANT {
-                slot.set_next(self.free);
+                slot.link.set_next(self.free);
                 self.free = index;
             }
             return None;
         }
         let Some(task) = slot.task.take() else {
-            // It is being polled, and called this itself: it has its turn afterwards.
+            // It is running and has called `run_ready` itself. Its turn comes afterwards.
             self.push(index);
             return None;
         };
@@ -250,15 +311,15 @@ impl TaskSlab {
         })
     }
 
-    /// Serial numbers and slots of all that have a tenant, in the order of the former.
-    pub(crate) fn iter_by_serial(&self) -> Vec<(u32, u32)> {
-        let mut tenants = Vec::with_capacity(self.count);
+    /// Returns the serial numbers and slots of all tasks, ordered by serial number.
+    pub(crate) fn iter_by_serial(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let mut occupied = Vec::with_capacity(self.count);
         for (slot, index) in self.slots.iter().zip(0..) {
             if slot.serial != VACANT {
-                tenants.push((slot.serial, index));
+                occupied.push((slot.serial, index));
             }
         }
-        // By a heap: a quicksort of the rarest path would be a tenth of this crate's code.
-        BinaryHeap::from(tenants).into_sorted_vec()
+        // Sorted by a heap: a quicksort for this rare path would be a tenth of this crate's code.
+        BinaryHeap::from(occupied).into_sorted_vec().into_iter()
     }
 }

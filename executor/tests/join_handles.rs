@@ -102,7 +102,7 @@ fn dropping_the_await_loses_nothing() {
     looped.settle();
     assert_eq!(looped.block_on(&mut handle).unwrap(), 3);
     let polled = catch_unwind(AssertUnwindSafe(|| looped.block_on(&mut handle)));
-    assert!(text(&*polled.unwrap_err()).contains("after it was ready"));
+    assert!(text(&*polled.unwrap_err()).contains("after completion"));
     assert!(handle.is_finished());
     handle.abort();
 }
@@ -429,7 +429,7 @@ fn two_executors_alternate_on_one_thread() {
     let mut one = spawn(async { Rc::new(1) });
     let (two, mut ours) = {
         let _inner = second.executor.enter();
-        // The handle of an executor that is not the current one is asked for by mail, on its thread.
+        // The executor of the handle is not the current one: its thread sends it a message.
         assert!(poll_once(&mut one, Waker::noop()).is_pending());
         (spawn(async { Rc::new(2) }), spawn(yield_now()))
     };

@@ -15,7 +15,7 @@ const DOCUMENTED: [&[&str]; 1] = [
     &[
         "executor/src/context.rs",
         "executor/src/scheduler.rs",
-        "executor/src/wake.rs",
+        "executor/src/task/wake.rs",
     ],
 ];
 

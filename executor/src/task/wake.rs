@@ -1,0 +1,41 @@
+//! The waker of a task: a vtable whose data is a [`WakerId`].
+//!
+//! Cloning and dropping such a waker touch no memory. Waking is a look-up of the thread's scheduler
+//! and a push to its run queue; on another thread it is a message in the executor's inbox.
+//!
+//! `wake`, `context` and `scheduler` import each other. The circle is inherent to a waker that is a
+//! number: waking looks up the scheduler of the thread, and the scheduler makes wakers.
+
+use std::ptr;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use crate::context;
+use crate::inbox::Inbox;
+use crate::waker_id::WakerId;
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop_nothing);
+
+/// Makes the waker with this number.
+pub(crate) fn waker(id: WakerId) -> Waker {
+    // SAFETY: the contract of RawWaker asks that the functions of the vtable be thread-safe and
+    // keep alive what `data` points to. They are safe functions, and `data` points to nothing.
+    unsafe { Waker::new(id.data(), &VTABLE) }
+}
+
+/// Returns the number of a waker that was made here.
+pub(crate) fn id_of(waker: &Waker) -> Option<WakerId> {
+    ptr::eq(waker.vtable(), &VTABLE).then(|| WakerId::from_data(waker.data()))
+}
+
+fn clone(data: *const ()) -> RawWaker {
+    RawWaker::new(data, &VTABLE)
+}
+
+fn wake(data: *const ()) {
+    let id = WakerId::from_data(data);
+    if context::with(|scheduler| scheduler.wake(id)) != Some(true) {
+        Inbox::wake(id);
+    }
+}
+
+fn drop_nothing(_: *const ()) {}
