@@ -1,4 +1,4 @@
-//! Waiting for an executor on a thread that has none.
+//! `Handle::block_on`: waits for a runtime on a thread that has none.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,34 +11,37 @@ use crate::handle::Handle;
 use crate::park::{Park, ParkMode, ThreadPark, Unpark};
 
 impl Handle {
-    /// Runs a future on the executor's thread, and blocks the calling one until it has its output.
+    /// Runs a future on the runtime's thread, and blocks the calling thread until its output
+    /// arrives.
     ///
-    /// The future goes there and is a task like every other one, so it and its output have to be
-    /// `Send`. (That of tokio polls it where it is called. A socket or timer that had to wait there
-    /// would be in no reactor, since only the executor's thread drives one.) It waits for as long
-    /// as nobody runs the executor.
+    /// The future is sent there and becomes a task, so it and its output have to be `Send`. tokio
+    /// polls it on the calling thread instead. Here a socket or timer would find no reactor on that
+    /// thread. The call blocks for as long as the runtime is not running.
     ///
     /// # Errors
-    /// The [`JoinError`] says that the future panicked, or that the executor is gone.
+    /// Returns a [`JoinError`] if the future panicked or the runtime is gone.
     ///
     /// # Panics
-    /// On the thread of an executor, this one or another, which would be blocked: await
-    /// [`spawn`](Handle::spawn) there. The threads of blocking jobs may be blocked.
+    /// Panics on the thread of a runtime, this one or another: it would block that runtime. Await
+    /// [`spawn`](Handle::spawn) there. The threads of blocking jobs may block.
     ///
     /// # Examples
     /// ```
-    /// # use runtime_executor::{Executor, Config, Park, ThreadPark};
-    /// # let park = ThreadPark::new();
-    /// # let executor = Executor::new(park.unparker(), Config::new()).unwrap();
-    /// let handle = executor.handle().clone();
-    /// let asking = std::thread::spawn(move || handle.block_on(async { 6 * 7 }).unwrap());
-    /// // Meanwhile this thread runs the executor.
-    /// # let _entered = executor.enter();
-    /// # while !asking.is_finished() {
-    /// #     executor.run_ready();
-    /// #     std::thread::yield_now();
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// let (done, is_done) = std::sync::mpsc::channel();
+    /// std::thread::spawn(move || {
+    ///     let answer = handle.block_on(async { 6 * 7 }).unwrap();
+    ///     done.send(answer).unwrap();
+    /// });
+    /// // Meanwhile this thread runs the runtime.
+    /// let answer = runtime.block_on(async move {
+    ///     runtime::spawn_blocking(move || is_done.recv()).await.unwrap()
+    /// });
+    /// assert_eq!(answer, Ok(42));
+    /// # Ok(())
     /// # }
-    /// assert_eq!(asking.join().unwrap(), 42);
     /// ```
     #[track_caller]
     pub fn block_on<F>(&self, future: F) -> Result<F::Output, JoinError>
@@ -53,7 +56,7 @@ impl Handle {
         );
         let mut task = self.spawn(future);
         let park = ThreadPark::new();
-        let waker = Waker::from(Arc::new(Unparks(park.unparker())));
+        let waker = Waker::from(Arc::new(UnparkOnWake(park.unparker())));
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(output) = Pin::new(&mut task).poll(&mut cx) {
@@ -64,9 +67,9 @@ impl Handle {
     }
 }
 
-struct Unparks(Arc<dyn Unpark>);
+struct UnparkOnWake(Arc<dyn Unpark>);
 
-impl Wake for Unparks {
+impl Wake for UnparkOnWake {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }

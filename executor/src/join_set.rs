@@ -1,4 +1,4 @@
-//! Many tasks, awaited in the order in which they finish.
+//! A set of tasks, awaited in the order of their completion.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,13 +14,14 @@ use crate::join::{AbortHandle, JoinHandle};
 use crate::sync::Mutex;
 use crate::unwind::drop_catching;
 
-/// Tasks that belong together: awaited as they finish, aborted when the set is dropped.
+/// A set of tasks that are awaited in the order of their completion.
+///
+/// Dropping the set aborts its tasks.
 ///
 /// # Examples
 /// ```
-/// # mod support { include!("../tests/support/block_on.rs"); }
-/// # support::block_on(async {
-/// let mut set = runtime_executor::JoinSet::new();
+/// # runtime::block_on(async {
+/// let mut set = runtime::task::JoinSet::new();
 /// for n in 1..=3 {
 ///     set.spawn(async move { n * n });
 /// }
@@ -39,18 +40,18 @@ pub struct JoinSet<T> {
 struct Member<T> {
     handle: JoinHandle<T>,
     waker: Waker,
-    /// Of a task that had finished when it came into the set. In a mutex because an output need not
-    /// be `Sync`, and a set of handles is.
+    /// The output of a task that was complete when it was inserted. An output need not be `Sync`.
+    /// The mutex makes the set so.
     output: Mutex<Option<Result<T, JoinError>>>,
 }
 
-/// What the members' wakers tell the set.
+/// The state that the wakers of the members share with the set.
 #[derive(Default)]
 struct Shared(Mutex<Completed>);
 
 #[derive(Default)]
 struct Completed {
-    /// Those to be looked at, because they finished, in that order.
+    /// The members that were woken, in that order.
     changed: VecDeque<usize>,
     waiter: Option<Waker>,
 }
@@ -79,9 +80,9 @@ impl Wake for MemberWaker {
 }
 
 impl Shared {
-    /// Leaves a waker there, unless one completed meanwhile.
+    /// Stores a waker, or returns a member that was woken meanwhile.
     fn wait(&self, cx: &Context<'_>) -> Option<usize> {
-        // Cloned and dropped while the lock is not held.
+        // Foreign code: the lock is held neither for the clone nor for the drop.
         let new = cx.waker().clone();
         let mut completed = self.0.lock();
         let first = completed.changed.pop_front();
@@ -96,7 +97,7 @@ impl Shared {
 }
 
 impl<T> JoinSet<T> {
-    /// An empty set.
+    /// Returns an empty set.
     pub fn new() -> JoinSet<T> {
         JoinSet {
             members: Slab::new(),
@@ -104,24 +105,25 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// How many tasks are in the set: those that run, and those that finished and were not taken.
+    /// Returns the number of tasks in the set: those that run, and those whose output was not
+    /// taken.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no task in the set.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Aborts every task. They stay in the set until they are taken, or say that they were aborted.
+    /// Aborts all tasks. They stay in the set until they are joined.
     pub fn abort_all(&self) {
         for (_, member) in &self.members {
             member.handle.abort();
         }
     }
 
-    /// Empties the set without aborting anything: the tasks run on, detached.
+    /// Removes all tasks from the set without aborting them: they continue to run, detached.
     pub fn detach_all(&mut self) {
         self.members.clear();
         self.shared.0.lock().changed.clear();
@@ -136,7 +138,7 @@ impl<T: 'static> JoinSet<T> {
             index: entry.key(),
             shared: self.shared.clone(),
         }));
-        // So that it knows whom to wake.
+        // Stores the member's waker in the task.
         let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
         let output = match polled {
             Poll::Ready(output) => Some(output),
@@ -154,10 +156,10 @@ impl<T: 'static> JoinSet<T> {
         abort
     }
 
-    /// Spawns a task into the set. See [`spawn`](crate::spawn).
+    /// Spawns a task and inserts it. See [`spawn`](crate::spawn).
     ///
     /// # Panics
-    /// Outside a runtime.
+    /// Panics outside a runtime.
     #[track_caller]
     pub fn spawn<F>(&mut self, future: F) -> AbortHandle
     where
@@ -166,10 +168,11 @@ impl<T: 'static> JoinSet<T> {
         self.insert(crate::spawn::spawn(future))
     }
 
-    /// Runs a blocking job in the set. See [`spawn_blocking`](crate::spawn_blocking).
+    /// Runs a closure that blocks on the blocking pool, and inserts it. See
+    /// [`spawn_blocking`](crate::spawn_blocking).
     ///
     /// # Panics
-    /// Outside a runtime.
+    /// Panics outside a runtime.
     #[track_caller]
     pub fn spawn_blocking<F>(&mut self, job: F) -> AbortHandle
     where
@@ -179,21 +182,21 @@ impl<T: 'static> JoinSet<T> {
         self.insert(crate::spawn::spawn_blocking(job))
     }
 
-    /// Waits for the next task to finish and takes it out; `None` once the set is empty.
+    /// Waits for the next task to complete, and removes it. Returns `None` once the set is empty.
     ///
     /// # Errors
-    /// Those of the task: see [`JoinHandle`].
+    /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Cancel safe: no output is lost if the future is dropped.
     pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](JoinSet::join_next), for those who poll. Only the last waker is woken.
+    /// Poll-based version of [`join_next`](JoinSet::join_next). Only the last waker is woken.
     ///
     /// # Errors
-    /// Those of the task: see [`JoinHandle`].
+    /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         loop {
             if self.members.is_empty() {
@@ -209,10 +212,10 @@ impl<T: 'static> JoinSet<T> {
         }
     }
 
-    /// The next task that has finished already, if there is one.
+    /// Removes the next task that is complete and returns its output, or `None` if there is none.
     ///
     /// # Errors
-    /// Those of the task: see [`JoinHandle`].
+    /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         loop {
             let index = self.shared.0.lock().changed.pop_front()?;
@@ -222,7 +225,7 @@ impl<T: 'static> JoinSet<T> {
         }
     }
 
-    /// Takes a member out if it has finished.
+    /// Removes a member if it is complete.
     fn poll_member(&mut self, index: usize) -> Option<Result<T, JoinError>> {
         let member = self.members.get_mut(index)?;
         let polled = match member.output.get_mut().take() {
@@ -238,19 +241,20 @@ impl<T: 'static> JoinSet<T> {
         }
     }
 
-    /// Waits for all tasks, and gives their outputs in the order in which they finished.
+    /// Waits for all tasks, and returns their outputs in the order of completion.
     ///
     /// # Panics
-    /// If a task panicked, with its payload, or was aborted. The tasks that are left are aborted.
+    /// Panics if a task panicked, with the same payload, or was aborted. The other tasks are
+    /// aborted.
     ///
     /// # Cancel safety
-    /// Not: dropping the future drops the set, which aborts the tasks, and the outputs there are.
+    /// Not cancel safe: dropping the future drops the set with the outputs in it, and aborts its
+    /// tasks.
     ///
     /// # Examples
     /// ```
-    /// # mod support { include!("../tests/support/block_on.rs"); }
-    /// # support::block_on(async {
-    /// let mut set = runtime_executor::JoinSet::new();
+    /// # runtime::block_on(async {
+    /// let mut set = runtime::task::JoinSet::new();
     /// set.spawn(async { 1 });
     /// set.spawn(async { 2 });
     /// assert_eq!(set.join_all().await, [1, 2]);
@@ -272,8 +276,8 @@ impl<T: 'static> JoinSet<T> {
     /// for.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the tasks aborted, and those that have not been waited for in the
-    /// set; another call waits for them.
+    /// Cancel safe: if the future is dropped, the tasks stay aborted, and another call waits for
+    /// the rest.
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}

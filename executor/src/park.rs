@@ -1,4 +1,4 @@
-//! The whole coupling between the executor and what its thread sleeps in.
+//! The interface between the executor and what its thread blocks in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,27 +32,29 @@ pub trait Park {
     fn park(&self, mode: ParkMode);
 }
 
-/// What other threads call so that the executor's thread looks into its inbox.
+/// The waking half of an executor's loop, for other threads: it ends a [`Park::park`].
 ///
-/// It must be cheap to call often, and may be called when the executor is long gone.
+/// It must be cheap to call often, and may be called after the executor is gone.
 pub trait Unpark: Send + Sync + 'static {
     /// Ends the current [`Park::park`], or keeps the next one from blocking.
     fn unpark(&self);
 }
 
-/// Sleeps in [`std::thread::park`]: for an executor that waits for nothing but other threads.
+/// A [`Park`] that blocks in [`std::thread::park`], for executors whose tasks wait for other
+/// threads only.
 #[derive(Debug, Clone)]
+#[must_use = "an executor that is not parked between batches spins"]
 pub struct ThreadPark(Arc<Parked>);
 
 #[derive(Debug)]
 struct Parked {
     thread: Thread,
-    /// Its own, because the thread's token may be taken by anybody else who parks it meanwhile.
+    /// The thread's own token may be consumed by other code that parks it.
     unparked: AtomicBool,
 }
 
 impl ThreadPark {
-    /// For an executor on the calling thread.
+    /// Makes a `ThreadPark` for the calling thread.
     pub fn new() -> ThreadPark {
         ThreadPark(Arc::new(Parked {
             thread: thread::current(),
@@ -60,7 +62,7 @@ impl ThreadPark {
         }))
     }
 
-    /// Its other half.
+    /// Returns its waking half.
     pub fn unparker(&self) -> Arc<dyn Unpark> {
         Arc::new(self.clone())
     }

@@ -1,4 +1,4 @@
-//! The types that threads meet in, or loom's in their place while a model is checked.
+//! Locks without poisoning: std's, or loom's while a model is checked.
 
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
@@ -12,13 +12,13 @@ pub(crate) use std::sync::atomic::AtomicBool;
 #[cfg(not(loom))]
 use std::sync::{self, MutexGuard};
 
-/// What a lock gives, poisoned or not: no foreign code runs under a lock, so that a panic there
-/// leaves nothing half done.
+/// Returns the guard of a lock, poisoned or not: no foreign code runs under a lock, so a panic
+/// there leaves no state half changed.
 pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A mutex without poison.
+/// A mutex without poisoning.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
@@ -27,12 +27,12 @@ impl<T> Mutex<T> {
         Mutex(sync::Mutex::new(value))
     }
 
-    #[inline(never)] // Locks are for other threads, and there are many.
+    #[inline(never)] // Locks are off the hot path, and taken in many places.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         unpoisoned(self.0.lock())
     }
 
-    /// The lock, if nobody has it.
+    /// Returns the guard if the lock is free.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok()
     }
@@ -46,12 +46,12 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A condition variable for it.
+/// A condition variable for [`Mutex`].
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(sync::Condvar);
 
 impl Condvar {
-    /// Waits for a notification or the end of the limit; the flag says which of both was it.
+    /// Waits for a notification or the end of the limit. The flag is true if the limit has passed.
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,

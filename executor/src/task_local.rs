@@ -1,21 +1,17 @@
-//! Values that belong to a task, wherever in it one looks.
+//! Values that belong to a future and are visible to all that it calls.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::thread::LocalKey as ThreadLocalKey;
-use std::{error, fmt};
+use std::{error, fmt, mem};
 
-/// Declares values that belong to a future: set by [`TaskLocal::scope`], seen by all that is called
-/// while that future is polled.
+/// Declares task-local keys: values that [`TaskLocal::scope`] sets for a future, and that all code
+/// called by that future sees.
 ///
 /// # Examples
 /// ```
-/// # use runtime_executor::{Executor, Config, Park, ThreadPark};
-/// # let park = ThreadPark::new();
-/// # let executor = Executor::new(park.unparker(), Config::new()).unwrap();
-/// # let _entered = executor.enter();
-/// runtime_executor::task_local! {
+/// runtime::task_local! {
 ///     /// The request that is being served.
 ///     static REQUEST: u64;
 /// }
@@ -24,14 +20,10 @@ use std::{error, fmt};
 ///     format!("request {}", REQUEST.get())
 /// }
 ///
-/// # let test =
-/// async {
+/// runtime::block_on(async {
 ///     assert_eq!(REQUEST.scope(7, async { log() }).await, "request 7");
 ///     assert!(REQUEST.try_with(|_| ()).is_err());
-/// }
-/// # ;
-/// # let handle = executor.spawn(test);
-/// # while { executor.run_ready(); !handle.is_finished() } { park.park(executor.park_mode(1)); }
+/// });
 /// ```
 #[macro_export]
 macro_rules! task_local {
@@ -58,11 +50,11 @@ pub const fn new_task_local<T>(value: &'static ThreadLocalKey<RefCell<Option<T>>
 }
 
 impl<T: 'static> TaskLocal<T> {
-    /// Runs `future` with the value set. Scopes nest: the innermost counts. Tasks spawned inside do
-    /// not inherit it.
+    /// Runs a future with the value set, and returns its output. Scopes nest: the innermost value
+    /// is visible. Tasks spawned inside do not inherit it.
     ///
     /// # Cancel safety
-    /// That of `future`. The value is dropped with it.
+    /// Cancel safe if `future` is. The value is dropped with it.
     pub async fn scope<F: Future>(&'static self, value: T, future: F) -> F::Output {
         let mut value = Some(value);
         let mut future = pin!(future);
@@ -83,7 +75,7 @@ impl<T: 'static> TaskLocal<T> {
     /// Calls `f` with the value.
     ///
     /// # Panics
-    /// Outside a scope; and if `f` opens a scope of the same key.
+    /// Panics outside a scope, and if `f` opens a scope of the same key.
     #[track_caller]
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         match self.try_with(f) {
@@ -92,10 +84,10 @@ impl<T: 'static> TaskLocal<T> {
         }
     }
 
-    /// As [`with`](TaskLocal::with), with an error outside a scope.
+    /// Calls `f` with the value, if it is set.
     ///
     /// # Errors
-    /// Outside a scope, and while the thread is being torn down.
+    /// Returns an [`AccessError`] outside a scope, and while the thread is torn down.
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         let call = |value: &RefCell<Option<T>>| value.borrow().as_ref().map(f);
         self.value
@@ -107,10 +99,10 @@ impl<T: 'static> TaskLocal<T> {
 }
 
 impl<T: Clone + 'static> TaskLocal<T> {
-    /// A copy of the value.
+    /// Returns a clone of the value.
     ///
     /// # Panics
-    /// Outside a scope.
+    /// Panics outside a scope.
     #[track_caller]
     pub fn get(&'static self) -> T {
         self.with(T::clone)
@@ -123,7 +115,7 @@ impl<T> fmt::Debug for TaskLocal<T> {
     }
 }
 
-/// Exchanges a value with the thread's, and back when it is dropped, by a panic too.
+/// A guard that swaps a value with the thread's, and swaps them back when it is dropped.
 struct Set<'a, T: 'static> {
     key: &'static TaskLocal<T>,
     value: &'a mut Option<T>,
@@ -132,7 +124,7 @@ struct Set<'a, T: 'static> {
 impl<'a, T: 'static> Set<'a, T> {
     fn new(key: &'static TaskLocal<T>, value: &'a mut Option<T>) -> Set<'a, T> {
         key.value
-            .with(|there| std::mem::swap(&mut *there.borrow_mut(), value));
+            .with(|current| mem::swap(&mut *current.borrow_mut(), value));
         Set { key, value }
     }
 }
@@ -141,11 +133,11 @@ impl<T: 'static> Drop for Set<'_, T> {
     fn drop(&mut self) {
         self.key
             .value
-            .with(|there| std::mem::swap(&mut *there.borrow_mut(), self.value));
+            .with(|current| mem::swap(&mut *current.borrow_mut(), self.value));
     }
 }
 
-/// The task-local value was asked for outside its scope.
+/// The error of an access to a task-local value outside its scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessError(());
 

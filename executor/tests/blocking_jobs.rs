@@ -20,7 +20,7 @@ fn with_pool(max_threads: usize) -> Loop {
     Loop::with(Config::new().max_blocking_threads(max_threads))
 }
 
-/// A job that runs until it is told to end, and says when it has begun.
+/// A job that signals its start and runs until it is released.
 fn gated(handle: &Handle) -> (runtime_executor::JoinHandle<()>, Receiver<()>, Sender<()>) {
     let (begin, begun) = channel();
     let (end, ended) = channel();
@@ -32,7 +32,7 @@ fn gated(handle: &Handle) -> (runtime_executor::JoinHandle<()>, Receiver<()>, Se
 }
 
 /// Lets the thread that runs this say when it ends.
-fn tell_end(sender: Sender<ThreadId>) {
+fn send_on_thread_exit(sender: Sender<ThreadId>) {
     struct Tells(Sender<ThreadId>);
     impl Drop for Tells {
         fn drop(&mut self) {
@@ -61,7 +61,7 @@ fn a_job_runs_on_another_thread_with_the_pools_name() {
 }
 
 #[test]
-fn who_is_woken_by_a_job_has_its_thread_for_the_next_one() {
+fn a_task_woken_by_a_job_gets_the_same_thread_for_its_next_job() {
     /// Begins the next job, and says whether that runs before this has returned.
     struct Next(Handle, Sender<bool>);
     impl Wake for Next {
@@ -78,11 +78,11 @@ fn who_is_woken_by_a_job_has_its_thread_for_the_next_one() {
     let handle = looped.executor.handle();
     let (mut job, begun, end) = gated(handle);
     begun.recv().unwrap();
-    let (tell, told) = channel();
-    let waker = Waker::from(Arc::new(Next(handle.clone(), tell)));
+    let (send, received) = channel();
+    let waker = Waker::from(Arc::new(Next(handle.clone(), send)));
     assert!(poll_once(&mut job, &waker).is_pending());
     drop(end);
-    assert!(!told.recv().unwrap(), "a second thread was started");
+    assert!(!received.recv().unwrap(), "a second thread was started");
 }
 
 /// How many threads of this process have a name; `None` where that cannot be read.
@@ -226,7 +226,7 @@ fn an_idle_thread_ends_and_the_next_job_starts_another() {
         let job = looped
             .executor
             .handle()
-            .spawn_blocking(move || tell_end(ends));
+            .spawn_blocking(move || send_on_thread_exit(ends));
         looped.block_on(job).unwrap();
         ended.recv().unwrap();
     }
@@ -242,7 +242,7 @@ fn the_threads_end_with_the_executor() {
         let jobs = [0, 1].map(|_| {
             let (ends, together) = (ends.clone(), together.clone());
             spawn_blocking(move || {
-                tell_end(ends);
+                send_on_thread_exit(ends);
                 together.wait();
             })
         });
@@ -457,7 +457,7 @@ fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
 }
 
 #[test]
-fn a_thread_name_that_no_thread_can_have_is_refused_when_the_executor_is_made() {
+fn a_thread_name_with_a_nul_is_rejected_when_the_executor_is_made() {
     let config = Config::new().blocking_thread_name("with a \0 in it");
     let park = ThreadPark::new();
     let error = Executor::new(park.unparker(), config).unwrap_err();
@@ -465,7 +465,7 @@ fn a_thread_name_that_no_thread_can_have_is_refused_when_the_executor_is_made() 
 }
 
 #[test]
-fn the_id_of_a_job_shows_that_it_came_by_mail() {
+fn the_id_of_a_job_is_marked_as_remote() {
     let looped = with_pool(1);
     let id = looped
         .executor

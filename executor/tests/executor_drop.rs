@@ -156,20 +156,20 @@ fn a_task_that_holds_its_own_handle_leaks_nothing() {
 fn tasks_that_await_each_other_leak_nothing() {
     let looped = Loop::new();
     let dropped = Count::default();
-    let mails: Vec<Rc<RefCell<Option<JoinHandle<()>>>>> = (0..3).map(|_| Rc::default()).collect();
+    let cells: Vec<Rc<RefCell<Option<JoinHandle<()>>>>> = (0..3).map(|_| Rc::default()).collect();
     let mut handles = Vec::new();
-    for mail in &mails {
-        let (mail, counted) = (mail.clone(), dropped.clone());
+    for cell in &cells {
+        let (cell, counted) = (cell.clone(), dropped.clone());
         let guard = on_drop(move || counted.add());
         handles.push(looped.executor.spawn(async move {
             let _guard = guard;
-            let other = mail.take().unwrap();
+            let other = cell.take().unwrap();
             let _ = other.await;
         }));
     }
     handles.rotate_left(1);
-    for (mail, handle) in mails.iter().zip(handles) {
-        *mail.borrow_mut() = Some(handle);
+    for (cell, handle) in cells.iter().zip(handles) {
+        *cell.borrow_mut() = Some(handle);
     }
     looped.settle();
     assert_eq!(looped.executor.task_count(), 3);
@@ -203,7 +203,7 @@ fn an_output_that_holds_its_own_handle_is_dropped_with_the_executor() {
 }
 
 #[test]
-fn what_was_entered_twice_is_left_twice() {
+fn an_executor_entered_twice_is_left_twice() {
     let looped = Loop::new();
     let first = looped.executor.enter();
     let second = looped.executor.enter();
@@ -232,7 +232,7 @@ fn an_executor_closed_from_its_own_task_drops_that_one_last() {
 }
 
 #[test]
-fn a_waker_that_closes_the_executor_when_it_is_cloned_or_woken_leaves_nobody_waiting() {
+fn a_waker_that_closes_the_executor_when_it_is_cloned_or_woken_leaves_no_waiter() {
     use std::task::{RawWaker, RawWakerVTable};
     thread_local! {
         static LOOPED: RefCell<Option<Rc<Loop>>> = const { RefCell::new(None) };
@@ -262,7 +262,7 @@ fn a_waker_that_closes_the_executor_when_it_is_cloned_or_woken_leaves_nobody_wai
 }
 
 #[test]
-fn a_task_that_finishes_while_the_waker_of_who_awaits_it_is_cloned_is_not_waited_for() {
+fn a_task_that_completes_while_the_waker_of_its_handle_is_cloned_is_not_waited_for() {
     use std::task::{RawWaker, RawWakerVTable};
     thread_local! {
         static LOOPED: RefCell<Option<Rc<Loop>>> = const { RefCell::new(None) };

@@ -1,4 +1,4 @@
-//! What may go to another thread, and what may not: checked by the compiler, both ways.
+//! Which types are `Send` and `Sync`, and which are not: checked by the compiler, both ways.
 
 use std::rc::Rc;
 use std::task::Waker;

@@ -127,7 +127,7 @@ fn a_task_that_is_woken_often_is_polled_once() {
 }
 
 #[test]
-fn run_ready_says_how_many_tasks_it_polled() {
+fn run_ready_returns_the_number_of_tasks_that_it_polled() {
     let looped = Loop::new();
     looped.executor.spawn(poll_fn(|cx| {
         cx.waker().wake_by_ref();
@@ -180,7 +180,7 @@ fn the_root_is_woken_by_its_waker_and_once() {
     assert!(looped.executor.take_root_wake());
     assert!(!looped.executor.take_root_wake());
     support::elsewhere(|| waker.wake_by_ref());
-    assert!(looped.executor.has_work(), "there is a letter");
+    assert!(looped.executor.has_work(), "there is a message");
     assert!(!looped.executor.take_root_wake(), "but it was not read yet");
     assert_eq!(looped.batch(), 0);
     assert!(looped.executor.take_root_wake());

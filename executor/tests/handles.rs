@@ -1,4 +1,4 @@
-//! What plain threads do with a handle: run closures and futures on the executor's thread.
+//! The handle on other threads: it runs closures and futures on the executor's thread.
 
 mod support;
 
@@ -35,7 +35,7 @@ fn beside<T: Send + 'static>(looped: &Loop, work: impl FnOnce(Handle) -> T + Sen
 }
 
 #[test]
-fn a_closure_runs_on_the_thread_of_the_executor_and_gives_back_what_it_returns() {
+fn a_closure_runs_on_the_thread_of_the_executor_and_its_result_is_returned() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let home = thread::current().id();

@@ -227,7 +227,7 @@ fn is_finished_turns_with_the_last_poll() {
 }
 
 #[test]
-fn ids_are_told_inside_and_outside() {
+fn ids_are_known_inside_and_outside() {
     let looped = Loop::new();
     let seen = Rc::new(Cell::new(None));
     let inner = seen.clone();
@@ -238,9 +238,9 @@ fn ids_are_told_inside_and_outside() {
             let _guard = guard;
             (id(), spawn(async { id() }).await.unwrap(), id())
         });
-        let told = first.id();
+        let first_id = first.id();
         let (own, inner, own_again) = first.await.unwrap();
-        assert_eq!((told, told), (own, own_again));
+        assert_eq!((first_id, first_id), (own, own_again));
         (own, inner)
     });
     assert_ne!(first, second);
@@ -316,7 +316,7 @@ fn a_handle_moves_to_another_thread_and_back() {
 }
 
 #[test]
-fn a_handle_asked_elsewhere_and_dropped_here_before_the_letter_detaches() {
+fn a_handle_polled_on_another_thread_and_dropped_here_before_the_message_detaches() {
     let looped = Loop::new();
     let counted = support::SharedCount::default();
     let inner = counted.clone();
@@ -362,7 +362,7 @@ fn a_handle_of_a_runtime_that_is_gone_says_so_and_never_hangs() {
 }
 
 #[test]
-fn who_waits_when_the_executor_is_dropped_is_woken() {
+fn a_waiter_is_woken_when_the_executor_is_dropped() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let (mut here, _) = endless(&looped);
@@ -495,14 +495,14 @@ fn a_task_posted_from_another_thread_is_awaited_here() {
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();
     let handle = elsewhere(|| remote.spawn(async { id() }));
-    let told = handle.id();
+    let expected = handle.id();
     assert!(!handle.is_finished());
-    assert_eq!(looped.block_on(handle).unwrap(), told);
+    assert_eq!(looped.block_on(handle).unwrap(), expected);
     assert_eq!(looped.executor.task_count(), 0);
 }
 
 #[test]
-fn a_posted_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_gone() {
+fn a_remote_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_gone() {
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();
     let ran = support::SharedCount::default();
@@ -511,7 +511,7 @@ fn a_posted_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_g
     looped.settle();
     assert_eq!((ran.get(), looped.executor.task_count()), (1, 0));
 
-    // The letter came before the end, and was never read.
+    // The message came before the end, and was not handled.
     let dropped = support::SharedCount::default();
     let post = || {
         let counted = dropped.clone();
@@ -528,7 +528,7 @@ fn a_posted_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_g
             .to_string()
             .contains("runtime is gone")
     );
-    // The letter comes after it.
+    // The message comes after it.
     let after = post();
     assert_eq!(dropped.get(), 2);
     after.abort();
@@ -536,7 +536,7 @@ fn a_posted_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_g
 }
 
 #[test]
-fn a_posted_task_can_be_aborted_before_its_letter_arrives_and_after() {
+fn a_remote_task_can_be_aborted_before_its_message_arrives_and_after() {
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();
     let polls = support::SharedCount::default();
@@ -560,7 +560,7 @@ fn a_posted_task_can_be_aborted_before_its_letter_arrives_and_after() {
 }
 
 #[test]
-fn a_handle_spawns_on_its_own_thread_without_mail() {
+fn a_handle_spawns_on_its_own_thread_without_a_message() {
     let looped = Loop::new();
     looped.block_on(async {
         let handle = Handle::current().spawn(async { 5 });

@@ -43,7 +43,7 @@ fn outputs_come_in_the_order_in_which_the_tasks_finish() {
 }
 
 #[test]
-fn also_when_all_have_finished_before_anybody_asks() {
+fn outputs_keep_that_order_if_all_tasks_finish_before_the_first_join() {
     let looped = Loop::new();
     let mut set = JoinSet::new();
     looped.block_on(async {
@@ -249,7 +249,7 @@ fn a_task_spawned_while_another_waits_for_the_set_wakes_that_one() {
 }
 
 #[test]
-fn the_last_who_waits_is_woken_and_once() {
+fn the_last_waiter_is_woken_once() {
     let looped = Loop::new();
     let mut set = JoinSet::new();
     looped.block_on(async { set.spawn(after(2)) });

@@ -1,4 +1,4 @@
-//! Many threads wake many tasks: no wake is lost, and no letters pile up.
+//! Many threads wake many tasks: no wake is lost, and messages do not accumulate.
 
 mod support;
 
@@ -14,7 +14,7 @@ use support::{Loop, wait_for, watchdog};
 const TASKS: usize = 50;
 const WAKES: usize = 100_000;
 
-/// What a task waits for: whoever sends wakes it afterwards.
+/// An event that a task waits for: the sender wakes the task afterwards.
 #[derive(Default)]
 struct Cell {
     sent: AtomicUsize,
@@ -144,13 +144,13 @@ fn tasks_posted_by_many_threads_all_run_and_answer() {
 }
 
 #[test]
-fn an_executor_that_ends_while_threads_knock_leaves_nobody_waiting() {
+fn an_executor_dropped_while_threads_spawn_leaves_no_waiter() {
     let _watchdog = watchdog();
     for round in 0..200 {
         let looped = Loop::new();
         let remote = looped.executor.handle().clone();
         let local = looped.executor.spawn(std::future::pending::<()>());
-        let knocks = thread::spawn(move || {
+        let spawns = thread::spawn(move || {
             let handles: Vec<_> = (0..20).map(|n| remote.spawn(async move { n })).collect();
             let blocking = remote.spawn_blocking(|| 0);
             let _ = wait_for(local);
@@ -166,6 +166,6 @@ fn an_executor_that_ends_while_threads_knock_leaves_nobody_waiting() {
             thread::yield_now();
         }
         drop(looped);
-        assert!(knocks.join().unwrap() <= 20);
+        assert!(spawns.join().unwrap() <= 20);
     }
 }

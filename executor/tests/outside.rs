@@ -1,4 +1,4 @@
-//! What is said to who calls from outside a runtime.
+//! The panics and errors of calls outside a runtime.
 
 mod support;
 

@@ -14,7 +14,7 @@ use support::{Loop, elsewhere, poll_once, wait_for, watchdog};
 /// Where things happened.
 type Places = Arc<Mutex<Vec<ThreadId>>>;
 
-/// A future that is not Send, ends when told, and notes the thread of its polls and its drop.
+/// A future that is not Send, ends on request, and notes the thread of its polls and its drop.
 struct Local {
     places: Places,
     waker: Arc<Mutex<Option<Waker>>>,
@@ -140,7 +140,7 @@ fn an_output_that_is_not_send_dies_here_too() {
         let output = output();
         looped.executor.spawn(async move { output })
     };
-    // Detached; taken; never taken; asked for by mail, because the executor is not entered.
+    // Detached; taken; never taken; requested by a message, because the executor is not entered.
     drop(spawn());
     looped.settle();
     assert_all_here(&places, 1);

@@ -1,4 +1,4 @@
-//! A task that panics harms nobody else, and is heard of.
+//! A task that panics affects no other task, and its panic is reported.
 
 mod support;
 
@@ -171,7 +171,7 @@ fn a_poll_and_the_drop_after_it_that_both_panic_end_the_task() {
     still_runs(&looped);
 }
 
-/// The ways in which an output finds nobody who wants it.
+/// The ways in which an output is left without a handle.
 fn unwanted<T: Send + 'static>(looped: &Loop, make: fn() -> T) {
     // Detached before the end.
     drop(looped.executor.spawn(async move { make() }));
@@ -190,7 +190,7 @@ fn unwanted<T: Send + 'static>(looped: &Loop, make: fn() -> T) {
         drop(handle);
     });
     looped.settle();
-    // The same, and the letter about the drop is late.
+    // The same, and the message about the drop is late.
     let handle = looped.executor.spawn(async move {
         yield_now().await;
         make()
@@ -202,7 +202,7 @@ fn unwanted<T: Send + 'static>(looped: &Loop, make: fn() -> T) {
     looped.batch();
     elsewhere(|| drop(handle));
     looped.settle();
-    // Asked for by another thread, and dropped on this one before the letter is read.
+    // Requested by another thread, and dropped on this one before the message is handled.
     let handle = looped.executor.spawn(async move { make() });
     let handle = elsewhere(|| {
         assert!(!handle.is_finished());
@@ -264,7 +264,7 @@ fn a_waker_that_panics_does_not_stop_the_executor() {
     assert!(looped.block_on(handle).is_ok());
 }
 
-/// Awaits nothing, and panics in all the ways in which nobody holds the handle.
+/// Runs until idle and returns the panic that `run_ready` raised.
 fn raised(looped: &Loop) -> Option<String> {
     let run = || looped.settle();
     let raised = catch_unwind(AssertUnwindSafe(run)).err()?;

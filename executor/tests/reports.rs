@@ -1,4 +1,4 @@
-//! What the executor says on standard error.
+//! The executor's messages on standard error.
 
 mod support;
 
@@ -123,14 +123,14 @@ fn a_handle_dropped_elsewhere_with_a_panic_in_it_is_reported_even_without_a_runt
 fn a_detached_blocking_job_that_panics_is_reported() {
     if is_child() {
         let looped = Loop::with(Config::new().max_blocking_threads(1));
-        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let (release, released) = std::sync::mpsc::channel::<()>();
         looped.block_on(async {
             let handle = spawn_blocking(move || {
-                told.recv().unwrap_err();
+                released.recv().unwrap_err();
                 panic!("job");
             });
             drop(handle);
-            drop(tell);
+            drop(release);
             // There is one thread: what it runs next comes after the panic was dealt with.
             spawn_blocking(|| ()).await.unwrap();
         });

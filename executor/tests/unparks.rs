@@ -1,5 +1,5 @@
-//! When the thread of an executor is unparked: for everything that comes from elsewhere, once until
-//! it looks, and for nothing that happens on it.
+//! When the thread of an executor is unparked: once for all messages of other threads until the next
+//! batch, and never for what happens on the thread itself.
 
 mod support;
 
@@ -47,7 +47,7 @@ fn everything_from_another_thread_unparks() {
     let remote = executor.handle().clone();
     let waker = waker.lock().unwrap().clone().unwrap();
     let root = executor.root_waker();
-    // Between two of them it has a look.
+    // A batch runs between two of them.
     let unparks = |times, what: &str| {
         assert_eq!(counts.take(), times, "{what}");
         executor.run_ready();
@@ -57,9 +57,9 @@ fn everything_from_another_thread_unparks() {
     elsewhere(|| root.wake_by_ref());
     unparks(1, "a wake of the root");
     elsewhere(|| assert!(poll_once(&mut handle, &waker).is_pending()));
-    unparks(1, "a question for the output");
+    unparks(1, "a request for the output");
     elsewhere(|| assert!(poll_once(&mut handle, &waker).is_pending()));
-    unparks(0, "it was asked already");
+    unparks(0, "it was requested already");
     elsewhere(|| handle.abort());
     unparks(1, "an abort");
     let posted = elsewhere(|| remote.spawn(async {}));
@@ -67,7 +67,7 @@ fn everything_from_another_thread_unparks() {
     elsewhere(|| posted.abort());
     unparks(1, "an abort of that");
     elsewhere(move || drop(posted));
-    unparks(0, "its handle has nothing to say");
+    unparks(0, "the drop of its handle sends no message");
     elsewhere(move || drop(handle));
     unparks(1, "a handle of a task that was spawned there is dropped");
     drop(entered);
@@ -78,12 +78,12 @@ fn everything_from_another_thread_unparks() {
     elsewhere(|| {
         waker.wake_by_ref();
         drop(remote.spawn(async {}));
-        assert_eq!(counts.take(), 0, "nobody is there any more");
+        assert_eq!(counts.take(), 0, "the executor is gone");
     });
 }
 
 #[test]
-fn what_comes_before_it_looks_unparks_it_once() {
+fn messages_that_come_before_a_batch_unpark_once() {
     let counts = Arc::new(Counts::default());
     let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let _entered = executor.enter();
@@ -104,7 +104,7 @@ fn what_comes_before_it_looks_unparks_it_once() {
 }
 
 #[test]
-fn nothing_on_its_own_thread_does() {
+fn nothing_on_the_executors_own_thread_unparks() {
     let counts = Arc::new(Counts::default());
     let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let _entered = executor.enter();
@@ -126,7 +126,7 @@ fn nothing_on_its_own_thread_does() {
 }
 
 #[test]
-fn the_output_for_another_thread_wakes_it_and_unparks_nobody() {
+fn the_output_for_another_thread_wakes_it_and_does_not_unpark() {
     let counts = Arc::new(Counts::default());
     let executor = Executor::new(counts.clone(), Config::new()).unwrap();
     let _entered = executor.enter();
@@ -140,7 +140,7 @@ fn the_output_for_another_thread_wakes_it_and_unparks_nobody() {
 }
 
 #[test]
-fn an_unpark_is_kept_although_somebody_else_parks_the_thread() {
+fn an_unpark_is_kept_although_other_code_parks_the_thread() {
     let park = runtime_executor::ThreadPark::new();
     park.unparker().unpark();
     std::thread::park(); // as thread::scope does, say

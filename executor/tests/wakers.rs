@@ -349,7 +349,7 @@ fn wakers_of_one_task_are_alike_and_of_two_are_not() {
 }
 
 #[test]
-fn a_stale_waker_wakes_nobody_else_while_its_serial_number_is_unlike() {
+fn a_stale_waker_does_not_wake_a_later_task_with_another_serial_number() {
     let looped = Loop::new();
     let stale = Arc::new(Mutex::new(None::<Waker>));
     let put = stale.clone();
@@ -360,11 +360,11 @@ fn a_stale_waker_wakes_nobody_else_while_its_serial_number_is_unlike() {
     let abort = first.abort_handle();
     looped.block_on(first).unwrap();
     let stale = stale.lock().unwrap().take().unwrap();
-    // The next tenant of the slot.
+    // The next occupant of the slot.
     let polls = SharedCount::default();
     let (counted, own) = (polls.clone(), Arc::new(Mutex::new(None::<Waker>)));
     let put = own.clone();
-    let tenant = looped.executor.spawn(poll_fn(move |cx| {
+    let occupant = looped.executor.spawn(poll_fn(move |cx| {
         counted.add();
         *put.lock().unwrap() = Some(cx.waker().clone());
         Poll::<()>::Pending
@@ -381,15 +381,15 @@ fn a_stale_waker_wakes_nobody_else_while_its_serial_number_is_unlike() {
     });
     looped.settle();
     assert_eq!(polls.get(), 1);
-    looped.block_on(async { assert!(!tenant.is_finished()) });
+    looped.block_on(async { assert!(!occupant.is_finished()) });
     let own = own.lock().unwrap().take().unwrap();
     own.wake();
     looped.settle();
-    assert_eq!(polls.get(), 2, "its own waker wakes it still");
+    assert_eq!(polls.get(), 2, "its own waker still wakes it");
 }
 
 #[test]
-fn a_key_left_in_the_queue_by_a_finished_task_does_not_poll_the_next_tenant() {
+fn a_slot_left_in_the_queue_by_a_complete_task_does_not_poll_its_next_occupant() {
     let looped = Loop::new();
     drop(looped.executor.spawn(poll_fn(|cx| {
         cx.waker().wake_by_ref();
@@ -409,7 +409,7 @@ fn a_key_left_in_the_queue_by_a_finished_task_does_not_poll_the_next_tenant() {
 }
 
 #[test]
-fn a_handle_whose_slot_has_a_new_tenant_does_not_touch_it() {
+fn a_handle_whose_slot_has_a_new_occupant_does_not_affect_it() {
     let looped = Loop::new();
     let mut first = looped.executor.spawn(async { 1_u8 });
     looped.settle();
@@ -426,7 +426,7 @@ fn a_handle_whose_slot_has_a_new_tenant_does_not_touch_it() {
         Poll::Ready(Ok(2))
     ));
     drop(entered);
-    // The same by mail: the output was sent, then the handle is dropped.
+    // The same by messages: the output was sent, then the handle is dropped.
     let mut first = looped.executor.spawn(async { 1_u8 });
     elsewhere(|| assert!(poll_once(&mut first, Waker::noop()).is_pending()));
     looped.settle();

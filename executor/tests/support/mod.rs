@@ -65,11 +65,11 @@ impl Loop {
                 return;
             }
         }
-        panic!("it does not settle");
+        panic!("the executor does not become idle");
     }
 }
 
-/// Waits for something on a thread without an executor.
+/// Waits for a future on a thread without an executor.
 pub(crate) fn wait_for<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unparks(thread::current())));
@@ -207,13 +207,13 @@ pub(crate) fn is_child() -> bool {
     std::env::var_os("RUNTIME_TEST_CHILD").is_some()
 }
 
-/// Where the last panic of this thread was.
+/// The place of the last panic of this thread.
 fn last_place() -> &'static thread::LocalKey<Cell<String>> {
     thread_local!(static PLACE: Cell<String> = const { Cell::new(String::new()) });
     &PLACE
 }
 
-/// What a call panics with, and where.
+/// Returns the message and the place of a panic.
 pub(crate) fn panic_of(f: impl FnOnce()) -> (String, String) {
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {
