@@ -97,10 +97,7 @@ pub(super) fn the_reader_of_a_fifo_is_readable_whenever_a_writer_writes_or_close
     stage: &mut Stage,
 ) {
     let folder = Folder::new();
-    let path = folder.0.join("fifo");
-    let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
-    // SAFETY: `name` is a string that ends in 0 and outlives the call.
-    cvt(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }).unwrap();
+    let path = fifo(&folder);
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let mut reader = options.open(&path).unwrap();
@@ -116,6 +113,34 @@ pub(super) fn the_reader_of_a_fifo_is_readable_whenever_a_writer_writes_or_close
         assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0);
         stage.selector.arm(ONE, Direction::Read);
     }
+}
+
+pub(super) fn the_writer_of_a_full_fifo_is_writable_when_the_reader_closes(stage: &mut Stage) {
+    let folder = Folder::new();
+    let path = fifo(&folder);
+    let mut options = OpenOptions::new();
+    options.custom_flags(libc::O_NONBLOCK);
+    let reader = options.read(true).open(&path).unwrap();
+    let mut writer = options.read(false).write(true).open(&path).unwrap();
+    while writer.write(&[7; 4096]).is_ok() {}
+    assert_eq!(stage.add(&writer, ONE), None);
+    // On systems whose FIFOs have both filters it may be readable.
+    assert!(!stage.now(ONE).0.is_writable());
+    drop(reader);
+    stage.wait_until(ONE, Readiness::WRITABLE);
+    assert_eq!(
+        writer.write(b"x").unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
+}
+
+/// Makes a named FIFO and returns its path.
+fn fifo(folder: &Folder) -> PathBuf {
+    let path = folder.0.join("fifo");
+    let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
+    // SAFETY: `name` is a string that ends in 0 and outlives the call.
+    cvt(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }).unwrap();
+    path
 }
 
 /// Returns the reader and the writer of a non-blocking pipe.

@@ -57,6 +57,7 @@ macro_rules! conformance {
                 kinds::the_reader_of_a_fifo_is_readable_whenever_a_writer_writes_or_closes,
                 kinds::the_reader_of_a_pipe_is_readable_when_the_writer_closes,
                 kinds::the_writer_of_a_pipe_is_writable_if_the_reader_closed_before,
+                kinds::the_writer_of_a_full_fifo_is_writable_when_the_reader_closes,
                 kinds::the_writer_of_a_full_pipe_is_writable_when_the_reader_closes,
                 notifying::a_notification_before_the_wait_ends_it_and_reports_nothing,
                 notifying::a_storm_of_signals_loses_no_event_and_no_registration,

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
-use std::{io, ptr};
+use std::{io, mem, ptr};
 
 use super::{EVFILT_WRITE, Filter, Knote};
 use crate::sys::cvt::cvt;
@@ -148,17 +148,38 @@ pub(super) fn revents(fd: RawFd) -> libc::c_short {
 /// poll(2) does not report that. Sending nothing has no effect on an open socket and fails with
 /// `EPIPE` on one that is shut.
 pub(super) fn is_shut(fd: RawFd) -> bool {
-    let (mut kind, mut size) = (0, size_of::<libc::c_int>() as libc::socklen_t);
-    let place = (&raw mut kind).cast();
-    // SAFETY: `place` points to an int, and `size` is the size of one.
-    let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, place, &mut size) };
-    if got != 0 || kind != libc::SOCK_STREAM {
+    if socket_type(fd) != Some(libc::SOCK_STREAM) {
         return false;
     }
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: the length is 0, so the kernel reads no byte through the null pointer.
     let sent = unsafe { libc::send(fd, ptr::null(), 0, flags) };
     sent == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE)
+}
+
+/// Returns true if a descriptor is a datagram socket.
+pub(super) fn is_datagram(fd: RawFd) -> bool {
+    socket_type(fd) == Some(libc::SOCK_DGRAM)
+}
+
+fn socket_type(fd: RawFd) -> Option<libc::c_int> {
+    let (mut kind, mut size) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+    let place = (&raw mut kind).cast();
+    // SAFETY: `place` points to an int, and `size` is the size of one.
+    let got = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, place, &mut size) };
+    (got == 0).then_some(kind)
+}
+
+/// Returns true if a TCP socket that failed was never connected. Such a socket has measured no
+/// round trip.
+pub(super) fn was_refused(fd: RawFd) -> bool {
+    // SAFETY: a tcp_info consists of integers, for which all-zero is valid.
+    let mut info: libc::tcp_info = unsafe { mem::zeroed() };
+    let mut size = size_of_val(&info) as libc::socklen_t;
+    let place = (&raw mut info).cast();
+    // SAFETY: `place` points to a tcp_info, and `size` is the size of one.
+    let got = unsafe { libc::getsockopt(fd, libc::SOL_TCP, libc::TCP_INFO, place, &mut size) };
+    got == 0 && info.tcpi_rtt == 0
 }
 
 /// Returns the number of bytes that can be read up to urgent data, and in all. The urgent byte

@@ -21,6 +21,8 @@ pub(crate) struct Flavor {
     pub(crate) receipts_keep_flags: bool,
     /// `EV_RECEIPT` is stored in the knote, so that later events carry it.
     pub(crate) events_carry_receipt: bool,
+    /// Events carry the `EV_ADD` of the change as well (observed on NetBSD).
+    pub(crate) events_carry_add: bool,
     /// Adding a filter again changes `EV_CLEAR` and `EV_ONESHOT` (knote_assign).
     pub(crate) readd_changes_mode: bool,
     pub(crate) pipe_filters: PipeFilters,
@@ -29,10 +31,14 @@ pub(crate) struct Flavor {
     pub(crate) broken_pipe_errno: Option<i32>,
     /// The write filter of a pipe is deleted once it has reported `EV_EOF`.
     pub(crate) broken_pipe_deletes_filter: bool,
-    /// When the reader of a pipe closes, the kernel deletes the write filter of the other end without
-    /// an event (sys_pipe.c of NetBSD runs it before it records the end). The read filter of that
-    /// end reports `EV_EOF`.
+    /// When the reader of a pipe closes, the kernel deletes the write filter of the other end
+    /// without an event (sys_pipe.c of NetBSD runs it before it records the end). The read filter
+    /// of that end reports `EV_EOF`.
     pub(crate) write_filter_misses_eof: bool,
+    /// Both filters work on both ends of a named FIFO, which is a pair of sockets: the read filter
+    /// reports the data in it, the write filter its room, and `EV_EOF` once the reader has closed
+    /// (fifo_vnops.c; observed on NetBSD).
+    pub(crate) fifo_is_socket_pair: bool,
     /// The error of adding a filter to a device whose driver has no kqueue support, such as
     /// /dev/null.
     pub(crate) device_errno: Option<i32>,
@@ -46,6 +52,15 @@ pub(crate) struct Flavor {
     pub(crate) reports_urgent: bool,
     /// Timeouts are rounded up to ticks of this length (tstohz, tstohz_high).
     pub(crate) tick: Option<Duration>,
+    /// One more tick is added, since the present one has begun already (observed on NetBSD).
+    pub(crate) adds_a_tick: bool,
+    /// A datagram counts for this many bytes more than its data, because its address is in the
+    /// receive buffer too (observed on NetBSD).
+    pub(crate) datagram_overhead: i64,
+    /// The filters of a stream socket that was never connected report nothing (observed on NetBSD).
+    pub(crate) unconnected_is_silent: bool,
+    /// A refused connect has `ECONNREFUSED` in fflags; elsewhere every error is `ECONNRESET` here.
+    pub(crate) reports_refusal: bool,
     /// `udata` is a pointer of 32 bits.
     pub(crate) udata_is_32_bit: bool,
 }
@@ -62,6 +77,9 @@ pub(crate) enum FullEventlist {
     Overruns,
     /// Drops it and goes on.
     Drops,
+    /// Makes none of the changes behind it, and returns 0 events without an error, although earlier
+    /// receipts did fit (observed on NetBSD).
+    StopsEmpty,
 }
 
 /// Which filters work on the two ends of a pipe.
@@ -83,16 +101,22 @@ impl Flavor {
         full_eventlist: FullEventlist::Stops,
         receipts_keep_flags: false,
         events_carry_receipt: true,
+        events_carry_add: false,
         readd_changes_mode: false,
         pipe_filters: PipeFilters::OwnDirection,
         broken_pipe_errno: Some(libc::EPIPE),
         broken_pipe_deletes_filter: true,
         write_filter_misses_eof: false,
+        fifo_is_socket_pair: false,
         device_errno: Some(libc::ENODEV),
         misses_fifo_eof: false,
         reports_zombies: true,
         reports_urgent: false,
         tick: None,
+        adds_a_tick: false,
+        datagram_overhead: 0,
+        unconnected_is_silent: false,
+        reports_refusal: false,
         udata_is_32_bit: false,
     };
 
@@ -112,14 +136,20 @@ impl Flavor {
     };
 
     pub(crate) const NETBSD: Flavor = Flavor {
-        events_carry_receipt: false,
+        full_eventlist: FullEventlist::StopsEmpty,
+        events_carry_add: true,
         pipe_filters: PipeFilters::OwnDirectionAndEof,
         broken_pipe_errno: Some(libc::EBADF),
         broken_pipe_deletes_filter: false,
         write_filter_misses_eof: true,
+        fifo_is_socket_pair: true,
         device_errno: None,
         reports_zombies: false,
         tick: Some(Duration::from_millis(10)),
+        adds_a_tick: true,
+        datagram_overhead: 16,
+        unconnected_is_silent: true,
+        reports_refusal: true,
         ..Flavor::FREEBSD
     };
 

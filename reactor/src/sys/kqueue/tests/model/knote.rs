@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
-use super::edges::{is_shut, process, unread};
+use super::edges::{is_datagram, is_shut, process, unread, was_refused};
 use super::flavor::PipeFilters;
 use super::{EV_ADD, EV_CLEAR, EV_EOF, EV_OOBAND, EV_RECEIPT, EVFILT_PROC, EVFILT_READ};
 use super::{EVFILT_USER, EVFILT_WRITE, NOTE_EXIT, NOTE_TRIGGER};
@@ -16,7 +16,8 @@ pub(super) struct Knote {
     pub(super) number: u64,
     pub(super) ident: usize,
     pub(super) filter: Filter,
-    /// The flags that the kernel stores: `EV_CLEAR`, `EV_RECEIPT` and `EV_EOF`.
+    /// The flags that the kernel stores: `EV_CLEAR`, `EV_EOF`, and on some `EV_RECEIPT` and
+    /// `EV_ADD`.
     pub(super) flags: Flags,
     udata: u64,
     /// Set for `EVFILT_READ` and `EVFILT_WRITE`.
@@ -127,6 +128,7 @@ impl Knote {
         match file.map(|file| file.kind) {
             Some(Kind::PlainDevice) => flavor.device_errno.map_or(Ok(()), Err)?,
             Some(Kind::Queue) if change.filter == EVFILT_WRITE => return Err(libc::EINVAL),
+            Some(Kind::Fifo) if flavor.fifo_is_socket_pair => {}
             Some(Kind::Pipe | Kind::Fifo) if change.filter == EVFILT_WRITE => {
                 let is_neutered =
                     !knote.fits_pipe_end() && flavor.pipe_filters == PipeFilters::OwnDirection;
@@ -152,6 +154,9 @@ impl Knote {
         };
         if flavor.events_carry_receipt {
             self.flags |= change.flags & EV_RECEIPT;
+        }
+        if flavor.events_carry_add {
+            self.flags |= change.flags & EV_ADD;
         }
         if self.filter == EVFILT_USER {
             self.is_triggered |= change.fflags & NOTE_TRIGGER != 0;
@@ -206,6 +211,9 @@ impl Knote {
             return self.is_triggered.then_some(Finding::READY);
         };
         match file.kind {
+            Kind::Fifo if !self.fits_pipe_end() && flavor.fifo_is_socket_pair => {
+                self.wrong_fifo_end()
+            }
             Kind::Pipe | Kind::Fifo if !self.fits_pipe_end() => self.wrong_pipe_end(flavor),
             Kind::Pipe | Kind::Fifo => self.pipe_filter(flavor),
             Kind::Socket => self.socket_filter(flavor),
@@ -232,6 +240,18 @@ impl Knote {
         is_ready.then(|| Finding::ended(is_alone))
     }
 
+    /// The filter of a FIFO for the direction that its descriptor was not opened for.
+    fn wrong_fifo_end(&self) -> Option<Finding> {
+        let bytes = unread(self.ident as RawFd).0;
+        match self.filter {
+            EVFILT_READ => (bytes > 0).then_some(Finding {
+                data: bytes,
+                ..Finding::READY
+            }),
+            _ => (bytes == 0).then_some(Finding::READY),
+        }
+    }
+
     fn pipe_filter(&self, flavor: &Flavor) -> Option<Finding> {
         let found = revents(self.ident as RawFd);
         let is_missed = flavor.misses_fifo_eof && self.file.is_some_and(|f| f.is_fifo());
@@ -250,6 +270,11 @@ impl Knote {
     fn socket_filter(&self, flavor: &Flavor) -> Option<Finding> {
         let found = revents(self.ident as RawFd);
         let both_ends = found & libc::POLLHUP != 0;
+        // Linux reports a hang-up of both directions, but no end of the peer's.
+        let is_unconnected = both_ends && found & (libc::POLLRDHUP | libc::POLLERR) == 0;
+        if is_unconnected && flavor.unconnected_is_silent {
+            return None;
+        }
         // A pending error of a datagram socket is no EOF: the filter is ready without fflags.
         let has_failed = both_ends && found & libc::POLLERR != 0;
         let (is_ready, is_end) = match self.filter {
@@ -266,13 +291,20 @@ impl Knote {
             _ => (1, 1),
         };
         let is_urgent = flavor.reports_urgent && short != all;
+        let overhead = if self.filter == EVFILT_READ && is_datagram(self.ident as RawFd) {
+            flavor.datagram_overhead
+        } else {
+            0
+        };
         is_ready.then(|| Finding {
             is_urgent,
-            data: if is_urgent { short } else { all },
-            fflags: if has_failed {
-                libc::ECONNRESET as u32
-            } else {
+            data: overhead + if is_urgent { short } else { all },
+            fflags: if !has_failed {
                 0
+            } else if flavor.reports_refusal && was_refused(self.ident as RawFd) {
+                libc::ECONNREFUSED as u32
+            } else {
+                libc::ECONNRESET as u32
             },
             ..Finding::ended(is_end)
         })

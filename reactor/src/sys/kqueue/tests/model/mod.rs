@@ -13,7 +13,8 @@
 //!
 //! The model covers what the backend uses and nothing more. A flag or filter that the backend does
 //! not use makes it panic, because such a use has to be modeled first. The pending error of a
-//! socket is always reported as `ECONNRESET`: Linux cannot read the error without clearing it.
+//! socket is reported as `ECONNRESET` or `ECONNREFUSED` at a guess: Linux cannot read the error
+//! without clearing it.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -30,6 +31,7 @@ use crate::sys::notify::Pipe;
 mod edges;
 mod flavor;
 mod knote;
+mod tests;
 
 pub(crate) type Filter = i16;
 pub(crate) type Flags = u16;
@@ -182,6 +184,10 @@ impl Queue {
                     panic!("DragonFly writes past the end of the event list")
                 }
                 FullEventlist::Drops if receipt => {}
+                FullEventlist::StopsEmpty if receipt => {
+                    eventlist.clear();
+                    return Ok(false);
+                }
                 _ if errno != 0 => return Err(io::Error::from_raw_os_error(errno)),
                 _ => return Ok(false),
             }
@@ -219,11 +225,16 @@ impl Queue {
         }
     }
 
+    /// Rounds a timeout as the kernel does.
     fn in_ticks(&self, limit: Duration) -> Duration {
         let Some(tick) = self.flavor.tick else {
             return limit;
         };
-        let ticks = limit.as_nanos().div_ceil(tick.as_nanos());
+        if limit.is_zero() {
+            return limit;
+        }
+        let more = u128::from(self.flavor.adds_a_tick);
+        let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + more;
         tick.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 }
