@@ -367,16 +367,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_notification_of_a_sleep_has_to_notify_the_selector() {
-        let flag = ParkState::new();
-        assert!(!flag.notify(), "nobody sleeps");
-        assert!(!flag.try_park(), "that notification was not forgotten");
-        assert!(flag.unpark());
-        assert!(flag.try_park());
-        assert!(flag.notify());
-        assert!(!flag.notify() && !flag.notify());
-        assert!(flag.unpark() && flag.try_park());
-        assert!(!flag.unpark());
+    fn only_the_first_notification_of_a_wait_has_to_notify_the_selector() {
+        let state = ParkState::new();
+        assert!(!state.notify(), "the owner is running");
+        assert!(!state.try_park(), "that notification was not forgotten");
+        assert!(state.unpark());
+        assert!(state.try_park());
+        assert!(state.notify());
+        assert!(!state.notify() && !state.notify());
+        assert!(state.unpark() && state.try_park());
+        assert!(!state.unpark());
     }
 
     #[test]
@@ -389,8 +389,8 @@ mod tests {
     }
 }
 
-/// Models of the protocol, in every interleaving that loom can think of. CONTRIBUTING.md says how
-/// to run them.
+/// Models of the protocol, in every interleaving that loom finds. CONTRIBUTING.md says how to run
+/// them.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use loom::sync::Arc;
@@ -399,7 +399,7 @@ mod loom_tests {
 
     use super::*;
 
-    /// A mailbox with its flag, and a notifier that only counts.
+    /// An inbox with its park state, and a notifier that only counts.
     struct Model {
         inbox: Inbox<u8>,
         park: ParkState,
@@ -455,15 +455,12 @@ mod loom_tests {
                 sender.join().unwrap();
             }
             let notifications = model.notifications.load(Ordering::SeqCst);
-            assert!(
-                notifications <= seen + 1,
-                "at most one notification a sleep"
-            );
+            assert!(notifications <= seen + 1, "at most one notification a wait");
         });
     }
 
-    /// The owner whose descriptor is watched by somebody else's loop, which sees only notifications
-    /// of the selector.
+    /// The owner whose descriptor another loop polls, which sees only notifications of the
+    /// selector.
     #[test]
     fn no_message_is_lost_on_an_owner_that_another_loop_polls() {
         loom::model(|| {

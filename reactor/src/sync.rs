@@ -1,4 +1,4 @@
-//! The types that threads meet in, or loom's in their place while a model is checked.
+//! The types that threads share, or loom's in their place while a model is checked.
 
 use std::sync::{LockResult, PoisonError};
 
@@ -11,8 +11,8 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8};
 #[cfg(not(loom))]
 use std::sync::{self, MutexGuard};
 
-/// What a lock gives, poisoned or not: no foreign code runs under a lock, so that a panic there
-/// leaves nothing half done.
+/// Returns the guard of a lock, poisoned or not: no foreign code runs under a lock, so a panic
+/// there leaves nothing half done.
 pub(crate) fn unpoisoned<G>(locked: LockResult<G>) -> G {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
@@ -26,7 +26,7 @@ impl<T> Mutex<T> {
         Mutex(sync::Mutex::new(value))
     }
 
-    #[inline(never)] // Locks are for other threads, and there are many.
+    #[inline(never)] // Locks are for other threads, and there are many calls.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         unpoisoned(self.0.lock())
     }

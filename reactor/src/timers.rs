@@ -293,7 +293,7 @@ impl Timers {
     }
 
     /// Makes the entries anew, from the timers and not from the entries: a timer that was moved
-    /// away and back has two that both look true. Their room is kept.
+    /// away and back has two that both look current. The capacity is kept.
     #[cold]
     fn sweep(&mut self) {
         self.near.clear();

@@ -1,4 +1,4 @@
-//! A source belongs to one reactor, and may be used from everywhere.
+//! Sources and timers used on a thread other than their reactor's.
 
 mod support;
 
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use runtime_reactor::{Direction, Interest, Reactor, Source, Timer};
 use support::{Task, block_on, look, pipe, poll_read, reactor, tcp_pair, turn_until, watchdog};
 
-/// Wakes a thread.
+/// A waker that unparks a thread.
 struct Unparks(thread::Thread, AtomicBool);
 
 impl Wake for Unparks {
@@ -26,7 +26,7 @@ impl Wake for Unparks {
     }
 }
 
-/// Moves a future to its end on a thread that no reactor drives.
+/// Runs a future to completion on a thread without a reactor.
 fn block_elsewhere<F: Future>(future: F) -> F::Output {
     let unparks = Arc::new(Unparks(thread::current(), AtomicBool::new(false)));
     let waker = Waker::from(unparks.clone());
@@ -125,7 +125,7 @@ fn a_thread_without_a_reactor_waits_by_message() {
     assert_eq!(reactor.stats().registrations, 1);
 }
 
-/// A descriptor that two threads ask for at the same time.
+/// A descriptor that two threads borrow at the same time.
 struct Contested(OwnedFd, Barrier);
 
 impl AsFd for Contested {
@@ -152,7 +152,7 @@ fn of_two_reactors_that_take_one_source_at_once_one_keeps_it() {
         });
         assert!(polled.is_pending());
         sources.fetch_add(reactor.stats().sources, Ordering::SeqCst);
-        // The one that does not keep it waits by mail; and both hear of the data.
+        // The one that does not keep it waits by messages, and both are woken for the data.
         if barrier.wait().is_leader() {
             support::write_fd(&writer, b"x").unwrap();
         }
@@ -204,7 +204,7 @@ fn a_source_dropped_on_another_thread_is_gone_here_too() {
         thread::spawn(move || drop(source)).join().unwrap();
         let _ = peer.write(b"x");
         look(&reactor);
-        // The number of the closed one is taken again, before or after its removal was heard of.
+        // The number of the closed one is taken again, before or after its removal was processed.
         let (next, mut peer) = tcp_pair();
         let next_task = Task::default();
         assert!(poll_read(&next, &next_task, &mut [0; 4]).is_pending());
@@ -218,7 +218,7 @@ fn a_source_dropped_on_another_thread_is_gone_here_too() {
 }
 
 #[test]
-fn nobody_waits_for_ever_for_a_reactor_that_is_dropped() {
+fn a_reactor_that_is_dropped_ends_every_wait() {
     let _watchdog = watchdog();
     for _ in 0..200 {
         let (source, _peer) = tcp_pair();

@@ -1,4 +1,4 @@
-//! Cloning a waker is other people's code too: it may turn the reactor, or close it.
+//! Cloning a waker is foreign code too: it may turn the reactor, or close it.
 
 mod support;
 
@@ -20,7 +20,7 @@ thread_local! {
     static WOKEN: RefCell<usize> = const { RefCell::new(0) };
 }
 
-/// A waker of this thread that runs `action` when it is cloned for the first time.
+/// Returns a waker of this thread that runs `action` when it is cloned for the first time.
 fn acts_when_cloned(action: impl FnOnce() + 'static) -> Waker {
     static TABLE: RawWakerVTable = RawWakerVTable::new(
         |_| {
@@ -43,7 +43,7 @@ fn woken() -> usize {
 }
 
 #[test]
-fn readiness_that_comes_while_the_waker_is_cloned_is_not_slept_over() {
+fn readiness_that_comes_while_the_waker_is_cloned_is_not_missed() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (reader, writer) = pipe();
@@ -51,7 +51,7 @@ fn readiness_that_comes_while_the_waker_is_cloned_is_not_slept_over() {
     let turning = reactor.clone();
     let waker = acts_when_cloned(move || {
         write_fd(&writer, b"x").unwrap();
-        // On levels nothing is waited for yet, so it must not block.
+        // A level backend is not armed yet, so it must not block.
         look(&turning);
         std::mem::forget(writer);
     });
@@ -64,7 +64,7 @@ fn readiness_that_comes_while_the_waker_is_cloned_is_not_slept_over() {
 }
 
 #[test]
-fn a_close_while_the_waker_is_cloned_is_told_at_once() {
+fn a_close_while_the_waker_is_cloned_is_an_error_at_once() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (reader, _writer) = pipe();
@@ -76,7 +76,7 @@ fn a_close_while_the_waker_is_cloned_is_told_at_once() {
 }
 
 #[test]
-fn one_direction_that_becomes_ready_while_the_other_is_waited_for_is_not_slept_over() {
+fn one_direction_that_becomes_ready_while_the_other_is_waited_for_is_not_missed() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (source, mut theirs) = tcp_pair();
@@ -100,7 +100,7 @@ fn one_direction_that_becomes_ready_while_the_other_is_waited_for_is_not_slept_o
 }
 
 #[test]
-fn a_timer_that_fires_while_the_waker_is_cloned_is_not_slept_over() {
+fn a_timer_that_fires_while_the_waker_is_cloned_is_not_missed() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let mut timer = Timer::at(Instant::now());
@@ -115,7 +115,7 @@ fn a_timer_that_fires_while_the_waker_is_cloned_is_not_slept_over() {
 }
 
 #[test]
-fn a_close_while_a_timer_is_armed_leaves_none_behind() {
+fn a_close_while_a_timer_is_armed_leaves_no_timer() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let mut timer = Timer::at(Instant::now() + std::time::Duration::from_secs(1000));

@@ -1,4 +1,4 @@
-//! A reactor in somebody else's loop, which watches its descriptor and never lets it block.
+//! A reactor in an outer loop, which polls its descriptor and never lets it block.
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::thread;
 use runtime_reactor::{Direction, Reactor};
 use support::{Task, has_levels, look, poll_read, reactor, tcp_pair, watchdog};
 
-/// Whether the descriptor is readable, waiting for it if `wait`.
+/// Returns true if the descriptor is readable, and waits for that if `wait`.
 fn is_readable(fd: &OwnedFd, wait: bool) -> bool {
     let mut asked = libc::pollfd {
         fd: fd.as_raw_fd(),
@@ -21,7 +21,7 @@ fn is_readable(fd: &OwnedFd, wait: bool) -> bool {
     unsafe { libc::poll(&mut asked, 1, if wait { -1 } else { 0 }) > 0 }
 }
 
-/// What to watch, unless the backend has no such thing, which it must say.
+/// Returns the descriptor to poll. A backend without one must say so.
 fn descriptor(reactor: &Reactor) -> Option<OwnedFd> {
     if !has_levels(reactor) {
         return Some(reactor.pollable_fd().unwrap());
@@ -104,7 +104,7 @@ fn a_message_that_ended_a_blocking_turn_shows_in_the_descriptor() {
         s.spawn(|| assert!(poll_read(&source, &Task::default(), &mut [0; 8]).is_pending()));
         reactor.turn(None).unwrap();
     });
-    // It came before that turn read its mail, or ended its wait and lies there.
+    // It came before that turn drained its inbox, or ended its wait and is still there.
     let was_read = reactor.stats().renewals == 1;
     assert!(was_read || is_readable(&fd, false));
 }

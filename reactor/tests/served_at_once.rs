@@ -9,7 +9,7 @@ use std::task::Poll;
 use runtime_reactor::Source;
 use support::{Task, poll_read, poll_write, reactor, watchdog};
 
-/// Takes a request that is there, and answers it, without waiting.
+/// Reads a request that has arrived, and answers it, without waiting.
 fn serve(source: &Source<TcpStream>, task: &Task) {
     let read = poll_read(source, task, &mut [0; 64]);
     assert!(matches!(read, Poll::Ready(Ok(7))));
@@ -27,7 +27,7 @@ fn a_connection_served_at_once_costs_no_registration() {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.write_all(b"request").unwrap();
         let (stream, _) = listener.accept().unwrap();
-        // Until the request is there, which a loopback may take its time for.
+        // Until the request has arrived, which may take a while on a loopback too.
         stream.peek(&mut [0]).unwrap();
         stream.set_nonblocking(true).unwrap();
         let source = Source::new(stream).streaming().sole_owner();

@@ -21,7 +21,7 @@ fn a_timer_is_never_early() {
     }
 }
 
-/// Whether the kernel takes limits in nanoseconds.
+/// Returns true if the kernel accepts limits in nanoseconds.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn has_precise_waits() -> bool {
     // SAFETY: with no room for events nothing is written; the descriptor is invalid anyway.
@@ -53,8 +53,8 @@ fn a_timer_is_better_than_a_millisecond_where_the_kernel_is() {
         block_on(&reactor, Timer::at(begun + limit)).unwrap();
         begun.elapsed() < Duration::from_millis(1)
     };
-    // Would hang if limits were rounded up; one that was due before the wait is no proof. On a busy
-    // machine it takes its time.
+    // Would hang if limits were rounded up; a timer that was due before the wait proves nothing. It
+    // takes longer on a busy machine.
     while (0..20).filter(is_fine).count() < 10 {}
 }
 
@@ -74,7 +74,7 @@ fn a_limit_is_waited_for_and_zero_is_not() {
             .poll(&mut Context::from_waker(&waker))
             .is_pending()
     );
-    // If one of them blocked, the watchdog would bark.
+    // If one of them blocked, the watchdog would end the process.
     for _ in 0..1000 {
         look(&reactor);
     }

@@ -1,4 +1,4 @@
-//! What is left when the reactor is gone: errors, and nobody who waits for ever.
+//! Closing a reactor: every wait ends with an error.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -25,7 +25,7 @@ fn poll_timer(timer: &mut Timer, waker: &Waker) -> Poll<std::io::Result<()>> {
 }
 
 #[test]
-fn close_wakes_everybody_once() {
+fn close_wakes_every_task_once() {
     let stage = Stage::new();
     let waiters = [const { None::<CountingWaker> }; 6].map(|_| CountingWaker::new());
     let [
@@ -131,7 +131,7 @@ fn a_source_that_never_waited_survives_the_close_of_another_reactor() {
 }
 
 #[test]
-fn to_wait_outside_every_runtime_is_an_error_that_says_so() {
+fn waiting_outside_a_runtime_is_an_error_that_says_so() {
     let source = Source::new(null());
     let mut cx = Context::from_waker(Waker::noop());
     for e in [
@@ -154,7 +154,7 @@ fn to_wait_outside_every_runtime_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_nested_reactor_gives_the_thread_back() {
+fn leaving_a_nested_reactor_restores_the_outer_one() {
     let outer = Stage::new();
     let (source, token) = outer.waiting_source(Waker::noop());
     {

@@ -1,4 +1,4 @@
-//! Wakers are other people's code: they may do to the reactor what they like, and may panic.
+//! Wakers are foreign code: they may use the reactor in any way, and may panic.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -19,7 +19,7 @@ use crate::wake_list::tests::CountingWaker;
 
 use Direction::{Read, Write};
 
-/// Everything that borrows something of the reactor of this thread.
+/// Calls everything that borrows a part of the reactor of this thread.
 fn uses_everything() {
     let reactor = crate::context::get().unwrap();
     let source = Source::new(null());
@@ -65,11 +65,11 @@ fn a_waker_may_use_the_reactor_when_it_is_woken() {
 }
 
 #[test]
-fn a_waker_may_drop_the_source_and_the_neighbour_it_was_woken_for() {
+fn a_waker_may_drop_the_source_and_the_neighbor_it_was_woken_for() {
     let stage = Stage::new();
     let (first, first_token) = stage.waiting_source(&acts_when_woken());
-    let neighbour = CountingWaker::new();
-    let (second, second_token) = stage.waiting_source(&neighbour.waker());
+    let neighbor = CountingWaker::new();
+    let (second, second_token) = stage.waiting_source(&neighbor.waker());
     let sources = Rc::new(RefCell::new(vec![first, second]));
     let dropped = sources.clone();
     then(move || dropped.borrow_mut().clear());
@@ -78,7 +78,7 @@ fn a_waker_may_drop_the_source_and_the_neighbour_it_was_woken_for() {
         event(second_token, Readiness::READABLE),
     ]);
     assert!(sources.borrow().is_empty());
-    assert_eq!(neighbour.count(), 1, "its event had come already");
+    assert_eq!(neighbor.count(), 1, "its event had come already");
     assert_eq!(stage.reactor.stats().stale_events, 0);
 }
 
@@ -141,7 +141,7 @@ fn panics() {
 }
 
 #[test]
-fn a_waker_that_panics_loses_nobody_and_the_reactor_goes_on() {
+fn a_waker_that_panics_loses_no_other_and_the_reactor_goes_on() {
     let stage = Stage::new();
     let last = CountingWaker::new();
     let (_first, first_token) = stage.waiting_source(&acts_when_woken());
@@ -152,7 +152,7 @@ fn a_waker_that_panics_loses_nobody_and_the_reactor_goes_on() {
         event(second_token, Readiness::READABLE),
     ]);
     let turned = catch_unwind(AssertUnwindSafe(|| stage.reactor.turn(None)));
-    assert!(turned.is_err(), "the panic goes on");
+    assert!(turned.is_err(), "the panic is resumed");
     assert_eq!(last.count(), 1);
     assert!(poll(&second, Read, &last.waker(), blocked).is_pending());
     stage.turn_with(&[event(second_token, Readiness::READABLE)]);
@@ -175,11 +175,11 @@ fn a_waker_that_panics_when_it_is_dropped_loses_no_message() {
     .unwrap();
     then(panics);
     let turned = catch_unwind(AssertUnwindSafe(|| stage.reactor.turn(None)));
-    assert!(turned.is_err(), "the panic goes on");
+    assert!(turned.is_err(), "the panic is resumed");
     assert_eq!(
         stage.reactor.stats().renewals,
         1,
-        "the other message was read"
+        "the other message was processed"
     );
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
@@ -187,7 +187,7 @@ fn a_waker_that_panics_when_it_is_dropped_loses_no_message() {
 }
 
 #[test]
-fn a_waker_that_panics_while_the_reactor_closes_loses_nobody() {
+fn a_waker_that_panics_while_the_reactor_closes_loses_no_other() {
     let stage = Stage::new();
     let last = CountingWaker::new();
     let (_first, _) = stage.waiting_source(&acts_when_woken());

@@ -1,5 +1,5 @@
-//! What other threads do to a reactor, one thread at a time: each test joins the others before it
-//! turns, so the order of messages is known.
+//! Messages from other threads, one thread at a time: each test joins the others before it turns,
+//! so the order of messages is known.
 
 use std::fs::File;
 use std::future::Future;
@@ -23,12 +23,12 @@ use crate::wake_list::tests::CountingWaker;
 
 use Direction::{Read, Write};
 
-/// Runs `f` on another thread, which no reactor drives, to its end.
+/// Runs `f` to completion on another thread, which has no reactor.
 fn elsewhere<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     thread::scope(|s| s.spawn(f).join().unwrap())
 }
 
-/// A source that belongs to the stage already.
+/// Returns a source that is registered in the reactor of the stage.
 fn registered(stage: &Stage) -> (Source<File>, Token, RawFd) {
     let (source, token) = stage.waiting_source(Waker::noop());
     stage.script.take_calls();
@@ -37,7 +37,7 @@ fn registered(stage: &Stage) -> (Source<File>, Token, RawFd) {
 }
 
 #[test]
-fn a_wait_by_message_asks_the_kernel_anew() {
+fn a_wait_by_message_registers_anew() {
     let stage = Stage::with_levels();
     let (source, token, fd) = registered(&stage);
     stage.turn_with(&[event(token, Readiness::READABLE)]);
@@ -53,7 +53,7 @@ fn a_wait_by_message_asks_the_kernel_anew() {
             Call::Wait(Some(Duration::ZERO))
         ]
     );
-    assert_eq!(waker.count(), 0, "what was known before counts for nothing");
+    assert_eq!(waker.count(), 0, "earlier readiness does not count");
     assert!(poll(&source, Read, Waker::noop(), untried).is_pending());
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
@@ -65,7 +65,7 @@ fn a_wait_by_message_asks_the_kernel_anew() {
 }
 
 #[test]
-fn elsewhere_an_operation_is_simply_tried() {
+fn on_another_thread_an_operation_is_simply_attempted() {
     let stage = Stage::new();
     let (source, ..) = registered(&stage);
     elsewhere(|| {
@@ -74,7 +74,7 @@ fn elsewhere_an_operation_is_simply_tried() {
     });
     assert_eq!(stage.script.take_calls(), []);
     stage.reactor.turn(None).unwrap();
-    assert_eq!(stage.limits(), [None], "there was no mail");
+    assert_eq!(stage.limits(), [None], "there was no message");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_waker_woken_by_a_message_does_not_wait_for_an_event() {
     let (source, ..) = registered(&stage);
     let waker = CountingWaker::new();
     let clone = waker.waker();
-    // It comes during a sleep, whose end uses up the notification.
+    // It comes during a wait, whose end uses up the notification.
     stage.script.meanwhile(move || {
         elsewhere(|| {
             assert!(poll(&source, Read, &clone, blocked).is_pending());
@@ -129,7 +129,7 @@ fn a_waker_woken_by_a_message_does_not_wait_for_an_event() {
 }
 
 #[test]
-fn a_source_removed_in_the_same_batch_is_not_renewed() {
+fn a_source_removed_in_the_same_batch_is_not_registered_anew() {
     let stage = Stage::new();
     let (source, token, _) = registered(&stage);
     let waker = CountingWaker::new();
@@ -146,12 +146,16 @@ fn a_source_removed_in_the_same_batch_is_not_renewed() {
         "{calls:?}"
     );
     assert!(calls.contains(&Call::Forget(token)));
-    assert_eq!(waker.count(), 1, "who waits for what is gone is woken");
+    assert_eq!(
+        waker.count(),
+        1,
+        "a waiter for a source that is gone is woken"
+    );
     assert_eq!(stage.reactor.stats().sources, 0);
 }
 
 #[test]
-fn a_source_dropped_elsewhere_is_removed_by_that_thread_if_it_may_stay_open() {
+fn a_source_dropped_on_another_thread_is_removed_there_if_it_may_stay_open() {
     for (sole_owner, calls) in [(true, 0), (false, 1)] {
         let stage = Stage::new();
         let source = Source::new(null());
@@ -170,7 +174,7 @@ fn a_source_dropped_elsewhere_is_removed_by_that_thread_if_it_may_stay_open() {
 }
 
 #[test]
-fn a_source_taken_apart_elsewhere_is_removed_although_it_was_its_only_holder() {
+fn a_sole_owner_taken_apart_on_another_thread_is_removed_there() {
     let stage = Stage::new();
     let source = Source::new(null()).sole_owner();
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
@@ -179,7 +183,7 @@ fn a_source_taken_apart_elsewhere_is_removed_although_it_was_its_only_holder() {
 }
 
 #[test]
-fn local_and_foreign_waiters_are_both_woken() {
+fn local_and_remote_waiters_are_both_woken() {
     let stage = Stage::new();
     let (local, foreign) = (CountingWaker::new(), CountingWaker::new());
     let (source, token) = stage.waiting_source(&local.waker());
@@ -237,7 +241,7 @@ fn two_reactors_on_one_thread_reach_each_other_by_message() {
 }
 
 #[test]
-fn what_was_begun_and_moved_away_ends_when_the_kernel_says_so() {
+fn an_operation_begun_and_moved_to_another_thread_ends_when_the_kernel_says_so() {
     let stage = Stage::new();
     let (ours, theirs) = UnixStream::pair().unwrap();
     let source = Source::new(ours);
@@ -256,7 +260,7 @@ fn what_was_begun_and_moved_away_ends_when_the_kernel_says_so() {
 }
 
 #[test]
-fn a_source_that_another_reactor_took_meanwhile_is_not_registered_again() {
+fn a_source_that_another_reactor_registered_meanwhile_is_not_registered_again() {
     let stage = Stage::new();
     let source = Source::new(null());
     // Inside the operation another thread comes first, with a reactor of its own.
@@ -269,14 +273,14 @@ fn a_source_that_another_reactor_took_meanwhile_is_not_registered_again() {
         });
         Err(io::ErrorKind::WouldBlock.into())
     });
-    // The other reactor is gone with its thread, and ours was never asked.
+    // The other reactor is gone with its thread, and ours never got the source.
     assert!(matches!(polled, Poll::Ready(Err(_))));
     stage.reactor.turn(None).unwrap();
     assert_eq!(stage.reactor.stats().registrations, 0);
 }
 
 #[test]
-fn a_timer_moved_on_another_thread_wakes_who_awaits_it() {
+fn a_timer_moved_on_another_thread_wakes_its_task() {
     let stage = Stage::new();
     let hour = Duration::from_secs(3600);
     let mut timer = crate::Timer::after(hour);
@@ -295,7 +299,7 @@ fn a_timer_moved_on_another_thread_wakes_who_awaits_it() {
 }
 
 #[test]
-fn a_turn_does_not_sleep_on_wakers_that_it_has_to_drop() {
+fn a_turn_does_not_block_while_it_has_wakers_to_drop() {
     let stage = Stage::new();
     let waker = CountingWaker::new();
     let (source, _) = stage.waiting_source(&waker.waker());
@@ -306,7 +310,7 @@ fn a_turn_does_not_sleep_on_wakers_that_it_has_to_drop() {
 }
 
 #[test]
-fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
+fn a_task_that_waits_twice_from_another_thread_has_one_waker_stored() {
     let stage = Stage::new();
     let (source, token, _) = registered(&stage);
     stage.turn_with(&[event(token, Readiness::READABLE)]);
@@ -317,13 +321,13 @@ fn a_task_that_asks_twice_from_elsewhere_stands_in_the_queue_once() {
         }
     });
     stage.reactor.turn(None).unwrap();
-    assert_eq!(waker.count(), 0, "nobody was woken for lack of room");
+    assert_eq!(waker.count(), 0, "none was woken for lack of space");
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
 }
 
 #[test]
-fn a_notifier_keeps_nothing_of_its_reactor() {
+fn a_notifier_keeps_no_part_of_its_reactor_alive() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
     let selector_notifier = std::sync::Arc::downgrade(&stage.script.notifier);
@@ -342,7 +346,7 @@ fn a_wait_by_message_gets_the_error_of_a_registration_that_failed() {
         ..Event::new(token, Readiness::READABLE)
     };
     let waker = CountingWaker::new();
-    // Whether the message is sent before the failure is known or after, there is an answer.
+    // There is an answer if the message is sent before the failure is known, and if after.
     elsewhere(|| assert!(poll(&source, Read, &waker.waker(), blocked).is_pending()));
     stage.turn_with(&[refused]);
     assert_eq!(waker.count(), 1);
@@ -352,8 +356,7 @@ fn a_wait_by_message_gets_the_error_of_a_registration_that_failed() {
     });
 }
 
-/// A source whose registration was refused, and those who waited were told of it on other threads
-/// only.
+/// Returns a source whose registration was refused; only waits on other threads got the error.
 fn refused_elsewhere(stage: &Stage) -> (Source<File>, Call) {
     let source = Source::new(null());
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());
@@ -371,7 +374,7 @@ fn refused_elsewhere(stage: &Stage) -> (Source<File>, Call) {
 }
 
 #[test]
-fn a_registration_whose_failure_was_told_elsewhere_is_tried_again() {
+fn a_registration_whose_error_was_returned_on_another_thread_is_tried_again() {
     let stage = Stage::new();
     let (source, again) = refused_elsewhere(&stage);
     stage.reactor.turn(None).unwrap();
@@ -386,12 +389,12 @@ fn a_registration_whose_failure_was_told_elsewhere_is_tried_again() {
 }
 
 #[test]
-fn a_registration_that_is_tried_again_rides_with_those_that_are_new() {
+fn a_registration_that_is_tried_again_is_made_along_with_new_ones() {
     let stage = Stage::new();
     let (_refused, again) = refused_elsewhere(&stage);
     let new = Source::new(null());
     assert!(poll(&new, Read, Waker::noop(), blocked).is_pending());
-    // Not a turn, which reads its mail before.
+    // Not a turn, which drains the inbox before.
     stage.reactor.flush_registrations_now();
     let calls = stage.script.take_calls();
     assert!(calls.len() == 2 && calls[1] == again, "{calls:?}");
@@ -423,7 +426,7 @@ fn a_message_that_crosses_the_failure_of_the_registration_is_answered() {
 }
 
 #[test]
-fn a_descriptor_that_was_taken_back_elsewhere_is_not_registered_after_that() {
+fn a_descriptor_that_another_thread_removed_is_not_registered_afterwards() {
     let stage = Stage::new();
     let source = Source::new(null());
     assert!(poll(&source, Read, Waker::noop(), blocked).is_pending());

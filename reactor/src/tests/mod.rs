@@ -1,5 +1,5 @@
-//! The reactor against a selector that the test plays: what it asks of the kernel, and what it
-//! makes of the answers. No test here waits for anything.
+//! The reactor on a scripted selector: the calls it makes, and how it handles the answers. No test
+//! here blocks.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -38,7 +38,7 @@ impl Stage {
         Stage::on(Script::default())
     }
 
-    /// A stage whose selector has levels instead of edges.
+    /// Creates a stage whose selector reports levels instead of edges.
     fn with_levels() -> Stage {
         Stage::on(Script {
             level: true,
@@ -56,7 +56,7 @@ impl Stage {
         }
     }
 
-    /// A source that waits for reading already, and its token.
+    /// Returns a source that waits for reading already, and its token.
     fn waiting_source(&self, waker: &Waker) -> (Source<File>, Token) {
         let source = Source::new(null());
         assert!(poll(&source, Direction::Read, waker, blocked).is_pending());
@@ -64,19 +64,19 @@ impl Stage {
         (source, token)
     }
 
-    /// The token of the last source to be registered, without the turn that does it.
+    /// Registers what is queued, without a turn, and returns the token of the last source.
     fn added(&self) -> Token {
         self.reactor.flush_registrations_now();
         self.script.last_added()
     }
 
-    /// One turn that blocks as far as the reactor lets it, in which the kernel says `events`.
+    /// Runs one turn without a limit, in which the kernel reports `events`.
     fn turn_with(&self, events: &[Event]) {
         self.script.tell(events.to_vec());
         self.reactor.turn(None).unwrap();
     }
 
-    /// The limits of the waits since the calls were taken last.
+    /// Returns the limits of the waits since the calls were last taken.
     fn limits(&self) -> Vec<Option<std::time::Duration>> {
         let calls = self.script.take_calls().into_iter();
         calls
@@ -88,7 +88,7 @@ impl Stage {
     }
 }
 
-/// A descriptor to name; nothing is ever done with it.
+/// Returns a descriptor that serves as a name only.
 fn null() -> File {
     File::open("/dev/null").unwrap()
 }
@@ -107,7 +107,7 @@ fn one<T>(_: &T) -> io::Result<usize> {
     Ok(1)
 }
 
-/// An operation that must not be tried.
+/// An operation that must not be attempted.
 fn untried<T>(_: &T) -> io::Result<usize> {
     panic!("it was known that there is nothing")
 }
@@ -132,14 +132,14 @@ thread_local! {
     static ACTIONS: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Runs the next action of its thread, of which [`then`] has lined up some, when it is woken or,
-/// if that never happened, dropped.
+/// A waker that runs the next action of its thread, queued by [`then`], when it is woken or, if it
+/// never was, dropped.
 #[derive(Default)]
 struct Acting {
     when_dropped: bool,
 }
 
-/// Lines up what an [`Acting`] waker does.
+/// Queues an action of an [`Acting`] waker.
 fn then(action: impl FnOnce() + 'static) {
     ACTIONS.with(|actions| actions.borrow_mut().push_back(Box::new(action)));
 }
@@ -149,7 +149,7 @@ fn act() {
     action.expect("an action is lined up")();
 }
 
-/// How many actions were not run yet.
+/// Returns the number of actions that were not run yet.
 fn actions_left() -> usize {
     ACTIONS.with(|actions| actions.borrow().len())
 }

@@ -1,4 +1,4 @@
-//! How much one source may do before its neighbours have their turn.
+//! The quota of operations that a source may complete in one turn.
 
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -24,13 +24,13 @@ fn a_source_completes_128_operations_a_turn() {
         assert!(!stage.reactor.wants_turn());
         assert_eq!(greedy(&source, &waker.waker()), 128);
         assert!(stage.reactor.wants_turn());
-        assert_eq!(waker.count(), turn, "its task queues up again by itself");
+        assert_eq!(waker.count(), turn, "its task is queued again by itself");
         stage.reactor.turn(Some(Duration::ZERO)).unwrap();
     }
 }
 
 #[test]
-fn both_directions_share_the_quota_and_neighbours_do_not() {
+fn both_directions_share_the_quota_and_neighbors_do_not() {
     let _stage = Stage::new();
     let (source, neighbour) = (Source::new(null()), Source::new(null()));
     for _ in 0..100 {
@@ -42,7 +42,7 @@ fn both_directions_share_the_quota_and_neighbours_do_not() {
 }
 
 #[test]
-fn finding_nothing_uses_up_nothing() {
+fn an_operation_that_finds_nothing_uses_no_quota() {
     let stage = Stage::new();
     let source = Source::new(null());
     assert!(poll(&source, Direction::Write, Waker::noop(), blocked).is_pending());
@@ -60,13 +60,13 @@ fn finding_nothing_uses_up_nothing() {
 }
 
 #[test]
-fn a_source_outside_every_runtime_has_no_quota() {
+fn a_source_outside_a_runtime_has_no_quota() {
     let source = Source::new(null());
     assert_eq!(greedy(&source, Waker::noop()), 1000);
 }
 
 #[test]
-fn being_told_of_readiness_uses_the_quota_too() {
+fn reported_readiness_uses_the_quota_too() {
     let stage = Stage::new();
     let source = Source::new(null());
     let mut cx = std::task::Context::from_waker(Waker::noop());

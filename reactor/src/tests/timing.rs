@@ -1,5 +1,5 @@
 //! Timers as tasks see them. Time passes only where a test says so: deadlines are either past or
-//! far away, and what the reactor would wait is read from the script.
+//! far away, and the script records how long the reactor would wait.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -78,7 +78,7 @@ fn a_turn_waits_for_the_earlier_of_limit_and_deadline() {
 }
 
 #[test]
-fn a_distant_deadline_is_waited_for_by_the_hour() {
+fn a_wait_for_a_distant_deadline_is_limited_to_an_hour() {
     let stage = Stage::new();
     let mut timers = [100 * HOUR, Duration::from_secs(u64::from(u32::MAX) * 200)]
         .map(|after| Timer::at(Instant::now() + after));
@@ -123,7 +123,7 @@ fn timers_are_woken_in_the_order_of_their_deadlines() {
     assert_eq!(*order.lock().unwrap(), [4, 0, 3, 1, 2]);
 }
 
-/// Writes its name down when it is woken.
+/// A waker that records its name when it is woken.
 struct Named {
     name: usize,
     order: Arc<Mutex<Vec<usize>>>,
@@ -195,7 +195,7 @@ fn the_last_one_to_poll_a_timer_is_woken() {
 }
 
 #[test]
-fn is_elapsed_is_what_the_reactor_knows_and_elsewhere_what_the_clock_says() {
+fn is_elapsed_uses_the_time_of_the_reactor_and_on_other_threads_the_clock() {
     let stage = Stage::new();
     let mut armed = Timer::at(Instant::now() + Duration::from_nanos(1));
     let timer = Timer::at(Instant::now() + Duration::from_nanos(1));
@@ -257,8 +257,8 @@ fn a_message_about_a_timer_that_has_fired_wakes_its_waker() {
     let mut timer = Timer::at(deadline);
     assert!(poll(&mut timer, &here.waker()).is_pending());
     let clone = there.waker();
-    // The message is posted before the deadline, and read after the timer has fired; unless the
-    // thread is so late that the timer is over for it, and it has nothing to ask.
+    // The message is sent before the deadline and processed after the timer has fired, unless the
+    // thread is so late that the timer has passed for it and no message is sent.
     let asked = Rc::new(Cell::new(false));
     let has_asked = asked.clone();
     stage.script.meanwhile(move || {

@@ -1,4 +1,4 @@
-//! How long a turn blocks, and who notifies.
+//! How long a turn blocks, and when a notification reaches the selector.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ fn the_limit_is_what_was_asked_but_at_most_an_hour() {
 }
 
 #[test]
-fn a_notification_while_awake_keeps_the_next_turn_from_blocking() {
+fn a_notification_while_running_keeps_the_next_turn_from_blocking() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
     notifier.notify();
@@ -40,7 +40,7 @@ fn a_notification_while_awake_keeps_the_next_turn_from_blocking() {
     stage.reactor.turn(None).unwrap();
     stage.reactor.turn(None).unwrap();
     assert_eq!(stage.limits(), [Some(Duration::ZERO), None]);
-    assert_eq!(notifications(&stage), 0, "nobody slept");
+    assert_eq!(notifications(&stage), 0, "the reactor was not parked");
     assert_eq!(stage.reactor.stats().notifications, 0);
 }
 
@@ -55,7 +55,7 @@ fn a_turn_that_does_not_block_does_not_use_up_a_notification() {
 }
 
 #[test]
-fn a_sleep_is_rung_at_most_once() {
+fn a_wait_is_notified_at_most_once() {
     let stage = Stage::new();
     for sleep in 1..=3 {
         let notifier = stage.reactor.notifier();
@@ -77,7 +77,7 @@ fn a_sleep_is_rung_at_most_once() {
 }
 
 #[test]
-fn nobody_rings_during_a_wait_that_does_not_block() {
+fn a_wait_that_does_not_block_is_not_notified() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
     stage.script.meanwhile(move || {
@@ -94,7 +94,7 @@ fn nobody_rings_during_a_wait_that_does_not_block() {
 }
 
 #[test]
-fn for_a_loop_of_someone_else_every_notification_between_turns_rings() {
+fn with_an_outer_loop_every_notification_between_turns_reaches_the_selector() {
     let stage = Stage::new();
     let notifier = stage.reactor.notifier();
     notifier.notify();
@@ -110,7 +110,7 @@ fn for_a_loop_of_someone_else_every_notification_between_turns_rings() {
 }
 
 #[test]
-fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
+fn with_an_outer_loop_a_notification_during_a_turn_reaches_the_selector_too() {
     let stage = Stage::new();
     let _fd = stage.reactor.pollable_fd().unwrap();
     let notifier = stage.reactor.notifier();
@@ -122,7 +122,7 @@ fn for_a_loop_of_someone_else_a_notification_during_a_turn_rings_too() {
 }
 
 #[test]
-fn a_failing_wait_is_told_and_leaves_the_reactor_usable() {
+fn a_failing_wait_is_returned_and_leaves_the_reactor_usable() {
     let stage = Stage::new();
     let waker = CountingWaker::new();
     let (_source, token) = stage.waiting_source(&waker.waker());

@@ -1,4 +1,4 @@
-//! When a source is registered, what it takes for readiness, and when it stops doing so.
+//! When a source is registered, when it counts as ready, and when no longer.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -53,7 +53,7 @@ fn the_first_would_block_registers_once_for_both_directions() {
 }
 
 #[test]
-fn what_is_known_to_be_empty_is_not_tried_until_an_event_says_so() {
+fn a_source_known_to_be_empty_is_not_tried_until_its_next_event() {
     let stage = Stage::new();
     let waker = CountingWaker::new();
     let (source, token) = stage.waiting_source(&waker.waker());
@@ -97,7 +97,7 @@ fn stale_event_after_fd_reuse_is_dropped_and_counted() {
     assert!(poll(&source, Read, &waker.waker(), untried).is_pending());
     let stats = stage.reactor.stats();
     assert_eq!((stats.stale_events, stats.events), (1, 1));
-    assert_eq!(stats.spurious_wakes, 1, "that wait had nothing to tell");
+    assert_eq!(stats.spurious_wakes, 1, "that wait woke no task");
     stage.turn_with(&[
         event(old, Readiness::READABLE),
         event(new, Readiness::READABLE),
@@ -106,8 +106,8 @@ fn stale_event_after_fd_reuse_is_dropped_and_counted() {
     assert_eq!(stage.reactor.stats().stale_events, 2);
 }
 
-/// A streaming source that has just become ready as `readiness` says, and a transfer of `moved`
-/// out of ten bytes on it: is the next one tried?
+/// Returns true if an operation is attempted after a transfer of `moved` out of ten bytes on a
+/// source that has just become ready with `readiness`.
 fn tried_after(stage: &Stage, streaming: bool, readiness: Readiness, moved: usize) -> bool {
     let source = Source::new(null());
     let source = if streaming {
@@ -208,7 +208,7 @@ fn a_crowd_that_waits_in_one_direction_comes_to_rest() {
     let (source, token) = stage.waiting_source(Waker::noop());
     let crowd: Vec<CountingWaker> = (0..500).map(|_| CountingWaker::new()).collect();
     let mut polls = vec![0; crowd.len()];
-    // An executor: whoever was woken since it was polled last is polled again.
+    // An executor: each task that was woken since its last poll is polled again.
     for round in 0.. {
         let mut idle = true;
         for (task, polls) in crowd.iter().zip(&mut polls) {
@@ -227,12 +227,12 @@ fn a_crowd_that_waits_in_one_direction_comes_to_rest() {
     let before: Vec<usize> = crowd.iter().map(CountingWaker::count).collect();
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     for (task, before) in crowd.iter().zip(before) {
-        assert_eq!(task.count(), before + 1, "nobody is forgotten");
+        assert_eq!(task.count(), before + 1, "none is forgotten");
     }
 }
 
 #[test]
-fn a_refused_registration_is_told_by_the_next_turn_and_then_tried_again() {
+fn a_refused_registration_is_an_error_after_the_next_turn_and_then_tried_again() {
     let stage = Stage::new();
     let source = Source::new(null());
     let waker = CountingWaker::new();
@@ -245,7 +245,11 @@ fn a_refused_registration_is_told_by_the_next_turn_and_then_tried_again() {
         *stage.script.refuse.borrow_mut() = Some(io::Error::from_raw_os_error(errno));
         stage.turn_with(&[]);
         assert_eq!(waker.count(), turn + 1);
-        assert_eq!(stage.limits(), [Some(Duration::ZERO)], "there is news");
+        assert_eq!(
+            stage.limits(),
+            [Some(Duration::ZERO)],
+            "there are wakers to call"
+        );
         let refused = error(poll(&source, Read, &waker.waker(), blocked));
         assert!(refused.to_string().contains(text), "{refused}");
     }
@@ -284,7 +288,7 @@ fn a_source_that_is_dropped_before_the_next_turn_costs_no_call() {
 }
 
 #[test]
-fn a_registration_that_fails_late_is_told_in_both_directions() {
+fn a_registration_that_fails_late_is_an_error_in_both_directions() {
     let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
     for readiness in [all, Readiness::ERROR] {
         let stage = Stage::new();
@@ -339,7 +343,7 @@ fn context() -> Context<'static> {
 }
 
 #[test]
-fn ready_is_what_no_try_has_disproved() {
+fn ready_is_every_direction_that_no_attempt_found_blocked() {
     let stage = Stage::new();
     let source = Source::new(null());
     let both = Interest::READABLE | Interest::WRITABLE;
@@ -347,7 +351,7 @@ fn ready_is_what_no_try_has_disproved() {
     assert!(matches!(now(both), Poll::Ready(Ok(r)) if r.is_readable() && r.is_writable()));
     assert!(source.try_io(Read, blocked).is_err());
     assert!(matches!(now(both), Poll::Ready(Ok(r)) if !r.is_readable() && r.is_writable()));
-    assert_eq!(stage.script.take_calls(), [], "so far nobody had to wait");
+    assert_eq!(stage.script.take_calls(), [], "so far no task had to wait");
     assert!(now(Interest::READABLE).is_pending());
     let token = stage.added();
     stage.turn_with(&[event(token, Readiness::READABLE | Readiness::READ_CLOSED)]);
@@ -375,7 +379,7 @@ fn ready_waits_in_every_direction_it_is_asked_for() {
 }
 
 #[test]
-fn what_was_begun_ends_with_its_event_and_not_before() {
+fn an_operation_that_was_begun_ends_with_its_event_and_not_before() {
     let stage = Stage::new();
     let source = Source::new(null());
     for _ in 0..3 {
@@ -434,7 +438,7 @@ fn an_interrupted_operation_is_tried_again() {
 }
 
 #[test]
-fn sources_are_counted_while_they_are_there() {
+fn sources_are_counted_while_they_exist() {
     let stage = Stage::new();
     let (source, _) = stage.waiting_source(Waker::noop());
     assert_eq!(stage.reactor.stats().sources, 1);
@@ -443,7 +447,7 @@ fn sources_are_counted_while_they_are_there() {
 }
 
 #[test]
-fn a_short_try_of_a_streaming_source_disproves_readiness() {
+fn a_short_try_of_a_streaming_source_clears_readiness() {
     let stage = Stage::new();
     let source = Source::new(null()).streaming();
     assert!(source.try_io(Read, blocked).is_err());
@@ -461,7 +465,7 @@ fn a_short_try_of_a_streaming_source_disproves_readiness() {
 }
 
 #[test]
-fn a_watcher_asks_for_the_end_alone_and_is_told_of_nothing_else() {
+fn a_waiter_for_the_end_arms_that_alone_and_is_woken_by_nothing_else() {
     let stage = Stage::with_levels();
     let (source, token) = stage.waiting_source(Waker::noop());
     let watcher = CountingWaker::new();
@@ -486,7 +490,7 @@ fn a_watcher_asks_for_the_end_alone_and_is_told_of_nothing_else() {
 }
 
 #[test]
-fn a_watcher_hears_of_a_registration_that_failed_later() {
+fn a_waiter_for_the_end_gets_the_error_of_a_registration_that_failed_later() {
     let stage = Stage::new();
     let source = Source::new(null());
     let watcher = CountingWaker::new();
