@@ -24,9 +24,10 @@ fn beside<T: Send + 'static>(looped: &Loop, work: impl FnOnce(Handle) -> T + Sen
         let done = work(handle);
         (done, waker.wake())
     });
-    looped.block_on(std::future::poll_fn(|cx| match worker.is_finished() {
-        true => std::task::Poll::Ready(()),
-        false => {
+    looped.block_on(std::future::poll_fn(|cx| {
+        if worker.is_finished() {
+            std::task::Poll::Ready(())
+        } else {
             cx.waker().wake_by_ref();
             std::task::Poll::Pending
         }
