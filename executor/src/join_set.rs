@@ -272,8 +272,8 @@ impl<T: 'static> JoinSet<T> {
         outputs
     }
 
-    /// Aborts every task and waits until they are gone. A blocking job that has begun is waited
-    /// for.
+    /// Aborts all tasks and waits until they are dropped, or, for blocking jobs that have begun,
+    /// complete.
     ///
     /// # Cancel safety
     /// Cancel safe: if the future is dropped, the tasks stay aborted, and another call waits for
