@@ -1,5 +1,5 @@
-//! When the thread of an executor is unparked: once for all messages of other threads until the next
-//! batch, and never for what happens on the thread itself.
+//! When the thread of an executor is unparked: once for all messages of other threads until the
+//! next batch, and never for what happens on the thread itself.
 
 mod support;
 
