@@ -193,6 +193,30 @@ macro_rules! try_vectored {
     };
 }
 
+macro_rules! closed {
+    ($(#[$docs:meta])*) => {
+        /// Waits until the peer sends no more: it shut down writing or closed its socket, the
+        /// connection broke, or reading was shut down on this side.
+        ///
+        /// Nothing is read, and unread bytes do not delay it.
+        ///
+        /// # Errors
+        /// Returns the [errors of waiting](crate#errors).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses nothing. Once it has completed it completes again.
+        ///
+        /// # Platform-specific behavior
+        /// It is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where that exists.
+        /// With select it fails with `Unsupported`.
+        ///
+        $(#[$docs])*
+        pub async fn closed(&self) -> std::io::Result<()> {
+            self.ready(runtime_reactor::Interest::CLOSED).await.map(drop)
+        }
+    };
+}
+
 macro_rules! take_error {
     ($($source:ident).+) => {
         /// Returns and clears the pending socket error (`SO_ERROR`).
@@ -205,6 +229,135 @@ macro_rules! take_error {
     };
 }
 
+/// Defines what listeners have in common: accepting, the number of delays, and the stream
+/// `Incoming`. `$type` has a field `acceptor`; `$display` converts its address for errors.
+macro_rules! listener {
+    (
+        $type:ident accepts $stream:ident of $std:ty, $accept:path, $display:expr;
+        $(#[$incoming_docs:meta])*
+        incoming
+    ) => {
+        impl $type {
+            /// Waits for a client, and returns the connection and the client's address, which is
+            /// usually unnamed for a Unix socket.
+            ///
+            /// A connection costs one system call. Its socket is non-blocking and closed on exec.
+            ///
+            /// # Errors
+            /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind
+            /// that cannot listen, and the [errors of waiting](crate#errors). The errors of a
+            /// single connection that failed in the queue (`ECONNABORTED`, and the network errors
+            /// listed in accept(2)) are not returned: the next one is accepted. Nor are those of
+            /// running out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
+            /// [`TcpListener`](crate::TcpListener#running-out-of-descriptors).
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses no connection.
+            ///
+            /// # Platform-specific behavior
+            /// macOS needs up to four system calls, since it has no accept4(2).
+            ///
+            /// # Examples
+            /// See [the type](Self).
+            pub async fn accept(&self) -> io::Result<($stream, SocketAddr)> {
+                let mut backoff = Backoff::default();
+                poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
+            }
+
+            /// Poll-based version of [`accept`](Self::accept).
+            ///
+            /// Several tasks may call it at the same time; all of them are woken.
+            ///
+            /// # Errors
+            /// Returns the errors of `accept`.
+            pub fn poll_accept(
+                &self,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<($stream, SocketAddr)>> {
+                let accepted = self.acceptor.poll_accept_shared(cx, $accept);
+                accepted.map(|accepted| self.convert(accepted))
+            }
+
+            fn poll_accept_with(
+                &self,
+                cx: &mut Context<'_>,
+                backoff: &mut Backoff,
+            ) -> Poll<io::Result<($stream, SocketAddr)>> {
+                let accepted = self.acceptor.poll_accept(cx, backoff, $accept);
+                accepted.map(|accepted| self.convert(accepted))
+            }
+
+            fn convert(
+                &self,
+                accepted: io::Result<($std, SocketAddr)>,
+            ) -> io::Result<($stream, SocketAddr)> {
+                match accepted {
+                    Ok((stream, peer)) => Ok(($stream::new(stream), peer)),
+                    Err(e) => Err(self.accept_error(e)),
+                }
+            }
+
+            #[cold]
+            fn accept_error(&self, error: io::Error) -> io::Error {
+                match self.local_addr() {
+                    Ok(addr) => with_context(format!("accept on {}", $display(&addr)), error),
+                    Err(_) => with_context("accept", error),
+                }
+            }
+
+            /// Returns a stream of accepted connections, without their addresses, that never ends.
+            ///
+            /// # Examples
+            $(#[$incoming_docs])*
+            pub fn incoming(&self) -> Incoming<'_> {
+                Incoming {
+                    listener: self,
+                    backoff: Backoff::default(),
+                }
+            }
+
+            /// Returns how often [`accept`](Self::accept) had to wait because there was no
+            /// descriptor or memory left.
+            ///
+            /// A growing number means that a limit is too low (`ulimit -n`).
+            pub fn accept_backoffs(&self) -> u64 {
+                self.acceptor.backoffs()
+            }
+        }
+
+        #[doc = concat!(
+            "A stream of the connections that a listener accepts: see [`",
+            stringify!($type), "::incoming`].",
+        )]
+        ///
+        /// It never yields `None`. Its errors are those of `accept`.
+        #[derive(Debug)]
+        #[must_use = "streams do nothing unless polled"]
+        pub struct Incoming<'a> {
+            listener: &'a $type,
+            backoff: Backoff,
+        }
+
+        impl Stream for Incoming<'_> {
+            type Item = io::Result<$stream>;
+
+            fn poll_next(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Option<Self::Item>> {
+                let listener = self.listener;
+                let accepted = ready!(listener.poll_accept_with(cx, &mut self.backoff));
+                Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                (usize::MAX, None)
+            }
+        }
+    };
+}
+
 pub(crate) use {
-    operation, readable, ready, take_error, try_io, try_read, try_vectored, try_write, writable,
+    closed, listener, operation, readable, ready, take_error, try_io, try_read, try_vectored,
+    try_write, writable,
 };

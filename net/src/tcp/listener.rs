@@ -15,7 +15,7 @@ use runtime_reactor::internal::set_nonblocking;
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};
 use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal, try_each};
-use crate::backoff::{Backoff, Retry};
+use crate::backoff::Backoff;
 use crate::error::with_context;
 use crate::methods;
 use crate::sys::tcp;
@@ -126,113 +126,6 @@ impl TcpListener {
         })
     }
 
-    /// Waits for a client, and returns the connection and the client's address.
-    ///
-    /// A connection costs one system call. Its socket is non-blocking and closed on exec.
-    ///
-    /// # Errors
-    /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind that
-    /// cannot listen, and the [errors of waiting](crate#errors). The errors of a single connection
-    /// that failed in the queue (`ECONNABORTED`, and the network errors listed in accept(2)) are
-    /// not returned: the next one is accepted. Nor are those of running out of descriptors or
-    /// memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
-    /// [above](TcpListener#running-out-of-descriptors).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no connection.
-    ///
-    /// # Platform-specific behavior
-    /// macOS needs up to four system calls, since it has no accept4(2).
-    ///
-    /// # Examples
-    /// See [`TcpListener`].
-    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut backoff = Backoff::default();
-        poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
-    }
-
-    /// Poll-based version of [`accept`](TcpListener::accept).
-    ///
-    /// Several tasks may call it at the same time; all of them are woken.
-    ///
-    /// # Errors
-    /// Returns the errors of `accept`.
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = self.acceptor.poll_accept_shared(cx, tcp::accept);
-        accepted.map(|accepted| self.convert(accepted))
-    }
-
-    fn poll_accept_with(
-        &self,
-        cx: &mut Context<'_>,
-        backoff: &mut impl Retry,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = ready!(self.acceptor.poll_accept(cx, backoff, tcp::accept));
-        Poll::Ready(self.convert(accepted))
-    }
-
-    fn convert(
-        &self,
-        accepted: io::Result<(net::TcpStream, SocketAddr)>,
-    ) -> io::Result<(TcpStream, SocketAddr)> {
-        match accepted {
-            Ok((stream, peer)) => Ok((TcpStream::new(stream), peer)),
-            Err(e) => Err(self.accept_error(e)),
-        }
-    }
-
-    #[cold]
-    fn accept_error(&self, error: io::Error) -> io::Error {
-        match self.local_addr() {
-            Ok(addr) => with_context(format!("accept on {addr}"), error),
-            Err(_) => with_context("accept", error),
-        }
-    }
-
-    /// Returns a stream of accepted connections, without their addresses, that never ends.
-    ///
-    /// # Examples
-    /// ```
-    /// use futures_lite::StreamExt;
-    /// use runtime::net::TcpListener;
-    ///
-    /// # runtime::block_on(async {
-    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// # let address = listener.local_addr()?;
-    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
-    /// let mut incoming = listener.incoming().take(2);
-    /// while let Some(stream) = incoming.next().await {
-    ///     println!("accepted {}", stream?.peer_addr()?);
-    /// }
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// ```
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming {
-            listener: self,
-            backoff: Backoff::default(),
-        }
-    }
-
-    /// Returns how often [`accept`](TcpListener::accept) had to wait because there was no
-    /// descriptor or memory left.
-    ///
-    /// A growing number means that a limit is too low (`ulimit -n`).
-    ///
-    /// # Examples
-    /// ```
-    /// use runtime::net::TcpListener;
-    ///
-    /// # runtime::block_on(async {
-    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// assert_eq!(listener.accept_backoffs(), 0);
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// ```
-    pub fn accept_backoffs(&self) -> u64 {
-        self.acceptor.backoffs()
-    }
-
     /// Converts a listening socket of std, and makes it non-blocking.
     ///
     /// # Errors
@@ -302,28 +195,24 @@ impl TcpListener {
     methods::take_error!(acceptor.source);
 }
 
-/// A stream of the connections that a listener accepts: see [`TcpListener::incoming`].
-///
-/// It never yields `None`. Its errors are those of [`accept`](TcpListener::accept).
-#[derive(Debug)]
-#[must_use = "streams do nothing unless polled"]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-    backoff: Backoff,
-}
-
-impl Stream for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let listener = self.listener;
-        let accepted = ready!(listener.poll_accept_with(cx, &mut self.backoff));
-        Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
-    }
+methods::listener! {
+    TcpListener accepts TcpStream of net::TcpStream, tcp::accept, SocketAddr::to_string;
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use runtime::net::TcpListener;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # let clients = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
+    /// let mut incoming = listener.incoming().take(2);
+    /// while let Some(stream) = incoming.next().await {
+    ///     println!("accepted {}", stream?.peer_addr()?);
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    incoming
 }
 
 crate::descriptor::descriptor!(TcpListener, net::TcpListener, acceptor.source);

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Direction, Interest, Source};
+use runtime_reactor::{Direction, Source};
 use socket2::SockRef;
 
 use super::connect;
@@ -367,44 +367,31 @@ impl TcpStream {
 
     methods::writable!(try_write);
 
-    /// Waits until the peer sends no more: it shut down writing or closed its socket, the
-    /// connection broke, or reading was shut down on this side.
-    ///
-    /// Nothing is read, and unread bytes do not delay it. A peer that vanished without closing the
-    /// connection is noticed by [keepalive probes](TcpStream::set_tcp_keepalive) only.
-    ///
-    /// # Errors
-    /// Returns the [errors of waiting](crate#errors).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it completes again.
-    ///
-    /// # Platform-specific behavior
-    /// It is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where that exists. With
-    /// select it fails with `Unsupported`.
-    ///
-    /// # Examples
-    /// Giving up a request whose client is gone:
-    /// ```
-    /// use runtime::net::TcpStream;
-    ///
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    /// # let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    /// # let stream = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
-    /// # std::io::Write::write_all(&mut client, b"GET / HTTP/1.0").unwrap();
-    /// # drop(client);
-    /// # runtime::block_on(async {
-    /// let answer = async { std::future::pending::<String>().await };
-    /// let outcome = runtime::select! {
-    ///     answer = answer => Some(answer),
-    ///     closed = stream.closed() => { closed?; None }
-    /// };
-    /// assert_eq!(outcome, None);
-    /// # std::io::Result::Ok(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn closed(&self) -> io::Result<()> {
-        self.ready(Interest::CLOSED).await.map(drop)
+    methods::closed! {
+        /// A peer that vanished without closing the connection is noticed by
+        /// [keepalive probes](TcpStream::set_tcp_keepalive) only.
+        ///
+        /// # Examples
+        /// Giving up a request whose client is gone:
+        /// ```
+        /// use runtime::net::TcpStream;
+        ///
+        /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// # let address = listener.local_addr().unwrap();
+        /// # let mut client = std::net::TcpStream::connect(address).unwrap();
+        /// # let stream = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
+        /// # std::io::Write::write_all(&mut client, b"GET / HTTP/1.0").unwrap();
+        /// # drop(client);
+        /// # runtime::block_on(async {
+        /// let answer = async { std::future::pending::<String>().await };
+        /// let outcome = runtime::select! {
+        ///     answer = answer => Some(answer),
+        ///     closed = stream.closed() => { closed?; None }
+        /// };
+        /// assert_eq!(outcome, None);
+        /// # std::io::Result::Ok(())
+        /// # }).unwrap();
+        /// ```
     }
 
     methods::try_read! {
@@ -421,8 +408,8 @@ impl TcpStream {
 
     methods::try_io! { net::TcpStream,
         ///
-        /// With [`Interest::PRIORITY`] it is called even if no urgent data is known of, and the
-        /// readiness for urgent data is cleared.
+        /// With [`Interest::PRIORITY`](crate::Interest::PRIORITY) it is called even if no urgent
+        /// data is known of, and the readiness for urgent data is cleared.
         ///
         /// # Examples
         /// ```

@@ -17,7 +17,7 @@ use socket2::Type;
 use super::addr::display;
 use super::stream::UnixStream;
 use crate::accept::{Acceptor, BACKLOG};
-use crate::backoff::{Backoff, Retry};
+use crate::backoff::Backoff;
 use crate::error::with_context;
 use crate::methods;
 use crate::sys::unix;
@@ -106,77 +106,6 @@ impl UnixListener {
         })
     }
 
-    /// Waits for a client, and returns the connection and the client's address, which is usually
-    /// unnamed.
-    ///
-    /// # Errors
-    /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind that
-    /// cannot listen, and the [errors of waiting](crate#errors). Errors of a single connection and
-    /// of running out of descriptors are not returned, as with
-    /// [`TcpListener::accept`](crate::TcpListener::accept).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no connection.
-    ///
-    /// # Examples
-    /// See [`UnixListener`].
-    pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let mut backoff = Backoff::default();
-        poll_fn(|cx| self.poll_accept_with(cx, &mut backoff)).await
-    }
-
-    /// Poll-based version of [`accept`](UnixListener::accept).
-    ///
-    /// Several tasks may call it at the same time; all of them are woken.
-    ///
-    /// # Errors
-    /// Returns the errors of `accept`.
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-        let accepted = self.acceptor.poll_accept_shared(cx, unix::accept);
-        accepted.map(|accepted| self.convert(accepted))
-    }
-
-    fn poll_accept_with(
-        &self,
-        cx: &mut Context<'_>,
-        backoff: &mut impl Retry,
-    ) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-        let accepted = ready!(self.acceptor.poll_accept(cx, backoff, unix::accept));
-        Poll::Ready(self.convert(accepted))
-    }
-
-    fn convert(
-        &self,
-        accepted: io::Result<(net::UnixStream, SocketAddr)>,
-    ) -> io::Result<(UnixStream, SocketAddr)> {
-        match accepted {
-            Ok((stream, peer)) => Ok((UnixStream::new(stream), peer)),
-            Err(e) => Err(match self.local_addr() {
-                Ok(addr) => with_context(format!("accept on {}", display(&addr)), e),
-                Err(_) => with_context("accept", e),
-            }),
-        }
-    }
-
-    /// Returns a stream of accepted connections, without their addresses, that never ends.
-    ///
-    /// # Examples
-    /// See [`TcpListener::incoming`](crate::TcpListener::incoming).
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming {
-            listener: self,
-            backoff: Backoff::default(),
-        }
-    }
-
-    /// Returns how often [`accept`](UnixListener::accept) had to wait because there was no
-    /// descriptor or memory left.
-    ///
-    /// A growing number means that a limit is too low (`ulimit -n`).
-    pub fn accept_backoffs(&self) -> u64 {
-        self.acceptor.backoffs()
-    }
-
     /// Converts a listening socket of std, and makes it non-blocking.
     ///
     /// # Errors
@@ -210,28 +139,10 @@ impl UnixListener {
     methods::take_error!(acceptor.source);
 }
 
-/// A stream of the connections that a listener accepts: see [`UnixListener::incoming`].
-///
-/// It never yields `None`. Its errors are those of [`accept`](UnixListener::accept).
-#[derive(Debug)]
-#[must_use = "streams do nothing unless polled"]
-pub struct Incoming<'a> {
-    listener: &'a UnixListener,
-    backoff: Backoff,
-}
-
-impl Stream for Incoming<'_> {
-    type Item = io::Result<UnixStream>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let listener = self.listener;
-        let accepted = ready!(listener.poll_accept_with(cx, &mut self.backoff));
-        Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
-    }
+methods::listener! {
+    UnixListener accepts UnixStream of net::UnixStream, unix::accept, display;
+    /// See [`TcpListener::incoming`](crate::TcpListener::incoming).
+    incoming
 }
 
 crate::descriptor::descriptor!(UnixListener, net::UnixListener, acceptor.source);

@@ -9,7 +9,7 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Direction, Interest, Source};
+use runtime_reactor::{Direction, Source};
 use socket2::{SockAddr, Socket, Type};
 
 use super::addr::display;
@@ -266,23 +266,9 @@ impl UnixStream {
     methods::readable!(try_read);
     methods::writable!(try_write);
 
-    /// Waits until the peer sends no more: it shut down writing or is gone, or reading was shut
-    /// down on this side.
-    ///
-    /// Nothing is read, and unread bytes do not delay it. See
-    /// [`TcpStream::closed`](crate::TcpStream::closed) for an example.
-    ///
-    /// # Errors
-    /// Returns the [errors of waiting](crate#errors).
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it completes again.
-    ///
-    /// # Platform-specific behavior
-    /// It is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where that exists. With
-    /// select it fails with `Unsupported`.
-    pub async fn closed(&self) -> io::Result<()> {
-        self.ready(Interest::CLOSED).await.map(drop)
+    methods::closed! {
+        /// # Examples
+        /// See [`TcpStream::closed`](crate::TcpStream::closed).
     }
 
     methods::try_read! {
