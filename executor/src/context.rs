@@ -3,7 +3,7 @@
 //! `wake`, `context` and `scheduler` import each other. The circle is inherent to a waker that is a
 //! number: waking looks up the scheduler of the thread, and the scheduler makes wakers.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
@@ -17,6 +17,8 @@ thread_local! {
         const { Cell::new(ManuallyDrop::new(None)) };
     /// The destructor of `CURRENT`, for an [`EnterGuard`] that is leaked or outlives the thread.
     static CLEAR_ON_EXIT: ClearOnExit = const { ClearOnExit };
+    /// The executor that is a guest on this thread: entered for its own turns alone.
+    static GUEST: RefCell<Option<Rc<Scheduler>>> = const { RefCell::new(None) };
 }
 
 /// Calls `f` with the scheduler of this thread.
@@ -34,7 +36,24 @@ pub(crate) fn with<R>(f: impl FnOnce(&Rc<Scheduler>) -> R) -> Option<R> {
 /// Returns the scheduler of this thread. There is none while the thread is torn down.
 #[inline]
 pub(crate) fn get() -> Option<Rc<Scheduler>> {
-    with(Rc::clone)
+    with(Rc::clone).or_else(guest)
+}
+
+/// Returns the scheduler that is a guest on this thread, and unparks its owner, since the caller may
+/// be about to spawn.
+#[cold]
+fn guest() -> Option<Rc<Scheduler>> {
+    let guest = GUEST.try_with(|guest| guest.borrow().clone()).ok()??;
+    guest.inbox().unpark();
+    Some(guest)
+}
+
+pub(crate) fn enter_as_guest(scheduler: Rc<Scheduler>) -> GuestGuard {
+    GuestGuard {
+        previous: GUEST.with(|guest| guest.replace(Some(scheduler))),
+        entered: exchange(None),
+        _not_send: PhantomData,
+    }
 }
 
 /// Returns the scheduler of this thread if it has this number.
@@ -101,5 +120,25 @@ impl Drop for EnterGuard {
     fn drop(&mut self) {
         // If this drops the last reference to the executor, it runs where nothing is borrowed.
         drop(exchange(self.previous.take()));
+    }
+}
+
+/// A guard of [`Executor::enter_as_guest`](crate::Executor::enter_as_guest), whose drop restores the
+/// previous state of the thread.
+#[derive(Debug)]
+#[must_use = "the executor is left when this is dropped"]
+pub struct GuestGuard {
+    previous: Option<Rc<Scheduler>>,
+    /// Hidden meanwhile: a wake on an executor that is entered does not unpark its owner.
+    entered: Option<Rc<Scheduler>>,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Drop for GuestGuard {
+    fn drop(&mut self) {
+        // If this drops the last reference to an executor, it runs where nothing is borrowed.
+        let previous = self.previous.take();
+        drop(GUEST.try_with(|guest| guest.replace(previous)));
+        drop(exchange(self.entered.take()));
     }
 }

@@ -8,7 +8,7 @@ use std::task::Waker;
 use std::{fmt, io};
 
 use crate::config::Config;
-use crate::context::{self, EnterGuard};
+use crate::context::{self, EnterGuard, GuestGuard};
 use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::park::{ParkMode, Unpark};
@@ -59,6 +59,16 @@ impl Executor {
     /// Enters the executor: it is the current one of the calling thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
         context::enter(self.scheduler.clone())
+    }
+
+    /// Makes this the executor of the calling thread wherever none is entered, until the guard is
+    /// dropped: for an owner that is a guest in another loop, which runs futures of its own.
+    ///
+    /// The owner enters the executor for its own turns alone. In between, [`spawn`](crate::spawn)
+    /// and [`Handle::current`] find this executor and unpark the owner, and wakes are sent to the
+    /// inbox as from another thread. So nothing waits unnoticed in the run queue.
+    pub fn enter_as_guest(&self) -> GuestGuard {
+        context::enter_as_guest(self.scheduler.clone())
     }
 
     /// Returns true if an executor is entered on the calling thread.

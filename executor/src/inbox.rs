@@ -179,6 +179,11 @@ impl Inbox {
         }
     }
 
+    /// Ends the wait of the executor's owner, or keeps the next one from blocking.
+    pub(crate) fn unpark(&self) {
+        self.unparker.unpark();
+    }
+
     /// Returns the identity of a task or blocking job that comes from another thread. It is needed
     /// before the message arrives.
     pub(crate) fn next_remote_id(&self) -> Id {

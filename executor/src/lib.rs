@@ -80,7 +80,7 @@ mod unwind;
 mod waker_id;
 
 pub use config::{Config, PanicPolicy};
-pub use context::EnterGuard;
+pub use context::{EnterGuard, GuestGuard};
 pub use current_task::{id, try_id, yield_now};
 pub use error::JoinError;
 pub use executor::Executor;

@@ -76,6 +76,7 @@ impl Reactor {
         if self.closed.get() {
             return Err(shut_down("this timer"));
         }
+        self.tell_host();
         let mut timers = self.timers.borrow_mut();
         Ok(waker.take().map(|waker| Armed {
             reactor: self.number(),
@@ -108,6 +109,7 @@ impl Reactor {
 
     /// Moves an armed timer. Returns false if it has fired.
     pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
+        self.tell_host();
         self.timers.borrow_mut().reset(key, self.nanos(deadline))
     }
 

@@ -64,6 +64,8 @@ pub struct Reactor {
     closed: Cell<bool>,
     /// True if another loop polls our descriptor between turns.
     embedded: Cell<bool>,
+    /// True if that loop runs futures of its own now, which may use this reactor.
+    host_runs: Cell<bool>,
     /// True if the selector reports each change once, without being armed again.
     is_edge: bool,
 }
@@ -114,6 +116,7 @@ impl Reactor {
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
             embedded: Cell::new(false),
+            host_runs: Cell::new(false),
         }))
     }
 
@@ -166,6 +169,24 @@ impl Reactor {
         self.flush_registrations_now();
         self.mailbox.prepare_wait();
         Ok(fd)
+    }
+
+    /// Returns the number of events that the last turn took.
+    #[doc(hidden)] // for the crate above
+    pub fn event_count(&self) -> usize {
+        self.events.borrow().len()
+    }
+
+    /// Sets whether a host's loop, which watches the [descriptor](Reactor::pollable_fd), now runs
+    /// futures of its own with this reactor entered.
+    ///
+    /// While it does, whatever needs a turn makes the descriptor readable, which costs at most one
+    /// system call until the next turn: a timer, a source whose quota is used up, a registration
+    /// that is not made yet. At other times the host asks [`wants_turn`](Reactor::wants_turn) and
+    /// [`next_deadline`](Reactor::next_deadline).
+    #[doc(hidden)] // for the crate above
+    pub fn set_host_runs(&self, runs: bool) {
+        self.host_runs.set(runs);
     }
 
     /// Waits until something happens, at most for `limit` (`None`: without a limit; zero: does not
@@ -287,6 +308,15 @@ impl Reactor {
     /// Asks for a turn soon, for a source that used up its quota.
     pub(crate) fn request_turn(&self) {
         self.turn_wanted.set(true);
+        self.tell_host();
+    }
+
+    /// Makes the descriptor readable if the host's loop runs, which asks nothing before it waits.
+    #[inline]
+    pub(super) fn tell_host(&self) {
+        if self.host_runs.get() {
+            self.mailbox.notify();
+        }
     }
 }
 

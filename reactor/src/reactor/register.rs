@@ -87,6 +87,8 @@ impl Reactor {
         self.queued.borrow_mut().push(token);
         if self.embedded.get() {
             self.flush_registrations_now();
+            // A kqueue makes it with the next wait.
+            self.tell_host();
         }
     }
 
