@@ -58,6 +58,7 @@
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
+//! | `tokio` | no | tokio's context for all tasks: [`compat::tokio`](compat) | tokio and its reactor |
 //!
 //! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
 //! has five dependencies less with `default-features = false`.
@@ -66,7 +67,9 @@
 /// The items that macro expansions call. They are not part of the public interface.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::macro_support::{BranchOrder, all_disabled, discard, poll_branch, take_output};
+    pub use crate::macro_support::{
+        BranchOrder, all_disabled, block_on_tokio, discard, poll_branch, take_output,
+    };
 }
 
 pub mod compat;

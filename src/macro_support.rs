@@ -114,3 +114,30 @@ fn random_below(bound: usize) -> usize {
 pub fn all_disabled() -> ! {
     panic!("every branch of this `select!` is disabled, and it has no `else`")
 }
+
+/// Runs a future on a new runtime with tokio's context.
+///
+/// # Panics
+/// Panics if the runtime cannot be made, and as `Runtime::block_on`.
+#[cfg(feature = "tokio")]
+#[track_caller]
+pub fn block_on_tokio<F: Future>(future: F) -> F::Output {
+    match crate::Runtime::builder().tokio(true).build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(e) => panic!("cannot make a runtime with tokio's context: {e}"),
+    }
+}
+
+/// Refuses to compile.
+#[cfg(not(feature = "tokio"))]
+pub fn block_on_tokio<F: Future + FeatureTokio>(_: F) -> F::Output {
+    unreachable!("nothing implements FeatureTokio")
+}
+
+/// A bound that no type meets, for the text of the compiler's error.
+#[cfg(not(feature = "tokio"))]
+#[diagnostic::on_unimplemented(
+    message = "the argument `tokio` needs the feature `tokio` of the crate `runtime`",
+    label = "add features = [\"tokio\"] to the dependency on `runtime`"
+)]
+pub trait FeatureTokio {}

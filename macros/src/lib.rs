@@ -29,7 +29,12 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// # Arguments
 ///
 /// `crate = "path"` sets the path of the runtime crate, for a renamed dependency or a re-export.
-/// Default `::runtime`. There are no other arguments: the runtime has one flavor, with one thread.
+/// Default `::runtime`.
+///
+/// `tokio` gives the runtime tokio's context, so that libraries that expect tokio work in its tasks.
+/// It needs the feature `tokio` of the runtime crate; see `compat::tokio` there.
+///
+/// There are no other arguments: the runtime has one flavor, with one thread.
 ///
 /// # Panics
 ///
@@ -68,7 +73,8 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Arguments
 ///
-/// `crate = "path"` sets the path of the runtime crate, as for [`main`](macro@main).
+/// `crate = "path"` sets the path of the runtime crate, and `tokio` gives the runtime tokio's
+/// context, as for [`main`](macro@main).
 ///
 /// # Examples
 ///
@@ -147,6 +153,16 @@ enum Role {
 /// # fn main() {}
 /// ```
 /// ```compile_fail
+/// #[runtime::main(tokio, tokio)]
+/// async fn twice() {}
+/// # fn main() {}
+/// ```
+/// ```compile_fail
+/// #[runtime::main(tokio = true)]
+/// async fn no_value() {}
+/// # fn main() {}
+/// ```
+/// ```compile_fail
 /// #[runtime::main(crate = "1 + 1")]
 /// async fn not_a_path() {}
 /// # fn main() {}
@@ -199,7 +215,11 @@ fn wrap(arguments: Arguments, function: Function, role: Role) -> TokenStream {
     inside.extend(function.signature.iter().cloned());
     inside.extend([TokenTree::from(function.body)]);
     inside.extend(arguments.runtime);
-    inside.extend(tokens("::block_on"));
+    inside.extend(tokens(if arguments.tokio {
+        "::__macro::block_on_tokio"
+    } else {
+        "::block_on"
+    }));
     let call = [
         TokenTree::from(function.name),
         group(Delimiter::Parenthesis, TokenStream::new()),

@@ -31,27 +31,35 @@ impl Error {
     }
 }
 
-/// The arguments of an attribute: `crate = "path"`, or nothing.
+/// The arguments of an attribute: `crate = "path"` and `tokio`, or nothing.
 pub(crate) struct Arguments {
     /// The path under which the runtime is found.
     pub(crate) runtime: TokenStream,
+    /// Whether the runtime is to have tokio's context.
+    pub(crate) tokio: bool,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: TokenStream) -> Result<Self, Error> {
         let mut tokens = arguments.into_iter();
-        let mut runtime = None;
+        let (mut runtime, mut tokio) = (None, false);
         while let Some(name) = tokens.next() {
             let span = name.span();
             match name.to_string().as_str() {
                 "crate" if runtime.is_none() => runtime = Some(Self::path(&mut tokens, span)?),
-                "crate" => return Err(Error::new("`crate` is given twice: remove one", span)),
+                "tokio" if !tokio => tokio = true,
+                name @ ("crate" | "tokio") => {
+                    return Err(Error::new(
+                        format!("`{name}` is given twice: remove one"),
+                        span,
+                    ));
+                }
                 "flavor" | "worker_threads" | "max_threads" => {
                     let why = "`runtime` has one flavor, with one thread";
                     return Err(Error::new(format!("{why}: remove `{name}`"), span));
                 }
                 _ => {
-                    let known = "the only argument is `crate = \"path\"`";
+                    let known = "the arguments are `tokio` and `crate = \"path\"`";
                     return Err(Error::new(
                         format!("unknown argument `{name}`: {known}"),
                         span,
@@ -68,7 +76,7 @@ impl Arguments {
             }
         }
         let runtime = runtime.unwrap_or_else(|| "::runtime".parse().expect("a path"));
-        Ok(Self { runtime })
+        Ok(Self { runtime, tokio })
     }
 
     /// Parses the rest of `crate = "path"` after `crate`, which is at `name`.

@@ -51,6 +51,9 @@ pub struct Runtime {
     resolver: Rc<BlockingResolver>,
     /// The descriptor for another event loop, created by the first `pollable_fd`.
     pub(super) fd: OnceCell<OwnedFd>,
+    /// Dropped after the tasks of this runtime, which may use what is tokio's until then.
+    #[cfg(feature = "tokio")]
+    pub(super) host: Option<super::host::Host>,
 }
 
 impl Runtime {
@@ -60,6 +63,8 @@ impl Runtime {
             driver,
             resolver: Rc::new(BlockingResolver),
             fd: OnceCell::new(),
+            #[cfg(feature = "tokio")]
+            host: None,
         }
     }
 
@@ -89,8 +94,12 @@ impl Runtime {
             "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or \
              make a new runtime"
         );
-        let waker = self.executor.root_waker();
         let mut root = pin!(future);
+        #[cfg(feature = "tokio")]
+        if let Some(host) = &self.host {
+            return self.block_on_hosted(host, root);
+        }
+        let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
         loop {
@@ -214,6 +223,8 @@ impl Drop for Runtime {
         if self.driver.reactor.is_forked() {
             self.forget_inherited_fd();
         }
+        #[cfg(feature = "tokio")]
+        let _tokio = self.host.as_ref().map(|host| host.tokio.enter());
         let _entered = self.enter();
         self.executor.close();
         self.driver.reactor.close();

@@ -46,6 +46,8 @@ pub struct Builder {
     backend: Option<Backend>,
     executor: Config,
     pub(super) pin_cores: bool,
+    #[cfg(feature = "tokio")]
+    tokio: bool,
 }
 
 impl Builder {
@@ -102,12 +104,41 @@ impl Builder {
         self
     }
 
+    /// Sets whether tasks find the context of a tokio runtime. Default false.
+    ///
+    /// Libraries that call `tokio::spawn`, or use tokio's timers, sockets or files, then work in
+    /// every task of the runtime, and [`spawn`](crate::spawn) and all other functions of this crate
+    /// work in tasks that tokio has spawned. All of them run on this thread. See
+    /// [`compat::tokio`](crate::compat::tokio).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # if std::env::var_os("RUNTIME_BACKEND").is_some() {
+    /// #     return Ok(()); // poll and select have no descriptor that tokio could watch
+    /// # }
+    /// let runtime = runtime::Runtime::builder().tokio(true).build()?;
+    /// runtime.block_on(async {
+    ///     runtime::spawn(tokio::time::sleep(std::time::Duration::from_millis(1)))
+    ///         .await
+    ///         .unwrap();
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn tokio(mut self, tokio: bool) -> Builder {
+        self.tokio = tokio;
+        self
+    }
+
     /// Creates the runtime.
     ///
     /// # Errors
     /// Returns `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name contains a
     /// NUL byte; `Unsupported` if the platform does not have the backend (the text lists those it
-    /// has); `Other` if the process already has 4,096 runtimes. Returns the error of the system if
+    /// has), or if tokio's context was asked for and the backend has no descriptor that tokio can
+    /// watch; `Other` if the process already has 4,096 runtimes. Returns the error of the system if
     /// no memory or descriptor is left; a runtime needs two descriptors.
     pub fn build(self) -> io::Result<Runtime> {
         let reactor = match self.backend {
@@ -115,6 +146,10 @@ impl Builder {
             None => Reactor::new()?,
         };
         let driver = Driver::new(reactor);
+        #[cfg(feature = "tokio")]
+        if self.tokio {
+            return Runtime::hosted(driver, self.executor);
+        }
         let executor = Executor::new(driver.unparker(), self.executor)?;
         Ok(Runtime::from_parts(executor, driver))
     }

@@ -26,7 +26,8 @@ impl Runtime {
     /// # Errors
     /// Returns an error of kind `Other` in a child of fork(2) in which
     /// [`after_fork_child`](Runtime::after_fork_child) was not called. Returns the error of the
-    /// waiting system call if the runtime's descriptor was closed behind its back.
+    /// waiting system call if the runtime's descriptor was closed behind its back. Returns
+    /// `Unsupported` if the runtime has tokio's context.
     ///
     /// # Panics
     /// Panics if a runtime already runs on this thread; if a detached task panicked and the
@@ -59,6 +60,8 @@ impl Runtime {
     #[track_caller]
     pub fn turn(&self, limit: Option<Duration>) -> io::Result<()> {
         let _entered = self.enter_exclusive("Runtime::turn", Location::caller());
+        #[cfg(feature = "tokio")]
+        self.check_not_hosted("Runtime::turn")?;
         let limit = if self.has_ready_tasks() {
             Some(Duration::ZERO)
         } else {
@@ -106,8 +109,9 @@ impl Runtime {
     /// wake from another thread costs a system call, even while this thread is not waiting.
     ///
     /// # Errors
-    /// Returns `Unsupported` if the backend has no such descriptor (poll and select). Returns the
-    /// error of the system if no descriptor is left (EMFILE, ENFILE).
+    /// Returns `Unsupported` if the backend has no such descriptor (poll and select), or if
+    /// the runtime has tokio's context. Returns the error of the system if no descriptor is left
+    /// (EMFILE, ENFILE).
     ///
     /// # Platform-specific behavior
     /// poll(2) cannot wait for a kqueue on macOS: use select(2) or another kqueue there.
@@ -115,6 +119,8 @@ impl Runtime {
         if let Some(fd) = self.fd.get() {
             return Ok(fd.as_fd());
         }
+        #[cfg(feature = "tokio")]
+        self.check_not_hosted("Runtime::pollable_fd")?;
         let fd = self.driver.reactor.pollable_fd()?;
         let fd = self.fd.get_or_init(|| fd);
         self.flush_changes();

@@ -9,6 +9,10 @@ mod block_on;
 
 mod embed;
 mod fork;
+#[cfg(feature = "tokio")]
+mod host;
+#[cfg(feature = "tokio")]
+mod hosted;
 mod per_core;
 
 pub use block_on::Runtime;

@@ -1,4 +1,6 @@
-//! Libraries that expect tokio (feature `tokio-io`).
+//! Libraries that expect tokio: its traits (feature `tokio-io`) and its context (feature `tokio`).
+//!
+//! # Streams
 //!
 //! With the feature `tokio-io` every stream of this crate is tokio's [`AsyncRead`] and
 //! [`AsyncWrite`] as well: TCP and Unix streams and their halves, pipes, files, the standard
@@ -29,6 +31,51 @@
 //! # }).unwrap();
 //! ```
 //!
+//! # Context
+//! A library that panics with *there is no reactor running* calls `tokio::spawn`, or uses tokio's
+//! timers, sockets or files. The feature `tokio` lets it work unchanged, in all tasks of a runtime
+//! that was made for it:
+//!
+//! ```ignore
+//! #[runtime::main(tokio)] // or Runtime::builder().tokio(true).build()
+//! async fn main() {
+//!     let stopwatch = std::rc::Rc::new(tokio::time::Instant::now()); // not Send
+//!     runtime::spawn(async move {
+//!         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+//!         println!("{:?}", stopwatch.elapsed());
+//!     })
+//!     .await
+//!     .unwrap();
+//! }
+//! ```
+//!
+//! The other direction works too: a task that was spawned by `tokio::spawn` uses the sockets,
+//! timers, files and [`spawn`](crate::spawn) of this crate. [`Handle::current`] and
+//! `tokio::runtime::Handle::current` both succeed in both kinds of task, and
+//! `Runtime::tokio_handle` returns tokio's handle outside of them.
+//!
+//! There is one thread, and none is started before the first blocking job of either side. tokio's
+//! `current_thread` runtime drives this runtime as one of its futures: it watches the reactor's
+//! descriptor, and its timer waits for the earliest deadline. What this costs and changes:
+//! * Each wait is two system calls instead of one.
+//! * Timers have tokio's resolution of a millisecond. They are never early.
+//! * A wake of a task of this crate by a task, timer or socket of tokio takes a lock, as one from
+//!   another thread does.
+//! * tokio's cooperative budget does not apply to tasks of this crate: yield in a loop that takes
+//!   ready items from a channel.
+//! * `tokio::task::block_in_place` panics, as in every `current_thread` runtime, and tasks of
+//!   `tokio::task::spawn_local` need a `LocalSet`.
+//! * The blocking jobs of each side run on threads of their own pool. Those of
+//!   [`spawn_blocking`](crate::spawn_blocking) do not find tokio's context.
+//! * [`Runtime::turn`](crate::Runtime::turn), [`pollable_fd`](crate::Runtime::pollable_fd) and
+//!   [`after_fork_child`](crate::Runtime::after_fork_child) are `Unsupported`.
+//! * The backends poll and select are refused with `Unsupported`: they have no descriptor that
+//!   tokio could watch.
+//!
+//! When the runtime is dropped, its tasks are dropped first and find both contexts. Then tokio's
+//! runtime is dropped, with its tasks; it waits for blocking jobs of tokio that have begun.
+//!
+//! [`Handle::current`]: crate::Handle::current
 //! [`AsyncRead`]: ::tokio::io::AsyncRead
 //! [`AsyncWrite`]: ::tokio::io::AsyncWrite
 

@@ -1,0 +1,19 @@
+//! tokio's context in the tasks of `runtime`, and `runtime` in tasks of tokio.
+
+mod both_ways;
+mod drop_order;
+mod fairness;
+mod refused;
+
+use std::time::Duration;
+
+/// Where nothing happens for so long, something was lost.
+const TOO_LONG: Duration = Duration::from_secs(60);
+
+/// Runs a future on a runtime with tokio's context, and panics if it does not end.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = runtime::Runtime::builder().tokio(true).build().unwrap();
+    runtime
+        .block_on(async { tokio::time::timeout(TOO_LONG, future).await })
+        .expect("it ends")
+}

@@ -1,0 +1,188 @@
+//! A runtime as a guest of tokio (feature `tokio`).
+//!
+//! tokio's `current_thread` runtime runs, and this runtime is one future in it: [`Guest`]. It waits
+//! for the reactor's descriptor by tokio's reactor and for the earliest deadline by tokio's timer,
+//! so there is one thread, and one system call that blocks. Tasks of this runtime are polled inside
+//! that future and so find tokio's context; tasks of tokio find this runtime, which is entered as a
+//! guest.
+//!
+//! Rejected: a runtime of tokio with a thread of its own, whose context this thread enters. It
+//! costs that thread and a system call for each wake between the two, and its tasks would not find
+//! this runtime.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+use runtime_executor::{Config, Executor};
+use runtime_reactor::Reactor;
+
+use super::block_on::Runtime;
+use super::host::{Host, HostUnparker};
+use crate::driver::{Driver, POLLS_PER_TURN};
+
+/// A turn that takes fewer events than this has taken all of them: no backend that tokio can watch
+/// has a smaller buffer.
+const MANY_EVENTS: usize = 64;
+
+impl Runtime {
+    /// Makes a runtime that tokio drives.
+    pub(super) fn hosted(driver: Driver, executor: Config) -> io::Result<Runtime> {
+        let unparker = Arc::new(HostUnparker::default());
+        let host = Host::new(&driver.reactor, unparker.clone())?;
+        let executor = Executor::new(unparker, executor)?;
+        let mut runtime = Runtime::from_parts(executor, driver);
+        runtime.host = Some(host);
+        Ok(runtime)
+    }
+
+    /// Returns the handle of tokio's runtime, or `None` if this one was built
+    /// [without it](crate::Builder::tokio).
+    ///
+    /// Tasks find it with `tokio::runtime::Handle::current`. This one is for tasks that are spawned
+    /// before [`block_on`](Runtime::block_on).
+    pub fn tokio_handle(&self) -> Option<&tokio::runtime::Handle> {
+        self.host.as_ref().map(|host| host.tokio.handle())
+    }
+
+    /// Returns an error if tokio drives this runtime.
+    pub(super) fn check_not_hosted(&self, what: &str) -> io::Result<()> {
+        if self.host.is_none() {
+            return Ok(());
+        }
+        let text = format!("{what} of a runtime that tokio drives: use block_on");
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+
+    /// Runs `root` as [`block_on`](Runtime::block_on) does, in the runtime of tokio.
+    pub(super) fn block_on_hosted<F: Future>(&self, host: &Host, root: Pin<&mut F>) -> F::Output {
+        let _guest = self.executor.enter_as_guest();
+        let root_waker = self.executor.root_waker();
+        root_waker.wake_by_ref();
+        // Not one budget for all tasks: the first of each batch would use it up.
+        let output = host.tokio.block_on(tokio::task::unconstrained(Guest {
+            runtime: self,
+            host,
+            root,
+            root_waker,
+            timer: None,
+        }));
+        self.driver.reactor.set_host_runs(false);
+        output
+    }
+}
+
+pin_project! {
+    /// A runtime, as a future of tokio's. It is ready when the future of `block_on` is.
+    struct Guest<'a, F> {
+        runtime: &'a Runtime,
+        host: &'a Host,
+        root: Pin<&'a mut F>,
+        root_waker: Waker,
+        // For the earliest deadline of the reactor.
+        timer: Option<HostTimer>,
+    }
+}
+
+struct HostTimer {
+    deadline: Instant,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl<F: Future> Future for Guest<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let (executor, reactor) = (&this.runtime.executor, &this.runtime.driver.reactor);
+        this.host.unparker.set_waker(cx.waker());
+        let _turn = Turn::begin(this.runtime);
+        let (mut polled, mut may_have_more) = (0, false);
+        loop {
+            let root_woken = executor.take_root_wake();
+            if root_woken {
+                let mut cx = Context::from_waker(this.root_waker);
+                if let Poll::Ready(output) = this.root.as_mut().poll(&mut cx) {
+                    return Poll::Ready(output);
+                }
+            }
+            // A batch in which nothing was polled has drained the inbox.
+            polled += (executor.run_ready() + usize::from(root_woken)).max(1);
+            let has_work = executor.has_work();
+            if polled >= POLLS_PER_TURN {
+                // tokio's tasks have their turn, and its reactor.
+                turn(reactor);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if has_work && !reactor.wants_turn() {
+                continue;
+            }
+            let due = has_work
+                || reactor.wants_turn()
+                || may_have_more
+                || this.host.poll_events(cx)
+                || poll_deadline(this.timer, reactor.next_deadline(), cx);
+            if !due {
+                return Poll::Pending;
+            }
+            may_have_more = turn(reactor) >= MANY_EVENTS;
+        }
+    }
+}
+
+/// Returns true if `deadline` has passed, and otherwise has the guest polled once it has.
+fn poll_deadline(
+    timer: &mut Option<HostTimer>,
+    deadline: Option<Instant>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let Some(deadline) = deadline else {
+        // A timer that is still armed may have the guest polled once too often.
+        return false;
+    };
+    let timer = timer.get_or_insert_with(|| HostTimer {
+        deadline,
+        sleep: Box::pin(tokio::time::sleep_until(deadline.into())),
+    });
+    if timer.deadline != deadline {
+        timer.deadline = deadline;
+        timer.sleep.as_mut().reset(deadline.into());
+    }
+    timer.sleep.as_mut().poll(cx).is_ready()
+}
+
+/// Returns the number of events.
+fn turn(reactor: &Reactor) -> usize {
+    if let Err(e) = reactor.turn(Some(Duration::ZERO)) {
+        // Only if the descriptors of the reactor were closed behind its back.
+        panic!("the reactor cannot wait any more: {e}");
+    }
+    reactor.event_count()
+}
+
+/// One poll of the guest: what its tasks ask for needs no host to be told.
+struct Turn<'a> {
+    runtime: &'a Runtime,
+    _executor: runtime_executor::EnterGuard,
+}
+
+impl Turn<'_> {
+    fn begin(runtime: &Runtime) -> Turn<'_> {
+        runtime.driver.reactor.set_host_runs(false);
+        Turn {
+            runtime,
+            _executor: runtime.executor.enter(),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.runtime.driver.reactor.set_host_runs(true);
+    }
+}
