@@ -68,7 +68,8 @@
 #[doc(hidden)]
 pub mod __macro {
     pub use crate::macro_support::{
-        BranchOrder, all_disabled, block_on_tokio, discard, poll_branch, take_output,
+        BranchOrder, Branches, MaybeDone, Orders, all_disabled, block_on_tokio, discard, identity,
+        poll_branch,
     };
 }
 

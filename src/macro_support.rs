@@ -5,6 +5,37 @@ use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// The branches of a macro, pinned together: the first one, and the rest of them or `()`.
+    ///
+    /// One pinned chain takes one reference in the future that polls it, where branches pinned one
+    /// by one take a reference each.
+    #[derive(Debug)]
+    pub struct Branches<B, R> {
+        #[pin]
+        first: B,
+        #[pin]
+        rest: R,
+    }
+}
+
+impl<B, R> Branches<B, R> {
+    /// Puts a branch before others.
+    #[inline]
+    pub fn new(first: B, rest: R) -> Self {
+        Self { first, rest }
+    }
+
+    /// Returns the first branch and the rest.
+    #[inline]
+    pub fn split(self: Pin<&mut Self>) -> (Pin<&mut B>, Pin<&mut R>) {
+        let this = self.project();
+        (this.first, this.rest)
+    }
+}
+
 /// Polls the future of a branch, and drops it as soon as it completes.
 ///
 /// Returns `Ready(None)` if the branch has no future: it was disabled, or has already completed.
@@ -21,24 +52,130 @@ pub fn poll_branch<F: Future>(
     Poll::Ready(Some(output))
 }
 
-/// Takes the output of a completed branch.
-///
-/// # Panics
-///
-/// Panics if there is none, which would be a bug in the macros.
-#[inline]
-pub fn take_output<T>(output: &mut Option<T>) -> T {
-    output
-        .take()
-        .expect("a branch that completed has an output")
-}
-
 /// Consumes the outputs of the branches that lost, all of which are `None`, so that the handler
 /// may use what they would have borrowed.
 #[inline]
 pub fn discard<T>(_: T) {}
 
-/// The order in which one poll of a `select!` visits its branches: from the first branch around to
+/// Returns its argument, which has then been moved as a whole.
+#[inline]
+pub fn identity<T>(value: T) -> T {
+    value
+}
+
+pin_project! {
+    /// A branch of `join!` or `try_join!`: a future and, in the same place, its output later.
+    #[allow(missing_docs, reason = "pin_project takes no comments on the fields of variants")]
+    #[derive(Debug)]
+    #[project = MaybeDoneProjection]
+    #[project_replace = MaybeDoneTaken]
+    pub enum MaybeDone<F: Future> {
+        /// The future has not completed.
+        Running {
+            #[pin]
+            future: F,
+        },
+        /// The output has not been taken.
+        Done { output: F::Output },
+        /// The output was taken.
+        Taken,
+    }
+}
+
+impl<F: Future> MaybeDone<F> {
+    /// Creates a branch that has not been polled.
+    #[inline]
+    pub fn new(future: F) -> Self {
+        MaybeDone::Running { future }
+    }
+
+    /// Polls the future unless it has completed, and drops it as soon as it completes.
+    #[inline]
+    pub fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let MaybeDoneProjection::Running { future } = self.as_mut().project() {
+            let output = core::task::ready!(future.poll(cx));
+            self.set(MaybeDone::Done { output });
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes the output of a completed branch.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is none, which would be a bug in the macros.
+    #[inline]
+    pub fn take_output(self: Pin<&mut Self>) -> F::Output {
+        match self.project_replace(MaybeDone::Taken) {
+            MaybeDoneTaken::Done { output } => output,
+            _ => unreachable!("a branch that completed has an output"),
+        }
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, E>>> MaybeDone<F> {
+    /// Takes the error if the branch has completed with one.
+    #[inline]
+    pub fn take_error(mut self: Pin<&mut Self>) -> Option<E> {
+        match self.as_mut().project() {
+            MaybeDoneProjection::Done { output: Err(_) } => self.take_output().err(),
+            _ => None,
+        }
+    }
+
+    /// Takes the value of a branch that has completed without an error.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is none, which would be a bug in the macros.
+    #[inline]
+    pub fn take_success(self: Pin<&mut Self>) -> T {
+        match self.take_output() {
+            Ok(value) => value,
+            Err(_) => unreachable!("an error has ended the macro before"),
+        }
+    }
+}
+
+/// The orders of the polls of a `join!`, one after the other.
+#[derive(Debug)]
+pub struct Orders<N> {
+    /// The number of polls so far, or `()` if every poll begins with the first branch.
+    polls: N,
+}
+
+impl Orders<()> {
+    /// Creates orders that all begin with the first branch.
+    #[inline]
+    pub fn in_order() -> Self {
+        Orders { polls: () }
+    }
+
+    /// Returns the order of the next poll of `count` branches.
+    #[inline]
+    pub fn next(&mut self, count: usize) -> BranchOrder {
+        let () = self.polls;
+        BranchOrder::in_order(count)
+    }
+}
+
+impl Orders<u32> {
+    /// Creates orders of which each begins with another branch than the one before.
+    #[inline]
+    pub fn rotating() -> Self {
+        Orders { polls: 0 }
+    }
+
+    /// Returns the order of the next poll of `count` branches.
+    #[inline]
+    pub fn next(&mut self, count: usize) -> BranchOrder {
+        let skip = self.polls as usize % count;
+        self.polls = self.polls.wrapping_add(1);
+        BranchOrder { skip, left: count }
+    }
+}
+
+/// The order in which one poll visits the branches: from the first branch around to
 /// the one before it, each exactly once.
 #[derive(Debug)]
 pub struct BranchOrder {

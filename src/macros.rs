@@ -120,10 +120,10 @@ macro_rules! select {
         ::core::compile_error!("`select!` needs a branch: write `pattern = future => handler`")
     };
     (biased; $($branches:tt)+) => {
-        $crate::__select!(@read in_order [] () $($branches)+)
+        $crate::__select!(@read in_order [] [] () () $($branches)+)
     };
     ($($branches:tt)+) => {
-        $crate::__select!(@read at_random [] () $($branches)+)
+        $crate::__select!(@read at_random [] [] () () $($branches)+)
     };
 }
 
@@ -132,18 +132,25 @@ macro_rules! select {
 /// `select! { Some(x) = a, if on => f(x), () = b => g(), else => h() }` expands to
 ///
 /// ```text
-/// let (mut output1, mut output2) = {
-///     let branch1 = on;
-///     let branch2 = true;
-///     let mut branch1 = pin!(branch1.then_some(a));
-///     let mut branch2 = pin!(branch2.then_some(b));
-///     poll_fn(|cx| ...).await         // at most one output is `Some`, and it matches
+/// let output = {
+///     let output1 = on;
+///     let output2 = true;
+///     let branch1 = a;
+///     let branch2 = b;
+///     let branches = Branches::new(output2.then_some(branch2), ());
+///     let branches = Branches::new(output1.then_some(branch1), branches);
+///     let mut branches = pin!(branches);
+///     poll_fn(move |cx| ...).await    // polls each branch once; at most one output is `Some`
 /// };                                  // the futures are dropped
-/// if output1.is_some() {
-///     let Some(Some(x)) = output1 else { unreachable!() };
+/// if let (Some(_), ..) = output {
+///     let (output1, output2) = output;
+///     let value = output1;
+///     drop(output2);
+///     let Some(Some(x)) = value else { unreachable!() };
 ///     f(x)
-/// } else if output2.is_some() {
-///     let Some(()) = output2 else { unreachable!() };
+/// } else if let (_, Some(_), ..) = output {
+///     ...
+///     let Some(()) = value else { unreachable!() };
 ///     g()
 /// } else {
 ///     h()
@@ -152,59 +159,85 @@ macro_rules! select {
 ///
 /// The handlers are outside the closure of `poll_fn`, so that `break` and `.await` work in them. So
 /// the pattern occurs twice: inside to test for a match, and outside to bind.
+///
+/// One pinned chain of all futures keeps the future of a `select!` small: it holds one reference
+/// beside the futures. A list of the branches in reverse order is carried along because the chain
+/// is built from its end.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
-    (@read $order:ident $read:tt $outputs:tt else => $else:expr $(,)?) => {
-        $crate::__select!(@write $order $read $outputs $else)
+    (@read $order:ident $read:tt $reversed:tt $skipped:tt $outputs:tt else => $else:expr $(,)?) => {
+        $crate::__select!(@write $order $read $reversed $outputs $else)
     };
-    (@read $order:ident $read:tt $outputs:tt) => {
-        $crate::__select!(@write $order $read $outputs $crate::__macro::all_disabled())
+    (@read $order:ident $read:tt $reversed:tt $skipped:tt $outputs:tt) => {
+        $crate::__select!(@write $order $read $reversed $outputs $crate::__macro::all_disabled())
     };
     // A block needs no comma after it. It is matched before expressions, because a macro cannot
     // backtrack out of an expression.
-    (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
+    (@read $order:ident [$($read:tt)*] [$($reversed:tt)*] ($($skipped:tt)*) ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:block, $($rest:tt)*
     ) => {
         $crate::__select!(@read $order
-            [$($read)* { branch output ($pattern) ($future) (true $(&& $condition)?) ($handler) }]
-            ($($outputs)* output,)
+            [$($read)* {
+                branch output ($($skipped)*)
+                ($pattern) ($future) (true $(&& $condition)?) ($handler)
+            }]
+            [(branch output) $($reversed)*]
+            ($($skipped)* _,) ($($outputs)* output,)
             $($rest)*
         )
     };
-    (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
+    (@read $order:ident [$($read:tt)*] [$($reversed:tt)*] ($($skipped:tt)*) ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:block $($rest:tt)*
     ) => {
         $crate::__select!(@read $order
-            [$($read)* { branch output ($pattern) ($future) (true $(&& $condition)?) ($handler) }]
-            ($($outputs)* output,)
+            [$($read)* {
+                branch output ($($skipped)*)
+                ($pattern) ($future) (true $(&& $condition)?) ($handler)
+            }]
+            [(branch output) $($reversed)*]
+            ($($skipped)* _,) ($($outputs)* output,)
             $($rest)*
         )
     };
-    (@read $order:ident [$($read:tt)*] ($($outputs:tt)*)
+    (@read $order:ident [$($read:tt)*] [$($reversed:tt)*] ($($skipped:tt)*) ($($outputs:tt)*)
         $pattern:pat = $future:expr $(, if $condition:expr)? => $handler:expr $(, $($rest:tt)*)?
     ) => {
         $crate::__select!(@read $order
-            [$($read)* { branch output ($pattern) ($future) (true $(&& $condition)?) ($handler) }]
-            ($($outputs)* output,)
+            [$($read)* {
+                branch output ($($skipped)*)
+                ($pattern) ($future) (true $(&& $condition)?) ($handler)
+            }]
+            [(branch output) $($reversed)*]
+            ($($skipped)* _,) ($($outputs)* output,)
             $($($rest)*)?
         )
     };
 
-    (@write $order:ident [] () $else:expr) => { $else };
+    (@write $order:ident [] [] () $else:expr) => { $else };
     (@write $order:ident
         [$({
-            $branch:ident $output:ident
+            $branch:ident $output:ident ($($skipped:tt)*)
             ($pattern:pat) ($future:expr) ($condition:expr) ($handler:expr)
         })+]
+        [$(($last_branch:ident $last_output:ident))+]
         $outputs:tt $else:expr
     ) => {{
-        let ($(mut $output,)+) = {
-            $(let $branch = $condition;)+
-            $(let mut $branch = ::core::pin::pin!(
-                $branch.then_some(::core::future::IntoFuture::into_future($future))
+        let output = {
+            $(let $output = $condition;)+
+            // A `let` of its own keeps the temporaries that a future borrows.
+            $(let $branch = $future;)+
+            let branches = ();
+            $(let branches = $crate::__macro::Branches::new(
+                $last_output.then_some(::core::future::IntoFuture::into_future($last_branch)),
+                branches,
             );)+
-            ::core::future::poll_fn(|cx| {
+            let mut branches = ::core::pin::pin!(branches);
+            #[allow(unreachable_code)] // after an output of type `!`
+            let first = ::core::future::poll_fn(move |cx| {
+                let rest = branches.as_mut();
+                $(let (mut $branch, rest) = rest.split();)+
+                let () = *rest;
                 $(let mut $output = ::core::option::Option::None;)+
                 let mut pending = false;
                 let mut order =
@@ -235,22 +268,27 @@ macro_rules! __select {
                 if pending {
                     ::core::task::Poll::Pending
                 } else {
-                    ::core::task::Poll::Ready(($($output,)+))
+                    ::core::task::Poll::Ready($outputs)
                 }
-            })
-            .await
+            });
+            first.await
         };
         // Each arm consumes all outputs before its handler runs. The others are `None`, but for the
-        // compiler they could still borrow what the handler changes. The `match` around the handler
-        // drops its temporaries at the end of the arm in every edition.
-        $(if $output.is_some() {
+        // compiler they could still borrow what the handler changes. They are moved as a whole and
+        // never borrowed, so that they take no room while the handler awaits. The `match` around
+        // the handler drops its temporaries at the end of the arm in every edition.
+        $(if let ($($skipped)* ::core::option::Option::Some(_), ..) = output {
+            let $outputs = $crate::__macro::identity(output);
+            let value = $output;
+            let $output = ();
+            $crate::__macro::discard($outputs);
             #[allow(unreachable_patterns)]
-            let ::core::option::Option::Some($pattern) = $output.take() else {
+            let ::core::option::Option::Some($pattern) = $crate::__macro::identity(value) else {
                 ::core::unreachable!()
             };
-            match $crate::__macro::discard($outputs) { () => $handler }
+            match () { () => $handler }
         } else)+ {
-            match $crate::__macro::discard($outputs) { () => $else }
+            match $crate::__macro::discard(output) { () => $else }
         }
     }};
 }
@@ -261,8 +299,11 @@ macro_rules! __select {
 /// when it completes. A `Result` is an ordinary output: to stop at the first error, use
 /// [`try_join!`](crate::try_join).
 ///
-/// Whenever the task is polled, all incomplete futures are polled in source order. A leading
-/// `biased;`, which requests that order in other runtimes, is accepted.
+/// # Fairness
+///
+/// Whenever the task wakes, every future that has not completed is polled. The future that is
+/// polled first changes from one poll to the next, so that none always goes before the others. With
+/// `biased;` in front each poll goes from first to last.
 ///
 /// # Panics
 ///
@@ -285,8 +326,10 @@ macro_rules! __select {
 #[macro_export]
 macro_rules! join {
     ($(biased;)?) => { () };
-    (biased; $($future:expr),+ $(,)?) => { $crate::join!($($future),+) };
-    ($($future:expr),+ $(,)?) => { $crate::__join!(@name every [] $($future,)+) };
+    (biased; $($future:expr),+ $(,)?) => {
+        $crate::__join!(@read every in_order [] [] $($future,)+)
+    };
+    ($($future:expr),+ $(,)?) => { $crate::__join!(@read every rotating [] [] $($future,)+) };
 }
 
 /// Polls several futures concurrently in this task, and waits for all of them or the first error.
@@ -294,8 +337,11 @@ macro_rules! join {
 /// Returns `Ok` with the tuple of the values, in source order, or the first `Err`, after which the
 /// incomplete futures are dropped. All futures have the same error type.
 ///
-/// Whenever the task is polled, all incomplete futures are polled in source order, up to the first
-/// error. A leading `biased;`, which requests that order in other runtimes, is accepted.
+/// # Fairness
+///
+/// Whenever the task wakes, every future that has not completed is polled, up to the first error.
+/// The future that is polled first changes from one poll to the next, so that none always goes
+/// before the others. With `biased;` in front each poll goes from first to last.
 ///
 /// # Panics
 ///
@@ -327,8 +373,12 @@ macro_rules! join {
 #[macro_export]
 macro_rules! try_join {
     ($(biased;)?) => { ::core::result::Result::Ok(()) };
-    (biased; $($future:expr),+ $(,)?) => { $crate::try_join!($($future),+) };
-    ($($future:expr),+ $(,)?) => { $crate::__join!(@name fallible [] $($future,)+) };
+    (biased; $($future:expr),+ $(,)?) => {
+        $crate::__join!(@read fallible in_order [] [] $($future,)+)
+    };
+    ($($future:expr),+ $(,)?) => {
+        $crate::__join!(@read fallible rotating [] [] $($future,)+)
+    };
 }
 
 /// Implements `join!` (kind `every`) and `try_join!` (kind `fallible`).
@@ -336,55 +386,66 @@ macro_rules! try_join {
 /// `join!(a, b)` expands to
 ///
 /// ```text
-/// let mut branch1 = pin!(Some(a));
-/// let mut output1 = None;
-/// let mut branch2 = pin!(Some(b));
-/// let mut output2 = None;
-/// poll_fn(|cx| ...).await             // polls until no branch is pending
+/// let branch1 = a;
+/// let branch2 = b;
+/// let branches = Branches::new(MaybeDone::new(branch2), ());
+/// let branches = Branches::new(MaybeDone::new(branch1), branches);
+/// let mut branches = pin!(branches);
+/// let mut orders = Orders::rotating();
+/// poll_fn(move |cx| ...).await        // polls all until none is pending; takes the outputs
 /// ```
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __join {
-    (@name $kind:ident [$($named:tt)*] $future:expr, $($rest:tt)*) => {
-        $crate::__join!(@name $kind [$($named)* { branch output ($future) }] $($rest)*)
+    (@read $kind:ident $order:ident [$($read:tt)*] [$($reversed:tt)*]
+        $future:expr, $($rest:tt)*
+    ) => {
+        $crate::__join!(@read $kind $order
+            [$($read)* { branch ($future) }] [branch $($reversed)*] $($rest)*
+        )
     };
-    (@name $kind:ident [$({ $branch:ident $output:ident ($future:expr) })+]) => {{
-        $(
-            let mut $branch = ::core::pin::pin!(::core::option::Option::Some(
-                ::core::future::IntoFuture::into_future($future)
-            ));
-            let mut $output = ::core::option::Option::None;
-        )+
+    (@read $kind:ident $order:ident
+        [$({ $branch:ident ($future:expr) })+] [$($last_branch:ident)+]
+    ) => {{
+        $(let $branch = $future;)+
+        let branches = ();
+        $(let branches = $crate::__macro::Branches::new(
+            $crate::__macro::MaybeDone::new(::core::future::IntoFuture::into_future($last_branch)),
+            branches,
+        );)+
+        let mut branches = ::core::pin::pin!(branches);
+        let mut orders = $crate::__macro::Orders::$order();
         #[allow(unreachable_code)] // after an output of type `!`
-        let joined = ::core::future::poll_fn(|cx| {
+        let joined = ::core::future::poll_fn(move |cx| {
+            let rest = branches.as_mut();
+            $(let (mut $branch, rest) = rest.split();)+
+            let () = *rest;
             let mut pending = false;
-            $(match $crate::__macro::poll_branch($branch.as_mut(), cx) {
-                ::core::task::Poll::Pending => pending = true,
-                ::core::task::Poll::Ready(::core::option::Option::None) => {}
-                ::core::task::Poll::Ready(::core::option::Option::Some(value)) => {
-                    $crate::__join!(@keep $kind value $output);
-                }
-            })+
+            let mut order = orders.next([$(stringify!($branch)),+].len());
+            while order.has_next() {
+                $(if order.is_next() {
+                    pending |= $branch.as_mut().poll(cx).is_pending();
+                    $crate::__join!(@check $kind $branch);
+                })+
+            }
             if pending {
                 return ::core::task::Poll::Pending;
             }
-            let outputs = ($($crate::__macro::take_output(&mut $output),)+);
-            ::core::task::Poll::Ready($crate::__join!(@value $kind outputs))
+            $crate::__join!(@outputs $kind $($branch)+)
         });
         joined.await
     }};
 
-    (@keep every $value:ident $output:ident) => {
-        $output = ::core::option::Option::Some($value)
-    };
-    (@keep fallible $value:ident $output:ident) => {
-        match $value {
-            ::core::result::Result::Ok(value) => $output = ::core::option::Option::Some(value),
-            ::core::result::Result::Err(error) => {
-                return ::core::task::Poll::Ready(::core::result::Result::Err(error));
-            }
+    (@check every $branch:ident) => {};
+    (@check fallible $branch:ident) => {
+        if let ::core::option::Option::Some(error) = $branch.as_mut().take_error() {
+            return ::core::task::Poll::Ready(::core::result::Result::Err(error));
         }
     };
-    (@value every $outputs:ident) => { $outputs };
-    (@value fallible $outputs:ident) => { ::core::result::Result::Ok($outputs) };
+    (@outputs every $($branch:ident)+) => {
+        ::core::task::Poll::Ready(($($branch.take_output(),)+))
+    };
+    (@outputs fallible $($branch:ident)+) => {
+        ::core::task::Poll::Ready(::core::result::Result::Ok(($($branch.take_success(),)+)))
+    };
 }

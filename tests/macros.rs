@@ -57,6 +57,17 @@ mod select {
     }
 
     #[runtime::test]
+    async fn select_keeps_the_temporaries_that_a_future_borrows() {
+        let cell = RefCell::new(ready(1));
+        let value = select! {
+            n = &mut *cell.borrow_mut() => n,
+            n = pending() => n,
+        };
+        assert_eq!(value, 1);
+        assert!(cell.try_borrow().is_ok());
+    }
+
+    #[runtime::test]
     async fn select_takes_one_branch() {
         let value = select! { value = after(1, 7) => value };
         assert_eq!(value, 7);
@@ -608,7 +619,30 @@ mod join {
             }
         };
         join!(noting("a"), noting("b"));
-        assert_eq!(*log.borrow(), ["a", "b", "a", "b"]);
+        assert_eq!(*log.borrow(), ["a", "b", "b", "a"]);
+    }
+
+    #[runtime::test]
+    async fn join_begins_each_poll_with_another_future_unless_it_is_biased() {
+        let log = RefCell::new(String::new());
+        let noting = async |name| {
+            for _ in 0..4 {
+                log.borrow_mut().push(name);
+                yield_now().await;
+            }
+        };
+        join!(noting('a'), noting('b'), noting('c'));
+        assert_eq!(log.take(), "abcbcacababc");
+        join!(biased; noting('a'), noting('b'), noting('c'));
+        assert_eq!(log.take(), "abcabcabcabc");
+        let failing = async |name| {
+            noting(name).await;
+            Err::<(), char>(name)
+        };
+        let failed = try_join!(failing('a'), failing('b'));
+        assert_eq!((log.take().as_str(), failed), ("abbaabba", Err('a')));
+        let failed = try_join!(biased; failing('a'), failing('b'));
+        assert_eq!((log.take().as_str(), failed), ("abababab", Err('a')));
     }
 
     #[runtime::test]
@@ -806,5 +840,43 @@ mod attributes {
         assert_eq!(calls_itself(), 3);
         assert!(std::panic::catch_unwind(|| never()).is_err());
         let _: fn() -> std::io::Result<()> = forever;
+    }
+}
+
+mod sizes {
+    use super::*;
+
+    /// The room that a reference to the branches takes.
+    const REFERENCE: usize = size_of::<usize>();
+
+    async fn value(value: u64) -> u64 {
+        yield_now().await;
+        value
+    }
+
+    /// The future of an `async` block adds its state, padded.
+    fn overhead<F: Future>(_: F, branches: usize) -> usize {
+        size_of::<F>() - branches
+    }
+
+    #[test]
+    fn a_join_takes_the_room_of_its_futures_or_outputs_and_two_references() {
+        let one = size_of_val(&value(0)).max(size_of::<u64>()) + REFERENCE;
+        let joined = async { std::hint::black_box(join!(biased; value(1), value(2))) };
+        assert!(overhead(joined, 2 * one) <= 2 * REFERENCE);
+        let joined = async { std::hint::black_box(join!(value(1), value(2), value(3))) };
+        assert!(overhead(joined, 3 * one) <= 3 * REFERENCE);
+    }
+
+    #[test]
+    fn a_select_takes_the_room_of_its_futures_and_two_references_also_while_a_handler_waits() {
+        let one = size_of::<Option<u64>>().max(size_of_val(&Some(value(0))));
+        let selected = async {
+            select! {
+                a = value(1) => { yield_now().await; std::hint::black_box(a); }
+                b = value(2) => { yield_now().await; std::hint::black_box(b); }
+            }
+        };
+        assert!(overhead(selected, 2 * one) <= 2 * REFERENCE);
     }
 }
