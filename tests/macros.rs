@@ -56,7 +56,10 @@ mod select {
         assert_eq!(winner, "soon");
     }
 
-    #[allow(clippy::await_holding_refcell_ref, reason = "that it is held is what is tested")]
+    #[allow(
+        clippy::await_holding_refcell_ref,
+        reason = "that it is held is what is tested"
+    )]
     #[runtime::test]
     async fn select_keeps_the_temporaries_that_a_future_borrows() {
         let cell = RefCell::new(ready(1));
