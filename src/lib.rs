@@ -58,7 +58,7 @@
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
-//! | `tokio` | no | tokio's context for all tasks: [`compat::tokio`](compat) | tokio and its reactor |
+//! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
 //!
 //! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
 //! has five dependencies less with `default-features = false`.

@@ -39,8 +39,8 @@ pub(crate) fn get() -> Option<Rc<Scheduler>> {
     with(Rc::clone).or_else(guest)
 }
 
-/// Returns the scheduler that is a guest on this thread, and unparks its owner, since the caller may
-/// be about to spawn.
+/// Returns the scheduler that is a guest on this thread, and unparks its owner, since the caller
+/// may be about to spawn.
 #[cold]
 fn guest() -> Option<Rc<Scheduler>> {
     let guest = GUEST.try_with(|guest| guest.borrow().clone()).ok()??;
@@ -123,8 +123,8 @@ impl Drop for EnterGuard {
     }
 }
 
-/// A guard of [`Executor::enter_as_guest`](crate::Executor::enter_as_guest), whose drop restores the
-/// previous state of the thread.
+/// A guard of [`Executor::enter_as_guest`](crate::Executor::enter_as_guest), whose drop restores
+/// the previous state of the thread.
 #[derive(Debug)]
 #[must_use = "the executor is left when this is dropped"]
 pub struct GuestGuard {

@@ -31,8 +31,8 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// `crate = "path"` sets the path of the runtime crate, for a renamed dependency or a re-export.
 /// Default `::runtime`.
 ///
-/// `tokio` gives the runtime tokio's context, so that libraries that expect tokio work in its tasks.
-/// It needs the feature `tokio` of the runtime crate; see `compat::tokio` there.
+/// `tokio` gives the runtime tokio's context, so that libraries that expect tokio work in its
+/// tasks. It needs the feature `tokio` of the runtime crate; see `compat::tokio` there.
 ///
 /// There are no other arguments: the runtime has one flavor, with one thread.
 ///
