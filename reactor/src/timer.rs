@@ -32,8 +32,8 @@ const TIMER: &str = "this timer";
 /// Dropping it disarms it and loses nothing.
 ///
 /// # Complexity
-/// Arming is O(1), or O(log n) for one of the earliest of n armed timers; postponing and dropping
-/// are O(1). All are amortized: now and then one of them, or a turn, looks through all n.
+/// Arming is O(1). Moving and dropping are O(1), or amortized O(log n) for one of the earliest of n
+/// armed timers. Timers of one duration cost O(1) each, in whatever order they are dropped.
 ///
 /// # Examples
 /// ```

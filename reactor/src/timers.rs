@@ -1,19 +1,16 @@
 //! A queue of deadlines. It never reads the clock: the time is always an argument.
 //!
-//! Timers are in a slab, and small entries point to them. The entries that are due next are in a
-//! heap. The others are in a list, where an entry costs no more than a push until its time comes
-//! near, which for most timeouts is never. So the heap stays small: a heap of 100,000 entries does
-//! not fit the cache, and takes most of the time in which they fire.
+//! The timers are a pairing heap: a tree in which no timer precedes its parent, without any order
+//! among siblings. Its nodes are also the slab that a [`TimerKey`] indexes, so a timer is removed
+//! where it is, and nothing of it stays behind.
 //!
-//! Canceling and postponing leave the entry where it is, and so cost O(1). Such an entry is stale:
-//! it is dropped or moved on when it comes to the top, and once stale entries are the majority they
-//! are swept out in one pass.
+//! A timer is linked below the one that was armed before it, if it is due no earlier. Timeouts of
+//! one duration therefore form a chain, at the end of which they are armed and from anywhere in
+//! which they are removed in O(1), without a comparison with any other timer. That is the common
+//! case: a server arms a timeout for each request and drops it when the request arrives.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::mem;
 use std::task::Waker;
-
-use slab::Slab;
 
 use crate::wake_list::WakeList;
 
@@ -34,278 +31,313 @@ pub(crate) struct Armed {
     pub(crate) key: TimerKey,
 }
 
-/// The armed timers. Each has one current entry; the other entries are stale and not yet swept.
-#[derive(Debug, Default)]
-pub(crate) struct Timers {
-    /// The entries that are due next.
-    near: BinaryHeap<Reverse<Entry>>,
-    /// The other entries, in no order.
-    far: Vec<Entry>,
-    /// No entry of `near` is later, and every entry of `far` is.
-    near_limit: Entry,
-    slab: Slab<Timer>,
-    /// Counts timers: a generation that no two occupants of a slot share.
-    generation: u32,
-}
+/// The index of the node above the earliest timer. It also ends every list of nodes. A link that a
+/// list without an end would need is written there, and never read.
+const ROOT: u32 = 0;
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    deadline: Nanos,
-    generation: u32,
-    index: u32,
-}
-
-impl Entry {
-    /// Returns the order: by deadline, and among timers of one deadline by the time of arming.
-    fn rank(self) -> u128 {
-        let arming = u64::from(self.generation) << 32 | u64::from(self.index);
-        u128::from(self.deadline) << 64 | u128::from(arming)
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
-        self.rank().cmp(&other.rank())
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
+/// The armed timers. Each is one node of 40 bytes, of which the waker is 16.
 #[derive(Debug)]
-struct Timer {
+pub(crate) struct Timers {
+    nodes: Vec<Node>,
+    /// The node that was linked last, or one near it if that was removed. `ROOT` only if no timer
+    /// is armed.
+    last: u32,
+    /// The first of the free nodes, which their `next` links.
+    free: u32,
+    len: usize,
+    /// Counts timers: a generation that no two occupants of a node share.
     generation: u32,
-    deadline: Nanos,
-    /// The deadline of its current entry: `deadline`, or earlier if it was postponed since.
-    entered: Nanos,
-    waker: Waker,
 }
 
-/// Stale entries are swept when there are more of them than this, and more than current ones.
-const MAX_STALE: usize = 64;
+#[derive(Debug, Default)]
+struct Node {
+    deadline: Nanos,
+    generation: u32,
+    /// The first child.
+    child: u32,
+    /// The next sibling.
+    next: u32,
+    /// The previous sibling, or the parent of a first child.
+    prev: u32,
+    /// `None` in a free node.
+    waker: Option<Waker>,
+}
 
-/// How many far entries are sampled to choose the next near limit, and how many of these samples
-/// come near.
-const SAMPLES: usize = 64;
-const NEAR_SAMPLES: usize = 4;
+impl Node {
+    /// Returns true if this timer is due before `other`: by deadline, then in the order of arming.
+    /// The counter may have wrapped between the two.
+    #[inline]
+    fn precedes(&self, other: &Node) -> bool {
+        if self.deadline != other.deadline {
+            return self.deadline < other.deadline;
+        }
+        (self.generation.wrapping_sub(other.generation) as i32) < 0
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers {
+            nodes: vec![Node::default()],
+            last: ROOT,
+            free: ROOT,
+            len: 0,
+            generation: 0,
+        }
+    }
+}
 
 impl Timers {
-    /// Arms a timer. O(1), or O(log n) if it is among the earliest.
+    /// Arms a timer. O(1).
     #[inline]
     pub(crate) fn insert(&mut self, deadline: Nanos, waker: Waker) -> TimerKey {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let index = self.slab.insert(Timer {
-            generation,
-            deadline,
-            entered: deadline,
-            waker,
-        });
-        let index = index as u32;
-        self.enter(Entry {
-            deadline,
-            generation,
-            index,
-        });
+        let index = if self.free == ROOT {
+            self.grow()
+        } else {
+            self.free
+        };
+        let node = at(&mut self.nodes, index);
+        self.free = node.next;
+        node.deadline = deadline;
+        node.generation = generation;
+        node.child = ROOT;
+        node.waker = Some(waker);
+        self.len += 1;
+        self.link(index);
         TimerKey { index, generation }
     }
 
-    #[inline]
-    fn enter(&mut self, entry: Entry) {
-        // For most the deadline decides.
-        if entry.deadline > self.near_limit.deadline {
-            self.far.push(entry);
-        } else {
-            self.enter_near(entry);
-        }
-    }
-
-    #[inline(never)]
-    fn enter_near(&mut self, entry: Entry) {
-        if entry > self.near_limit {
-            self.far.push(entry);
-        } else {
-            self.near.push(Reverse(entry));
-        }
+    /// Adds a node that is free, but not in the list of those.
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 timers are armed");
+        self.nodes.push(Node::default());
+        index
     }
 
     #[inline]
-    fn get(&mut self, key: TimerKey) -> Option<&mut Timer> {
-        let timer = self.slab.get_mut(key.index as usize)?;
-        (timer.generation == key.generation).then_some(timer)
+    fn get(&mut self, key: TimerKey) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(key.index as usize)?;
+        (node.generation == key.generation && node.waker.is_some()).then_some(node)
     }
 
     /// Returns the waker of a timer that has not fired.
     pub(crate) fn waker(&mut self, key: TimerKey) -> Option<&mut Waker> {
-        self.get(key).map(|timer| &mut timer.waker)
+        self.get(key)?.waker.as_mut()
     }
 
-    /// Moves a timer that has not fired. Returns false if it has. O(1) for a later deadline, O(log
-    /// n) for an earlier one.
+    /// Moves a timer that has not fired. Returns false if there is none. O(1), or amortized
+    /// O(log n) if timers are linked below it.
     pub(crate) fn reset(&mut self, key: TimerKey, deadline: Nanos) -> bool {
-        let Some(timer) = self.get(key) else {
+        let Some(node) = self.get(key) else {
             return false;
         };
-        timer.deadline = deadline;
-        if deadline < timer.entered {
-            timer.entered = deadline;
-            let TimerKey { index, generation } = key;
-            self.enter(Entry {
-                deadline,
-                generation,
-                index,
-            });
-            self.sweep_if_stale();
+        let before = mem::replace(&mut node.deadline, deadline);
+        let &mut Node {
+            child, next, prev, ..
+        } = node;
+        if deadline < before {
+            // Still earlier than what is below it, and so is the earliest timer.
+            if prev != ROOT {
+                self.unlink(key.index, ROOT, next, prev);
+                self.link_to_top(key.index);
+            }
+        } else if child != ROOT {
+            node.child = ROOT;
+            self.unlink(key.index, child, next, prev);
+            self.link(key.index);
         }
         true
     }
 
-    /// Disarms a timer, in amortized O(1). The waker is the caller's to drop, after its borrow.
+    /// Disarms a timer. O(1), or amortized O(log n) if several timers are linked below it. The
+    /// waker is the caller's to drop, after its borrow.
     #[inline]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
-        self.get(key)?;
-        let timer = self.slab.remove(key.index as usize);
-        let entry = Entry {
-            deadline: timer.entered,
-            generation: key.generation,
-            index: key.index,
-        };
-        // Often it is the last one that was armed, and leaves no stale entry.
-        if self.far.last() == Some(&entry) {
-            self.far.pop();
-        } else {
-            self.sweep_if_stale();
+        let node = self.nodes.get_mut(key.index as usize)?;
+        if node.generation != key.generation {
+            return None;
         }
-        Some(timer.waker)
+        let waker = node.waker.take()?;
+        let &mut Node {
+            child, next, prev, ..
+        } = node;
+        node.next = self.free;
+        self.free = key.index;
+        self.len -= 1;
+        self.unlink(key.index, child, next, prev);
+        Some(waker)
     }
 
-    /// Returns the deadline of the earliest timer.
-    pub(crate) fn next_deadline(&mut self) -> Option<Nanos> {
-        loop {
-            let entry = self.first()?;
-            if self.is_current(entry) {
-                return Some(entry.deadline);
-            }
-        }
+    /// Returns the deadline of the earliest timer. O(1).
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Option<Nanos> {
+        let top = self.top();
+        (top != ROOT).then(|| self.nodes[top as usize].deadline)
     }
 
     /// Hands over the wakers of all timers that are due, in the order of their deadlines, and
-    /// returns their number.
+    /// returns their number. Amortized O(log n) for each.
+    #[inline]
     pub(crate) fn fire(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
+        match self.next_deadline() {
+            Some(deadline) if deadline <= now => self.fire_due(now, woken),
+            _ => 0,
+        }
+    }
+
+    #[inline(never)]
+    fn fire_due(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
         let mut fired = 0;
-        while let Some(entry) = self.first() {
-            if entry.deadline > now {
-                break;
+        loop {
+            let index = self.top();
+            let node = &self.nodes[index as usize];
+            if index == ROOT || node.deadline > now {
+                return fired;
             }
-            if self.is_current(entry) {
-                self.near.pop();
-                woken.push(self.slab.remove(entry.index as usize).waker);
+            let generation = node.generation;
+            if let Some(waker) = self.remove(TimerKey { index, generation }) {
+                woken.push(waker);
                 fired += 1;
             }
         }
-        fired
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slab.len()
+        self.len
     }
 
     /// Removes all timers and hands over their wakers.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
-        self.slab.drain().for_each(|timer| woken.push(timer.waker));
-        self.sweep();
-    }
-
-    /// Returns the earliest entry, current or stale.
-    #[inline]
-    fn first(&mut self) -> Option<Entry> {
-        if self.near.is_empty() {
-            self.move_near_limit();
-        }
-        self.near.peek().map(|&Reverse(first)| first)
-    }
-
-    /// Moves the earliest of the far entries near, about a sixteenth of them: the fewer, the
-    /// smaller the heap, and the more often all of them are scanned.
-    fn move_near_limit(&mut self) {
-        let step = self.far.len() / SAMPLES;
-        if step == 0 {
-            self.near_limit = self.far.iter().copied().max().unwrap_or_default();
-            self.far
-                .drain(..)
-                .for_each(|entry| self.near.push(Reverse(entry)));
-            return;
-        }
-        let samples = self.far.iter().step_by(step);
-        samples.for_each(|&sample| self.near.push(Reverse(sample)));
-        for _ in 1..NEAR_SAMPLES {
-            self.near.pop();
-        }
-        if let Some(&Reverse(near_limit)) = self.near.peek() {
-            self.near_limit = near_limit;
-        }
-        self.near.clear();
-        let (near, near_limit) = (&mut self.near, self.near_limit);
-        self.far.retain(|&entry| {
-            let is_far = entry > near_limit;
-            if !is_far {
-                near.push(Reverse(entry));
-            }
-            is_far
-        });
-    }
-
-    /// Returns true if `entry`, which is the earliest, is the current one of a timer that is due at
-    /// its deadline. A stale entry is dropped, or moved on if its timer was postponed.
-    #[inline]
-    fn is_current(&mut self, entry: Entry) -> bool {
-        let timer = self.slab.get_mut(entry.index as usize);
-        let timer = timer.filter(|timer| {
-            timer.generation == entry.generation && timer.entered == entry.deadline
-        });
-        let Some(timer) = timer else {
-            self.near.pop();
-            return false;
+        let wakers = self.nodes.drain(..).filter_map(|node| node.waker);
+        wakers.for_each(|waker| woken.push(waker));
+        *self = Timers {
+            // Keys stay valid for one timer only.
+            generation: self.generation,
+            ..Timers::default()
         };
-        let deadline = timer.deadline;
-        if deadline == entry.deadline {
-            return true;
+    }
+
+    /// Returns the earliest timer.
+    #[inline]
+    fn top(&self) -> u32 {
+        self.nodes[ROOT as usize].child
+    }
+
+    /// Links a node that has no children.
+    #[inline]
+    fn link(&mut self, index: u32) {
+        let last = mem::replace(&mut self.last, index);
+        if last == ROOT {
+            return add_child(&mut self.nodes, ROOT, index);
         }
-        timer.entered = deadline;
-        self.near.pop();
-        self.enter(Entry { deadline, ..entry });
-        false
+        let nodes = &mut self.nodes[..];
+        let (node, before) = (&nodes[index as usize], &nodes[last as usize]);
+        if !node.precedes(before) {
+            return add_child(nodes, last, index);
+        }
+        // Where two durations alternate, it is due no earlier than the last one of its own.
+        let prev = before.prev;
+        if prev != ROOT && !node.precedes(&nodes[prev as usize]) {
+            return add_child(nodes, prev, index);
+        }
+        self.link_to_top(index);
+    }
+
+    /// Links a node to the earliest timer, above or below it.
+    fn link_to_top(&mut self, index: u32) {
+        let top = self.top();
+        let top = meld(&mut self.nodes, top, index);
+        self.set_top(top);
     }
 
     #[inline]
-    fn sweep_if_stale(&mut self) {
-        let stale = self.entries() - self.slab.len();
-        if stale > MAX_STALE && stale > self.slab.len() {
-            self.sweep();
+    fn set_top(&mut self, top: u32) {
+        at(&mut self.nodes, ROOT).child = top;
+        let node = at(&mut self.nodes, top);
+        (node.next, node.prev) = (ROOT, ROOT);
+    }
+
+    /// Takes a node out of the tree; what is below it takes its place.
+    #[inline]
+    fn unlink(&mut self, index: u32, child: u32, next: u32, prev: u32) {
+        let nodes = &mut self.nodes[..];
+        let heir = if child == ROOT {
+            at(nodes, next).prev = prev;
+            next
+        } else {
+            let heir = match at(nodes, child).next {
+                ROOT => child,
+                second => merge(nodes, child, second),
+            };
+            let node = at(nodes, heir);
+            (node.next, node.prev) = (next, prev);
+            at(nodes, next).prev = heir;
+            heir
+        };
+        let before = at(nodes, prev);
+        if before.child == index {
+            before.child = heir;
+        } else {
+            before.next = heir;
+        }
+        if self.last == index {
+            self.last = if child == ROOT { prev } else { heir };
         }
     }
+}
 
-    fn entries(&self) -> usize {
-        self.near.len() + self.far.len()
-    }
+#[inline]
+fn at(nodes: &mut [Node], index: u32) -> &mut Node {
+    &mut nodes[index as usize]
+}
 
-    /// Makes the entries anew, from the timers and not from the entries: a timer that was moved
-    /// away and back has two that both look current. The capacity is kept.
-    #[cold]
-    fn sweep(&mut self) {
-        self.near.clear();
-        self.far.clear();
-        self.near_limit = Entry::default();
-        self.far
-            .extend(self.slab.iter().map(|(index, timer)| Entry {
-                deadline: timer.entered,
-                generation: timer.generation,
-                index: index as u32,
-            }));
+#[inline]
+fn add_child(nodes: &mut [Node], parent: u32, child: u32) {
+    let second = mem::replace(&mut at(nodes, parent).child, child);
+    let node = at(nodes, child);
+    (node.next, node.prev) = (second, parent);
+    at(nodes, second).prev = child;
+}
+
+/// Links the later of two trees below the earlier, which it returns. The caller places that one.
+#[inline]
+fn meld(nodes: &mut [Node], a: u32, b: u32) -> u32 {
+    let b_is_first = nodes[b as usize].precedes(&nodes[a as usize]);
+    let (parent, child) = if b_is_first { (b, a) } else { (a, b) };
+    add_child(nodes, parent, child);
+    parent
+}
+
+/// Makes one tree of siblings, of which `a` and `b` are the first: melds them in pairs from the
+/// first to the last, then the pairs from the last to the first. This order is what makes it
+/// O(log n) amortized.
+#[inline(never)]
+fn merge(nodes: &mut [Node], mut a: u32, mut b: u32) -> u32 {
+    let mut pairs = ROOT;
+    loop {
+        let rest = at(nodes, b).next;
+        let pair = meld(nodes, a, b);
+        if rest == ROOT {
+            a = pair;
+            break;
+        }
+        at(nodes, pair).next = pairs;
+        pairs = pair;
+        a = rest;
+        b = at(nodes, a).next;
+        if b == ROOT {
+            break;
+        }
     }
+    while pairs != ROOT {
+        let rest = at(nodes, pairs).next;
+        a = meld(nodes, a, pairs);
+        pairs = rest;
+    }
+    a
 }
 
 #[cfg(test)]
@@ -361,15 +393,16 @@ mod tests {
         let key = timers.insert(10, Waker::noop().clone());
         for deadline in [5, 10, 20, 10, 7, 10] {
             timers.reset(key, deadline);
+            assert_eq!(check(&timers), 1);
         }
         assert_eq!(timers.next_deadline(), Some(10));
         assert_eq!(fired(&mut timers, 100), 1);
         assert_eq!(timers.next_deadline(), None);
-        assert_eq!(timers.entries(), 0);
+        assert_eq!(check(&timers), 0);
     }
 
     #[test]
-    fn a_sweep_leaves_one_entry_of_a_timer_that_was_moved_away_and_back() {
+    fn a_timer_that_was_moved_away_and_back_is_there_once() {
         let mut timers = Timers::default();
         let keys: Vec<_> = (0..100)
             .map(|n| timers.insert(1000 + n, Waker::noop().clone()))
@@ -377,33 +410,105 @@ mod tests {
         for _ in 0..10 {
             for (n, &key) in (0..).zip(&keys) {
                 timers.reset(key, 10 + n);
-                timers.next_deadline();
+                assert_eq!(timers.next_deadline(), Some(10 + n));
                 timers.reset(key, 1000 + n);
-                timers.next_deadline();
+                assert_eq!(timers.next_deadline(), Some(1000));
             }
         }
-        let most = 2 * keys.len();
-        assert!(timers.entries() <= most + 1, "{}", timers.entries());
-        while timers.entries() <= most {
-            let duplicate = timers.first().unwrap();
-            timers.near.push(Reverse(duplicate));
-        }
-        timers.sweep_if_stale();
-        assert_eq!(timers.entries(), keys.len());
+        assert_eq!(check(&timers), keys.len());
+        assert_eq!(timers.nodes.len(), keys.len() + 1);
         let mut woken = WakeList::default();
         assert_eq!(timers.fire(5000, &mut woken), 100);
     }
 
     #[test]
-    fn canceled_timers_do_not_pile_up() {
-        let mut timers = Timers::default();
-        for deadline in 0..100_000 {
-            let key = timers.insert(deadline, Waker::noop().clone());
-            assert!(timers.remove(key).is_some());
-            assert!(timers.remove(key).is_none());
+    fn canceled_timers_leave_nothing_behind() {
+        for others in [0, 1, 64] {
+            let mut timers = Timers::default();
+            for n in 0..others {
+                timers.insert(1_000_000 + n, Waker::noop().clone());
+            }
+            for deadline in 0..100_000 {
+                let key = timers.insert(deadline, Waker::noop().clone());
+                assert!(timers.remove(key).is_some());
+                assert!(timers.remove(key).is_none());
+            }
+            assert_eq!(check(&timers), others as usize);
+            assert_eq!(timers.nodes.len(), others as usize + 2);
+            let first = (others > 0).then_some(1_000_000);
+            assert_eq!(timers.next_deadline(), first);
         }
-        assert!(timers.entries() <= MAX_STALE + 1);
-        assert_eq!(timers.next_deadline(), None);
+    }
+
+    /// The timers of connections, each of which drops its own and arms another with every message.
+    #[test]
+    fn canceled_timers_leave_nothing_behind_whatever_the_order() {
+        for (live, longest) in [(1, 1), (64, 1), (64, 3), (64, 1_000)] {
+            let mut next = random();
+            let mut timers = Timers::default();
+            let mut deadline = |now| now + 10_000 * (1 + next(longest));
+            let keys = (0..live).map(|now| timers.insert(deadline(now), Waker::noop().clone()));
+            let mut keys: Vec<_> = keys.collect();
+            let mut pick = random();
+            for now in 64..100_064 {
+                let key = &mut keys[pick(live) as usize];
+                assert!(timers.remove(*key).is_some());
+                *key = timers.insert(deadline(now), Waker::noop().clone());
+            }
+            assert_eq!(check(&timers), keys.len());
+            // One node is at the root.
+            assert_eq!(timers.nodes.len(), keys.len() + 1);
+        }
+    }
+
+    #[test]
+    fn timeouts_of_one_duration_form_a_chain() {
+        let mut timers = Timers::default();
+        let arm =
+            |timers: &mut Timers, now: Nanos| timers.insert(now + 30_000, Waker::noop().clone());
+        let mut keys: Vec<_> = (0..64).map(|now| arm(&mut timers, now)).collect();
+        let mut next = random();
+        for now in 64..1_000 {
+            let key = &mut keys[next(64) as usize];
+            timers.remove(*key);
+            *key = arm(&mut timers, now);
+            let has_sibling = |node: &&Node| node.waker.is_some() && node.next != ROOT;
+            assert_eq!(timers.nodes.iter().filter(has_sibling).count(), 0);
+        }
+        assert_eq!(check(&timers), keys.len());
+    }
+
+    #[test]
+    fn a_key_does_not_outlive_clear() {
+        let mut timers = Timers::default();
+        let old = timers.insert(1, Waker::noop().clone());
+        let mut woken = WakeList::default();
+        timers.clear(&mut woken);
+        assert_eq!(
+            (woken.iter().count(), timers.len(), check(&timers)),
+            (1, 0, 0)
+        );
+        assert!(timers.waker(old).is_none());
+        let new = timers.insert(2, Waker::noop().clone());
+        assert_eq!(old.index, new.index);
+        assert!(timers.remove(old).is_none());
+        assert!(timers.remove(new).is_some());
+    }
+
+    #[test]
+    fn timers_of_one_deadline_fire_in_the_order_of_arming_while_the_generation_wraps() {
+        let mut timers = Timers {
+            generation: u32::MAX - 2,
+            ..Timers::default()
+        };
+        let wakers: Vec<_> = (0..6).map(|_| CountingWaker::new()).collect();
+        for waker in &wakers {
+            timers.insert(7, waker.waker());
+        }
+        let mut woken = WakeList::default();
+        assert_eq!(timers.fire(7, &mut woken), 6);
+        let in_order = woken.iter().zip(&wakers);
+        assert!(in_order.into_iter().all(|(a, b)| a.will_wake(&b.waker())));
     }
 
     #[test]
@@ -415,6 +520,39 @@ mod tests {
         assert_eq!(old.index, new.index);
         assert!(timers.remove(old).is_none());
         assert_eq!(timers.next_deadline(), Some(2));
+    }
+
+    /// Looks at every node: each is in the tree once or free, and no child precedes its parent.
+    /// Returns the number of timers.
+    fn check(timers: &Timers) -> usize {
+        let nodes = &timers.nodes;
+        let node = |index: u32| &nodes[index as usize];
+        let mut seen = vec![false; nodes.len()];
+        let mut parents = vec![ROOT];
+        let mut armed = 0;
+        while let Some(parent) = parents.pop() {
+            let (mut prev, mut at) = (parent, node(parent).child);
+            while at != ROOT {
+                assert!(!mem::replace(&mut seen[at as usize], true));
+                assert!(node(at).waker.is_some());
+                assert_eq!(node(at).prev, prev);
+                assert!(parent == ROOT || node(parent).precedes(node(at)));
+                armed += 1;
+                parents.push(at);
+                (prev, at) = (at, node(at).next);
+            }
+        }
+        assert_eq!(node(timers.top()).next, ROOT, "one node is the earliest");
+        assert_eq!(armed, timers.len());
+        assert!(timers.last == ROOT && armed == 0 || seen[timers.last as usize]);
+        let mut at = timers.free;
+        while at != ROOT {
+            assert!(!mem::replace(&mut seen[at as usize], true));
+            assert!(node(at).waker.is_none());
+            at = node(at).next;
+        }
+        assert!(seen[1..].iter().all(|&seen| seen));
+        armed
     }
 
     /// Returns a generator of pseudo-random numbers below the one it is given.
@@ -429,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_in_the_order_of_deadline_and_arming_however_many_there_are() {
+    fn timers_come_in_the_order_of_deadline_and_arming_however_many_there_are() {
         let mut next = random();
         let mut timers = Timers::default();
         let mut arm = |timers: &mut Timers, now| {
@@ -438,53 +576,91 @@ mod tests {
         for _ in 0..5_000 {
             arm(&mut timers, 0);
         }
-        let mut last = Entry::default();
+        let mut last = (0, 0);
         for at in 0..10_000 {
-            let entry = timers.first().unwrap();
-            assert!(last < entry);
-            last = entry;
-            timers.near.pop();
+            let index = timers.top();
+            let Node {
+                deadline,
+                generation,
+                ..
+            } = timers.nodes[index as usize];
+            assert!(last < (deadline, generation));
+            last = (deadline, generation);
+            assert!(timers.remove(TimerKey { index, generation }).is_some());
             if at < 5_000 {
-                arm(&mut timers, entry.deadline);
+                arm(&mut timers, deadline);
             }
         }
-        assert_eq!((timers.first(), timers.entries()), (None, 0));
+        assert_eq!((timers.next_deadline(), check(&timers)), (None, 0));
     }
 
-    /// Compares the timers, with their stale entries, to a list that is searched, over random
-    /// histories.
-    #[test]
-    fn the_timers_agree_with_a_plain_list() {
+    /// A timer of the model: deadline, number in the order of arming, key, waker.
+    type Modeled = (Nanos, u64, TimerKey, CountingWaker);
+
+    /// Compares the timers with a sorted list, over random histories in which each operation moves
+    /// deadlines by `span` at most.
+    fn agree_with_a_sorted_list(span: u64, most: usize) {
         let mut next = random();
         let mut timers = Timers::default();
-        let mut list: Vec<(Nanos, TimerKey)> = Vec::new();
+        let mut list: Vec<Modeled> = Vec::new();
         let mut now = 0;
-        for _ in 0..50_000 {
+        for serial in 0..50_000 {
+            let chosen = next(list.len().max(1) as u64) as usize;
+            let deadline = now + 1 + next(span);
             match next(10) {
-                0..=3 => {
-                    let deadline = now + next(10_000);
-                    list.push((deadline, timers.insert(deadline, Waker::noop().clone())));
+                0..=3 if list.len() < most => {
+                    let waker = CountingWaker::new();
+                    let key = timers.insert(deadline, waker.waker());
+                    list.push((deadline, serial, key, waker));
                 }
                 4..=5 if !list.is_empty() => {
-                    let (_, key) = list.swap_remove(next(list.len() as u64) as usize);
-                    assert!(timers.remove(key).is_some());
+                    let (_, _, key, waker) = list.swap_remove(chosen);
+                    let removed = timers.remove(key).unwrap();
+                    assert!(removed.will_wake(&waker.waker()));
+                    assert!(!timers.reset(key, deadline));
                 }
                 6..=7 if !list.is_empty() => {
-                    let at = next(list.len() as u64) as usize;
-                    list[at].0 = now + next(10_000);
-                    assert!(timers.reset(list[at].1, list[at].0));
+                    list[chosen].0 = deadline;
+                    assert!(timers.reset(list[chosen].2, deadline));
                 }
                 _ => {
-                    now += next(50);
-                    let before = list.len();
-                    list.retain(|(deadline, _)| *deadline > now);
-                    assert_eq!(fired(&mut timers, now), (before - list.len()) as u64);
+                    now += next(1 + span / 200);
+                    let (mut due, rest) = list
+                        .into_iter()
+                        .partition::<Vec<_>, _>(|timer| timer.0 <= now);
+                    list = rest;
+                    due.sort_by_key(|&(deadline, serial, ..)| (deadline, serial));
+                    let mut woken = WakeList::default();
+                    assert_eq!(timers.fire(now, &mut woken), due.len() as u64);
+                    assert_eq!(woken.iter().count(), due.len());
+                    for (fired, (_, _, key, waker)) in woken.iter().zip(&due) {
+                        assert!(fired.will_wake(&waker.waker()));
+                        assert!(timers.waker(*key).is_none());
+                    }
                 }
             }
-            if next(4) == 0 {
-                assert_eq!(timers.next_deadline(), list.iter().map(|(d, _)| *d).min());
-            }
+            let first = list.iter().map(|&(deadline, ..)| deadline).min();
+            assert_eq!(timers.next_deadline(), first);
             assert_eq!(timers.len(), list.len());
+            if serial % 64 == 0 {
+                assert_eq!(check(&timers), list.len());
+            }
         }
+        assert!(timers.nodes.len() <= most + 1);
+    }
+
+    #[test]
+    fn the_timers_agree_with_a_sorted_list() {
+        agree_with_a_sorted_list(10_000, 200);
+    }
+
+    #[test]
+    fn the_timers_agree_with_a_sorted_list_where_deadlines_are_equal() {
+        agree_with_a_sorted_list(12, 100);
+    }
+
+    #[test]
+    fn the_timers_agree_with_a_sorted_list_where_there_are_few() {
+        agree_with_a_sorted_list(1_000, 4);
     }
 }

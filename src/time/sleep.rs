@@ -106,7 +106,7 @@ impl Sleep {
     /// continues to wait.
     ///
     /// # Complexity
-    /// O(1) for a later deadline, O(log n) in the number of timers for an earlier one, without a
+    /// O(1), or amortized O(log n) in the number of timers for one of the earliest, without a
     /// system call.
     ///
     /// # Examples

@@ -14,9 +14,9 @@ use crate::wake_list::WakeList;
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 impl Reactor {
-    /// Returns the deadline of the earliest timer. O(1), or O(log n) for each timer that was moved.
+    /// Returns the deadline of the earliest timer. O(1).
     pub fn next_deadline(&self) -> Option<Instant> {
-        let deadline = self.timers.borrow_mut().next_deadline()?;
+        let deadline = self.timers.borrow().next_deadline()?;
         self.epoch.checked_add(Duration::from_nanos(deadline))
     }
 
@@ -27,7 +27,7 @@ impl Reactor {
             return limit;
         }
         self.read_clock();
-        let deadline = self.timers.borrow_mut().next_deadline()?;
+        let deadline = self.timers.borrow().next_deadline()?;
         let due = Duration::from_nanos(deadline.saturating_sub(self.now.get()));
         Some(due.min(limit.unwrap_or(MAX_WAIT)))
     }
