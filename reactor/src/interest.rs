@@ -108,7 +108,7 @@ impl Interest {
     /// reader of a pipe is gone.
     ///
     /// # Platform-specific behavior
-    /// Waiting for it fails with `Unsupported` on select.
+    /// Waiting for it fails with `Unsupported` on select, and on poll on NetBSD.
     pub const ERROR: Interest = Interest(16);
 
     /// The interest in nothing.

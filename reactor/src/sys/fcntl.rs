@@ -31,10 +31,6 @@ pub(super) fn set_cloexec(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Returns true if a number is an open descriptor that can be written and not read.
-#[cfg_attr(
-    any(target_os = "linux", target_os = "android"),
-    allow(dead_code, reason = "for the kqueue of NetBSD")
-)]
 pub(super) fn is_write_only(fd: RawFd) -> bool {
     // SAFETY: F_GETFL takes no pointer and accepts any number.
     let flags = cvt(unsafe { libc::fcntl(fd, libc::F_GETFL) });

@@ -4,6 +4,11 @@
 //! POLLHUP and POLLERR are reported whether they were requested or not, and would end every wait.
 //! Urgent data is requested only while something waits for it: POLLPRI lasts until the data is
 //! read, and no one has to read it.
+//!
+//! A wait for an error alone requests nothing. Linux wakes for it all the same. The other kernels
+//! report a POLLERR or POLLHUP when they look at a descriptor, but record the waiter only for a
+//! direction that was requested, so the change does not end the wait. A requested direction that is
+//! ready already would end every wait. So such waits are cut to [`CHECK_INTERVAL`] there.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -13,12 +18,19 @@ use std::{io, ptr};
 use super::backend::Backend;
 use super::cvt::cvt;
 use super::event::Event;
+use super::fcntl::is_write_only;
 use super::level::{Entry, LevelRegistrations};
 use super::notify::NotifyFd;
 use super::selector::{Notify, Selector};
 use super::timeout::timespec;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
+
+/// The longest wait where something waits for an error alone and the kernel does not wake for it.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// True if the kernel wakes for a POLLERR or POLLHUP although no direction was requested.
+const WAKES_UNREQUESTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The initial capacity of the lists, so that a small program allocates them once.
 const FIRST_CAPACITY: usize = 64;
@@ -31,6 +43,11 @@ pub(super) struct Poll {
     pollfds: Vec<libc::pollfd>,
     /// The tokens of `pollfds`, without one for the notifier.
     tokens: Vec<Token>,
+    /// True if an entry of `pollfds` waits for an error and requests no direction.
+    waits_for_error_alone: bool,
+    /// A model of a kernel that does not wake for what was not requested.
+    #[cfg(test)]
+    model: Option<tests::BsdKernel>,
 }
 
 impl Poll {
@@ -40,6 +57,9 @@ impl Poll {
             registrations: LevelRegistrations::new(UNREQUESTED),
             pollfds: Vec::with_capacity(FIRST_CAPACITY),
             tokens: Vec::with_capacity(FIRST_CAPACITY),
+            waits_for_error_alone: false,
+            #[cfg(test)]
+            model: None,
         })
     }
 
@@ -48,10 +68,13 @@ impl Poll {
         self.pollfds.clear();
         self.pollfds.push(pollfd(self.notifier.raw(), libc::POLLIN));
         self.tokens.clear();
+        self.waits_for_error_alone = false;
         for &Entry {
             fd, token, armed, ..
         } in self.registrations.armed()
         {
+            let has_direction = armed.is_readable() || armed.is_writable();
+            self.waits_for_error_alone |= armed.is_error() && !has_direction;
             self.pollfds.push(pollfd(fd, requested(armed)));
             self.tokens.push(token);
         }
@@ -59,14 +82,36 @@ impl Poll {
 
     /// Waits, and returns the number of descriptors that have something to report.
     fn wait_in_kernel(&mut self, limit: Option<Duration>) -> io::Result<usize> {
-        let limit = limit.map(timespec);
-        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        let n = self.pollfds.len() as libc::nfds_t;
-        // SAFETY: the list holds `n` pollfds, `limit` is null or points to a timespec that outlives
-        // the call, and a null signal mask is allowed.
-        let ready = cvt(unsafe { ppoll(self.pollfds.as_mut_ptr(), n, limit, ptr::null()) })?;
-        Ok(ready as usize)
+        #[cfg(test)]
+        if let Some(model) = &mut self.model {
+            return model.wait(&mut self.pollfds, limit);
+        }
+        wait_in_kernel(&mut self.pollfds, limit)
     }
+
+    /// Cuts a limit so that an error which does not wake the kernel is found soon.
+    fn cut_limit(&self, limit: Option<Duration>) -> Option<Duration> {
+        #[cfg(test)]
+        let wakes_unrequested = self.model.is_none() && WAKES_UNREQUESTED;
+        #[cfg(not(test))]
+        let wakes_unrequested = WAKES_UNREQUESTED;
+        if self.waits_for_error_alone && !wakes_unrequested {
+            Some(limit.map_or(CHECK_INTERVAL, |limit| limit.min(CHECK_INTERVAL)))
+        } else {
+            limit
+        }
+    }
+}
+
+/// Waits in ppoll, and returns the number of descriptors that have something to report.
+fn wait_in_kernel(pollfds: &mut [libc::pollfd], limit: Option<Duration>) -> io::Result<usize> {
+    let limit = limit.map(timespec);
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let n = pollfds.len() as libc::nfds_t;
+    // SAFETY: the slice holds `n` pollfds, `limit` is null or points to a timespec that outlives
+    // the call, and a null signal mask is allowed.
+    let ready = cvt(unsafe { ppoll(pollfds.as_mut_ptr(), n, limit, ptr::null()) })?;
+    Ok(ready as usize)
 }
 
 impl Selector for Poll {
@@ -79,11 +124,15 @@ impl Selector for Poll {
     }
 
     fn supported(&self) -> Interest {
+        let mut supported = Interest::NON_DIRECTIONAL;
         if POLLRDHUP == 0 {
-            Interest::NON_DIRECTIONAL.without(Interest::CLOSED)
-        } else {
-            Interest::NON_DIRECTIONAL
+            supported = supported.without(Interest::CLOSED);
         }
+        // NetBSD's poll(2) reports neither POLLERR nor POLLHUP of a socket (uipc_socket.c).
+        if cfg!(target_os = "netbsd") {
+            supported = supported.without(Interest::ERROR);
+        }
+        supported
     }
 
     fn pollable_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -118,6 +167,7 @@ impl Selector for Poll {
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.fill_lists();
+        let limit = self.cut_limit(limit);
         let ready = match self.wait_in_kernel(limit) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
             ready => ready?,
@@ -125,14 +175,16 @@ impl Selector for Poll {
         let tokens = [Token::NOTIFY]
             .into_iter()
             .chain(self.tokens.iter().copied());
-        let reports = self.pollfds.iter().map(|pollfd| pollfd.revents).zip(tokens);
-        for (revents, token) in reports.filter(|(revents, _)| *revents != 0).take(ready) {
+        let reports = self.pollfds.iter().zip(tokens);
+        let reports = reports.filter(|(pollfd, _)| pollfd.revents != 0);
+        for (&libc::pollfd { fd, revents, .. }, token) in reports.take(ready) {
             if token == Token::NOTIFY {
                 self.notifier.drain();
             } else if revents & libc::POLLNVAL != 0 {
                 self.registrations.report_closed(token, events);
             } else {
-                self.registrations.report(token, translate(revents), events);
+                let readiness = translate(revents) | write_end(revents, fd);
+                self.registrations.report(token, readiness, events);
             }
         }
         Ok(())
@@ -195,6 +247,18 @@ fn translate(revents: libc::c_short) -> Readiness {
         readiness |= Readiness::URGENT | Readiness::PRIORITY;
     }
     readiness
+}
+
+/// Returns what a hang-up means beyond [`translate`] where the system has no POLLRDHUP.
+///
+/// It may be the end of the peer's direction there. But a descriptor that cannot be read, such as
+/// the write end of a pipe, has no other direction than its own.
+fn write_end(revents: libc::c_short, fd: RawFd) -> Readiness {
+    if POLLRDHUP == 0 && revents & libc::POLLHUP != 0 && is_write_only(fd) {
+        Readiness::WRITE_CLOSED
+    } else {
+        Readiness::EMPTY
+    }
 }
 
 /// Returns true if an operation of `direction` would find something now. Does not wait.
@@ -274,4 +338,99 @@ unsafe fn ppoll(
     let milliseconds = limit.map_or(-1, super::timeout::round_up_to_milliseconds);
     // SAFETY: the caller passes a pointer to `n` pollfds.
     unsafe { libc::poll(pollfds, n, milliseconds) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+
+    use super::*;
+
+    /// A kernel that reports every hang-up and error when it looks at a descriptor, and looks again
+    /// only when a requested event occurs or the limit has passed.
+    pub(super) struct BsdKernel {
+        /// Runs once, after the first look and before the wait.
+        during_wait: Option<Box<dyn FnOnce()>>,
+    }
+
+    impl BsdKernel {
+        pub(super) fn wait(
+            &mut self,
+            pollfds: &mut [libc::pollfd],
+            limit: Option<Duration>,
+        ) -> io::Result<usize> {
+            let ready = wait_in_kernel(pollfds, Some(Duration::ZERO))?;
+            if ready > 0 || limit == Some(Duration::ZERO) {
+                return Ok(ready);
+            }
+            if let Some(during_wait) = self.during_wait.take() {
+                during_wait();
+            }
+            let mut requested: Vec<_> = pollfds.iter().copied().filter(|p| p.events != 0).collect();
+            wait_in_kernel(&mut requested, limit)?;
+            wait_in_kernel(pollfds, Some(Duration::ZERO))
+        }
+    }
+
+    #[test]
+    fn an_error_that_does_not_wake_the_kernel_is_reported() {
+        let mut poll = Poll::new().unwrap();
+        let (reader, writer) = pipe();
+        let token = Token::new(1, 7);
+        poll.add(writer.as_raw_fd(), token).unwrap();
+        poll.arm_non_directional(token, Interest::ERROR);
+        poll.model = Some(BsdKernel {
+            during_wait: Some(Box::new(|| drop(reader))),
+        });
+        let mut events = Vec::new();
+        // Without an interval this waits without end.
+        poll.wait(&mut events, None).unwrap();
+        assert_eq!(events.len(), 1);
+        assert!(events[0].readiness.is_error() || events[0].readiness.is_write_closed());
+    }
+
+    #[test]
+    fn a_direction_that_is_ready_does_not_end_a_wait_for_an_error() {
+        let mut poll = Poll::new().unwrap();
+        let (reader, writer) = pipe();
+        let token = Token::new(1, 7);
+        poll.add(writer.as_raw_fd(), token).unwrap();
+        poll.arm_non_directional(token, Interest::ERROR);
+        poll.model = Some(BsdKernel { during_wait: None });
+        let mut events = Vec::new();
+        poll.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        assert_eq!(events, []);
+        drop(writer);
+        assert_eq!(File::from(reader).read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_wait_for_a_direction_is_not_cut() {
+        let mut poll = Poll::new().unwrap();
+        let (reader, _writer) = pipe();
+        let token = Token::new(1, 7);
+        poll.add(reader.as_raw_fd(), token).unwrap();
+        poll.arm(token, Direction::Read);
+        poll.model = Some(BsdKernel { during_wait: None });
+        poll.fill_lists();
+        assert_eq!(poll.cut_limit(None), None);
+        poll.arm_non_directional(token, Interest::ERROR);
+        poll.fill_lists();
+        assert_eq!(poll.cut_limit(None), None, "the requested direction wakes");
+    }
+
+    /// Returns the reader and the writer of a non-blocking pipe.
+    fn pipe() -> (OwnedFd, OwnedFd) {
+        let mut ends = [-1; 2];
+        // SAFETY: the pointer is valid for the two descriptors that pipe writes.
+        cvt(unsafe { libc::pipe(ends.as_mut_ptr()) }).unwrap();
+        // SAFETY: the kernel has just returned these descriptors, and they have no other owner.
+        let [reader, writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+        for end in [&reader, &writer] {
+            crate::sys::set_nonblocking(end.as_fd()).unwrap();
+        }
+        (reader, writer)
+    }
 }
