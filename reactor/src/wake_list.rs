@@ -53,8 +53,18 @@ impl WakeList {
 /// A waker that panics does not keep the others from being called; the first panic is resumed after
 /// the last of them.
 pub(crate) fn wake_all(list: &RefCell<WakeList>) {
+    let next = || list.borrow_mut().wakers.pop_front();
+    let next_discarded = || list.borrow_mut().discarded.pop();
+    let wake_until_panic = || {
+        while let Some(waker) = next() {
+            waker.wake();
+        }
+        while let Some(waker) = next_discarded() {
+            drop(waker);
+        }
+    };
     let mut panic = None;
-    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| wake_until_panic(list))) {
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(wake_until_panic)) {
         match panic {
             None => panic = Some(payload),
             // A payload may panic when it is dropped; forgetting it ends the chain.
@@ -63,17 +73,6 @@ pub(crate) fn wake_all(list: &RefCell<WakeList>) {
     }
     if let Some(payload) = panic {
         resume_unwind(payload);
-    }
-}
-
-fn wake_until_panic(list: &RefCell<WakeList>) {
-    let next = || list.borrow_mut().wakers.pop_front();
-    while let Some(waker) = next() {
-        waker.wake();
-    }
-    let next = || list.borrow_mut().discarded.pop();
-    while let Some(waker) = next() {
-        drop(waker);
     }
 }
 
