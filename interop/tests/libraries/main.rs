@@ -1,0 +1,35 @@
+//! Libraries that expect tokio, used as their documentation says, on the sockets and tasks of
+//! `runtime`. Where a program of another maker can be the peer, it is one.
+
+mod axum;
+mod reqwest;
+mod tls;
+mod tower;
+mod websocket;
+
+use std::ffi::OsStr;
+
+/// Runs a program of another maker and returns what it writes. `None`, and a line that says so, if
+/// it is not installed.
+async fn peer<S: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = S>,
+) -> Option<String> {
+    let output = runtime::process::Command::new(program)
+        .args(arguments)
+        .output()
+        .await;
+    match output {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{program}: {text} {errors}");
+            Some(text)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("SKIPPED: {program} is not installed, so it is no peer of this test");
+            None
+        }
+        Err(e) => panic!("{program}: {e}"),
+    }
+}
