@@ -167,3 +167,19 @@ fn a_task_that_never_waits_does_not_starve_a_timer() {
     });
     assert!(runtime.stats().timers_fired >= 1);
 }
+
+#[test]
+fn an_interval_is_a_stream_of_the_instants_at_which_it_was_due() {
+    use futures_core::Stream;
+    let period = TICK;
+    let start = Instant::now() + period;
+    let ticks = runtime::block_on(async {
+        let mut interval = pin!(interval_at(start, period));
+        let mut ticks = Vec::new();
+        for _ in 0..3 {
+            ticks.extend(poll_fn(|cx| interval.as_mut().poll_next(cx)).await);
+        }
+        ticks
+    });
+    assert_eq!(ticks, [start, start + period, start + 2 * period]);
+}

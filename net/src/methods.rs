@@ -54,6 +54,24 @@ macro_rules! operation {
     };
 }
 
+macro_rules! attach {
+    ($($source:ident).+) => {
+        /// Makes the socket belong to the runtime of this thread, before it first has to wait.
+        ///
+        /// A socket belongs to the runtime in which it first has to wait, and can then be used from
+        /// any thread. One that is passed on before that, to a thread that no runtime drives or that
+        /// another one does, fails to wait there or belongs there: attach it first. A socket that
+        /// belongs to a runtime already is left there.
+        ///
+        /// # Errors
+        /// Returns `Other` if no runtime drives this thread. If the system refuses to watch the
+        /// descriptor, that is the error of the first operation that has to wait.
+        pub fn attach(&self) -> std::io::Result<()> {
+            self.$($source).+.attach()
+        }
+    };
+}
+
 macro_rules! ready {
     ($(#[$docs:meta])*) => {
         /// Waits until the socket may be ready for some of `interest`, and returns what it is
@@ -358,6 +376,6 @@ macro_rules! listener {
 }
 
 pub(crate) use {
-    closed, listener, operation, readable, ready, take_error, try_io, try_read, try_vectored,
-    try_write, writable,
+    attach, closed, listener, operation, readable, ready, take_error, try_io, try_read,
+    try_vectored, try_write, writable,
 };

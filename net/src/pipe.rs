@@ -238,6 +238,8 @@ impl Sender {
         self.ready(Interest::ERROR).await.map(drop)
     }
 
+    methods::attach!(source);
+
     methods::ready!();
     methods::writable!(try_write);
 
@@ -277,6 +279,8 @@ impl Receiver {
     pub async fn closed(&self) -> io::Result<()> {
         self.ready(Interest::CLOSED).await.map(drop)
     }
+
+    methods::attach!(source);
 
     methods::ready!();
     methods::readable!(try_read);

@@ -276,6 +276,19 @@ impl<T: AsFd> Source<T> {
         uninterrupted(&self.io, op)
     }
 
+    /// Makes the source belong to the reactor of this thread, as if it had had to wait here. A
+    /// source that belongs to a reactor already is left there.
+    ///
+    /// # Errors
+    /// Returns an error outside a runtime, and if the runtime of this thread was shut down. A
+    /// registration that the kernel refuses is the error of the first wait.
+    pub fn attach(&self) -> io::Result<()> {
+        if self.state.scheduled.get().is_none() {
+            self.state.register(self.io.as_fd().as_raw_fd(), None)?;
+        }
+        Ok(())
+    }
+
     /// Waits until some of `interest` may be ready, without attempting an operation.
     ///
     /// A source that never had to wait counts as ready in both directions. Readiness is reported

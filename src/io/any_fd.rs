@@ -84,6 +84,17 @@ impl<T: AsFd> Async<T> {
         })
     }
 
+    /// Makes the descriptor belong to the runtime of this thread, before it first has to wait.
+    ///
+    /// It can then wait on any thread. One that belongs to a runtime already is left there.
+    ///
+    /// # Errors
+    /// Returns `Other` if no runtime drives this thread. If the system refuses to watch the
+    /// descriptor, that is the error of the first operation that has to wait.
+    pub fn attach(&self) -> io::Result<()> {
+        self.source.attach()
+    }
+
     /// Returns a reference to the wrapped value.
     pub fn get_ref(&self) -> &T {
         self.source.get_ref()

@@ -193,6 +193,8 @@ impl TcpListener {
     }
 
     methods::take_error!(acceptor.source);
+
+    methods::attach!(acceptor.source);
 }
 
 methods::listener! {

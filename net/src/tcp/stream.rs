@@ -318,6 +318,8 @@ impl TcpStream {
 
     methods::take_error!(source);
 
+    methods::attach!(source);
+
     methods::ready! {
         ///
         /// # Examples

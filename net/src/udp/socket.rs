@@ -273,6 +273,8 @@ impl UdpSocket {
         Read, |self| |socket| socket.peek_from(buf)
     }
 
+    methods::attach!(source);
+
     methods::ready!();
 
     methods::readable! { try_recv,

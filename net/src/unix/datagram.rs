@@ -354,6 +354,8 @@ impl UnixDatagram {
         Read, |self| self.until_shutdown(|socket| socket.recv_from(buf), end_of_messages)
     }
 
+    methods::attach!(source);
+
     methods::ready!();
     methods::readable!(try_recv);
     methods::writable!(try_send);

@@ -137,6 +137,8 @@ impl UnixListener {
     }
 
     methods::take_error!(acceptor.source);
+
+    methods::attach!(acceptor.source);
 }
 
 methods::listener! {

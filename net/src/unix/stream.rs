@@ -262,6 +262,8 @@ impl UnixStream {
     }
 
     methods::take_error!(source);
+    methods::attach!(source);
+
     methods::ready!();
     methods::readable!(try_read);
     methods::writable!(try_write);
