@@ -38,7 +38,7 @@
 //! | `executor` | [`Executor`]: the batch, as its owner runs it |
 //! | `scheduler` | the state behind it: tasks, messages, the outputs that other threads await |
 //! | `task_slab` | the slots of tasks, and the run queue through them |
-//! | `task` | the allocation of a task; below it, its waker (`wake`) and its output (`output`) |
+//! | `task` | the allocation of a task; below it, its waker (`wake`), its output (`output`) and task-local scopes (`scoped`) |
 //! | `waker_id` | the number that a waker is |
 //! | `context` | the executor that the thread has entered |
 //! | `inbox` | the messages of other threads |
@@ -90,6 +90,7 @@ pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use park::{Park, ParkMode, ThreadPark, Unpark};
 pub use spawn::{Builder, spawn, spawn_blocking};
+pub use task::scoped::TaskLocalFuture;
 pub use task_local::{AccessError, TaskLocal};
 
 /// Items that the macros of this crate expand to. Not part of the public API.

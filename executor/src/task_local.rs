@@ -1,8 +1,6 @@
 //! Values that belong to a future and are visible to all that it calls.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::thread::LocalKey as ThreadLocalKey;
 use std::{error, fmt, mem};
 
@@ -50,26 +48,27 @@ pub const fn new_task_local<T>(value: &'static ThreadLocalKey<RefCell<Option<T>>
 }
 
 impl<T: 'static> TaskLocal<T> {
-    /// Runs a future with the value set, and returns its output. Scopes nest: the innermost value
-    /// is visible. Tasks spawned inside do not inherit it.
+    /// Calls `f` with the value set.
     ///
-    /// # Cancel safety
-    /// Cancel safe if `future` is. The value is dropped with it.
-    pub async fn scope<F: Future>(&'static self, value: T, future: F) -> F::Output {
-        let mut value = Some(value);
-        let mut future = pin!(future);
-        poll_fn(move |cx| {
-            let _set = Set::new(self, &mut value);
-            future.as_mut().poll(cx)
-        })
-        .await
+    /// # Panics
+    /// Panics if it is called inside [`with`](TaskLocal::with) of the same key, or while the thread
+    /// is torn down.
+    #[track_caller]
+    pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
+        match self.call_with(&mut Some(value), f) {
+            Ok(result) => result,
+            Err(error) => panic!("TaskLocal::sync_scope was called, but {error}"),
+        }
     }
 
-    /// Calls `f` with the value set.
-    pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
-        let mut value = Some(value);
-        let _set = Set::new(self, &mut value);
-        f()
+    /// Calls `f` while the thread's value and `value` are swapped.
+    pub(crate) fn call_with<R>(
+        &'static self,
+        value: &mut Option<T>,
+        f: impl FnOnce() -> R,
+    ) -> Result<R, ScopeError> {
+        let _swapped = Swapped::new(self, value)?;
+        Ok(f())
     }
 
     /// Calls `f` with the value.
@@ -107,6 +106,14 @@ impl<T: Clone + 'static> TaskLocal<T> {
     pub fn get(&'static self) -> T {
         self.with(T::clone)
     }
+
+    /// Returns a clone of the value, if it is set.
+    ///
+    /// # Errors
+    /// Returns an [`AccessError`] outside a scope, and while the thread is torn down.
+    pub fn try_get(&'static self) -> Result<T, AccessError> {
+        self.try_with(T::clone)
+    }
 }
 
 impl<T> fmt::Debug for TaskLocal<T> {
@@ -116,24 +123,50 @@ impl<T> fmt::Debug for TaskLocal<T> {
 }
 
 /// A guard that swaps a value with the thread's, and swaps them back when it is dropped.
-struct Set<'a, T: 'static> {
+struct Swapped<'a, T: 'static> {
     key: &'static TaskLocal<T>,
     value: &'a mut Option<T>,
 }
 
-impl<'a, T: 'static> Set<'a, T> {
-    fn new(key: &'static TaskLocal<T>, value: &'a mut Option<T>) -> Set<'a, T> {
+impl<'a, T: 'static> Swapped<'a, T> {
+    fn new(
+        key: &'static TaskLocal<T>,
+        value: &'a mut Option<T>,
+    ) -> Result<Swapped<'a, T>, ScopeError> {
+        let swap = |current: &RefCell<Option<T>>| {
+            let mut current = current.try_borrow_mut().map_err(|_| ScopeError::Borrowed)?;
+            mem::swap(&mut *current, value);
+            Ok(())
+        };
         key.value
-            .with(|current| mem::swap(&mut *current.borrow_mut(), value));
-        Set { key, value }
+            .try_with(swap)
+            .unwrap_or(Err(ScopeError::NoThread))?;
+        Ok(Swapped { key, value })
     }
 }
 
-impl<T: 'static> Drop for Set<'_, T> {
+impl<T: 'static> Drop for Swapped<'_, T> {
     fn drop(&mut self) {
         self.key
             .value
             .with(|current| mem::swap(&mut *current.borrow_mut(), self.value));
+    }
+}
+
+/// The reason why a scope cannot be opened.
+pub(crate) enum ScopeError {
+    Borrowed,
+    NoThread,
+}
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ScopeError::Borrowed => {
+                "this is inside `with` of the same key: end that call first, or clone the value"
+            }
+            ScopeError::NoThread => "the thread is torn down: its task-local values are gone",
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 mod support;
 
 use std::cell::Cell;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use runtime_executor::{spawn, task_local, yield_now};
 use support::{Count, Loop, on_drop, text};
@@ -143,4 +144,148 @@ fn the_value_is_dropped_with_the_future_finished_or_not() {
     assert_eq!(dropped.get(), 2);
     drop(GUARD.scope(value(), async {}));
     assert_eq!(dropped.get(), 3);
+}
+
+/// Records the value of `NUMBER` when it is dropped.
+fn records_value() -> (impl Sized + 'static, Rc<Cell<Option<u32>>>) {
+    let seen = Rc::new(Cell::new(None));
+    let recorder = seen.clone();
+    (on_drop(move || recorder.set(NUMBER.try_get().ok())), seen)
+}
+
+#[test]
+fn a_destructor_sees_the_value_however_its_future_ends() {
+    let looped = Loop::new();
+
+    let (guard, seen) = records_value();
+    let complete = async move { drop(guard) };
+    looped.block_on(NUMBER.scope(1, complete));
+    assert_eq!(seen.get(), Some(1), "it completes");
+
+    let (guard, seen) = records_value();
+    let captured = poll_fn(move |_| {
+        let _ = &guard;
+        Poll::Ready(())
+    });
+    let mut scope = pin!(NUMBER.scope(2, captured));
+    looped.block_on(scope.as_mut());
+    assert_eq!(
+        seen.get(),
+        Some(2),
+        "it completes and drops what it captured"
+    );
+
+    let (guard, seen) = records_value();
+    let unpolled = NUMBER.scope(3, async move { drop(guard) });
+    drop(unpolled);
+    assert_eq!(seen.get(), Some(3), "it was never polled");
+
+    let (guard, seen) = records_value();
+    let mut scope = Box::pin(NUMBER.scope(4, async move {
+        let _guard = guard;
+        pending::<()>().await;
+    }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(scope.as_mut().poll(&mut cx).is_pending());
+    drop(scope);
+    assert_eq!(
+        seen.get(),
+        Some(4),
+        "it is dropped half way, as by a timeout"
+    );
+
+    let (guard, seen) = records_value();
+    let task = looped.executor.spawn(NUMBER.scope(5, async move {
+        let _guard = guard;
+        pending::<()>().await;
+    }));
+    looped.settle();
+    task.abort();
+    looped.settle();
+    assert_eq!(seen.get(), Some(5), "it is aborted");
+
+    let (guard, seen) = records_value();
+    let task = looped.executor.spawn(NUMBER.scope(6, async move {
+        let _guard = guard;
+        panic!("with the value");
+    }));
+    looped.settle();
+    drop(task);
+    assert_eq!(seen.get(), Some(6), "it panics");
+
+    let (guard, seen) = records_value();
+    let _task = looped.executor.spawn(NUMBER.scope(7, async move {
+        let _guard = guard;
+        pending::<()>().await;
+    }));
+    looped.settle();
+    drop(looped);
+    assert_eq!(seen.get(), Some(7), "its executor is dropped");
+    assert!(NUMBER.try_get().is_err());
+}
+
+#[test]
+fn nested_scopes_are_dropped_with_their_own_values() {
+    let (guard, seen) = records_value();
+    let (outer_guard, outer_seen) = records_value();
+    let inner = NUMBER.scope(2, async move { drop(guard) });
+    drop(NUMBER.scope(1, async move {
+        let _outer_guard = outer_guard;
+        inner.await;
+    }));
+    assert_eq!((seen.get(), outer_seen.get()), (Some(2), Some(1)));
+}
+
+#[test]
+fn a_scope_that_is_dropped_inside_with_drops_its_future_without_its_value() {
+    let (guard, seen) = records_value();
+    let scope = NUMBER.scope(2, async move { drop(guard) });
+    NUMBER.sync_scope(1, || NUMBER.with(|_| drop(scope)));
+    assert_eq!(seen.get(), Some(1), "the value that is in use stays");
+}
+
+#[test]
+fn a_destructor_that_panics_restores_the_value_that_was_there() {
+    let guard = on_drop(|| panic!("in a destructor"));
+    let scope = NUMBER.scope(2, async move { drop(guard) });
+    NUMBER.sync_scope(1, || {
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(scope))).is_err());
+        assert_eq!(NUMBER.get(), 1);
+    });
+}
+
+#[test]
+fn the_value_can_be_taken_before_and_after_completion() {
+    let looped = Loop::new();
+    let mut complete = pin!(NUMBER.scope(1, async { NUMBER.get() }));
+    assert_eq!(looped.block_on(complete.as_mut()), 1);
+    assert_eq!(complete.as_mut().take_value(), Some(1));
+    assert_eq!(complete.as_mut().take_value(), None);
+
+    let mut running = pin!(NUMBER.scope(2, async { NUMBER.try_get().is_err() }));
+    assert_eq!(running.as_mut().take_value(), Some(2));
+    assert!(looped.block_on(running), "it goes on without the value");
+}
+
+#[test]
+fn a_sync_scope_inside_with_panics_at_the_place_of_its_call() {
+    let (said, line) = support::panic_of(|| {
+        NUMBER.sync_scope(1, || NUMBER.with(|_| NUMBER.sync_scope(2, || ())));
+    });
+    assert!(
+        said.contains("TaskLocal::sync_scope") && said.contains("inside `with`"),
+        "{said}"
+    );
+    assert!(line.contains("task_locals.rs"), "{line}");
+}
+
+#[test]
+fn a_scope_that_is_polled_after_completion_panics() {
+    let looped = Loop::new();
+    let mut scope = pin!(NUMBER.scope(1, async {}));
+    looped.block_on(scope.as_mut());
+    let (said, _) = support::panic_of(|| {
+        let _ = scope.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    });
+    assert!(said.contains("after completion"), "{said}");
 }

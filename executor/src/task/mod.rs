@@ -24,6 +24,7 @@
 //! it as a `Pin<Box<dyn Task>>` in a slot of its slab, and identifies it by slot and serial number.
 
 pub(crate) mod output;
+pub(crate) mod scoped;
 pub(crate) mod wake;
 
 use std::any::Any;
