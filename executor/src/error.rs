@@ -176,7 +176,8 @@ impl fmt::Debug for JoinError {
 impl error::Error for JoinError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.0.kind {
-            Kind::Rejected(e) => Some(e),
+            // The error itself, not the `Arc`, which callers could not downcast.
+            Kind::Rejected(e) => Some(&**e),
             _ => None,
         }
     }

@@ -6,16 +6,16 @@ use std::{fmt, io};
 
 use crate::sys::UNPOLLABLE;
 
-/// An error of the system with the operation that failed.
+/// An error of the system with a text that names the operation that failed.
 #[derive(Debug)]
 struct ContextError {
-    what: String,
+    text: String,
     source: io::Error,
 }
 
 impl fmt::Display for ContextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.source)
+        f.write_str(&self.text)
     }
 }
 
@@ -29,13 +29,50 @@ impl Error for ContextError {
 /// becomes the [`source`](Error::source) of the new error.
 #[cold]
 pub fn with_context(what: impl Into<String>, source: io::Error) -> io::Error {
-    let what = what.into();
-    io::Error::new(source.kind(), ContextError { what, source })
+    let text = format!("{}: {source}", what.into());
+    io::Error::new(source.kind(), ContextError { text, source })
+}
+
+/// Returns the number that the operating system gave an error (errno), also if the error has been
+/// wrapped to carry more words.
+///
+/// [`raw_os_error`](io::Error::raw_os_error) returns `None` for an error with a text of its own,
+/// such as those of `bind`, `connect` and `open` here. This function also searches the errors that
+/// `error` wraps and the [sources](Error::source) of those. Returns `None` if no error among them
+/// came from the operating system.
+///
+/// # Examples
+/// ```
+/// use std::io;
+///
+/// # runtime::block_on(async {
+/// let error = runtime::fs::File::open("/does/not/exist").await.unwrap_err();
+/// assert_eq!(error.raw_os_error(), None); // it names the path instead
+/// assert_eq!(runtime::io::os_error(&error), Some(2)); // ENOENT
+///
+/// let plain = io::Error::from_raw_os_error(2);
+/// assert_eq!(runtime::io::os_error(&plain), Some(2));
+/// # });
+/// ```
+pub fn os_error(error: &io::Error) -> Option<i32> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        // The source of an `io::Error` is that of the error in it, which is therefore visited
+        // first.
+        next = match error.downcast_ref::<io::Error>() {
+            Some(error) => match error.raw_os_error() {
+                Some(number) => return Some(number),
+                None => error.get_ref().map(|inner| inner as _),
+            },
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// Returns the error of a descriptor that cannot be waited for, in plain words where the system's
 /// text has none.
-pub(crate) fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
+pub(crate) fn cannot_wait(fd: RawFd, e: io::Error) -> io::Error {
     let (kind, why): (_, &dyn fmt::Display) = match e.raw_os_error() {
         Some(libc::EPERM) => (io::ErrorKind::Unsupported, &UNPOLLABLE),
         Some(libc::EEXIST) => (
@@ -46,9 +83,10 @@ pub(crate) fn cannot_wait(fd: RawFd, e: &io::Error) -> io::Error {
             e.kind(),
             &"the limit of watched descriptors is reached (/proc/sys/fs/epoll/max_user_watches)",
         ),
-        _ => (e.kind(), e),
+        _ => (e.kind(), &e),
     };
-    io::Error::new(kind, format!("cannot wait for descriptor {fd}: {why}"))
+    let text = format!("cannot wait for descriptor {fd}: {why}");
+    io::Error::new(kind, ContextError { text, source: e })
 }
 
 /// Returns the error of `what`, which has to wait on a thread without a runtime.
@@ -88,5 +126,67 @@ mod tests {
             cause.and_then(io::Error::raw_os_error),
             Some(libc::ECONNREFUSED)
         );
+    }
+
+    #[test]
+    fn the_number_is_found_below_any_number_of_texts() {
+        /// An error of another library that wraps one of the system.
+        #[derive(Debug)]
+        struct Foreign(io::Error);
+
+        impl fmt::Display for Foreign {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("foreign")
+            }
+        }
+
+        impl Error for Foreign {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+
+        let plain = || io::Error::from_raw_os_error(libc::ENOMEM);
+        let once = || with_context("listen", plain());
+        let cases = [
+            plain(),
+            once(),
+            with_context("serve", once()),
+            io::Error::other(once()),
+            io::Error::other(Foreign(plain())),
+            with_context("serve", io::Error::other(Foreign(once()))),
+            cannot_wait(3, plain()),
+        ];
+        for error in cases {
+            assert_eq!(os_error(&error), Some(libc::ENOMEM), "{error}");
+        }
+        let without = [
+            io::Error::other("a text"),
+            io::ErrorKind::OutOfMemory.into(),
+            with_context("serve", io::Error::other("a text")),
+        ];
+        for error in without {
+            assert_eq!(os_error(&error), None, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_waited_for_keeps_its_number() {
+        for (errno, kind) in [
+            (libc::EPERM, io::ErrorKind::Unsupported),
+            (libc::EEXIST, io::ErrorKind::AlreadyExists),
+            (
+                libc::EBADF,
+                io::Error::from_raw_os_error(libc::EBADF).kind(),
+            ),
+        ] {
+            let error = cannot_wait(7, io::Error::from_raw_os_error(errno));
+            assert_eq!((error.kind(), os_error(&error)), (kind, Some(errno)));
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("cannot wait for descriptor 7: ")
+            );
+        }
     }
 }

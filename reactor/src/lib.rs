@@ -103,6 +103,6 @@ pub use timer::Timer;
 #[doc(hidden)]
 pub mod internal {
     pub use crate::context::now;
-    pub use crate::error::with_context;
+    pub use crate::error::{os_error, with_context};
     pub use crate::sys::{check_pollable, is_ready, set_nonblocking};
 }

@@ -170,7 +170,7 @@ impl ScheduledIo {
         }
         match (error, self.target) {
             (None, _) => Ok(()),
-            (Some(e), Target::Fd(fd)) => Err(cannot_wait(fd, &e)),
+            (Some(e), Target::Fd(fd)) => Err(cannot_wait(fd, e)),
             (Some(e), Target::Process(id)) => {
                 let text = format!("cannot wait for process {id}: {e}");
                 Err(io::Error::new(e.kind(), text))

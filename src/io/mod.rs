@@ -6,6 +6,11 @@
 //! makes any pollable descriptor asynchronous; and the standard streams ([`stdin`], [`stdout`],
 //! [`stderr`]).
 //!
+//! # Errors
+//! An error of opening, binding, connecting or starting something names what it concerns, so it has
+//! no [`raw_os_error`](Error::raw_os_error): [`os_error`] finds the number of the system in it. An
+//! error of an operation on an open socket or pipe is that of the system, unchanged.
+//!
 //! # Platform-specific behavior
 //! * [`Async`] lists the descriptors that can be waited for. Regular files and directories cannot
 //!   be waited for on any platform.
@@ -31,6 +36,7 @@ pub use futures_lite::io::{
     AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufWriter, Cursor,
     empty, repeat, sink,
 };
+pub use runtime_reactor::internal::os_error;
 pub use runtime_reactor::{Direction, Interest, Readiness};
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};

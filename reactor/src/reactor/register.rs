@@ -40,7 +40,7 @@ impl Reactor {
             return Err(shut_down("this source"));
         }
         if self.is_forked() {
-            return Err(cannot_wait(fd, &forked()));
+            return Err(cannot_wait(fd, forked()));
         }
         let supported = self.selector.borrow().supported();
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
