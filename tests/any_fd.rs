@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::task::Poll;
 
-use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Interest};
+use runtime::io::{Async, AsyncReadExt, AsyncWriteExt, Direction, Interest};
 
 #[runtime::test]
 async fn a_foreign_descriptor_can_be_awaited() {
@@ -126,4 +127,146 @@ async fn operations_can_be_tried_or_polled_in_each_direction() {
     assert_eq!(sent.await.unwrap(), 1);
     assert_eq!(ours.try_priority_with(|_| Ok(5)).unwrap(), 5);
     ours.ready(Interest::WRITABLE).await.unwrap();
+}
+
+/// Returns true if `future` completes within a millisecond.
+async fn completes(future: impl Future) -> bool {
+    let limit = std::time::Duration::from_millis(1);
+    runtime::time::timeout(limit, future).await.is_ok()
+}
+
+#[runtime::test]
+async fn a_fresh_descriptor_is_ready_for_what_the_kernel_says() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Async::new(ours).unwrap();
+    assert!(!completes(ours.readable()).await);
+    let ours = Async::new(ours.into_inner()).unwrap();
+    let both = Interest::READABLE | Interest::WRITABLE;
+    let ready = ours.ready(both).await.unwrap();
+    assert!(ready.is_writable() && !ready.is_readable(), "{ready:?}");
+    theirs.write_all(b"x").unwrap();
+    let ready = ours.ready(both).await.unwrap();
+    assert!(ready.is_writable() && ready.is_readable(), "{ready:?}");
+    let waits = std::future::poll_fn(|cx| Poll::Ready(ours.poll_read_ready(cx).is_ready()));
+    assert!(waits.await, "a byte is there");
+    drop(theirs);
+    assert_eq!(ours.get_ref().read(&mut [0; 2]).unwrap(), 1);
+    assert!(completes(ours.readable()).await, "the end is there");
+}
+
+#[runtime::test]
+async fn a_loop_that_waits_and_operates_on_the_value_itself_does_not_spin() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Async::new(ours).unwrap();
+    let (mut waits, mut received) = (0, 0);
+    let read = async {
+        while received < 10 {
+            ours.readable().await.unwrap();
+            waits += 1;
+            if ours.get_ref().read(&mut [0]).is_ok() {
+                received += 1;
+            }
+        }
+    };
+    let write = async {
+        for _ in 0..10 {
+            // Long enough for a loop that spins to be seen.
+            for _ in 0..20 {
+                runtime::task::yield_now().await;
+            }
+            theirs.write_all(b"x").unwrap();
+        }
+    };
+    runtime::join!(read, write);
+    // One event may be reported late for each byte.
+    assert!(waits <= 20, "{waits}");
+}
+
+#[runtime::test]
+async fn poll_based_waits_ask_the_kernel_as_well() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Async::new(ours).unwrap();
+    let readable = || std::future::poll_fn(|cx| ours.poll_read_ready(cx));
+    assert!(!completes(readable()).await);
+    theirs.write_all(b"x").unwrap();
+    readable().await.unwrap();
+    assert_eq!(ours.get_ref().read(&mut [0]).unwrap(), 1);
+    assert!(!completes(readable()).await);
+    std::future::poll_fn(|cx| ours.poll_write_ready(cx))
+        .await
+        .unwrap();
+    while ours.get_ref().write(&[0; 4096]).is_ok() {}
+    assert!(!completes(std::future::poll_fn(|cx| ours.poll_write_ready(cx))).await);
+}
+
+#[runtime::test]
+async fn readiness_is_also_known_on_another_thread() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Async::new(ours).unwrap();
+    assert!(!completes(ours.readable()).await, "registered here");
+    let reads = |runs: bool| {
+        let ours = &ours;
+        runtime::block_on(async move {
+            let ready = std::future::poll_fn(|cx| ours.poll_read_ready(cx));
+            assert_eq!(completes(ready).await, runs);
+        });
+    };
+    std::thread::scope(|scope| scope.spawn(|| reads(false)).join().unwrap());
+    theirs.write_all(b"x").unwrap();
+    std::thread::scope(|scope| scope.spawn(|| reads(true)).join().unwrap());
+}
+
+#[runtime::test]
+async fn a_connection_that_was_begun_by_hand_is_waited_for() {
+    use rustix::net::{AddressFamily, SocketType, connect, listen, socket};
+    // A listener with a full queue answers no further client for the time being.
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    listen(&listener, 0).unwrap();
+    let listener = std::net::TcpListener::from(listener);
+    let addr = listener.local_addr().unwrap();
+    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], addr.port()));
+    let _queued = std::net::TcpStream::connect(addr).unwrap();
+    let client = || {
+        let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        Async::new(client).unwrap()
+    };
+    let waiting = client();
+    assert_eq!(connect(&waiting, &addr), Err(rustix::io::Errno::INPROGRESS));
+    if cfg!(target_os = "linux") {
+        assert!(!completes(waiting.writable()).await);
+        assert!(!completes(waiting.begun(Direction::Write)).await);
+    }
+    let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = client();
+    let _ = connect(&client, &open.local_addr().unwrap());
+    client.begun(Direction::Write).await.unwrap();
+    let stream = std::net::TcpStream::from(client.into_inner());
+    assert!(stream.take_error().unwrap().is_none() && stream.peer_addr().is_ok());
+}
+
+#[test]
+fn the_value_that_cannot_be_wrapped_is_returned() {
+    let directory = File::open("/").unwrap();
+    let error = Async::try_new(directory).unwrap_err();
+    assert!(error.to_string().contains("is a directory"), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+    let (directory, error) = error.into_parts();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let error = std::io::Error::from(Async::try_new(directory).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn the_value_can_be_changed_in_place() {
+    let mut pair = Async::new(Named(UnixStream::pair().unwrap().0, "one")).unwrap();
+    pair.get_mut().1 = "two";
+    assert_eq!(pair.get_ref().1, "two");
+}
+
+struct Named(UnixStream, &'static str);
+
+impl std::os::fd::AsFd for Named {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }

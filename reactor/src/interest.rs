@@ -58,6 +58,12 @@ impl Direction {
     }
 }
 
+impl From<Direction> for Interest {
+    fn from(direction: Direction) -> Interest {
+        direction.interest()
+    }
+}
+
 impl fmt::Display for Direction {
     /// Writes a participle for a sentence about a descriptor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

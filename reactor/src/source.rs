@@ -82,6 +82,8 @@ struct SourceState {
     streaming: bool,
     /// True if closing the descriptor closes the open file.
     sole_owner: bool,
+    /// True if known readiness is confirmed by the kernel before it is reported.
+    confirming: bool,
 }
 
 impl<T: AsFd> Source<T> {
@@ -95,6 +97,7 @@ impl<T: AsFd> Source<T> {
                 blocked: AtomicU8::new(0),
                 streaming: false,
                 sole_owner: false,
+                confirming: false,
             },
             io,
         }
@@ -122,10 +125,24 @@ impl<T: AsFd> Source<T> {
         self
     }
 
+    /// Sets the source to have readiness that is known already confirmed by poll(2) before
+    /// [`ready`](Source::ready) reports it. This is for an object on which operations are performed
+    /// that the source does not see: a task that waits and operates in a loop does not spin.
+    #[must_use]
+    pub fn confirming(mut self) -> Source<T> {
+        self.state.confirming = true;
+        self
+    }
+
     /// Returns the wrapped object. The reactor does not see operations made on it directly; read
     /// with [`try_io`](Source::try_io) or [`poll_io`](Source::poll_io).
     pub fn get_ref(&self) -> &T {
         &self.io
+    }
+
+    /// Returns the wrapped object mutably. Its descriptor must stay the same.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.io
     }
 
     /// Returns the wrapped object, still non-blocking and no longer registered.
@@ -291,9 +308,10 @@ impl<T: AsFd> Source<T> {
 
     /// Waits until some of `interest` may be ready, without attempting an operation.
     ///
-    /// A source that never had to wait counts as ready in both directions. Readiness is reported
-    /// again and again until a [`try_io`](Source::try_io) finds nothing, and may be reported in
-    /// error. The peer's end ([`Interest::CLOSED`]) is never reported in error. Waiting for it
+    /// Of a source that never had to wait, poll(2) says what it is ready for. Afterwards readiness
+    /// is reported again and again until a [`try_io`](Source::try_io) finds nothing, or poll(2)
+    /// does on a [confirming](Source::confirming) source, and may be reported in error. The peer's
+    /// end ([`Interest::CLOSED`]) is never reported in error. Waiting for it
     /// takes nothing from tasks that read, and unread data does not delay it.
     ///
     /// # Errors
@@ -307,6 +325,138 @@ impl<T: AsFd> Source<T> {
             source: self,
             interest,
             requested: false,
+        }
+    }
+
+    /// Poll-based version of [`ready`](Source::ready).
+    ///
+    /// # Errors
+    /// Returns the errors of [`ready`](Source::ready).
+    pub fn poll_ready(
+        &self,
+        interest: Interest,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        let state = &self.state;
+        self.poll_counted(cx, |cx| {
+            if state.scheduled.get().is_some() && state.reactor().is_none() {
+                // Another thread has its readiness, and here nothing is kept from poll to poll.
+                let ready = self.ready_now(interest);
+                if !ready.is_empty() {
+                    return Poll::Ready(Ok(ready));
+                }
+            }
+            self.poll_unlimited(interest, false, cx)
+        })
+    }
+
+    /// Polls for readiness with `poll`, which counts as an operation of the source's quota: the
+    /// task goes on to operate, again and again.
+    fn poll_counted<R>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        let quota = &self.state.quota;
+        if !quota.take(tick().unused_quota) {
+            ready!(wait_for_turn(cx));
+        }
+        let result = poll(cx);
+        if result.is_pending() {
+            quota.refund();
+        }
+        result
+    }
+
+    /// Polls for readiness without a look at the quota. `requested` is true if this wait has
+    /// returned `Pending` before.
+    fn poll_unlimited(
+        &self,
+        interest: Interest,
+        requested: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        let Source { state, io } = self;
+        if state.is_blocked(interest) {
+            self.register_blocked(interest)?;
+        }
+        if let Some((reactor, scheduled)) = state.reactor() {
+            if state.confirming && !requested {
+                self.confirm(scheduled, interest);
+            }
+            return reactor.poll_ready(scheduled.token, interest, cx);
+        }
+        // Its readiness is not known on this thread, or it is not registered yet.
+        let non_directional = interest.non_directional();
+        let ready = match state.scheduled.get() {
+            // What is no direction is known here too: no operation clears it.
+            Some(scheduled) => {
+                let known = scheduled.readiness().satisfying(non_directional);
+                if requested {
+                    interest.optimistic() | known
+                } else {
+                    known
+                }
+            }
+            None if context::get().is_none() => {
+                return Poll::Ready(Err(no_runtime("a source")));
+            }
+            None => self.ready_now(interest),
+        };
+        if !ready.is_empty() {
+            return Poll::Ready(Ok(ready));
+        }
+        let fd = io.as_fd().as_raw_fd();
+        for direction in interest.directions() {
+            state.wait(fd, direction, cx)?;
+        }
+        if !non_directional.is_empty() {
+            state.wait_non_directional(fd, non_directional, cx)?;
+        }
+        Poll::Pending
+    }
+
+    /// Asks the kernel which directions of `interest` are ready. If poll(2) cannot watch the
+    /// descriptor, all of them are worth an attempt.
+    fn ready_now(&self, interest: Interest) -> Readiness {
+        let optimistic = interest.optimistic();
+        if optimistic.is_empty() {
+            return Readiness::EMPTY;
+        }
+        sys::ready_now(self.io.as_fd(), interest).unwrap_or(optimistic)
+    }
+
+    /// Registers the source: an attempt has found nothing, so only the selector reports when
+    /// another one is worthwhile.
+    #[cold]
+    fn register_blocked(&self, interest: Interest) -> io::Result<()> {
+        let Source { state, io } = self;
+        let scheduled = state.register(io.as_fd().as_raw_fd(), None)?;
+        if scheduled.is_local() {
+            let blocked = state.blocked();
+            for direction in Direction::BOTH {
+                if blocked.intersects(direction.readiness()) {
+                    scheduled.clear_readiness(direction);
+                }
+            }
+            self.confirm(scheduled, interest);
+        }
+        Ok(())
+    }
+
+    /// Clears the readiness of directions in which the kernel says that there is nothing.
+    fn confirm(&self, scheduled: &ScheduledIo, interest: Interest) {
+        let known = |&direction: &Direction| scheduled.is_ready(direction);
+        if !interest.directions().any(|direction| known(&direction)) {
+            return;
+        }
+        // If poll(2) cannot watch the descriptor, what the selector has reported stands.
+        if let Ok(ready) = sys::ready_now(self.io.as_fd(), interest) {
+            for direction in interest.directions().filter(known) {
+                if !ready.intersects(direction.readiness_mask()) {
+                    scheduled.clear_readiness(direction);
+                }
+            }
         }
     }
 
@@ -478,11 +628,14 @@ impl SourceState {
         Ok(registered)
     }
 
-    /// Returns what of `interest` may be ready as far as is known without a registration: every
-    /// direction in which no attempt found nothing.
-    fn optimistic(&self, interest: Interest) -> Readiness {
-        let blocked = Readiness::from_bits(self.blocked.load(Ordering::Relaxed));
-        interest.optimistic().without(blocked)
+    /// Returns true if there is no registration, and an attempt in a direction of `interest` has
+    /// found nothing.
+    fn is_blocked(&self, interest: Interest) -> bool {
+        self.scheduled.get().is_none() && self.blocked().intersects(interest.optimistic())
+    }
+
+    fn blocked(&self) -> Readiness {
+        Readiness::from_bits(self.blocked.load(Ordering::Relaxed))
     }
 }
 
@@ -556,7 +709,7 @@ impl Drop for SourceState {
 pub struct Ready<'a, T> {
     source: &'a Source<T>,
     interest: Interest,
-    /// True once a reactor of another thread was asked: then being polled again is the only answer.
+    /// True once it has waited: then being polled again says that the source may be ready.
     requested: bool,
 }
 
@@ -564,55 +717,16 @@ impl<T: AsFd> Future for Ready<'_, T> {
     type Output = io::Result<Readiness>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        // The task goes on to operate, again and again: that counts as the operation.
-        let quota = &self.source.state.quota;
-        if !quota.take(tick().unused_quota) {
-            ready!(wait_for_turn(cx));
-        }
-        let result = self.poll_unlimited(cx);
-        if result.is_pending() {
-            self.source.state.quota.refund();
-        }
-        result
-    }
-}
-
-impl<T: AsFd> Ready<'_, T> {
-    /// Polls without a look at the quota.
-    fn poll_unlimited(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        let Source { state, io } = self.source;
-        if let Some((reactor, scheduled)) = state.reactor() {
-            return reactor.poll_ready(scheduled.token, self.interest, cx);
-        }
-        // Its readiness is not known on this thread, or it is not registered yet.
-        let non_directional = self.interest.non_directional();
-        let ready = match state.scheduled.get() {
-            // What is no direction is known here too: no operation clears it.
-            Some(scheduled) => {
-                let known = scheduled.readiness().satisfying(non_directional);
-                if self.requested {
-                    self.interest.optimistic() | known
-                } else {
-                    known
-                }
-            }
-            None if context::get().is_none() => {
-                return Poll::Ready(Err(no_runtime("a source")));
-            }
-            None => state.optimistic(self.interest),
-        };
-        if !ready.is_empty() {
-            return Poll::Ready(Ok(ready));
-        }
-        let fd = io.as_fd().as_raw_fd();
-        for direction in self.interest.directions() {
-            state.wait(fd, direction, cx)?;
-        }
-        if !non_directional.is_empty() {
-            state.wait_non_directional(fd, non_directional, cx)?;
-        }
-        self.requested = true;
-        Poll::Pending
+        let Ready {
+            source,
+            interest,
+            requested,
+        } = &mut *self;
+        source.poll_counted(cx, |cx| {
+            let result = source.poll_unlimited(*interest, *requested, cx);
+            *requested |= result.is_pending();
+            result
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Asynchronous operations on any pollable descriptor.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
@@ -64,9 +66,33 @@ impl<T: AsFd> Async<T> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new(io: T) -> io::Result<Async<T>> {
-        let io = Async::new_nonblocking(io)?;
-        runtime_reactor::internal::set_nonblocking(io.as_fd())?;
-        Ok(io)
+        Async::try_new(io).map_err(TryNewError::into_error)
+    }
+
+    /// Wraps a descriptor like [`new`](Async::new), and returns the value with the error if that
+    /// fails.
+    ///
+    /// # Errors
+    /// Returns the errors of `new`, with the value.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::io::Async;
+    ///
+    /// let directory = std::fs::File::open("/")?;
+    /// let (directory, error) = Async::try_new(directory).unwrap_err().into_parts();
+    /// assert!(directory.metadata()?.is_dir());
+    /// assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_new(io: T) -> Result<Async<T>, TryNewError<T>> {
+        let fd = io.as_fd();
+        let checked = runtime_reactor::internal::check_pollable(fd)
+            .and_then(|()| runtime_reactor::internal::set_nonblocking(fd));
+        match checked {
+            Ok(()) => Ok(Async::from_nonblocking(io)),
+            Err(error) => Err(TryNewError { io, error }),
+        }
     }
 
     /// Wraps a descriptor whose operations already do not block, and leaves its flags unchanged.
@@ -79,9 +105,12 @@ impl<T: AsFd> Async<T> {
     /// Returns `Unsupported` for regular files and directories.
     pub fn new_nonblocking(io: T) -> io::Result<Async<T>> {
         runtime_reactor::internal::check_pollable(io.as_fd())?;
-        Ok(Async {
-            source: Source::new(io),
-        })
+        Ok(Async::from_nonblocking(io))
+    }
+
+    fn from_nonblocking(io: T) -> Async<T> {
+        let source = Source::new(io).confirming();
+        Async { source }
     }
 
     /// Makes the descriptor belong to the runtime of this thread, before it first has to wait.
@@ -100,13 +129,22 @@ impl<T: AsFd> Async<T> {
         self.source.get_ref()
     }
 
+    /// Returns a mutable reference to the wrapped value.
+    ///
+    /// Its descriptor must stay the same: another one in its place is not registered, and the
+    /// number of the old one may by then belong to another object, which would be deregistered
+    /// instead.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.source.get_mut()
+    }
+
     /// Returns the wrapped value, still non-blocking and no longer registered in the reactor.
     pub fn into_inner(self) -> T {
         self.source.into_inner()
     }
 
-    /// Waits until the descriptor is readable, which includes its end. May complete spuriously, as
-    /// [`ready`](Async::ready) does.
+    /// Waits until the descriptor is readable, which includes its end. See
+    /// [`ready`](Async::ready).
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
@@ -135,8 +173,7 @@ impl<T: AsFd> Async<T> {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// Waits until the descriptor is writable. May complete spuriously, as [`ready`](Async::ready)
-    /// does.
+    /// Waits until the descriptor is writable. See [`ready`](Async::ready).
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
@@ -164,6 +201,41 @@ impl<T: AsFd> Async<T> {
         self.ready(Interest::WRITABLE).await.map(drop)
     }
 
+    /// Waits for the end of an operation that was begun on the wrapped value in `direction`, such
+    /// as connecting.
+    ///
+    /// Nothing is attempted. The end is that the kernel reports the descriptor ready in `direction`;
+    /// for a connection that is writing, and `SO_ERROR` then says whether it was made.
+    ///
+    /// # Errors
+    /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
+    /// `Unsupported` if the descriptor cannot be waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::net::{TcpListener, TcpStream};
+    /// use runtime::io::{Async, Direction};
+    /// use rustix::net::{AddressFamily, SocketType, connect, socket};
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = TcpStream::from(socket(AddressFamily::INET, SocketType::STREAM, None)?);
+    /// let stream = Async::new(stream)?;
+    /// // Usually returns EINPROGRESS.
+    /// let _ = connect(&stream, &listener.local_addr()?);
+    /// stream.begun(Direction::Write).await?;
+    /// assert!(stream.get_ref().take_error()?.is_none());
+    /// assert!(stream.get_ref().peer_addr().is_ok());
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn begun(&self, direction: Direction) -> io::Result<()> {
+        self.ready(direction.into()).await.map(drop)
+    }
+
     /// Waits until the peer has closed the connection, or will send no more data.
     ///
     /// Nothing is read, and unread data do not delay this.
@@ -184,10 +256,13 @@ impl<T: AsFd> Async<T> {
         self.ready(Interest::CLOSED).await.map(drop)
     }
 
-    /// Waits until at least one part of `interest` may be ready, and returns what is ready.
+    /// Waits until at least one part of `interest` is ready, and returns what is ready.
     ///
-    /// May complete spuriously, and completes repeatedly until an operation such as
-    /// [`try_io`](Async::try_io) has returned `WouldBlock`.
+    /// A future that is created when readiness is already known asks the kernel whether it still
+    /// exists, by poll(2). Operations may therefore be performed on [`get_ref`](Async::get_ref)
+    /// directly. After [`try_io`](Async::try_io) has returned `WouldBlock`, poll(2) is not called.
+    /// As with poll(2) itself, the operation may still return `WouldBlock`, for example because
+    /// another task was faster.
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
@@ -206,15 +281,33 @@ impl<T: AsFd> Async<T> {
     /// # runtime::block_on(async {
     /// let (ours, mut theirs) = UnixStream::pair()?;
     /// let ours = Async::new(ours)?;
-    /// // No operation has returned `WouldBlock` yet, so both may be ready.
+    /// // There is nothing to read, and room to write.
     /// let ready = ours.ready(Interest::READABLE | Interest::WRITABLE).await?;
-    /// assert!(ready.is_writable());
+    /// assert!(ready.is_writable() && !ready.is_readable());
     /// # theirs.write_all(b"x")?;
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
         self.source.ready(interest).await
+    }
+
+    /// Poll-based version of [`readable`](Async::readable).
+    ///
+    /// # Errors
+    /// Returns the errors of `readable`.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ready = self.source.poll_ready(Interest::READABLE, cx);
+        ready.map_ok(drop)
+    }
+
+    /// Poll-based version of [`writable`](Async::writable).
+    ///
+    /// # Errors
+    /// Returns the errors of `writable`.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ready = self.source.poll_ready(Interest::WRITABLE, cx);
+        ready.map_ok(drop)
     }
 
     /// Runs a reading operation, waiting and repeating it while it returns `WouldBlock`.
@@ -348,6 +441,49 @@ impl<T: AsFd> Async<T> {
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         self.source.try_any(interest, op)
+    }
+}
+
+/// A value that [`Async::try_new`] could not wrap, and the error.
+///
+/// It converts to [`io::Error`], which drops the value.
+pub struct TryNewError<T> {
+    io: T,
+    error: io::Error,
+}
+
+impl<T> TryNewError<T> {
+    /// Returns the value and the error.
+    pub fn into_parts(self) -> (T, io::Error) {
+        (self.io, self.error)
+    }
+
+    fn into_error(self) -> io::Error {
+        self.error
+    }
+}
+
+impl<T> fmt::Debug for TryNewError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> fmt::Display for TryNewError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> Error for TryNewError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<T> From<TryNewError<T>> for io::Error {
+    fn from(error: TryNewError<T>) -> io::Error {
+        error.into_error()
     }
 }
 

@@ -27,7 +27,7 @@ mod copy_bidirectional;
 pub(crate) mod scratch;
 mod stdio;
 
-pub use any_fd::Async;
+pub use any_fd::{Async, TryNewError};
 pub use copy::copy;
 pub use copy_bidirectional::copy_bidirectional;
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};

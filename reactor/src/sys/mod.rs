@@ -15,6 +15,7 @@ pub(crate) use self::fork::{forks, start_counting_forks};
 pub(crate) use self::fstat::UNPOLLABLE;
 pub use self::fstat::check_pollable;
 pub use self::poll::is_ready;
+pub(crate) use self::poll::ready_now;
 pub(crate) use self::selector::{Notify, Selector};
 
 mod backend;

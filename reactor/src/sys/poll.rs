@@ -270,18 +270,29 @@ fn write_end(revents: libc::c_short, fd: RawFd) -> Readiness {
 /// Returns `Unsupported` if poll(2) rejects the descriptor (POLLNVAL): one that is closed, and on
 /// Apple's systems some devices, /dev/tty among them. Otherwise returns the error of poll(2).
 pub fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
-    let events = match direction {
-        Direction::Read => libc::POLLIN,
-        Direction::Write => libc::POLLOUT,
-    };
+    Ok(!ready_now(fd, direction.interest())?.is_empty())
+}
+
+/// Returns what of the directions of `interest` is ready now. Does not wait.
+///
+/// # Errors
+/// Returns the errors of [`is_ready`].
+pub(crate) fn ready_now(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Readiness> {
+    let mut events = 0;
+    if interest.is_readable() {
+        events |= libc::POLLIN;
+    }
+    if interest.is_writable() {
+        events |= libc::POLLOUT;
+    }
     let mut pollfd = pollfd(fd.as_raw_fd(), events);
     // SAFETY: the pointer is valid for the one pollfd that the kernel reads and writes.
-    let ready = cvt(unsafe { libc::poll(&mut pollfd, 1, 0) })?;
+    cvt(unsafe { libc::poll(&mut pollfd, 1, 0) })?;
     if pollfd.revents & libc::POLLNVAL != 0 {
         let text = format!("poll(2) cannot watch descriptor {}", fd.as_raw_fd());
         return Err(io::Error::new(io::ErrorKind::Unsupported, text));
     }
-    Ok(ready > 0)
+    Ok(translate(pollfd.revents).satisfying(interest))
 }
 
 /// The event that reports the end of one direction; 0 where the system has none.

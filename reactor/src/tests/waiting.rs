@@ -379,6 +379,18 @@ fn ready_waits_in_every_direction_it_is_asked_for() {
 }
 
 #[test]
+fn a_direction_that_was_blocked_is_reported_beside_one_that_never_is() {
+    let stage = Stage::new();
+    let source = Source::new(null());
+    let both = Interest::READABLE | Interest::WRITABLE;
+    let now = || pin!(source.ready(both)).poll(&mut context());
+    assert!(source.try_io(Read, blocked).is_err());
+    assert!(matches!(now(), Poll::Ready(Ok(r)) if !r.is_readable() && r.is_writable()));
+    stage.turn_with(&[event(stage.added(), Readiness::READABLE)]);
+    assert!(matches!(now(), Poll::Ready(Ok(r)) if r.is_readable() && r.is_writable()));
+}
+
+#[test]
 fn an_operation_that_was_begun_ends_with_its_event_and_not_before() {
     let stage = Stage::new();
     let source = Source::new(null());
