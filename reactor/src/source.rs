@@ -252,8 +252,17 @@ impl<T: AsFd> Source<T> {
                 result => return Poll::Ready(result),
             }
         };
-        let fd = self.io.as_fd().as_raw_fd();
-        state.block(fd, direction, cx, error).map(Err)
+        let Some(cx) = cx else {
+            return Poll::Ready(Err(state.note_blocked(direction, error)));
+        };
+        if let Some(error) = error {
+            drop(error);
+            state.quota.refund();
+        }
+        match state.wait(self.io.as_fd().as_raw_fd(), direction, cx) {
+            Ok(()) => Poll::Pending,
+            Err(e) => Poll::Ready(Err(e)),
+        }
     }
 
     /// Attempts `op` without waiting for each part of `interest`, priority first, then reading,
@@ -529,38 +538,23 @@ impl SourceState {
         }
     }
 
-    /// Waits in `direction`, where there is nothing, or returns the error instead. `error` is that
-    /// of the operation which found nothing, if there was one.
+    /// Notes that there is nothing in `direction`, and returns the error that says so. `error` is
+    /// that of the operation which found nothing, if there was one.
     #[cold]
-    fn block(
-        &self,
-        fd: RawFd,
-        direction: Direction,
-        cx: Option<&mut Context<'_>>,
-        error: Option<io::Error>,
-    ) -> Poll<io::Error> {
-        let Some(cx) = cx else {
-            match self.local() {
-                Some(scheduled) => scheduled.clear_readiness(direction),
-                None => {
-                    let missing = direction.readiness().to_bits();
-                    self.blocked.fetch_or(missing, Ordering::Relaxed);
-                }
+    fn note_blocked(&self, direction: Direction, error: Option<io::Error>) -> io::Error {
+        match self.local() {
+            Some(scheduled) => scheduled.clear_readiness(direction),
+            None => {
+                let missing = direction.readiness().to_bits();
+                self.blocked.fetch_or(missing, Ordering::Relaxed);
             }
-            return Poll::Ready(error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()));
-        };
-        if error.is_some() {
-            self.quota.refund();
         }
-        match self.wait(fd, direction, cx) {
-            Ok(()) => Poll::Pending,
-            Err(e) => Poll::Ready(e),
-        }
+        error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     /// Has the task of `cx` woken when another attempt in `direction`, where an operation found
-    /// nothing, is worthwhile.
-    #[inline]
+    /// nothing, is worthwhile. This is the slow path: it registers, or stores the waker.
+    #[cold]
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let scheduled = match self.scheduled.get() {
             Some(scheduled) => scheduled,
