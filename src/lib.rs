@@ -57,6 +57,7 @@
 //! | `process` | yes | [`process`] | the feature `signal` |
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
+//! | `hyper-util` | no | a server and connectors: [`compat::hyper_util`](compat) | hyper-util |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
 //!

@@ -36,5 +36,7 @@ macro_rules! forward_write {
 
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "hyper-util")]
+pub mod hyper_util;
 #[cfg(feature = "tokio-io")]
 pub mod tokio;

@@ -2,6 +2,7 @@
 //! `runtime`. Where a program of another maker can be the peer, it is one.
 
 mod axum;
+mod hyper_util;
 mod reqwest;
 mod tls;
 mod tower;
