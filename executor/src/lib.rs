@@ -38,7 +38,7 @@
 //! | `executor` | [`Executor`]: the batch, as its owner runs it |
 //! | `scheduler` | the state behind it: tasks, messages, the outputs that other threads await |
 //! | `task_slab` | the slots of tasks, and the run queue through them |
-//! | `task` | the allocation of a task; below it, its waker (`wake`), its output (`output`) and task-local scopes (`scoped`) |
+//! | `task` | the allocation of a task; below it waker, output and task-local scopes |
 //! | `waker_id` | the number that a waker is |
 //! | `context` | the executor that the thread has entered |
 //! | `inbox` | the messages of other threads |

@@ -59,9 +59,9 @@ macro_rules! attach {
         /// Makes the socket belong to the runtime of this thread, before it first has to wait.
         ///
         /// A socket belongs to the runtime in which it first has to wait, and can then be used from
-        /// any thread. One that is passed on before that, to a thread that no runtime drives or that
-        /// another one does, fails to wait there or belongs there: attach it first. A socket that
-        /// belongs to a runtime already is left there.
+        /// any thread. If it is passed on before that, it belongs to the runtime of the other
+        /// thread, or fails to wait on a thread without one: attach it first. A socket that
+        /// belongs to a runtime already stays there.
         ///
         /// # Errors
         /// Returns `Other` if no runtime drives this thread. If the system refuses to watch the

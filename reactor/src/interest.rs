@@ -296,8 +296,8 @@ impl Readiness {
     pub const PRIORITY: Readiness = Readiness(64);
     /// Not readiness but the trigger mode of the source: its selector reports levels, where others
     /// report edges. Once set it stays. It shares the byte because `ScheduledIo::may_just_wait` and
-    /// `on_short_transfer`, on the path of every request, then test mode and readiness with one load
-    /// and one mask: a field of its own takes 2 more instructions a request, of 1,082 (callgrind).
+    /// `on_short_transfer`, on the path of every request, then test mode and readiness with one
+    /// load and one mask: a field of its own takes 2 more instructions a request (callgrind).
     pub(crate) const LEVEL: Readiness = Readiness(128);
 
     /// Returns true if reading is worth an attempt.

@@ -204,8 +204,8 @@ impl<T: AsFd> Async<T> {
     /// Waits for the end of an operation that was begun on the wrapped value in `direction`, such
     /// as connecting.
     ///
-    /// Nothing is attempted. The end is that the kernel reports the descriptor ready in `direction`;
-    /// for a connection that is writing, and `SO_ERROR` then says whether it was made.
+    /// Nothing is attempted. The end is that the kernel reports the descriptor ready in
+    /// `direction`; for a connection that is writing, and `SO_ERROR` then says whether it was made.
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
