@@ -61,9 +61,8 @@ impl<'a> Imports<'a> {
         let mut imports: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
         for (at, module) in &modules {
             for path in module.paths(at, &modules) {
-                if let Some((file, name)) = resolve(&modules, &path, 0)
-                    && file != module.file
-                {
+                let resolved = resolve(&modules, &path, 0);
+                if let Some((file, name)) = resolved.filter(|(file, _)| *file != module.file) {
                     let of_file = imports.entry(module.file).or_default();
                     of_file.entry(file).or_default().insert(name);
                 }
