@@ -2,6 +2,10 @@
 //!
 //! There is no thread before the first job. A job goes to an idle thread, or to a new one while the
 //! limit allows it. A thread that has been idle for a while exits.
+//!
+//! Closing the pool cancels the jobs that have not begun, except mandatory ones. These hold what
+//! was accepted and must not be lost, such as bytes for a file: [`Pool::finish`] waits until all
+//! have run.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -22,11 +26,26 @@ pub(crate) struct Pool {
     config: PoolConfig,
     state: Mutex<State>,
     job_queued: Condvar,
+    mandatory_done: Condvar,
+}
+
+/// The treatment of a job that has not begun when the pool is closed, or for which no thread can
+/// be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// It is canceled or rejected: its handle returns an error.
+    Cancelable,
+    /// It runs all the same, if need be on the thread that submits it or closes the pool.
+    Mandatory,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Arc<dyn Job>>,
+    queue: VecDeque<(Arc<dyn Job>, Class)>,
+    /// The number of mandatory jobs that are queued or running.
+    mandatory: usize,
+    /// What runs after the last mandatory job of a closed pool.
+    finishers: Vec<Box<dyn FnOnce() + Send>>,
     threads: usize,
     /// The number of threads that wait for a job.
     waiting: usize,
@@ -69,6 +88,7 @@ impl Pool {
             config,
             state: Mutex::default(),
             job_queued: Condvar::default(),
+            mandatory_done: Condvar::default(),
         }))
     }
 
@@ -76,14 +96,19 @@ impl Pool {
     pub(crate) fn submit(
         self: &Arc<Self>,
         job: Arc<dyn Job>,
+        class: Class,
         on_thread_start: impl FnOnce() + Send + 'static,
     ) {
         let mut state = self.state.lock();
         if state.closed {
             drop(state);
-            return job.cancel();
+            return match class {
+                Class::Cancelable => job.cancel(),
+                Class::Mandatory => job.run(&|| {}),
+            };
         }
-        state.queue.push_back(job);
+        state.mandatory += usize::from(class == Class::Mandatory);
+        state.queue.push_back((job, class));
         // Each of these threads takes one job without being notified.
         if state.queue.len() <= state.returning {
             return;
@@ -113,7 +138,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Rejects all jobs, unless there is another thread that will run them.
+    /// Rejects all jobs, unless there is another thread that will run them. Mandatory jobs run on
+    /// this thread instead.
     fn on_spawn_failed(&self, error: io::Error) {
         let error = Arc::new(error);
         let mut state = self.state.lock();
@@ -123,8 +149,11 @@ impl Pool {
         }
         let rejected = mem::take(&mut state.queue);
         drop(state);
-        for job in rejected {
-            job.reject(error.clone());
+        for (job, class) in rejected {
+            match class {
+                Class::Cancelable => job.reject(error.clone()),
+                Class::Mandatory => self.run_here(job),
+            }
         }
     }
 
@@ -132,7 +161,7 @@ impl Pool {
     fn run_jobs(&self) {
         let mut state = self.state.lock();
         loop {
-            while let Some(job) = state.queue.pop_front() {
+            while let Some((job, class)) = state.queue.pop_front() {
                 drop(state);
                 // The task that is woken may submit another job before this thread is back here.
                 // Counted as returning, this thread takes it: no second one is woken or started.
@@ -140,6 +169,7 @@ impl Pool {
                 drop(job);
                 state = self.state.lock();
                 state.returning -= 1;
+                self.count_done(&mut state, class);
             }
             if state.closed {
                 break;
@@ -155,21 +185,87 @@ impl Pool {
         state.threads -= 1;
     }
 
+    /// Runs a mandatory job on the thread that calls this.
+    fn run_here(&self, job: Arc<dyn Job>) {
+        job.run(&|| {});
+        drop(job);
+        self.count_done(&mut self.state.lock(), Class::Mandatory);
+    }
+
+    fn count_done(&self, state: &mut State, class: Class) {
+        // After a `forget` the count is 0 already.
+        if class == Class::Mandatory && state.mandatory > 0 {
+            state.mandatory -= 1;
+            if state.mandatory == 0 {
+                self.mandatory_done.notify_all();
+            }
+        }
+    }
+
     /// Returns true if there is a thread. Does not wait for the lock; a thread may hold it.
     pub(crate) fn has_threads(&self) -> bool {
         self.state.try_lock().is_none_or(|state| state.threads > 0)
     }
 
-    /// Cancels the jobs that have not begun, and lets the threads exit. Does not wait for them.
+    /// Cancels the jobs that have not begun and are not mandatory, and lets the threads exit. Does
+    /// not wait for them.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let queue = mem::take(&mut state.queue);
+        let (kept, canceled) = mem::take(&mut state.queue)
+            .into_iter()
+            .partition(|(_, class)| *class == Class::Mandatory);
+        state.queue = kept;
         drop(state);
         self.job_queued.notify_all();
-        for job in queue {
+        let canceled: VecDeque<(Arc<dyn Job>, Class)> = canceled;
+        for (job, _) in canceled {
             job.cancel();
         }
+    }
+
+    /// Waits until the mandatory jobs of a closed pool have run. Those that are still queued run
+    /// on this thread, because all threads of the pool may be busy for ever.
+    pub(crate) fn finish(&self) {
+        let mut state = self.state.lock();
+        loop {
+            if let Some((job, _)) = state.queue.pop_front() {
+                drop(state);
+                self.run_here(job);
+                state = self.state.lock();
+            } else if state.mandatory > 0 {
+                state = self.mandatory_done.wait(state);
+            } else {
+                break;
+            }
+        }
+        let finishers = mem::take(&mut state.finishers);
+        drop(state);
+        finishers.into_iter().for_each(|finisher| finisher());
+    }
+
+    /// Adds a function that runs after the last mandatory job, when the pool is closed. If that has
+    /// happened, it runs at once.
+    pub(crate) fn on_finish(&self, finisher: Box<dyn FnOnce() + Send>) {
+        let mut state = self.state.lock();
+        if state.closed && state.mandatory == 0 {
+            drop(state);
+            return finisher();
+        }
+        state.finishers.push(finisher);
+    }
+
+    /// Closes the pool in a child of fork(2), which has no threads: they and all jobs are the
+    /// parent's.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.mandatory = 0;
+        let jobs = mem::take(&mut state.queue);
+        let finishers = mem::take(&mut state.finishers);
+        drop(state);
+        drop(finishers);
+        jobs.into_iter().for_each(|(job, _)| job.cancel());
     }
 }
 

@@ -166,10 +166,18 @@ impl Executor {
     ///
     /// From then on a future that is spawned is dropped at once, and its handle returns an error.
     /// Blocking jobs that have not begun are canceled. Those that have begun are not waited for.
+    /// Jobs of [`spawn_mandatory_blocking`](crate::internal::spawn_mandatory_blocking) are neither
+    /// canceled nor left behind: this waits until they have run.
     ///
     /// Dropping the executor closes it too, but does not [enter](Executor::enter) it.
     pub fn close(&self) {
         self.scheduler.close();
+    }
+
+    /// Closes the blocking pool without waiting for its jobs, in a child of fork(2): the threads,
+    /// and with them the jobs, exist in the parent only.
+    pub fn forget_blocking_jobs(&self) {
+        self.scheduler.forget_pool();
     }
 }
 

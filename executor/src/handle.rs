@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use crate::blocking::{BlockingJob, Pool};
+use crate::blocking::{BlockingJob, Class, Pool};
 use crate::context;
 use crate::error::NO_RUNTIME;
 use crate::inbox::{Inbox, RemoteOp, RemoteTask};
@@ -172,6 +172,32 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        self.submit(closure, Class::Cancelable)
+    }
+
+    /// Like [`spawn_blocking`](Handle::spawn_blocking), for a closure that must run: closing the
+    /// executor waits for it. If no thread can be started or the executor is closed, it runs on the
+    /// thread that calls this.
+    #[track_caller]
+    pub(crate) fn spawn_mandatory_blocking<F, T>(&self, closure: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.submit(closure, Class::Mandatory)
+    }
+
+    /// Returns the pool.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    #[track_caller]
+    fn submit<F, T>(&self, closure: F, class: Class) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         let id = self.inbox.next_remote_id();
         let cell = OutputCell::new();
         let job = BlockingJob::new(id, closure, self.inbox.clone(), cell.clone());
@@ -179,7 +205,7 @@ impl Handle {
         let on_thread_start = || {
             POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));
         };
-        self.pool.submit(job.clone(), on_thread_start);
+        self.pool.submit(job.clone(), class, on_thread_start);
         JoinHandle::remote(id, cell, job)
     }
 }

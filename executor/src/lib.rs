@@ -93,8 +93,40 @@ pub use spawn::{Builder, spawn, spawn_blocking};
 pub use task::scoped::TaskLocalFuture;
 pub use task_local::{AccessError, TaskLocal};
 
-/// Items that the macros of this crate expand to. Not part of the public API.
+/// Items that the macros of this crate expand to, and what only the other crates of this workspace
+/// use. Not part of the public API.
 #[doc(hidden)]
 pub mod internal {
+    use std::fmt;
+    use std::sync::Arc;
+
+    use crate::handle::Handle;
+    use crate::join::JoinHandle;
     pub use crate::task_local::new_task_local;
+
+    /// Runs a closure on the blocking pool that must run: closing the executor waits for it, and
+    /// where the pool cannot take it, it runs on this thread.
+    #[track_caller]
+    pub fn spawn_mandatory_blocking<F, T>(handle: &Handle, closure: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        handle.spawn_mandatory_blocking(closure)
+    }
+
+    /// Runs a closure when the executor is closed, after its last mandatory job.
+    pub fn on_pool_finish(handle: &Handle, closure: impl FnOnce() + Send + 'static) {
+        handle.pool().on_finish(Box::new(closure));
+    }
+
+    /// Returns true if both handles are of the same executor.
+    pub fn is_same_executor(one: &Handle, other: &Handle) -> bool {
+        Arc::ptr_eq(one.pool(), other.pool())
+    }
+
+    /// Writes a line to standard error, as a panic that no handle awaits is written.
+    pub fn log(text: fmt::Arguments<'_>) {
+        crate::unhandled::log(text);
+    }
 }

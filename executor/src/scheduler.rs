@@ -337,6 +337,13 @@ impl Scheduler {
         if let Some(error) = self.unhandled.take() {
             log_panic(error);
         }
+        // The last step: a job that fills a pipe ends only once the task that reads it is dropped.
+        self.pool.finish();
+    }
+
+    /// Forgets the blocking pool in a child of fork(2), where it has no threads.
+    pub(crate) fn forget_pool(&self) {
+        self.pool.forget();
     }
 }
 

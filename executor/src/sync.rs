@@ -61,6 +61,11 @@ impl Condvar {
         (guard, waited.timed_out())
     }
 
+    /// Waits for a notification. May return without one.
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        unpoisoned(self.0.wait(guard))
+    }
+
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }

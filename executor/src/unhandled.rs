@@ -1,6 +1,7 @@
 //! Panics of tasks whose join handle was dropped.
 
 use std::cell::Cell;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::PanicPolicy;
@@ -48,8 +49,13 @@ impl UnhandledPanics {
 
 /// Writes a panic to standard error.
 pub(crate) fn log_panic(error: JoinError) {
-    // Standard error may be closed, which makes `eprintln!` panic.
-    let log = || eprintln!("runtime: {error} (its JoinHandle was dropped)");
-    drop_catching(catch_unwind(AssertUnwindSafe(log)));
+    log(format_args!("{error} (its JoinHandle was dropped)"));
     drop_catching(error);
+}
+
+/// Writes a line to standard error, with the prefix that all messages of this crate have.
+pub(crate) fn log(text: fmt::Arguments<'_>) {
+    // Standard error may be closed, which makes `eprintln!` panic.
+    let log = || eprintln!("runtime: {text}");
+    drop_catching(catch_unwind(AssertUnwindSafe(log)));
 }

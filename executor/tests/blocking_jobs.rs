@@ -10,6 +10,7 @@ use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use runtime_executor::internal::{on_pool_finish, spawn_mandatory_blocking};
 use runtime_executor::{Config, Executor, Handle, ThreadPark, spawn_blocking};
 use support::{
     CountingWaker, Loop, SharedCount, child, elsewhere, is_child, on_drop, poll_once, text,
@@ -454,6 +455,108 @@ fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
     let output = child(NAME, &[("RUST_MIN_STACK", &stack)]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{stderr}");
+}
+
+#[test]
+fn a_mandatory_job_runs_although_the_only_thread_is_busy_when_the_executor_is_dropped() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let handle = looped.executor.handle();
+    let (blocks, begun, end) = gated(handle);
+    begun.recv().unwrap();
+    let canceled = handle.spawn_blocking(|| ());
+    let mandatory = spawn_mandatory_blocking(handle, || 7);
+    let (finish, finished) = channel();
+    drop(spawn_mandatory_blocking(handle, {
+        let finish = finish.clone();
+        move || finish.send("job").unwrap()
+    }));
+    on_pool_finish(handle, move || finish.send("closure").unwrap());
+    assert!(!mandatory.is_finished());
+    drop(looped);
+    assert!(mandatory.is_finished());
+    assert_eq!(wait_for(mandatory).unwrap(), 7);
+    assert!(wait_for(canceled).unwrap_err().is_cancelled());
+    assert_eq!(finished.try_iter().collect::<Vec<_>>(), ["job", "closure"]);
+    end.send(()).unwrap();
+    wait_for(blocks).unwrap();
+}
+
+#[test]
+fn dropping_the_executor_waits_for_a_mandatory_job_that_runs() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let handle = looped.executor.handle().clone();
+    let (begin, begun) = channel();
+    let (end, ended) = channel::<()>();
+    let done = SharedCount::default();
+    let counted = done.clone();
+    drop(spawn_mandatory_blocking(&handle, move || {
+        begin.send(()).unwrap();
+        // Returns when the tasks of the executor are dropped.
+        ended.recv().unwrap_err();
+        // Gives a drop that does not wait the time to return.
+        thread::sleep(Duration::from_millis(20));
+        counted.add();
+    }));
+    begun.recv().unwrap();
+    drop(looped.executor.spawn(async move {
+        let _end = end;
+        std::future::pending::<()>().await;
+    }));
+    drop(looped);
+    assert_eq!(done.get(), 1);
+}
+
+#[test]
+fn a_mandatory_job_that_is_submitted_after_the_executor_is_gone_runs_at_once() {
+    let looped = with_pool(1);
+    let handle = looped.executor.handle().clone();
+    drop(looped);
+    let job = spawn_mandatory_blocking(&handle, || thread::current().id());
+    assert_eq!(wait_for(job).unwrap(), thread::current().id());
+    let (finish, finished) = channel();
+    on_pool_finish(&handle, move || finish.send(()).unwrap());
+    finished.try_recv().unwrap();
+}
+
+#[test]
+fn a_mandatory_job_without_a_thread_runs_on_the_thread_that_submits_it() {
+    const NAME: &str = "a_mandatory_job_without_a_thread_runs_on_the_thread_that_submits_it";
+    if is_child() {
+        // The stack of every thread is larger than the address space: see above.
+        let looped = with_pool(1);
+        for _ in 0..3 {
+            let job = spawn_mandatory_blocking(looped.executor.handle(), || thread::current().id());
+            assert!(job.is_finished());
+            assert_eq!(looped.block_on(job).unwrap(), thread::current().id());
+        }
+        std::process::exit(7);
+    }
+    let stack = (1_u64 << 47).to_string();
+    let output = child(NAME, &[("RUST_MIN_STACK", &stack)]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{stderr}");
+}
+
+#[test]
+fn an_executor_that_forgets_its_blocking_jobs_waits_for_none() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let handle = looped.executor.handle();
+    let (begin, begun) = channel();
+    let (end, ended) = channel::<()>();
+    let running = spawn_mandatory_blocking(handle, move || {
+        begin.send(()).unwrap();
+        let _ = ended.recv();
+    });
+    begun.recv().unwrap();
+    let queued = spawn_mandatory_blocking(handle, || ());
+    looped.executor.forget_blocking_jobs();
+    drop(looped);
+    assert!(!running.is_finished());
+    assert!(wait_for(queued).unwrap_err().is_cancelled());
+    drop(end);
 }
 
 #[test]

@@ -104,5 +104,5 @@ pub use timer::Timer;
 pub mod internal {
     pub use crate::context::now;
     pub use crate::error::{os_error, with_context};
-    pub use crate::sys::{check_pollable, is_ready, set_nonblocking};
+    pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};
 }

@@ -13,7 +13,8 @@
 //!
 //! # Cancel safety
 //! Dropping a future cancels its job if no thread has begun it; otherwise the job runs to
-//! completion on the pool. The same holds for dropping the runtime.
+//! completion on the pool. The same holds for dropping the runtime, except that it waits for the
+//! writes of a [`File`] that have returned `Ok`.
 //!
 //! # Platform-specific behavior
 //! The same as that of [`std::fs`]. What std has only in its extension traits is available through
@@ -40,6 +41,7 @@ mod file;
 mod open_options;
 mod read_ahead;
 mod read_dir;
+mod write_error;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,7 @@ pub use file::File;
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
 pub use std::fs::{FileType, Metadata, Permissions};
+pub(crate) use write_error::WriteError;
 
 /// Returns the handle of the current runtime, whose pool runs the jobs.
 ///

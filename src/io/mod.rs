@@ -26,6 +26,7 @@ mod copy;
 mod copy_bidirectional;
 pub(crate) mod scratch;
 mod stdio;
+mod write_queue;
 
 pub use any_fd::{Async, TryNewError};
 pub use copy::copy;

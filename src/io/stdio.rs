@@ -21,6 +21,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use runtime_reactor::internal::{is_ready, with_context};
 use runtime_reactor::{Direction, Source};
 
+use super::write_queue::{QueuedFile, WriteQueue};
 use crate::fs;
 
 /// Returns a new handle to the standard input.
@@ -63,7 +64,9 @@ use crate::fs;
 /// }
 /// ```
 pub fn stdin() -> Stdin {
-    Stdin(Stream::new("the standard input"))
+    Stdin(Stream::new(STDIN_NAME, |file| {
+        fs::File::from_std(file, STDIN_NAME)
+    }))
 }
 
 /// Returns a new handle to the standard output.
@@ -72,11 +75,16 @@ pub fn stdin() -> Stdin {
 /// task that writes. A regular file is written on the blocking pool, and so is a descriptor that
 /// cannot be waited for.
 ///
-/// The handle has no buffer. For a regular file, [`flush`](super::AsyncWriteExt::flush) or
-/// [`close`](super::AsyncWriteExt::close) waits for the write and returns its error; for everything
-/// else a completed write was passed to the system. Closing does not close the descriptor. Text
-/// that several tasks write may be interleaved, in pieces of up to PIPE_BUF bytes (4096 on Linux,
-/// 512 elsewhere).
+/// The handle has no buffer, and a completed write was passed to the system. The exception is a
+/// regular file, for which all handles of the process share one queue: writes are performed in the
+/// order in which they returned, even if each had a handle of its own, and the drop of the runtime
+/// waits until they are. [`flush`](super::AsyncWriteExt::flush) or
+/// [`close`](super::AsyncWriteExt::close) on any handle waits for all of them. The next operation
+/// on any handle returns the error of a write; if there is none before the runtime is dropped, the
+/// error is written to the standard error.
+///
+/// Closing does not close the descriptor. Text that several tasks write may be interleaved, in
+/// pieces of up to PIPE_BUF bytes (4096 on Linux, 512 elsewhere), for a regular file of 2 MiB.
 ///
 /// A handle opens a descriptor when it is first used.
 ///
@@ -98,7 +106,9 @@ pub fn stdin() -> Stdin {
 /// # }).unwrap();
 /// ```
 pub fn stdout() -> Stdout {
-    Stdout(Stream::new("the standard output"))
+    Stdout(Stream::new(STDOUT.name(), |file| {
+        QueuedFile::new(file, &STDOUT)
+    }))
 }
 
 /// Returns a new handle to the standard error, which behaves like that of [`stdout`].
@@ -113,7 +123,9 @@ pub fn stdout() -> Stdout {
 /// # }).unwrap();
 /// ```
 pub fn stderr() -> Stderr {
-    Stderr(Stream::new("the standard error"))
+    Stderr(Stream::new(STDERR.name(), |file| {
+        QueuedFile::new(file, &STDERR)
+    }))
 }
 
 /// A handle to the standard input, created by [`stdin`].
@@ -125,7 +137,7 @@ pub fn stderr() -> Stderr {
 /// # Cancel safety
 /// Dropping a read loses no data as long as the handle is kept.
 #[derive(Debug)]
-pub struct Stdin(Stream);
+pub struct Stdin(Stream<fs::File>);
 
 /// A handle to the standard output, created by [`stdout`].
 ///
@@ -137,7 +149,7 @@ pub struct Stdin(Stream);
 /// # Cancel safety
 /// A write that returned `Pending` has written nothing.
 #[derive(Debug)]
-pub struct Stdout(Stream);
+pub struct Stdout(Stream<QueuedFile>);
 
 /// A handle to the standard error, created by [`stderr`].
 ///
@@ -149,34 +161,49 @@ pub struct Stdout(Stream);
 /// # Cancel safety
 /// A write that returned `Pending` has written nothing.
 #[derive(Debug)]
-pub struct Stderr(Stream);
+pub struct Stderr(Stream<QueuedFile>);
 
-/// A standard stream.
+const STDIN_NAME: &str = "the standard input";
+/// The writes to the standard output, if it is a regular file.
+static STDOUT: WriteQueue = WriteQueue::new("the standard output");
+/// The writes to the standard error, if it is a regular file.
+static STDERR: WriteQueue = WriteQueue::new("the standard error");
+
+/// A standard stream. `P` is its form on the blocking pool.
 #[derive(Debug)]
-struct Stream {
+struct Stream<P> {
     name: &'static str,
     /// Opened by the first operation, which can return an error.
-    opened: Option<Opened>,
+    opened: Option<Opened<P>>,
+    for_pool: fn(std::fs::File) -> P,
 }
 
 #[derive(Debug)]
-enum Opened {
+enum Opened<P> {
     /// The reactor waits for it.
     Polled(Source<std::fs::File>),
     /// The blocking pool reads or writes it.
-    Pool(fs::File),
+    Pool(P),
 }
 
-impl Stream {
-    fn new(name: &'static str) -> Stream {
-        Stream { name, opened: None }
+impl<P> Stream<P> {
+    fn new(name: &'static str, for_pool: fn(std::fs::File) -> P) -> Stream<P> {
+        Stream {
+            name,
+            opened: None,
+            for_pool,
+        }
     }
 
     /// Opens a descriptor for this handle alone, so that several handles can wait, each with its
     /// own registration.
-    fn open(&mut self, original: BorrowedFd<'_>, direction: Direction) -> io::Result<&mut Opened> {
+    fn open(
+        &mut self,
+        original: BorrowedFd<'_>,
+        direction: Direction,
+    ) -> io::Result<&mut Opened<P>> {
         if self.opened.is_none() {
-            let opened = open(original, direction, self.name);
+            let opened = open(original, direction, self.for_pool);
             self.opened = Some(opened.map_err(|e| with_context(format!("open {}", self.name), e))?);
         }
         Ok(self.opened.as_mut().expect("the stream was just opened"))
@@ -189,44 +216,8 @@ impl Stream {
         if e.kind() == io::ErrorKind::Other {
             return Err(e);
         }
-        self.opened = Some(Opened::Pool(fs::File::from_std(
-            duplicate(original)?,
-            self.name,
-        )));
+        self.opened = Some(Opened::Pool((self.for_pool)(duplicate(original)?)));
         Ok(())
-    }
-
-    fn poll_read(
-        &mut self,
-        original: BorrowedFd<'_>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.poll_io(
-            (original, Direction::Read),
-            cx,
-            buf,
-            |file, cx, buf| file.poll_read(cx, buf),
-            |mut file, buf| file.read(buf),
-        )
-    }
-
-    fn poll_write(
-        &mut self,
-        original: BorrowedFd<'_>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_io(
-            (original, Direction::Write),
-            cx,
-            buf,
-            |file, cx, buf| file.poll_write(cx, buf),
-            |mut file, buf| file.write(&buf[..buf.len().min(libc::PIPE_BUF)]),
-        )
     }
 
     /// Runs `op` with `buf` once poll(2) reports that it cannot block, or `pool_op` if the stream
@@ -236,13 +227,13 @@ impl Stream {
         (original, direction): (BorrowedFd<'_>, Direction),
         cx: &mut Context<'_>,
         mut buf: B,
-        pool_op: impl Fn(Pin<&mut fs::File>, &mut Context<'_>, &mut B) -> Poll<io::Result<usize>>,
+        pool_op: impl Fn(&mut P, &mut Context<'_>, &mut B) -> Poll<io::Result<usize>>,
         op: impl Fn(&std::fs::File, &mut B) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let name = self.name;
         loop {
             let source = match self.open(original, direction)? {
-                Opened::Pool(file) => return pool_op(Pin::new(file), cx, &mut buf),
+                Opened::Pool(file) => return pool_op(file, cx, &mut buf),
                 Opened::Polled(source) => source,
             };
             let mut attempted = false;
@@ -266,20 +257,54 @@ impl Stream {
             }
         }
     }
+}
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.opened {
-            Some(Opened::Pool(file)) => Pin::new(file).poll_flush(cx),
-            _ => Poll::Ready(Ok(())),
+impl Stream<fs::File> {
+    fn poll_read(
+        &mut self,
+        original: BorrowedFd<'_>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
         }
+        self.poll_io(
+            (original, Direction::Read),
+            cx,
+            buf,
+            |file, cx, buf| Pin::new(file).poll_read(cx, buf),
+            |mut file, buf| file.read(buf),
+        )
     }
 }
 
-fn open(original: BorrowedFd<'_>, direction: Direction, name: &str) -> io::Result<Opened> {
+impl Stream<QueuedFile> {
+    fn poll_write(
+        &mut self,
+        original: BorrowedFd<'_>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(
+            (original, Direction::Write),
+            cx,
+            buf,
+            |file, cx, buf| file.poll_write(cx, buf),
+            |mut file, buf| file.write(&buf[..buf.len().min(libc::PIPE_BUF)]),
+        )
+    }
+}
+
+fn open<P>(
+    original: BorrowedFd<'_>,
+    direction: Direction,
+    for_pool: fn(std::fs::File) -> P,
+) -> io::Result<Opened<P>> {
     let file = duplicate(original)?;
     let kind = file.metadata()?.file_type();
     if kind.is_file() || kind.is_dir() {
-        return Ok(Opened::Pool(fs::File::from_std(file, name)));
+        return Ok(Opened::Pool(for_pool(file)));
     }
     if kind.is_fifo() {
         // Fails if the pipe is not open in this direction. poll(2) would never report it ready.
@@ -341,7 +366,7 @@ impl AsyncRead for Stdin {
 }
 
 macro_rules! impl_async_write {
-    ($stream:ident, $original:expr) => {
+    ($stream:ident, $original:expr, $queue:expr) => {
         impl AsyncWrite for $stream {
             fn poll_write(
                 mut self: Pin<&mut Self>,
@@ -351,8 +376,8 @@ macro_rules! impl_async_write {
                 self.0.poll_write($original.as_fd(), cx, buf)
             }
 
-            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.0.poll_flush(cx)
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                $queue.poll_flush(cx)
             }
 
             /// Flushes the stream, and leaves its descriptor open.
@@ -363,5 +388,5 @@ macro_rules! impl_async_write {
     };
 }
 
-impl_async_write!(Stdout, io::stdout());
-impl_async_write!(Stderr, io::stderr());
+impl_async_write!(Stdout, io::stdout(), STDOUT);
+impl_async_write!(Stderr, io::stderr(), STDERR);

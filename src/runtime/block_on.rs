@@ -29,7 +29,8 @@ use crate::net::resolver::BlockingResolver;
 /// Dropping a runtime drops its tasks on this thread, in the order in which they were spawned;
 /// those that other threads spawned come last. Sockets and timers that wait in it, on any thread,
 /// are then woken and return an error. Blocking jobs that have not begun are canceled; running ones
-/// are not waited for.
+/// are not waited for. The exception are writes to files and to the standard streams that have
+/// succeeded and still go on in the background: the drop waits until they are performed.
 ///
 /// # Examples
 /// ```
@@ -222,6 +223,7 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         if self.driver.reactor.is_forked() {
             self.forget_inherited_fd();
+            self.executor.forget_blocking_jobs();
         }
         #[cfg(feature = "tokio")]
         let _tokio = self.host.as_ref().map(|host| host.tokio.enter());

@@ -28,7 +28,7 @@ extern "C" fn count() {
 /// Returns a number that is different in every forked child. It changes only after
 /// [`start_counting_forks`] was called.
 #[inline]
-pub(crate) fn forks() -> u32 {
+pub fn forks() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 

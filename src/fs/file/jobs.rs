@@ -1,16 +1,17 @@
 //! The jobs of a file on the blocking pool, one at a time, and the traits that start them.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
+use runtime_executor::internal::spawn_mandatory_blocking;
 
 use super::File;
 use super::state::{Completed, State, poll_job};
-use crate::fs::pool;
 use crate::fs::read_ahead::MAX_BYTES;
+use crate::fs::{WriteError, pool};
 
 impl File {
     /// Runs `op` after the pending write, and with the read-ahead data dropped.
@@ -24,8 +25,10 @@ impl File {
         let shared = self.shared.clone();
         // Treated as a write: if this future is dropped, the next operation waits for the job.
         self.state = State::Writing(pool.spawn_blocking(move || {
-            shared.buffer().rewind_or_keep(&shared.file)?;
-            op(&shared.file)
+            let rewound = shared.buffer().rewind_or_keep(&shared.file);
+            rewound
+                .and_then(|()| op(&shared.file))
+                .map_err(WriteError::unlogged)
         }));
         poll_fn(|cx| self.poll_idle(cx)).await;
         self.take_write_error().map_err(|e| self.failed(what, e))
@@ -37,7 +40,11 @@ impl File {
             State::Idle => Completed::Nothing,
             State::Reading(job) => Completed::Read(ready!(poll_job(job, cx))),
             State::Writing(job) => {
-                self.write_error = ready!(poll_job(job, cx)).err();
+                // Only the job of `run_after_write` can be canceled.
+                let ended = ready!(Pin::new(job).poll(cx));
+                self.write_error = ended
+                    .unwrap_or_else(|e| Err(WriteError::unlogged(e.into())))
+                    .err();
                 Completed::Nothing
             }
             State::Seeking(to, job) => Completed::Sought(*to, ready!(poll_job(job, cx))),
@@ -54,7 +61,8 @@ impl File {
     }
 
     fn take_write_error(&mut self) -> io::Result<()> {
-        self.write_error.take().map_or(Ok(()), Err)
+        let error = self.write_error.take();
+        error.map_or(Ok(()), |error| Err(error.into_inner()))
     }
 
     fn start_reading(&mut self, requested: usize) -> io::Result<()> {
@@ -108,14 +116,16 @@ impl AsyncWrite for File {
         let mut bytes = shared.buffer().take_spare();
         bytes.clear();
         bytes.extend_from_slice(&buf[..n]);
-        self.state = State::Writing(pool.spawn_blocking(move || {
+        let path = self.path.clone();
+        // From here on the write counts as successful, so it must be performed.
+        self.state = State::Writing(spawn_mandatory_blocking(&pool, move || {
             let mut buffer = shared.buffer();
-            buffer.rewind_or_keep(&shared.file)?;
-            let written = (&shared.file).write_all(&bytes);
+            let rewound = buffer.rewind_or_keep(&shared.file);
+            let written = rewound.and_then(|()| (&shared.file).write_all(&bytes));
             if buffer.unread().is_empty() {
                 buffer.bytes = bytes;
             }
-            written
+            written.map_err(|e| WriteError::new(e, path))
         }));
         Poll::Ready(Ok(n))
     }

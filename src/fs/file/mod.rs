@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use runtime_reactor::internal::with_context;
 
-use super::{Metadata, Permissions, on_path, pool};
+use super::{Metadata, Permissions, WriteError, on_path, pool};
 use state::{Shared, State};
 
 /// An open file that is read, written and positioned on the blocking pool.
@@ -24,12 +24,14 @@ use state::{Shared, State};
 /// small writes.
 ///
 /// # Dropping
-/// Dropping a file does not cancel a pending write, but its error is lost, and the write is
-/// incomplete if the process or the runtime ends first. A write is known to have succeeded only
-/// after `flush` or `close` has.
+/// A write that returned `Ok` is performed, even if the file or the runtime is dropped before: the
+/// drop of the runtime waits until it is. It is lost only if the process ends without dropping the
+/// runtime, as by [`std::process::exit`]. If the file is dropped before an operation has returned
+/// the error of a write, the error is written to the standard error. A write is known to have
+/// succeeded only after `flush` or `close` has.
 ///
-/// If the runtime is dropped, jobs that have not begun are canceled and return an error of kind
-/// `Other`. The file keeps its position and can be used in another runtime.
+/// If the runtime is dropped, other jobs that have not begun are canceled and return an error of
+/// kind `Other`. The file keeps its position and can be used in another runtime.
 ///
 /// # Errors
 /// The text of an error names operation and path. **The error of a write is returned by the next
@@ -70,7 +72,7 @@ pub struct File {
     path: Arc<Path>,
     state: State,
     /// The error of a background write that was not returned yet.
-    write_error: Option<io::Error>,
+    write_error: Option<WriteError>,
 }
 
 impl File {

@@ -8,13 +8,14 @@ use std::task::{Context, Poll, ready};
 
 use runtime_executor::JoinHandle;
 
+use crate::fs::WriteError;
 use crate::fs::read_ahead::Buffer;
 
 /// The job that runs for a file.
 pub(super) enum State {
     Idle,
     Reading(JoinHandle<io::Result<()>>),
-    Writing(JoinHandle<io::Result<()>>),
+    Writing(JoinHandle<Result<(), WriteError>>),
     /// The target is kept, so that a repeated seek finds the result of the first one.
     Seeking(SeekFrom, JoinHandle<io::Result<u64>>),
 }
