@@ -84,3 +84,34 @@ impl<L: AsFd> Acceptor<L> {
         self.backoffs.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::task::Waker;
+
+    use runtime_reactor::Reactor;
+
+    use super::*;
+    use crate::error::with_context;
+
+    #[test]
+    fn a_listener_that_could_not_be_registered_for_lack_of_memory_is_tried_again() {
+        let reactor = Reactor::new().unwrap();
+        let _entered = reactor.enter();
+        let acceptor = Acceptor::new(Source::new(TcpListener::bind("127.0.0.1:0").unwrap()));
+        for (i, errno) in [libc::ENOMEM, libc::ENOSPC, libc::EMFILE]
+            .into_iter()
+            .enumerate()
+        {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut backoff = crate::backoff::Backoff::default();
+            let accepted = acceptor.poll_accept::<()>(&mut cx, &mut backoff, |_| {
+                let error = io::Error::from_raw_os_error(errno);
+                Err(with_context("cannot wait for descriptor 5", error))
+            });
+            assert!(accepted.is_pending(), "{accepted:?}");
+            assert_eq!(acceptor.backoffs(), i as u64 + 1);
+        }
+    }
+}

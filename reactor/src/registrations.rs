@@ -143,6 +143,7 @@ impl Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::os_error;
 
     fn insert(registrations: &mut Registrations, target: Target) -> Arc<ScheduledIo> {
         let supported = Interest::NON_DIRECTIONAL;
@@ -172,7 +173,9 @@ mod tests {
             let scheduled = insert(&mut registrations, target);
             let registration = registrations.get(scheduled.token).unwrap();
             registration.deliver(Readiness::EMPTY, libc::EPERM, &mut WakeList::default());
-            let text = scheduled.check(Interest::READABLE).unwrap_err().to_string();
+            let error = scheduled.check(Interest::READABLE).unwrap_err();
+            assert_eq!(os_error(&error), Some(libc::EPERM));
+            let text = error.to_string();
             assert!(text.contains(name), "{text}");
         }
     }

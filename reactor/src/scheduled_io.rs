@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-use crate::error::cannot_wait;
+use crate::error::{cannot_wait, with_context};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::tick::tick;
 use crate::token::Token;
@@ -172,8 +172,7 @@ impl ScheduledIo {
             (None, _) => Ok(()),
             (Some(e), Target::Fd(fd)) => Err(cannot_wait(fd, e)),
             (Some(e), Target::Process(id)) => {
-                let text = format!("cannot wait for process {id}: {e}");
-                Err(io::Error::new(e.kind(), text))
+                Err(with_context(format!("cannot wait for process {id}"), e))
             }
         }
     }

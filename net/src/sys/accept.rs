@@ -2,6 +2,7 @@
 
 use std::io;
 
+use runtime_reactor::internal::os_error;
 use socket2::{SockAddr, SockRef, Socket};
 
 /// Accepts a connection, non-blocking and closed on exec, by one system call.
@@ -35,13 +36,16 @@ pub(crate) enum AcceptError {
     Listener,
 }
 
-/// Classifies an error of `accept`.
+/// Classifies an error of `accept`, or of registering the listener, whose number stands behind
+/// words.
 ///
 /// accept(2) of Linux: "already-pending network errors on the new socket [...] should be treated
 /// like EAGAIN by retrying". The other systems return ECONNABORTED only.
 pub(crate) fn classify(error: &io::Error) -> AcceptError {
-    match error.raw_os_error().unwrap_or(0) {
+    match os_error(error).unwrap_or(0) {
         libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => AcceptError::Exhausted,
+        // The limit of descriptors that epoll watches, of registering the listener: epoll_ctl(2).
+        libc::ENOSPC => AcceptError::Exhausted,
         libc::ECONNABORTED
         | libc::ECONNRESET
         | libc::EPROTO
@@ -64,7 +68,7 @@ pub(crate) fn classify(error: &io::Error) -> AcceptError {
 /// Returns true if a socket that cannot listen returns this error, again and again. A listener
 /// returns it for a single connection.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EOPNOTSUPP)
+    os_error(error) == Some(libc::EOPNOTSUPP)
 }
 
 #[cfg(test)]
@@ -83,6 +87,15 @@ mod tests {
         assert_eq!(of(libc::EPERM), AcceptError::Connection);
         assert_eq!(of(libc::EINVAL), AcceptError::Listener);
         assert_eq!(of(libc::EBADF), AcceptError::Listener);
+        let in_words = |errno| {
+            let error = io::Error::from_raw_os_error(errno);
+            classify(&crate::error::with_context(
+                "cannot wait for descriptor 5",
+                error,
+            ))
+        };
+        assert_eq!(in_words(libc::ENOMEM), AcceptError::Exhausted);
+        assert_eq!(in_words(libc::ENOSPC), AcceptError::Exhausted);
         let without_errno = io::Error::other("no errno");
         assert_eq!(classify(&without_errno), AcceptError::Listener);
     }
