@@ -1,17 +1,17 @@
 //! Control messages (cmsg(3)): the ancillary data of a message.
 
 use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
-use std::{mem, ptr, slice};
+use std::{mem, ptr};
 
 use socket2::SockAddrStorage;
 
 /// A buffer for control messages, aligned as the kernel requires.
 #[repr(C, align(8))]
 pub(crate) struct Control<const SIZE: usize> {
-    bytes: [MaybeUninit<u8>; SIZE],
-    /// The number of initialized bytes at the start.
+    /// Zero where nothing was written: the kernel skips the padding between messages.
+    bytes: [u8; SIZE],
+    /// The number of bytes at the start that hold messages.
     len: usize,
 }
 
@@ -30,7 +30,7 @@ pub(crate) const fn space(len: usize) -> usize {
 impl<const SIZE: usize> Control<SIZE> {
     pub(crate) const fn new() -> Control<SIZE> {
         Control {
-            bytes: [MaybeUninit::uninit(); SIZE],
+            bytes: [0; SIZE],
             len: 0,
         }
     }
@@ -43,7 +43,7 @@ impl<const SIZE: usize> Control<SIZE> {
         let size = size_of_val(data);
         let end = self.len + space(size);
         assert!(end <= SIZE, "the control message does not fit its buffer");
-        self.bytes[self.len..end].fill(MaybeUninit::new(0));
+        self.bytes[self.len..end].fill(0);
         // SAFETY: a cmsghdr holds integers (and on some systems padding), for which zero is valid.
         let mut head: libc::cmsghdr = unsafe { mem::zeroed() };
         head.cmsg_level = level;
@@ -61,23 +61,19 @@ impl<const SIZE: usize> Control<SIZE> {
 
     /// Returns the messages as bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        let bytes = self.bytes.as_ptr();
-        // SAFETY: the first `len` bytes are initialized, by `push` or as the caller of `set_len`
-        // guarantees.
-        unsafe { slice::from_raw_parts(bytes.cast(), self.len) }
+        &self.bytes[..self.len]
     }
 
-    /// Empties the buffer, and returns all of it for the kernel to write to.
-    pub(crate) fn spare(&mut self) -> &mut [MaybeUninit<u8>] {
+    /// Empties the buffer, and returns all of it, zeroed, for the kernel to write to.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
         self.len = 0;
+        self.bytes.fill(0);
         &mut self.bytes
     }
 
-    /// Sets the number of bytes that the kernel has written.
-    ///
-    /// # Safety
-    /// The kernel has written `len` bytes to the start of [`spare`](Control::spare).
-    pub(crate) unsafe fn set_len(&mut self, len: usize) {
+    /// Sets the number of bytes of [`spare`](Control::spare) that the kernel has used, padding
+    /// included.
+    pub(crate) fn set_len(&mut self, len: usize) {
         self.len = len.min(SIZE);
     }
 
@@ -108,8 +104,7 @@ impl<const SIZE: usize> Control<SIZE> {
         // borrowed mutably.
         let len = unsafe { libc::recvmsg(fd, &mut message, flags) };
         let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
-        // SAFETY: recvmsg has just written this number of bytes to the buffer.
-        unsafe { self.set_len(message.msg_controllen as usize) };
+        self.set_len(message.msg_controllen as usize);
         Ok((len, message.msg_namelen, message.msg_flags))
     }
 
@@ -176,6 +171,32 @@ mod tests {
         assert_eq!(value::<u16>(all[0].2), Some(0xabcd));
         assert_eq!((all[1].0, all[1].1, all[1].2.len()), (3, 4, 8));
         assert_eq!(value::<u16>(&all[0].2[..1]), None);
+    }
+
+    #[test]
+    fn the_padding_that_the_kernel_skips_is_zero() {
+        let (one, two) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut sent = Control::<64>::new();
+        sent.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &[one.as_raw_fd()]);
+        let message = [io::IoSlice::new(b"x")];
+        let message = socket2::MsgHdr::new().with_buffers(&message);
+        let message = message.with_control(sent.as_bytes());
+        socket2::SockRef::from(&one).sendmsg(&message, 0).unwrap();
+
+        let mut control = Control::<64>::new();
+        control.push(1, 2, &[0xff_u8; 40]);
+        control.recv(&two, None, &mut [0], 0).unwrap();
+        let (_, _, data) = control.iter().next().unwrap();
+        let received: libc::c_int = value(data).unwrap();
+        // SAFETY: the kernel has just opened it for this message, and nothing else owns it.
+        drop(unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(received) });
+        let end = header() + size_of::<libc::c_int>();
+        assert_eq!(control.as_bytes().len(), space(size_of::<libc::c_int>()));
+        assert!(
+            control.bytes[end..].iter().all(|&byte| byte == 0),
+            "{:?}",
+            control.bytes
+        );
     }
 
     #[test]

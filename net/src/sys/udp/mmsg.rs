@@ -86,8 +86,7 @@ pub(crate) fn recv_batch(
     for i in 0..got {
         let head = &messages[i].msg_hdr;
         let (len, flags) = (messages[i].msg_len as usize, head.msg_flags);
-        // SAFETY: recvmmsg has just written this number of bytes to the buffer.
-        unsafe { controls[i].set_len(head.msg_controllen as usize) };
+        controls[i].set_len(head.msg_controllen as usize);
         let storage = mem::replace(&mut addresses[i], SockAddrStorage::zeroed());
         // SAFETY: recvmmsg has just written an address of this length to the storage.
         let sender = unsafe { SockAddr::new(storage, head.msg_namelen) }.as_socket();
