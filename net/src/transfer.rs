@@ -240,9 +240,27 @@ pub(crate) use {read_from_source, write_to_source};
 
 /// Shuts down writing. Closing a connection that is gone is no error.
 pub(crate) fn shutdown_write<T: AsFd>(source: &Source<T>) -> io::Result<()> {
-    match SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write) {
-        // The peer has closed the connection already.
-        Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+    forgive_gone(SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write))
+}
+
+/// Forgives the errors of shutdown(2) for a connection that the peer has closed or reset already:
+/// ENOTCONN, and EINVAL on NetBSD and macOS. The argument is valid, so EINVAL means nothing else.
+fn forgive_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if [Some(libc::ENOTCONN), Some(libc::EINVAL)].contains(&e.raw_os_error()) => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shutting_down_a_connection_that_is_gone_is_no_error() {
+        let shutdown = |errno| forgive_gone(Err(io::Error::from_raw_os_error(errno)));
+        assert!(shutdown(libc::ENOTCONN).is_ok() && shutdown(libc::EINVAL).is_ok());
+        let error = shutdown(libc::ENOTSOCK).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
     }
 }
