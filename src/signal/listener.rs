@@ -92,7 +92,7 @@ fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
     let previous = swap_disposition(signal, None)?;
     // SAFETY: the action must be async-signal-safe. It calls getpid(2) and makes one write(2) or
     // send(2), as std chooses, on a socket that it owns. It does not allocate, lock or panic, and
-    // the registry preserves errno around it.
+    // the registry (since 1.4.8) preserves errno around it.
     let id = unsafe { signal_hook_registry::register(signal, notify) }?;
     let result = match table.get_mut(&signal) {
         None => swap_disposition(signal, None).map(|ours| {
