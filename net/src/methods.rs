@@ -185,7 +185,7 @@ macro_rules! try_write {
     };
 }
 
-macro_rules! try_vectored {
+macro_rules! try_read_vectored {
     () => {
         /// Reads available bytes into several buffers without waiting, and returns their number.
         ///
@@ -199,7 +199,11 @@ macro_rules! try_vectored {
         ) -> std::io::Result<usize> {
             $crate::transfer::try_read_vectored(&self.source, bufs)
         }
+    };
+}
 
+macro_rules! try_write_vectored {
+    () => {
         /// Writes as many bytes of several buffers as fit without waiting, and returns their
         /// number.
         ///
@@ -208,6 +212,13 @@ macro_rules! try_vectored {
         pub fn try_write_vectored(&self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
             $crate::transfer::try_write_vectored(&self.source, bufs)
         }
+    };
+}
+
+macro_rules! try_vectored {
+    () => {
+        $crate::methods::try_read_vectored!();
+        $crate::methods::try_write_vectored!();
     };
 }
 
@@ -377,5 +388,5 @@ macro_rules! listener {
 
 pub(crate) use {
     attach, closed, listener, operation, readable, ready, take_error, try_io, try_read,
-    try_vectored, try_write, writable,
+    try_read_vectored, try_vectored, try_write, try_write_vectored, writable,
 };

@@ -11,9 +11,9 @@
 //! # Platform-specific behavior
 //! * A named pipe is opened for reading without waiting for a writer; opened for writing, it fails
 //!   with ENXIO while there is no reader.
-//! * A receiver reads the end of the stream once the last sender is dropped. Another sender may
-//!   open a named pipe later: on Linux [`OpenOptions::read_write`] keeps a sending end open, so
-//!   that the receiver waits for it.
+//! * A receiver reads the end of the stream while there is no sender, also before the first one
+//!   opens a named pipe: see [`OpenOptions::await_sender`]. Another sender may open it later:
+//!   [`OpenOptions::read_write`] keeps a sending end open, so that the receiver waits for it.
 //! * macOS does not report that the last sender of a named pipe is dropped: a read that waits then
 //!   goes on waiting.
 //! * A write of up to 512 bytes (4096 on Linux, PIPE_BUF) is atomic.
@@ -38,14 +38,15 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::io::{self, IoSliceMut, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Interest, Source};
+use runtime_reactor::internal::{is_ready, set_nonblocking};
+use runtime_reactor::{Direction, Interest, Source};
 
 use crate::error::{invalid, with_context};
 use crate::methods;
@@ -61,8 +62,9 @@ use crate::transfer;
 /// See [the module](self).
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
     let (reader, writer) = sys::pipe()?;
-    let source = |end: OwnedFd| Source::new(File::from(end)).streaming().sole_owner();
-    let (sender, receiver) = (source(writer), source(reader));
+    let sender = Source::new(File::from(writer)).streaming().sole_owner();
+    let receiver = ReadEnd::new(File::from(reader));
+    let receiver = Source::new(receiver).streaming().sole_owner();
     Ok((Sender { source: sender }, Receiver { source: receiver }))
 }
 
@@ -85,7 +87,55 @@ pub struct Sender {
 /// # Cancel safety
 /// A read that returned `Pending` has transferred nothing.
 pub struct Receiver {
-    pub(crate) source: Source<File>,
+    pub(crate) source: Source<ReadEnd>,
+}
+
+/// The file of a reading end.
+#[derive(Debug)]
+pub(crate) struct ReadEnd {
+    file: File,
+    /// True until there has been a sender, if the receiver waits for the first one.
+    awaits_sender: AtomicBool,
+}
+
+impl ReadEnd {
+    fn new(file: File) -> ReadEnd {
+        ReadEnd {
+            file,
+            awaits_sender: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the file for a read.
+    ///
+    /// # Errors
+    /// Returns `WouldBlock` if the first sender is still waited for, since a read would return the
+    /// end of the stream. poll(2) does not report the end before there has been a sender.
+    pub(crate) fn for_read(&self) -> io::Result<&File> {
+        if self.awaits_sender.load(Ordering::Relaxed) {
+            if !is_ready(self.as_fd(), Direction::Read)? {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.awaits_sender.store(false, Ordering::Relaxed);
+        }
+        Ok(&self.file)
+    }
+}
+
+impl AsFd for ReadEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Read for &ReadEnd {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.for_read()?.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.for_read()?.read_vectored(bufs)
+    }
 }
 
 /// The options for opening an end of a named pipe.
@@ -101,6 +151,7 @@ pub struct Receiver {
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
     read_write: bool,
+    await_sender: bool,
     unchecked: bool,
 }
 
@@ -122,6 +173,42 @@ impl OpenOptions {
         self
     }
 
+    /// Sets whether a receiver that is opened before any sender waits for the first one. Off by
+    /// default: then reading returns the end of the stream until there is a sender.
+    ///
+    /// The end is still returned after the last sender is dropped; with
+    /// [`read_write`](OpenOptions::read_write) it never is.
+    ///
+    /// # Platform-specific behavior
+    /// It needs a system whose poll(2) does not report the end before there has been a sender, as
+    /// Linux and FreeBSD do not. Elsewhere the end may be returned at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::net::pipe::OpenOptions;
+    /// use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-await-{}", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
+    /// # assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
+    /// let mut receiver = OpenOptions::new().await_sender(true).open_receiver(&path)?;
+    /// let mut text = String::new();
+    /// runtime::try_join!(receiver.read_to_string(&mut text), async {
+    ///     let mut sender = OpenOptions::new().open_sender(&path)?;
+    ///     sender.write_all(b"hello").await
+    /// })?;
+    /// assert_eq!(text, "hello");
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn await_sender(&mut self, wait: bool) -> &mut OpenOptions {
+        self.await_sender = wait;
+        self
+    }
+
     /// Sets whether the check that the path is a named pipe is skipped, which saves a system call.
     /// Off by default. Another file, such as a regular one, then fails when it first has to wait.
     pub fn unchecked(&mut self, unchecked: bool) -> &mut OpenOptions {
@@ -135,12 +222,15 @@ impl OpenOptions {
     /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, ENXIO
     /// if it is not open for reading, `NotFound`, `PermissionDenied` and other errors of open(2).
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
-        let source = self.open(path.as_ref(), fs::OpenOptions::new().write(true))?;
+        let file = self.open(path.as_ref(), fs::OpenOptions::new().write(true))?;
+        let source = Source::new(file).sole_owner();
         Ok(Sender { source })
     }
 
-    /// Opens the reading end of the named pipe at `path`, without blocking. Without a sender,
-    /// reading returns the end of the stream.
+    /// Opens the reading end of the named pipe at `path`, without blocking.
+    ///
+    /// While there is no sender, reading returns the end of the stream at once. To wait for the
+    /// first sender instead, set [`await_sender`](OpenOptions::await_sender).
     ///
     /// # Errors
     /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe,
@@ -169,11 +259,14 @@ impl OpenOptions {
     /// # }).unwrap();
     /// ```
     pub fn open_receiver(&self, path: impl AsRef<Path>) -> io::Result<Receiver> {
-        let source = self.open(path.as_ref(), fs::OpenOptions::new().read(true))?;
+        let file = self.open(path.as_ref(), fs::OpenOptions::new().read(true))?;
+        let mut end = ReadEnd::new(file);
+        *end.awaits_sender.get_mut() = self.await_sender;
+        let source = Source::new(end).sole_owner();
         Ok(Receiver { source })
     }
 
-    fn open(&self, path: &Path, options: &mut fs::OpenOptions) -> io::Result<Source<File>> {
+    fn open(&self, path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
         if self.read_write {
             options.read(true).write(true);
         }
@@ -189,8 +282,7 @@ impl OpenOptions {
         // On the BSDs a path such as /dev/fd/0 is a duplicate, for which the flags of `open` have
         // no effect: fd(4).
         let checked = checked.and_then(|file| set_nonblocking(file.as_fd()).map(|()| file));
-        let file = checked.map_err(|e| with_context(format!("open {}", path.display()), e))?;
-        Ok(Source::new(file).sole_owner())
+        checked.map_err(|e| with_context(format!("open {}", path.display()), e))
     }
 }
 
@@ -203,13 +295,23 @@ fn check(file: File) -> io::Result<File> {
     }
 }
 
-/// Wraps an end that was not made here and may have duplicates. Like the end of a named pipe it is
-/// not `streaming`, since its peer may write packets (O_DIRECT, pipe(2)), each of which ends a
-/// read.
-fn adopt(fd: OwnedFd) -> io::Result<Source<File>> {
+/// Returns an end that was not made here, non-blocking, if it is open for `direction`. It may have
+/// duplicates. Like the end of a named pipe its source is not `streaming`, since its peer may write
+/// packets (O_DIRECT, pipe(2)), each of which ends a read.
+fn adopt(fd: OwnedFd, direction: Direction) -> io::Result<File> {
     let file = check(File::from(fd))?;
+    if !sys::is_open_for(file.as_fd(), direction)? {
+        let (given, expected) = match direction {
+            Direction::Read => ("writing", "reading"),
+            Direction::Write => ("reading", "writing"),
+        };
+        let number = file.as_raw_fd();
+        return Err(invalid(format!(
+            "descriptor {number} is the {given} end of a pipe, not the {expected} end"
+        )));
+    }
     set_nonblocking(file.as_fd())?;
-    Ok(Source::new(file))
+    Ok(file)
 }
 
 impl Sender {
@@ -245,6 +347,18 @@ impl Sender {
 
     methods::try_write! {
         /// Returns `BrokenPipe` if there is no receiver, and other errors of write(2).
+    }
+
+    methods::try_write_vectored!();
+    methods::try_io!(File);
+
+    fn from_end(file: File) -> Sender {
+        let source = Source::new(file);
+        Sender { source }
+    }
+
+    fn into_file(self) -> File {
+        self.source.into_inner()
     }
 }
 
@@ -288,6 +402,34 @@ impl Receiver {
     methods::try_read! {
         /// Returns other errors of read(2).
     }
+
+    methods::try_read_vectored!();
+
+    /// Attempts `op`, an operation on the descriptor such as a system call that this type lacks,
+    /// and clears the readiness if it returns `WouldBlock`.
+    ///
+    /// `op` must not block. With an interest in both directions it is called up to twice.
+    ///
+    /// # Errors
+    /// Returns `WouldBlock` without calling `op` if the pipe is known not to be ready, if its first
+    /// sender is [waited for](OpenOptions::await_sender) or `interest` is empty, and otherwise the
+    /// errors of `op`.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&File) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.source.try_any(interest, |end| op(end.for_read()?))
+    }
+
+    fn from_end(file: File) -> Receiver {
+        let source = Source::new(ReadEnd::new(file));
+        Receiver { source }
+    }
+
+    fn into_file(self) -> File {
+        self.source.into_inner().file
+    }
 }
 
 transfer::write_to_source!(Sender, no_shutdown);
@@ -299,8 +441,18 @@ fn no_shutdown(_: &Source<File>) -> io::Result<()> {
 }
 
 macro_rules! end_of_pipe {
-    ($end:ident, $($from:ty),*) => {
+    ($end:ident, $direction:ident, $($from:ty),*) => {
         impl $end {
+            /// Converts the end of a pipe, and makes it non-blocking, also for the processes that
+            /// share it.
+            ///
+            /// # Errors
+            /// Returns `InvalidInput` if the file is not a pipe, or is only the other end of one,
+            /// and the errors of fcntl(2).
+            pub fn from_file(file: File) -> io::Result<$end> {
+                $end::try_from(OwnedFd::from(file))
+            }
+
             /// Returns the descriptor, made **blocking** again, as a child process expects it.
             ///
             /// # Errors
@@ -313,7 +465,21 @@ macro_rules! end_of_pipe {
 
             /// Returns the descriptor, still non-blocking.
             pub fn into_nonblocking_fd(self) -> OwnedFd {
-                self.source.into_inner().into()
+                self.into_file().into()
+            }
+        }
+
+        impl From<$end> for OwnedFd {
+            /// Returns the descriptor, still non-blocking.
+            fn from(end: $end) -> OwnedFd {
+                end.into_nonblocking_fd()
+            }
+        }
+
+        impl IntoRawFd for $end {
+            /// Returns the descriptor, still non-blocking, for the caller to close.
+            fn into_raw_fd(self) -> RawFd {
+                self.into_nonblocking_fd().into_raw_fd()
             }
         }
 
@@ -325,7 +491,7 @@ macro_rules! end_of_pipe {
 
         impl AsRawFd for $end {
             fn as_raw_fd(&self) -> RawFd {
-                self.source.get_ref().as_raw_fd()
+                self.as_fd().as_raw_fd()
             }
         }
 
@@ -343,15 +509,15 @@ macro_rules! end_of_pipe {
                 /// that share it.
                 ///
                 /// # Errors
-                /// Returns `InvalidInput` if the descriptor is not a pipe.
+                /// Returns `InvalidInput` if the descriptor is not a pipe, or is only the other end
+                /// of one, and the errors of fcntl(2).
                 fn try_from(fd: $from) -> io::Result<$end> {
-                    let source = adopt(fd.into())?;
-                    Ok($end { source })
+                    adopt(fd.into(), Direction::$direction).map($end::from_end)
                 }
             }
         )*
     };
 }
 
-end_of_pipe!(Sender, OwnedFd, ChildStdin);
-end_of_pipe!(Receiver, OwnedFd, ChildStdout, ChildStderr);
+end_of_pipe!(Sender, Write, OwnedFd, ChildStdin);
+end_of_pipe!(Receiver, Read, OwnedFd, ChildStdout, ChildStderr);

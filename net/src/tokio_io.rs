@@ -3,21 +3,39 @@
 //! A read goes straight into the caller's memory, whether that is initialized or not.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
+use std::net;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use runtime_reactor::{Direction, Source};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::pipe::{Receiver, Sender};
+use crate::pipe::{ReadEnd, Receiver, Sender};
 use crate::split::sealed::Connection;
 use crate::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::sys::read_buf;
 use crate::tcp::TcpStream;
 use crate::unix::UnixStream;
 
-fn poll_read<T: AsFd>(
+/// A descriptor that bytes are read from.
+trait Readable: AsFd {
+    /// Returns the descriptor, if reading it may be attempted.
+    fn for_read(&self) -> io::Result<BorrowedFd<'_>> {
+        Ok(self.as_fd())
+    }
+}
+
+impl Readable for net::TcpStream {}
+impl Readable for unix::net::UnixStream {}
+impl Readable for ReadEnd {
+    fn for_read(&self) -> io::Result<BorrowedFd<'_>> {
+        self.for_read().map(AsFd::as_fd)
+    }
+}
+
+fn poll_read<T: Readable>(
     source: &Source<T>,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
@@ -26,7 +44,7 @@ fn poll_read<T: AsFd>(
         return Poll::Ready(Ok(()));
     }
     let asked = read_buf::asked(buf);
-    let read = |io: &T| read_buf::read(io.as_fd(), buf);
+    let read = |io: &T| read_buf::read(io.for_read()?, buf);
     ready!(source.poll_transfer(Direction::Read, cx, asked, read))?;
     Poll::Ready(Ok(()))
 }

@@ -264,3 +264,97 @@ fn an_end_for_a_child_is_blocking_again() {
         .unwrap();
     assert_eq!(text, "x");
 }
+
+#[test]
+fn the_wrong_end_of_a_pipe_is_rejected_by_name() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+    let error = Sender::try_from(reader.try_clone().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let text = error.to_string();
+    assert!(
+        text.ends_with("is the reading end of a pipe, not the writing end"),
+        "{text}"
+    );
+    let error = Receiver::try_from(writer.try_clone().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let text = error.to_string();
+    assert!(
+        text.ends_with("is the writing end of a pipe, not the reading end"),
+        "{text}"
+    );
+    assert_eq!(
+        kind(Sender::from_file(reader.try_clone().unwrap().into())),
+        ErrorKind::InvalidInput
+    );
+    Receiver::from_file(reader.into()).unwrap();
+    Sender::from_file(writer.into()).unwrap();
+    // Open for both.
+    let fifo = Fifo::new("both-ends");
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&fifo.0)
+        .unwrap();
+    Sender::from_file(file.try_clone().unwrap()).unwrap();
+    Receiver::from_file(file).unwrap();
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn a_receiver_can_wait_for_its_first_sender() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    let fifo = Fifo::new("first-sender");
+    block_on(async {
+        let mut at_once = OpenOptions::new().open_receiver(&fifo.0).unwrap();
+        assert_eq!(at_once.read(&mut [0; 8]).await.unwrap(), 0);
+        drop(at_once);
+        let mut receiver = OpenOptions::new()
+            .await_sender(true)
+            .open_receiver(&fifo.0)
+            .unwrap();
+        assert_eq!(kind(receiver.try_read(&mut [0; 8])), ErrorKind::WouldBlock);
+        let read = |_: &std::fs::File| Ok(());
+        let tried = receiver.try_io(Interest::READABLE, read);
+        assert_eq!(kind(tried), ErrorKind::WouldBlock);
+        let mut text = String::new();
+        let mut read = Box::pin(receiver.read_to_string(&mut text));
+        assert!(future::poll_once(&mut read).await.is_none());
+        let mut sender = OpenOptions::new().open_sender(&fifo.0).unwrap();
+        sender.write_all(b"hello").await.unwrap();
+        drop(sender);
+        assert_eq!(read.await.unwrap(), 5);
+        assert_eq!(
+            receiver.read(&mut [0; 8]).await.unwrap(),
+            0,
+            "the sender is gone"
+        );
+    });
+}
+
+#[test]
+fn a_pipe_has_vectored_and_custom_operations() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let (sender, receiver) = pipe::pipe().unwrap();
+        let parts = [std::io::IoSlice::new(b"one"), std::io::IoSlice::new(b"two")];
+        assert_eq!(sender.try_write_vectored(&parts).unwrap(), 6);
+        let (mut first, mut second) = ([0; 2], [0; 8]);
+        let mut parts = [&mut first[..], &mut second].map(std::io::IoSliceMut::new);
+        assert_eq!(receiver.try_read_vectored(&mut parts).unwrap(), 6);
+        assert_eq!((&first, &second[..4]), (b"on", &b"etwo"[..]));
+        let write = |mut file: &std::fs::File| file.write(b"x");
+        assert_eq!(sender.try_io(Interest::WRITABLE, write).unwrap(), 1);
+        let read = |mut file: &std::fs::File| file.read(&mut [0; 8]);
+        assert_eq!(receiver.try_io(Interest::READABLE, read).unwrap(), 1);
+        assert_eq!(
+            kind(receiver.try_io(Interest::READABLE, read)),
+            ErrorKind::WouldBlock
+        );
+        let number = std::os::fd::AsRawFd::as_raw_fd(&sender);
+        let fd = OwnedFd::from(sender);
+        assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&fd), number);
+        assert_eq!(kind(Receiver::try_from(fd)), ErrorKind::InvalidInput);
+    });
+}

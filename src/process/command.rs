@@ -260,7 +260,9 @@ impl Command {
     /// Starts the program, waits for its exit and collects its output, like
     /// [`std::process::Command::output`].
     ///
-    /// Streams that were not configured are /dev/null (stdin) and pipes (stdout and stderr).
+    /// Streams that were not configured are /dev/null (stdin) and pipes (stdout and stderr). Their
+    /// output ends when every process that holds a pipe has closed it. A process that the program
+    /// started and left behind therefore delays the result, although the program has exited.
     ///
     /// # Errors
     /// Returns the errors that [`spawn`](Command::spawn) and [`Child::wait_with_output`] list.

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use runtime_reactor::Direction;
+
 use super::errno::cvt;
 
 /// Creates a pipe, reader first, both ends non-blocking and closed on exec, by one system call.
@@ -31,6 +33,18 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         runtime_reactor::internal::set_nonblocking(end.as_fd())?;
     }
     Ok(ends.into())
+}
+
+/// Returns true if a descriptor is open for operations of `direction`. On some systems both ends of
+/// a pipe are open for both.
+pub(crate) fn is_open_for(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    // SAFETY: F_GETFL takes no pointer; `fd` is borrowed, so it is open.
+    let flags = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    let mode = match direction {
+        Direction::Read => libc::O_RDONLY,
+        Direction::Write => libc::O_WRONLY,
+    };
+    Ok([mode, libc::O_RDWR].contains(&(flags & libc::O_ACCMODE)))
 }
 
 /// Makes a descriptor blocking again.
