@@ -57,7 +57,7 @@
 //! | `wake_list`, `stats`, `sync`, `quota`, `tick` | wakers to call, counters, locks, fairness |
 //! | `timers` | the queue of deadlines |
 //! | `scheduled_io`, `waiters`, `registrations` | what is registered, and the wakers that wait |
-//! | `mailbox` | messages from other threads, and the end of a wait |
+//! | `inbox` | messages from other threads, and the end of a wait |
 //! | `reactor` | the turn |
 //! | `context` | the reactor of this thread |
 //! | `source`, `timer`, `process` | what is awaited |
@@ -66,8 +66,8 @@
 
 mod context;
 mod error;
+mod inbox;
 mod interest;
-mod mailbox;
 mod process;
 mod quota;
 mod reactor;

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use crate::context;
 use crate::error::no_runtime;
+use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest};
-use crate::mailbox::{Mailbox, Request};
 use crate::scheduled_io::ScheduledIo;
 
 /// The end of a process, which kqueue(2) reports without a descriptor (EVFILT_PROC).
@@ -92,7 +92,7 @@ impl Process {
             direction: Direction::Read,
             waker: cx.waker().clone(),
         };
-        Mailbox::send_to(scheduled.reactor, request, "this process")?;
+        Inbox::send_to(scheduled.reactor, request, "this process")?;
         Poll::Pending
     }
 
@@ -119,8 +119,8 @@ impl Drop for Process {
         match context::get_if(scheduled.reactor) {
             Some(reactor) => reactor.remove(scheduled.token),
             None => {
-                if let Some(mailbox) = Mailbox::find(scheduled.reactor) {
-                    mailbox.remove(scheduled.token, None);
+                if let Some(inbox) = Inbox::find(scheduled.reactor) {
+                    inbox.remove(scheduled.token, None);
                 }
             }
         }

@@ -11,8 +11,8 @@ use std::{fmt, io};
 
 use crate::context;
 use crate::error::no_runtime;
+use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::mailbox::{Mailbox, Request};
 use crate::quota::Quota;
 use crate::reactor::Reactor;
 use crate::scheduled_io::{ScheduledIo, Target};
@@ -599,7 +599,7 @@ impl SourceState {
             interest,
             waker,
         };
-        Mailbox::send_to(scheduled.reactor, request, SOURCE)
+        Inbox::send_to(scheduled.reactor, request, SOURCE)
     }
 
     /// Registers it in the reactor of this thread. In `blocked` an operation found nothing.
@@ -662,7 +662,7 @@ fn park_slow(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io:
         direction,
         waker,
     };
-    Mailbox::send_to(scheduled.reactor, request, SOURCE)
+    Inbox::send_to(scheduled.reactor, request, SOURCE)
 }
 
 /// Returns the error of the registration on a thread other than its reactor's, and has the
@@ -671,7 +671,7 @@ fn check(scheduled: &ScheduledIo, interest: Interest) -> io::Result<()> {
     scheduled.check(interest).or_else(|e| {
         let token = scheduled.token;
         let retry = Request::Retry { token, interest };
-        Mailbox::send_to(scheduled.reactor, retry, SOURCE).and(Err(e))
+        Inbox::send_to(scheduled.reactor, retry, SOURCE).and(Err(e))
     })
 }
 
@@ -689,8 +689,8 @@ impl Drop for SourceState {
             (Some(reactor), None) => reactor.remove(token),
             (Some(reactor), Some(fd)) => reactor.remove_open(token, fd),
             (None, open) => {
-                if let Some(mailbox) = Mailbox::find(scheduled.reactor) {
-                    mailbox.remove(token, open);
+                if let Some(inbox) = Inbox::find(scheduled.reactor) {
+                    inbox.remove(token, open);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::context;
 use crate::error::no_runtime;
-use crate::mailbox::{Mailbox, Message, Removal, Request};
+use crate::inbox::{Inbox, Message, Removal, Request};
 use crate::reactor::Reactor;
 use crate::timers::Armed;
 
@@ -144,7 +144,7 @@ impl Timer {
             key: armed.key,
             waker: cx.waker().clone(),
         };
-        match Mailbox::send_to(armed.reactor, request, TIMER) {
+        match Inbox::send_to(armed.reactor, request, TIMER) {
             Ok(()) => Poll::Pending,
             Err(e) => Poll::Ready(Err(e)),
         }
@@ -159,8 +159,8 @@ impl Timer {
 /// Sends what needs no answer: if the reactor is gone, so are its timers.
 #[cold]
 fn send(reactor: u32, removal: Removal) {
-    if let Some(mailbox) = Mailbox::find(reactor) {
-        let _ = mailbox.send(Message::Removal(removal));
+    if let Some(inbox) = Inbox::find(reactor) {
+        let _ = inbox.send(Message::Removal(removal));
     }
 }
 

@@ -36,7 +36,7 @@ impl Reactor {
         if self.timers.borrow().len() > 0 {
             self.read_clock();
             let fired = self.timers.borrow_mut().fire(self.now.get(), woken);
-            self.mailbox.counters.timers_fired.add(fired);
+            self.inbox.counters.timers_fired.add(fired);
         }
     }
 

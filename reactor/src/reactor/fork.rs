@@ -11,7 +11,7 @@ impl Reactor {
     /// can be registered and [`turn`](Reactor::turn) fails, until
     /// [`after_fork_child`](Reactor::after_fork_child) is called. O(1), without a system call.
     pub fn is_forked(&self) -> bool {
-        self.mailbox.is_forked()
+        self.inbox.is_forked()
     }
 
     /// Gives the child of a fork(2) a selector of its own, in which all sources of the parent's are
@@ -39,7 +39,7 @@ impl Reactor {
             return Ok(());
         }
         let fresh = sys::open(self.backend())?;
-        self.mailbox.move_to_this_process(fresh.notifier());
+        self.inbox.move_to_this_process(fresh.notifier());
         self.embedded.set(false);
         // The child's copies are closed; the parent keeps its own.
         drop(self.selector.replace(fresh));

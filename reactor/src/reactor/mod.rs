@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, fmt, io};
 
 use crate::error::{forked, with_context};
-use crate::mailbox::Mailbox;
+use crate::inbox::Inbox;
 use crate::registrations::Registrations;
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
@@ -19,7 +19,7 @@ use crate::wake_list::{WakeList, wake_all};
 
 mod deadlines;
 mod fork;
-mod inbox;
+mod messages;
 mod register;
 mod waiting;
 
@@ -52,7 +52,7 @@ pub struct Reactor {
     events: RefCell<Vec<Event>>,
     /// Filled while things are borrowed, emptied as soon as they are not.
     woken: RefCell<WakeList>,
-    mailbox: Arc<Mailbox>,
+    inbox: Arc<Inbox>,
     /// The instant from which `Nanos` count.
     epoch: Instant,
     /// The clock as of the last turn that needed it.
@@ -100,7 +100,7 @@ impl Reactor {
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
         sys::start_counting_forks()?;
-        let mailbox = Mailbox::open(selector.notifier(), Arc::new(Counters::default()))?;
+        let inbox = Inbox::open(selector.notifier(), Arc::new(Counters::default()))?;
         Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),
             selector: RefCell::new(selector),
@@ -109,7 +109,7 @@ impl Reactor {
             timers: RefCell::default(),
             events: RefCell::default(),
             woken: RefCell::default(),
-            mailbox,
+            inbox,
             epoch: Instant::now(),
             now: Cell::new(0),
             turn: Cell::new(0),
@@ -128,14 +128,14 @@ impl Reactor {
     /// Returns what the reactor counted so far. O(1).
     pub fn stats(&self) -> Stats {
         self.update_gauges();
-        self.mailbox.counters.read()
+        self.inbox.counters.read()
     }
 
     /// Returns a handle with which other threads end a wait of this reactor and read its figures.
     pub fn notifier(&self) -> Notifier {
         Notifier {
-            mailbox: Arc::downgrade(&self.mailbox),
-            counters: self.mailbox.counters.clone(),
+            inbox: Arc::downgrade(&self.inbox),
+            counters: self.inbox.counters.clone(),
         }
     }
 
@@ -167,7 +167,7 @@ impl Reactor {
         drop(selector);
         self.embedded.set(true);
         self.flush_registrations_now();
-        self.mailbox.prepare_wait();
+        self.inbox.prepare_wait();
         Ok(fd)
     }
 
@@ -214,7 +214,7 @@ impl Reactor {
         tick::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
         if self.embedded.get() {
-            self.mailbox.unpark();
+            self.inbox.unpark();
         }
         let mut woken = self.woken.borrow_mut();
         self.drain_inbox(&mut woken);
@@ -229,7 +229,7 @@ impl Reactor {
         drop(woken);
         self.update_gauges();
         if self.embedded.get() {
-            self.mailbox.prepare_wait();
+            self.inbox.prepare_wait();
         }
         // Nothing is borrowed from here on: wakers are foreign code.
         wake_all(&self.woken);
@@ -241,13 +241,13 @@ impl Reactor {
     fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
         let limit = self.until_next_deadline(limit);
         let blocking = limit != Some(Duration::ZERO);
-        let parked = blocking && self.mailbox.try_park();
+        let parked = blocking && self.inbox.try_park();
         let limit = if parked { limit } else { Some(Duration::ZERO) };
-        let counters = &self.mailbox.counters;
+        let counters = &self.inbox.counters;
         counters.waits.add(1);
         let mut events = self.events.borrow_mut();
         let waited = self.selector.borrow_mut().wait(&mut events, limit);
-        let notified = blocking && self.mailbox.unpark();
+        let notified = blocking && self.inbox.unpark();
         waited?;
         counters.events.add(events.len() as u64);
         let mut registrations = self.registrations.borrow_mut();
@@ -268,7 +268,7 @@ impl Reactor {
 
     /// Updates the figures that are not counted but measured.
     fn update_gauges(&self) {
-        let counters = &self.mailbox.counters;
+        let counters = &self.inbox.counters;
         counters
             .sources
             .set(self.registrations.borrow().len() as u64);
@@ -285,7 +285,7 @@ impl Reactor {
             return;
         }
         let mut woken = self.woken.borrow_mut();
-        for message in self.mailbox.close() {
+        for message in self.inbox.close() {
             if let Some(waker) = message.into_waker() {
                 woken.push(waker);
             }
@@ -298,7 +298,7 @@ impl Reactor {
     }
 
     pub(crate) fn number(&self) -> u32 {
-        self.mailbox.number
+        self.inbox.number
     }
 
     pub(crate) fn turn_number(&self) -> u32 {
@@ -315,7 +315,7 @@ impl Reactor {
     #[inline]
     pub(super) fn tell_host(&self) {
         if self.host_runs.get() {
-            self.mailbox.notify();
+            self.inbox.notify();
         }
     }
 }
@@ -339,7 +339,7 @@ impl fmt::Debug for Reactor {
 #[derive(Clone)]
 pub struct Notifier {
     /// Weak, so that it keeps no descriptor of the reactor open.
-    mailbox: Weak<Mailbox>,
+    inbox: Weak<Inbox>,
     counters: Arc<Counters>,
 }
 
@@ -349,8 +349,8 @@ impl Notifier {
     /// Calls coalesce: until the reactor waits again, only the first one makes a system call, and
     /// that one only if the reactor is waiting. Does nothing if the reactor is gone.
     pub fn notify(&self) {
-        if let Some(mailbox) = self.mailbox.upgrade() {
-            mailbox.notify();
+        if let Some(inbox) = self.inbox.upgrade() {
+            inbox.notify();
         }
     }
 

@@ -78,7 +78,7 @@ impl Reactor {
             _ => drop(registrations.remove(scheduled.token)),
         }
         added?;
-        self.mailbox.counters.registrations.add(1);
+        self.inbox.counters.registrations.add(1);
         Ok(scheduled)
     }
 
@@ -118,7 +118,7 @@ impl Reactor {
             };
             // Not while a message may remove it: its descriptor is closed already then.
             while !self
-                .mailbox
+                .inbox
                 .unless_messages(|| self.add_if_present(token, woken))
             {
                 self.drain_inbox(woken);
@@ -155,7 +155,7 @@ impl Reactor {
         registration.is_added = true;
         let both = Interest::READABLE | Interest::WRITABLE;
         registration.scheduled.clear_error(both);
-        self.mailbox.counters.registrations.add(1);
+        self.inbox.counters.registrations.add(1);
         self.sync_interest(&mut **selector, registration);
     }
 
@@ -217,7 +217,7 @@ impl Reactor {
         let registration = self.registrations.borrow_mut().remove(token);
         // In a forked child it is the parent's selector, which has to keep it.
         if registration.as_ref().is_some_and(|r| r.is_added) && !self.is_forked() {
-            self.mailbox.count_removal();
+            self.inbox.count_removal();
             // The only error is that the kernel does not know the descriptor, which is the aim.
             let _ = self.selector.borrow_mut().remove(fd, token);
         }

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Stage, blocked, error, null, one, poll, untried};
+use crate::inbox::Inbox;
 use crate::interest::{Direction, Interest};
-use crate::mailbox::Mailbox;
 use crate::source::Source;
 use crate::timer::Timer;
 use crate::wake_list::tests::CountingWaker;
@@ -76,7 +76,7 @@ fn polled_after_the_close_everything_is_an_error_from_any_thread() {
     }
     gone(error(pin!(source.ready(Interest::READABLE)).poll(&mut cx)));
     gone(error(poll_timer(&mut timer, Waker::noop())));
-    assert!(Mailbox::find(stage.reactor.number()).is_none());
+    assert!(Inbox::find(stage.reactor.number()).is_none());
     gone(error(poll_timer(&mut Timer::at(far()), Waker::noop())));
     gone(error(poll(
         &Source::new(null()),

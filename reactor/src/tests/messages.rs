@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Stage, blocked, error, event, null, one, poll, untried};
+use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest, Readiness};
-use crate::mailbox::{Mailbox, Request};
 use crate::source::Source;
 use crate::sys::Event;
 use crate::sys::scripted::Call;
@@ -418,9 +418,9 @@ fn a_message_that_crosses_the_failure_of_the_registration_is_answered() {
         interest: Interest::CLOSED,
         waker: waker.waker(),
     };
-    let mailbox = Mailbox::find(stage.reactor.number()).unwrap();
-    mailbox.send(wait.into()).unwrap();
-    mailbox.send(watch.into()).unwrap();
+    let inbox = Inbox::find(stage.reactor.number()).unwrap();
+    inbox.send(wait.into()).unwrap();
+    inbox.send(watch.into()).unwrap();
     stage.turn_with(&[]);
     assert_eq!(waker.count(), 2);
 }

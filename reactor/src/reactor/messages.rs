@@ -4,8 +4,8 @@ use std::mem;
 use std::task::Waker;
 
 use super::Reactor;
+use crate::inbox::{Message, Removal, Request};
 use crate::interest::Direction;
-use crate::mailbox::{Message, Removal, Request};
 use crate::token::Token;
 use crate::wake_list::WakeList;
 
@@ -13,7 +13,7 @@ impl Reactor {
     /// Processes the messages of other threads, if there are any.
     #[inline]
     pub(super) fn drain_inbox(&self, woken: &mut WakeList) {
-        if self.mailbox.has_messages() {
+        if self.inbox.has_messages() {
             self.process_messages(woken);
         }
     }
@@ -23,7 +23,7 @@ impl Reactor {
     #[cold]
     fn process_messages(&self, woken: &mut WakeList) {
         let mut requests = Vec::new();
-        for message in self.mailbox.take() {
+        for message in self.inbox.take() {
             match message {
                 Message::Removal(removal) => self.process_removal(removal, woken),
                 Message::Request(request) => requests.push(request),
@@ -105,7 +105,7 @@ impl Reactor {
             // It will be, and then the selector reports what is true.
             return;
         }
-        self.mailbox.counters.renewals.add(1);
+        self.inbox.counters.renewals.add(1);
         let mut selector = self.selector.borrow_mut();
         if !registration.scheduled.is_edge() {
             selector.arm(token, direction);

@@ -101,10 +101,10 @@ impl Message {
 }
 
 /// The part of a reactor that other threads use.
-pub(crate) struct Mailbox {
+pub(crate) struct Inbox {
     /// Never given to another reactor of this process.
     pub(crate) number: u32,
-    inbox: Inbox<Message>,
+    messages: MessageQueue<Message>,
     park: ParkState,
     /// Replaced in a forked child only.
     notifier: RwLock<Arc<dyn Notify>>,
@@ -113,42 +113,42 @@ pub(crate) struct Mailbox {
     pub(crate) counters: Arc<Counters>,
 }
 
-/// The mailboxes of the live reactors, so that a handle can name its reactor by a number instead of
+/// The inboxes of the live reactors, so that a handle can name its reactor by a number instead of
 /// holding a counted reference to it. Locked only off the reactor's thread.
-static LIVE: RwLock<Vec<Arc<Mailbox>>> = RwLock::new(Vec::new());
+static LIVE: RwLock<Vec<Arc<Inbox>>> = RwLock::new(Vec::new());
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
-impl Mailbox {
-    /// Opens a mailbox that handles of this process find by its number.
+impl Inbox {
+    /// Opens an inbox that handles of this process find by its number.
     ///
     /// # Errors
     /// Returns an error if all numbers are used up.
     pub(crate) fn open(
         notifier: Arc<dyn Notify>,
         counters: Arc<Counters>,
-    ) -> io::Result<Arc<Mailbox>> {
+    ) -> io::Result<Arc<Inbox>> {
         let next = |number: u32| number.checked_add(1);
         let number = NEXT_NUMBER
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
             .map_err(|_| io::Error::other("this process has had 2^32 reactors"))?;
-        let mailbox = Arc::new(Mailbox {
+        let inbox = Arc::new(Inbox {
             number,
-            inbox: Inbox::new(),
+            messages: MessageQueue::new(),
             park: ParkState::new(),
             notifier: RwLock::new(notifier),
             forks: AtomicU32::new(sys::forks()),
             counters,
         });
-        unpoisoned(LIVE.write()).push(mailbox.clone());
-        Ok(mailbox)
+        unpoisoned(LIVE.write()).push(inbox.clone());
+        Ok(inbox)
     }
 
-    /// Returns the mailbox of the reactor with this number, unless that reactor is gone.
+    /// Returns the inbox of the reactor with this number, unless that reactor is gone.
     #[cold]
-    pub(crate) fn find(number: u32) -> Option<Arc<Mailbox>> {
+    pub(crate) fn find(number: u32) -> Option<Arc<Inbox>> {
         unpoisoned(LIVE.read())
             .iter()
-            .find(|mailbox| mailbox.number == number)
+            .find(|inbox| inbox.number == number)
             .cloned()
     }
 
@@ -158,7 +158,7 @@ impl Mailbox {
     /// Returns an error if the reactor is gone.
     #[cold]
     pub(crate) fn send_to(number: u32, message: impl Into<Message>, what: &str) -> io::Result<()> {
-        match Mailbox::find(number).map(|mailbox| mailbox.send(message.into())) {
+        match Inbox::find(number).map(|inbox| inbox.send(message.into())) {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) | None => Err(shut_down(what)),
         }
@@ -167,7 +167,7 @@ impl Mailbox {
     /// Adds a message to the inbox and ends the wait of the reactor. Returns the message if the
     /// reactor is closed.
     pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
-        self.inbox.push(message)?;
+        self.messages.push(message)?;
         self.notify();
         Ok(())
     }
@@ -191,14 +191,14 @@ impl Mailbox {
         }
     }
 
-    /// Returns true if this process is a fork of the one the mailbox belongs to: then the notifier
+    /// Returns true if this process is a fork of the one the inbox belongs to: then the notifier
     /// is the parent's and must not be used.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.forks.load(Ordering::Relaxed) != sys::forks()
     }
 
-    /// Makes the mailbox belong to this process, running and with `notifier`.
+    /// Makes the inbox belong to this process, running and with `notifier`.
     pub(crate) fn move_to_this_process(&self, notifier: Arc<dyn Notify>) {
         *unpoisoned(self.notifier.write()) = notifier;
         self.forks.store(sys::forks(), Ordering::Relaxed);
@@ -231,7 +231,7 @@ impl Mailbox {
         };
         let removal = Removal::Source(token).into();
         // If the reactor is gone, so is the registration.
-        if self.inbox.push_after(remove_open, removal).is_ok() {
+        if self.messages.push_after(remove_open, removal).is_ok() {
             self.notify();
         }
     }
@@ -239,7 +239,7 @@ impl Mailbox {
     /// Makes `change` while no message can come, unless one is there already. Returns true if it
     /// was made.
     pub(crate) fn unless_messages(&self, change: impl FnOnce()) -> bool {
-        self.inbox.unless_any(change)
+        self.messages.unless_any(change)
     }
 
     pub(crate) fn count_removal(&self) {
@@ -248,12 +248,12 @@ impl Mailbox {
 
     /// Takes all messages.
     pub(crate) fn take(&self) -> Vec<Message> {
-        self.inbox.take()
+        self.messages.take()
     }
 
     /// Returns true if there are messages, for the price of a plain load.
     pub(crate) fn has_messages(&self) -> bool {
-        self.inbox.any.load(Ordering::Acquire)
+        self.messages.any.load(Ordering::Acquire)
     }
 
     /// Parks the owner. Returns false if a notification came since it was last unparked.
@@ -268,24 +268,24 @@ impl Mailbox {
 
     /// Refuses all further messages and returns the earlier ones.
     pub(crate) fn close(&self) -> Vec<Message> {
-        unpoisoned(LIVE.write()).retain(|mailbox| mailbox.number != self.number);
-        self.inbox.close()
+        unpoisoned(LIVE.write()).retain(|inbox| inbox.number != self.number);
+        self.messages.close()
     }
 }
 
 /// A list that any thread appends to and one thread takes, all at once.
 #[derive(Debug)]
-struct Inbox<M> {
+struct MessageQueue<M> {
     /// `None` once it is closed.
     list: Mutex<Option<Vec<M>>>,
     /// True if the list is not empty; written under the lock and read without it, so that an empty
-    /// inbox costs its owner one plain load.
+    /// list costs its owner one plain load.
     any: AtomicBool,
 }
 
-impl<M> Inbox<M> {
-    fn new() -> Inbox<M> {
-        Inbox {
+impl<M> MessageQueue<M> {
+    fn new() -> MessageQueue<M> {
+        MessageQueue {
             list: Mutex::new(Some(Vec::new())),
             any: AtomicBool::new(false),
         }
@@ -380,12 +380,12 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_inbox_returns_messages() {
-        let inbox = Inbox::new();
-        assert_eq!(inbox.push(1), Ok(()));
-        assert_eq!(inbox.close(), [1]);
-        assert_eq!(inbox.push(2), Err(2));
-        assert!(inbox.take().is_empty());
+    fn a_closed_queue_returns_messages() {
+        let queue = MessageQueue::new();
+        assert_eq!(queue.push(1), Ok(()));
+        assert_eq!(queue.close(), [1]);
+        assert_eq!(queue.push(2), Err(2));
+        assert!(queue.take().is_empty());
     }
 }
 
@@ -401,7 +401,7 @@ mod loom_tests {
 
     /// An inbox with its park state, and a notifier that only counts.
     struct Model {
-        inbox: Inbox<u8>,
+        inbox: MessageQueue<u8>,
         park: ParkState,
         notifications: AtomicUsize,
     }
@@ -409,7 +409,7 @@ mod loom_tests {
     impl Model {
         fn new() -> Arc<Model> {
             Arc::new(Model {
-                inbox: Inbox::new(),
+                inbox: MessageQueue::new(),
                 park: ParkState::new(),
                 notifications: AtomicUsize::new(0),
             })
@@ -490,14 +490,14 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_message_sent_while_the_inbox_closes_is_received_or_returned() {
+    fn a_message_sent_while_the_queue_closes_is_received_or_returned() {
         loom::model(|| {
-            let inbox = Arc::new(Inbox::new());
+            let queue = Arc::new(MessageQueue::new());
             let sender = {
-                let inbox = inbox.clone();
-                thread::spawn(move || inbox.push(7).is_ok())
+                let queue = queue.clone();
+                thread::spawn(move || queue.push(7).is_ok())
             };
-            let got = inbox.close();
+            let got = queue.close();
             let accepted = sender.join().unwrap();
             assert_eq!(accepted, got == [7]);
         });
