@@ -25,8 +25,8 @@ pub struct Stats {
     /// Registrations of descriptors. On epoll each is a system call, on kqueue none. On poll and
     /// select each is one too, `fstat`, although nothing changes in the kernel.
     pub registrations: u64,
-    /// Registrations made anew because a wait came from another thread.
-    pub renewals: u64,
+    /// Repeated registrations, made because a wait came from another thread.
+    pub reregistrations: u64,
     /// Removals of descriptors from the kernel by a call of their own. A plain close needs none. On
     /// poll and select there is no call, but the removal is counted.
     pub removals: u64,
@@ -53,7 +53,7 @@ pub struct Stats {
 pub(crate) struct Counters {
     pub(crate) waits: Counter,
     pub(crate) registrations: Counter,
-    pub(crate) renewals: Counter,
+    pub(crate) reregistrations: Counter,
     pub(crate) removals: AtomicU64,
     pub(crate) notifications: AtomicU64,
     pub(crate) events: Counter,
@@ -88,7 +88,7 @@ impl Counters {
         Stats {
             waits: self.waits.get(),
             registrations: self.registrations.get(),
-            renewals: self.renewals.get(),
+            reregistrations: self.reregistrations.get(),
             removals: self.removals.load(Ordering::Relaxed),
             notifications: self.notifications.load(Ordering::Relaxed),
             events: self.events.get(),

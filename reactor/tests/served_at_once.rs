@@ -57,7 +57,7 @@ fn a_connection_that_waits_is_registered_once_and_never_removed() {
     drop(source);
     let stats = reactor.stats();
     assert_eq!(
-        (stats.registrations, stats.renewals, stats.removals),
+        (stats.registrations, stats.reregistrations, stats.removals),
         (1, 0, 0)
     );
 }

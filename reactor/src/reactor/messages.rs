@@ -105,7 +105,7 @@ impl Reactor {
             // It will be, and then the selector reports what is true.
             return;
         }
-        self.inbox.counters.renewals.add(1);
+        self.inbox.counters.reregistrations.add(1);
         let mut selector = self.selector.borrow_mut();
         if !registration.scheduled.is_edge() {
             selector.arm(token, direction);

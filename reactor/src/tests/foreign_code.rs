@@ -177,7 +177,7 @@ fn a_waker_that_panics_when_it_is_dropped_loses_no_message() {
     let turned = catch_unwind(AssertUnwindSafe(|| stage.reactor.turn(None)));
     assert!(turned.is_err(), "the panic is resumed");
     assert_eq!(
-        stage.reactor.stats().renewals,
+        stage.reactor.stats().reregistrations,
         1,
         "the other message was processed"
     );

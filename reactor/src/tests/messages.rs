@@ -57,7 +57,7 @@ fn a_wait_by_message_registers_anew() {
     assert!(poll(&source, Read, Waker::noop(), untried).is_pending());
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
-    assert_eq!(stage.reactor.stats().renewals, 1);
+    assert_eq!(stage.reactor.stats().reregistrations, 1);
     assert_eq!(
         stage.script.notifier.notifications.load(Ordering::SeqCst),
         0
