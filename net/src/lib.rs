@@ -89,5 +89,5 @@ pub use unix::{UnixDatagram, UnixListener, UnixStream};
 /// The parts that the crate `runtime` needs to look up names. Not a stable interface.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::resolve::{Resolve, ResolverEntered, enter_resolver, resolve_blocking};
+    pub use crate::resolve::{Resolve, ResolverGuard, enter_resolver, resolve_blocking};
 }

@@ -89,11 +89,11 @@ pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
 ///
 /// # Examples
 /// See [`Resolve`].
-pub fn enter_resolver(resolver: Rc<dyn Resolve>) -> ResolverEntered {
+pub fn enter_resolver(resolver: Rc<dyn Resolve>) -> ResolverGuard {
     // While the thread is being torn down there is nothing to enter, and nothing to restore.
     let previous = CURRENT.try_with(|current| current.replace(Some(resolver)));
     let previous = previous.ok().flatten();
-    ResolverEntered {
+    ResolverGuard {
         previous,
         _not_send: PhantomData,
     }
@@ -101,12 +101,12 @@ pub fn enter_resolver(resolver: Rc<dyn Resolve>) -> ResolverEntered {
 
 /// A guard that restores the previous resolver of the thread: see [`enter_resolver`].
 #[must_use = "dropping it restores the previous resolver"]
-pub struct ResolverEntered {
+pub struct ResolverGuard {
     previous: Option<Rc<dyn Resolve>>,
     _not_send: PhantomData<*const ()>,
 }
 
-impl Drop for ResolverEntered {
+impl Drop for ResolverGuard {
     fn drop(&mut self) {
         let previous = self.previous.take();
         let entered = CURRENT.try_with(|current| current.replace(previous));
@@ -115,9 +115,9 @@ impl Drop for ResolverEntered {
     }
 }
 
-impl fmt::Debug for ResolverEntered {
+impl fmt::Debug for ResolverGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResolverEntered").finish_non_exhaustive()
+        f.debug_struct("ResolverGuard").finish_non_exhaustive()
     }
 }
 

@@ -216,7 +216,7 @@ impl Runtime {
 pub(super) struct Entered {
     _executor: runtime_executor::EnterGuard,
     _reactor: runtime_reactor::EnterGuard,
-    _resolver: runtime_net::internal::ResolverEntered,
+    _resolver: runtime_net::internal::ResolverGuard,
 }
 
 impl Drop for Runtime {
