@@ -17,7 +17,7 @@ use crate::results::Figures;
 use crate::sys::{self, Epoll};
 
 /// The measurements, and whether the bare executor or loop supports them.
-pub(crate) const ALL: [(&str, bool); 19] = [
+pub(crate) const ALL: [(&str, bool); 22] = [
     ("spawn_batched", true),
     ("spawn_one_by_one", true),
     ("spawn_million", true),
@@ -33,6 +33,9 @@ pub(crate) const ALL: [(&str, bool); 19] = [
     ("timer_replace_100000", false),
     ("timers_firing", false),
     ("timeout_pending", false),
+    ("timeouts_64", false),
+    ("timeouts_1024", false),
+    ("timeouts_100000", false),
     ("timeout_ready", false),
     ("sleep_1ms", false),
     ("blocking", false),
@@ -67,6 +70,9 @@ fn all<P: Peer>(name: &str) -> Option<Figures> {
         "timer_replace_100000" => timer_replace::<P>(100_000),
         "timers_firing" => return Some(timers_firing::<P>()),
         "timeout_pending" => timeout_pending::<P>(),
+        "timeouts_64" => timeouts::<P>(64),
+        "timeouts_1024" => timeouts::<P>(1_024),
+        "timeouts_100000" => timeouts::<P>(100_000),
         "timeout_ready" => timeout_ready::<P>(),
         "sleep_1ms" => return Some(vec![("late_us", sleep_1ms::<P>())]),
         "blocking" => return Some(vec![("us", blocking::<P>())]),
@@ -488,6 +494,33 @@ fn timeout_pending<P: Peer>() -> f64 {
         };
         run(TIMES / 10).await;
         each(TIMES, run(TIMES)).await
+    })
+}
+
+/// Has each of many tasks arm a timeout, wait, and drop it, over and over: what a server does that
+/// limits the time between two messages of a connection. Waiting is a yield, which is included.
+fn timeouts<P: Peer>(tasks: usize) -> f64 {
+    let times = 1_000_000 / tasks;
+    P::block_on(async {
+        let spawn_and_join = async |times: usize| {
+            let handles: Vec<_> = (0..tasks)
+                .map(|_| {
+                    P::spawn(async move {
+                        for _ in 0..times {
+                            let done = P::timeout(Duration::from_secs(30), yield_now()).await;
+                            assert!(done.is_some());
+                        }
+                    })
+                })
+                .collect();
+            for handle in handles {
+                handle.await;
+            }
+        };
+        // The difference excludes the cost of spawning, which is in both.
+        let few = each(1, spawn_and_join(times / 10)).await;
+        let many = each(1, spawn_and_join(times + times / 10)).await;
+        (many - few) / (times * tasks) as f64
     })
 }
 
