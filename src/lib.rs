@@ -77,6 +77,7 @@ pub mod __macro {
 pub mod compat;
 mod driver;
 pub mod fs;
+pub mod guide;
 pub mod io;
 mod macro_support;
 mod macros;

@@ -62,7 +62,7 @@ impl Listener for UnixListener {
 /// task with a clone of the service.
 ///
 /// # Examples
-/// See [the module](super::hyper_util).
+/// See [the module](super).
 pub fn serve<L, S>(listener: L, service: S) -> Server<L, S> {
     Server {
         listener,

@@ -5,8 +5,10 @@
 //! With the feature `tokio-io` every stream of this crate is tokio's [`AsyncRead`] and
 //! [`AsyncWrite`] as well: TCP and Unix streams and their halves, pipes, files, the standard
 //! streams, those of child processes, and [`io::Async`](crate::io::Async). Sockets and pipes read
-//! straight into the caller's memory; the others read into a buffer of the thread, from which the
-//! bytes are copied. [`Compat`] carries streams of other libraries over, in both directions.
+//! straight into the caller's memory, initialized or not; the others read into a buffer of the
+//! thread, from which the bytes are copied. To read 64 bytes with room for 8 KiB takes 578
+//! instructions the first way and 635 the second (callgrind); an adapter that clears the room first
+//! takes 8,799. [`Compat`] carries streams of other libraries over, in both directions.
 //!
 //! `TcpStream` and `UnixStream` have a method `shutdown` of their own, as std's have, which takes a
 //! direction; that of tokio is called as in the example below.
@@ -57,7 +59,9 @@
 //! There is one thread, and none is started before the first blocking job of either side. tokio's
 //! `current_thread` runtime drives this runtime as one of its futures: it watches the reactor's
 //! descriptor, and its timer waits for the earliest deadline. What this costs and changes:
-//! * Each wait is two system calls instead of one.
+//! * Each wait is two system calls instead of one, and goes through tokio's scheduler. A round trip
+//!   of 64 bytes between two tasks by TCP, where each message is waited for, takes 5,500
+//!   instructions instead of 2,360 (callgrind). What needs no wait costs the same.
 //! * Timers have tokio's resolution of a millisecond. They are never early.
 //! * A wake of a task of this crate by a task, timer or socket of tokio takes a lock, as one from
 //!   another thread does.

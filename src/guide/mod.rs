@@ -1,0 +1,17 @@
+//! Guides: how to come here from another runtime, and how to use other libraries.
+//!
+//! * [`from_tokio`]: names, differences, and a program in both forms.
+//! * [`from_smol`]: the same for smol.
+//! * [`libraries`]: what axum, reqwest, hyper and others need here. It is the page for the panic
+//!   *there is no reactor running*.
+
+#[doc = include_str!("from_tokio.md")]
+pub mod from_tokio {}
+
+#[doc = include_str!("from_smol.md")]
+pub mod from_smol {}
+
+// Its examples are compiled by the package `interop`, which has the libraries.
+#[cfg_attr(not(doctest), doc = include_str!("libraries.md"))]
+#[cfg_attr(doctest, doc = "Other libraries.")]
+pub mod libraries {}
