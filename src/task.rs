@@ -2,7 +2,63 @@
 //!
 //! Dropping a [`JoinHandle`] detaches its task. Dropping a [`JoinSet`] aborts its tasks.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use runtime_executor::internal::without_budget;
+
 pub use runtime_executor::{
     AbortHandle, AccessError, Builder, Id, JoinError, JoinHandle, JoinSet, TaskLocal,
-    TaskLocalFuture, id, spawn, spawn_blocking, task_local, try_id, yield_now,
+    TaskLocalFuture, consume_budget, id, spawn, spawn_blocking, task_local, try_id, yield_now,
 };
+
+pin_project! {
+    /// The future returned by [`unconstrained`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Unconstrained<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+/// Runs a future without the cooperative budget of its task.
+///
+/// Otherwise a poll of a task completes at most 128 operations that need not wait, such as past
+/// timers, finished tasks and copies in memory; then the task yields to the others. A future that
+/// is unconstrained may keep all other tasks from running. The limit of sockets, which is the
+/// number of their operations in a turn of the reactor, stays in force.
+///
+/// # Examples
+/// ```
+/// use runtime::task::unconstrained;
+///
+/// # runtime::block_on(async {
+/// let finished: Vec<_> = (0..1_000).map(|n| runtime::spawn(async move { n })).collect();
+/// runtime::task::yield_now().await;
+/// let sum = unconstrained(async {
+///     let mut sum = 0;
+///     for task in finished {
+///         sum += task.await.unwrap(); // never pending
+///     }
+///     sum
+/// });
+/// assert_eq!(sum.await, 499_500);
+/// # });
+/// ```
+pub fn unconstrained<F: IntoFuture>(future: F) -> Unconstrained<F::IntoFuture> {
+    Unconstrained {
+        future: future.into_future(),
+    }
+}
+
+impl<F: Future> Future for Unconstrained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let future = self.project().future;
+        without_budget(|| future.poll(cx))
+    }
+}

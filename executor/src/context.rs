@@ -39,6 +39,11 @@ pub(crate) fn get() -> Option<Rc<Scheduler>> {
     with(Rc::clone).or_else(guest)
 }
 
+/// Returns the scheduler that is entered on this thread. Ignores a guest.
+pub(crate) fn get_entered() -> Option<Rc<Scheduler>> {
+    with(Rc::clone)
+}
+
 /// Returns the scheduler that is a guest on this thread, and unparks its owner, since the caller
 /// may be about to spawn.
 #[cold]

@@ -113,9 +113,11 @@ impl Executor {
     }
 
     /// Returns how to [park](crate::Park::park) after `polled` futures were polled: may block
-    /// unless the executor [has work](Executor::has_work).
+    /// unless the executor [has work](Executor::has_work). The [charged
+    /// polls](Executor::take_charged_polls) are added to `polled`.
     pub fn park_mode(&self, polled: usize) -> ParkMode {
         if self.has_work() {
+            let polled = polled.saturating_add(self.take_charged_polls());
             ParkMode::Yield { polled }
         } else {
             ParkMode::Block
@@ -147,6 +149,13 @@ impl Executor {
     /// Returns the number of polls of tasks so far.
     pub fn poll_count(&self) -> u64 {
         self.scheduler.poll_count()
+    }
+
+    /// Returns the number of polls to be charged since the last call for futures that used up
+    /// their budget: 128 each. They have completed many operations in one poll, so the owner should
+    /// look for events as if many tasks had been polled.
+    pub fn take_charged_polls(&self) -> usize {
+        self.scheduler.budget().take_charged()
     }
 
     /// Returns true if the blocking pool has threads, idle ones included. In a child of fork(2):

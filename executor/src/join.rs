@@ -10,6 +10,7 @@ use crate::context;
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
 use crate::inbox::RemoteOp;
+use crate::proceed::poll_proceed;
 use crate::scheduler::JoinPoll;
 use crate::task::output::{Abort, OutputCell, RemoteJoin};
 use crate::task::{gone, take_output};
@@ -44,6 +45,8 @@ use crate::task::{gone, take_output};
 pub struct JoinHandle<T> {
     id: Id,
     location: Location<T>,
+    /// True if the budget was asked for the output, which is done once.
+    yielded: bool,
 }
 
 /// The place where a join handle finds the output.
@@ -72,6 +75,7 @@ impl<T> JoinHandle<T> {
                 slot: key.slot,
                 requested: OnceLock::new(),
             },
+            yielded: false,
         }
     }
 
@@ -83,6 +87,7 @@ impl<T> JoinHandle<T> {
         JoinHandle {
             id,
             location: Location::Remote { cell, abort },
+            yielded: false,
         }
     }
 
@@ -168,6 +173,10 @@ impl<T: 'static> JoinHandle<T> {
             Location::Remote { cell, .. } => cell,
             Location::Taken => panic!("JoinHandle was polled after completion"),
         };
+        if !self.yielded && cell.is_complete() {
+            self.yielded = true;
+            ready!(poll_proceed(cx));
+        }
         let output = ready!(cell.poll(cx));
         self.location = Location::Taken;
         Poll::Ready(output)
@@ -191,6 +200,10 @@ impl<T: 'static> Future for JoinHandle<T> {
             Some(JoinPoll::Pending(previous)) => {
                 // Foreign code, called where nothing is borrowed.
                 drop(previous);
+                return Poll::Pending;
+            }
+            Some(JoinPoll::Yield) => {
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             Some(JoinPoll::Gone) => gone(this.id),

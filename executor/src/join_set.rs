@@ -5,12 +5,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use slab::Slab;
 
 use crate::error::JoinError;
 use crate::join::{AbortHandle, JoinHandle};
+use crate::proceed::{Proceed, without_budget};
 use crate::sync::Mutex;
 use crate::unwind::drop_catching;
 
@@ -35,6 +36,7 @@ use crate::unwind::drop_catching;
 pub struct JoinSet<T> {
     members: Slab<Member<T>>,
     shared: Arc<Shared>,
+    proceed: Proceed,
 }
 
 struct Member<T> {
@@ -102,6 +104,7 @@ impl<T> JoinSet<T> {
         JoinSet {
             members: Slab::new(),
             shared: Arc::default(),
+            proceed: Proceed::default(),
         }
     }
 
@@ -139,7 +142,8 @@ impl<T: 'static> JoinSet<T> {
             shared: self.shared.clone(),
         }));
         // Stores the member's waker in the task.
-        let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
+        let mut cx = Context::from_waker(&waker);
+        let polled = without_budget(|| Pin::new(&mut handle).poll(&mut cx));
         let output = match polled {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,
@@ -198,12 +202,17 @@ impl<T: 'static> JoinSet<T> {
     /// # Errors
     /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
+        let may_complete = self.members.is_empty() || self.has_changed();
+        if may_complete {
+            ready!(self.proceed.poll(cx));
+        }
         loop {
             if self.members.is_empty() {
                 return Poll::Ready(None);
             }
             let first = self.shared.0.lock().changed.pop_front();
             let Some(index) = first.or_else(|| self.shared.wait(cx)) else {
+                self.proceed.set_waited();
                 return Poll::Pending;
             };
             if let Some(output) = self.poll_member(index) {
@@ -225,12 +234,21 @@ impl<T: 'static> JoinSet<T> {
         }
     }
 
+    /// Returns true if a member was woken.
+    fn has_changed(&self) -> bool {
+        !self.shared.0.lock().changed.is_empty()
+    }
+
     /// Removes a member if it is complete.
     fn poll_member(&mut self, index: usize) -> Option<Result<T, JoinError>> {
         let member = self.members.get_mut(index)?;
         let polled = match member.output.get_mut().take() {
             Some(output) => Poll::Ready(output),
-            None => Pin::new(&mut member.handle).poll(&mut Context::from_waker(&member.waker)),
+            None => {
+                // The set counts the output itself: a member that yielded would wake the set.
+                let mut cx = Context::from_waker(&member.waker);
+                without_budget(|| Pin::new(&mut member.handle).poll(&mut cx))
+            }
         };
         match polled {
             Poll::Pending => None,

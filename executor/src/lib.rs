@@ -46,6 +46,7 @@
 //! | `handle`, `block_on` | [`Handle`], for other threads |
 //! | `blocking` | the threads of [`spawn_blocking`] |
 //! | `spawn`, `current_task` | the free functions |
+//! | `budget`, `proceed` | how much one poll may complete without waiting: [`consume_budget`] |
 //! | `park` | [`Park`], [`Unpark`], [`ThreadPark`] |
 //! | `unhandled`, `unwind` | the panics of detached tasks and of foreign code |
 //! | `config`, `error`, `id`, `task_local`, `sync` | leaves |
@@ -54,6 +55,7 @@
 
 mod block_on;
 mod blocking;
+mod budget;
 mod config;
 mod context;
 mod current_task;
@@ -65,6 +67,7 @@ mod inbox;
 mod join;
 mod join_set;
 mod park;
+mod proceed;
 mod scheduler;
 mod spawn;
 mod sync;
@@ -89,6 +92,7 @@ pub use id::Id;
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use park::{Park, ParkMode, ThreadPark, Unpark};
+pub use proceed::consume_budget;
 pub use spawn::{Builder, spawn, spawn_blocking};
 pub use task::scoped::TaskLocalFuture;
 pub use task_local::{AccessError, TaskLocal};
@@ -102,6 +106,7 @@ pub mod internal {
 
     use crate::handle::Handle;
     use crate::join::JoinHandle;
+    pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};
     pub use crate::task_local::new_task_local;
 
     /// Runs a closure on the blocking pool that must run: closing the executor waits for it, and

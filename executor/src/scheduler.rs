@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::{fmt, io};
 
 use crate::blocking::Pool;
+use crate::budget::Budget;
 use crate::config::{Config, PanicPolicy};
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
@@ -36,6 +37,7 @@ pub(crate) struct Scheduler {
     /// The serial number of the task that is being polled, or [`VACANT`].
     running: Cell<u32>,
     polls: Cell<u64>,
+    budget: Budget,
     inbox: Arc<Inbox>,
     pool: Arc<Pool>,
     unhandled: UnhandledPanics,
@@ -55,6 +57,8 @@ pub(crate) enum JoinPoll {
     Complete(Pin<Box<dyn Task>>),
     /// The task is not complete. Its slot has the waker; this is the one it had before.
     Pending(Option<Waker>),
+    /// The task is complete, and the handle must wake its own task and be pending once.
+    Yield,
     /// There is no such task, because the executor was closed.
     Gone,
 }
@@ -71,6 +75,7 @@ impl Scheduler {
             root_woken: Cell::new(false),
             running: Cell::new(VACANT),
             polls: Cell::new(0),
+            budget: Budget::default(),
             inbox,
             pool,
             unhandled: UnhandledPanics::new(config.panic_policy),
@@ -94,8 +99,13 @@ impl Scheduler {
         self.root_woken.get()
     }
 
+    /// Returns true if the root future was woken, which is then polled next.
     pub(crate) fn take_root_wake(&self) -> bool {
-        self.root_woken.replace(false)
+        let woken = self.root_woken.replace(false);
+        if woken {
+            self.budget.renew();
+        }
+        woken
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -113,6 +123,21 @@ impl Scheduler {
 
     pub(crate) fn poll_count(&self) -> u64 {
         self.polls.get()
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Counts an operation that completes in this poll without waiting. Returns false if the
+    /// budget is used up.
+    #[inline]
+    pub(crate) fn take_budget(&self) -> bool {
+        self.budget.take(self.polls.get())
+    }
+
+    pub(crate) fn is_budget_used_up(&self) -> bool {
+        self.budget.is_used_up(self.polls.get())
     }
 
     /// Returns the task that is being polled.
@@ -438,6 +463,11 @@ impl Scheduler {
             return Some(JoinPoll::Gone);
         };
         if slot.is(state::COMPLETE) {
+            // The waker marks a handle that was pending for the budget before.
+            if slot.join_waker.is_none() && !self.take_budget() {
+                slot.join_waker = Some(wake::waker(WakerId::new(self.number, WakerId::ROOT, 0)));
+                return Some(JoinPoll::Yield);
+            }
             let (task, _) = tasks.remove(key.slot);
             return Some(task.map_or(JoinPoll::Gone, JoinPoll::Complete));
         }

@@ -112,6 +112,7 @@ impl<F: Future> Future for Guest<'_, F> {
             }
             // A batch in which nothing was polled has drained the inbox.
             polled += (executor.run_ready() + usize::from(root_woken)).max(1);
+            polled += executor.take_charged_polls();
             let has_work = executor.has_work();
             if polled >= POLLS_PER_TURN {
                 // tokio's tasks have their turn, and its reactor.
