@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use runtime_executor::internal::{Proceed, yield_budget};
 
 use super::scratch;
 
@@ -55,10 +56,31 @@ pub(super) struct Transfer {
     at_end: bool,
     /// True if data were written since the last flush.
     unflushed: bool,
+    proceed: Proceed,
 }
 
 impl Transfer {
     pub(super) fn poll_copy<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut R>,
+        writer: Pin<&mut W>,
+    ) -> Poll<io::Result<u64>>
+    where
+        R: AsyncRead + ?Sized,
+        W: AsyncWrite + ?Sized,
+    {
+        let polled = self.poll_pieces(cx, reader, writer);
+        match polled {
+            Poll::Pending => self.proceed.set_waited(),
+            // The next poll finds the end again.
+            Poll::Ready(Ok(_)) => ready!(self.proceed.poll(cx)),
+            Poll::Ready(Err(_)) => {}
+        }
+        polled
+    }
+
+    fn poll_pieces<R, W>(
         &mut self,
         cx: &mut Context<'_>,
         mut reader: Pin<&mut R>,
@@ -84,7 +106,7 @@ impl Transfer {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        yield_budget(cx);
         Poll::Pending
     }
 

@@ -3,8 +3,9 @@
 //! The traits are those of futures-io, and the combinators those of futures-lite (feature
 //! `io-util`, on by default), so that the types of the wider ecosystem fit. This module adds
 //! [`copy`] and [`copy_bidirectional`], which hold no buffer while they wait; [`Async`], which
-//! makes any pollable descriptor asynchronous; and the standard streams ([`stdin`], [`stdout`],
-//! [`stderr`]).
+//! makes any pollable descriptor asynchronous; the standard streams ([`stdin`], [`stdout`],
+//! [`stderr`]); and readers and writers in memory ([`Cursor`], [`empty`], [`repeat`], [`sink`]),
+//! which yield after 128 operations in one poll so that other tasks run.
 //!
 //! # Errors
 //! An error of opening, binding, connecting or starting something names what it concerns, so it has
@@ -24,6 +25,7 @@
 mod any_fd;
 mod copy;
 mod copy_bidirectional;
+mod memory;
 pub(crate) mod scratch;
 mod stdio;
 mod write_queue;
@@ -34,9 +36,9 @@ pub use copy_bidirectional::copy_bidirectional;
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 #[cfg(feature = "io-util")]
 pub use futures_lite::io::{
-    AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufWriter, Cursor,
-    empty, repeat, sink,
+    AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufWriter,
 };
+pub use memory::{Cursor, Empty, Repeat, Sink, empty, repeat, sink};
 pub use runtime_reactor::internal::os_error;
 pub use runtime_reactor::{Direction, Interest, Readiness};
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};

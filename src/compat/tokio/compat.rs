@@ -32,7 +32,7 @@ pin_project! {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    /// A cursor of futures-lite, read by a function that takes tokio's trait:
+    /// A cursor of this crate, read by a function that takes tokio's trait:
     /// ```
     /// use runtime::compat::tokio::Compat;
     /// use runtime::io::Cursor;
