@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use runtime_executor::internal::poll_proceed;
 use runtime_reactor::Timer;
 
 /// Waits for at least `duration`.
@@ -42,7 +43,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`.
 ///
-/// A deadline that passed before the last turn of the reactor completes immediately.
+/// A deadline that passed before the last turn of the reactor completes immediately. Of these, one
+/// poll of a task may complete 128; then the task yields to the others.
 ///
 /// # Panics
 /// The future panics if it is polled outside a runtime, or after the runtime in which it waits was
@@ -69,14 +71,50 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// The future returned by [`sleep`] and [`sleep_until`].
 ///
 /// Polled after completion, it completes again.
+///
+/// A timer fires in a turn of the reactor, which wakes the task. A task that polls the future
+/// without returning to the runtime also sees that the deadline has passed, but late: every 32nd
+/// poll that would be pending reads the clock.
+///
+/// # Examples
+/// A task that does not yield:
+/// ```
+/// use std::future::Future;
+/// use std::pin::pin;
+/// use std::task::{Context, Waker};
+/// use std::time::Duration;
+///
+/// # runtime::block_on(async {
+/// let mut limit = pin!(runtime::time::sleep(Duration::from_millis(1)));
+/// let mut cx = Context::from_waker(Waker::noop());
+/// while limit.as_mut().poll(&mut cx).is_pending() {
+///     // ... work ...
+/// }
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     timer: Timer,
+    progress: Progress,
     /// The function that created it and the caller, for the text of a panic.
     constructor: &'static str,
     location: &'static Location<'static>,
 }
+
+/// What the polls of a [`Sleep`] have found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It was not polled since it was created, reset or completed.
+    New,
+    /// It was pending. Counts the polls since the clock was read, from 1.
+    Pending(u8),
+    /// The clock has shown in one of those polls that the deadline has passed.
+    Elapsed,
+}
+
+/// The clock is read in one of this many pending polls.
+const POLLS_PER_CLOCK_READ: u8 = 32;
 
 impl Sleep {
     pub(super) fn new(
@@ -86,6 +124,7 @@ impl Sleep {
     ) -> Sleep {
         Sleep {
             timer: Timer::at(deadline),
+            progress: Progress::New,
             constructor,
             location,
         }
@@ -96,10 +135,10 @@ impl Sleep {
         self.timer.deadline()
     }
 
-    /// Returns true if the deadline has passed, by the time at which the reactor last read the
-    /// clock.
+    /// Returns true if the deadline has passed, by the time at which the reactor, or a poll of this
+    /// future, last read the clock.
     pub fn is_elapsed(&self) -> bool {
-        self.timer.is_elapsed()
+        self.progress == Progress::Elapsed || self.timer.is_elapsed()
     }
 
     /// Changes the deadline, also after the previous one has passed. A task that awaits the future
@@ -125,7 +164,31 @@ impl Sleep {
     /// # });
     /// ```
     pub fn reset(&mut self, deadline: Instant) {
+        self.progress = Progress::New;
         self.timer.reset(deadline);
+    }
+
+    /// Notes a poll that found the timer pending. Returns true if the deadline has passed all the
+    /// same.
+    fn has_passed_unseen(&mut self) -> bool {
+        let polls = match self.progress {
+            Progress::Pending(polls) => polls,
+            _ => 0,
+        };
+        self.progress = Progress::Pending(polls % POLLS_PER_CLOCK_READ + 1);
+        polls == POLLS_PER_CLOCK_READ && self.read_clock()
+    }
+
+    #[cold]
+    fn read_clock(&mut self) -> bool {
+        let deadline = self.deadline();
+        let has_passed = Instant::now() >= deadline;
+        if has_passed {
+            // Disarmed. The reactor would arm another timer until its next turn.
+            self.timer = Timer::at(deadline);
+            self.progress = Progress::Elapsed;
+        }
+        has_passed
     }
 }
 
@@ -133,10 +196,27 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let result = ready!(Pin::new(&mut self.timer).poll(cx));
-        match result {
-            Ok(()) => Poll::Ready(()),
-            Err(e) => panic!(
+        if self.progress == Progress::Elapsed {
+            // If it yields, the timer is armed anew.
+            let polled = poll_proceed(cx);
+            if polled.is_pending() {
+                self.progress = Progress::Pending(1);
+            }
+            return polled;
+        }
+        match Pin::new(&mut self.timer).poll(cx) {
+            Poll::Pending if self.has_passed_unseen() => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                // A timer that has waited, or yielded, is not counted.
+                if self.progress == Progress::New && poll_proceed(cx).is_pending() {
+                    self.progress = Progress::Pending(1);
+                    return Poll::Pending;
+                }
+                self.progress = Progress::New;
+                Poll::Ready(())
+            }
+            Poll::Ready(Err(e)) => panic!(
                 "time::{} called at {}: {e}",
                 self.constructor, self.location
             ),
