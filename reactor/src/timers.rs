@@ -35,6 +35,10 @@ pub(crate) struct Armed {
 /// list without an end would need is written there, and never read.
 const ROOT: u32 = 0;
 
+/// The bit of `prev` that marks a parent. With it, removing a node does not read its neighbors: it
+/// only writes to them, and does not wait until they are in the cache.
+const PARENT: u32 = 1 << 31;
+
 /// The armed timers. Each is one node of 40 bytes, of which the waker is 16.
 #[derive(Debug)]
 pub(crate) struct Timers {
@@ -57,7 +61,7 @@ struct Node {
     child: u32,
     /// The next sibling.
     next: u32,
-    /// The previous sibling, or the parent of a first child.
+    /// The previous sibling, or the parent of a first child, with the bit `PARENT`.
     prev: u32,
     /// `None` in a free node.
     waker: Option<Waker>,
@@ -112,7 +116,8 @@ impl Timers {
     /// Adds a node that is free, but not in the list of those.
     #[cold]
     fn grow(&mut self) -> u32 {
-        let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 timers are armed");
+        let index = self.nodes.len() as u32;
+        assert!(self.nodes.len() < PARENT as usize, "2^31 timers are armed");
         self.nodes.push(Node::default());
         index
     }
@@ -140,7 +145,7 @@ impl Timers {
         } = node;
         if deadline < before {
             // Still earlier than what is below it, and so is the earliest timer.
-            if prev != ROOT {
+            if key.index != self.top() {
                 self.unlink(key.index, ROOT, next, prev);
                 self.link_to_top(key.index);
             }
@@ -239,7 +244,7 @@ impl Timers {
             return add_child(nodes, last, index);
         }
         // Where two durations alternate, it is due no earlier than the last one of its own.
-        let prev = before.prev;
+        let prev = before.prev & !PARENT;
         if prev != ROOT && !node.precedes(&nodes[prev as usize]) {
             return add_child(nodes, prev, index);
         }
@@ -258,7 +263,7 @@ impl Timers {
     fn set_top(&mut self, top: u32) {
         at(&mut self.nodes, ROOT).child = top;
         let node = at(&mut self.nodes, top);
-        (node.next, node.prev) = (ROOT, ROOT);
+        (node.next, node.prev) = (ROOT, ROOT | PARENT);
     }
 
     /// Takes a node out of the tree; what is below it takes its place.
@@ -278,8 +283,10 @@ impl Timers {
             at(nodes, next).prev = heir;
             heir
         };
+        let is_first = prev & PARENT != 0;
+        let prev = prev & !PARENT;
         let before = at(nodes, prev);
-        if before.child == index {
+        if is_first {
             before.child = heir;
         } else {
             before.next = heir;
@@ -300,7 +307,7 @@ fn at(nodes: &mut [Node], index: u32) -> &mut Node {
 fn add_child(nodes: &mut [Node], parent: u32, child: u32) {
     let second = mem::replace(&mut at(nodes, parent).child, child);
     let node = at(nodes, child);
-    (node.next, node.prev) = (second, parent);
+    (node.next, node.prev) = (second, parent | PARENT);
     at(nodes, second).prev = child;
 }
 
@@ -533,7 +540,7 @@ mod tests {
         let mut parents = vec![ROOT];
         let mut armed = 0;
         while let Some(parent) = parents.pop() {
-            let (mut prev, mut at) = (parent, node(parent).child);
+            let (mut prev, mut at) = (parent | PARENT, node(parent).child);
             while at != ROOT {
                 assert!(!mem::replace(&mut seen[at as usize], true));
                 assert!(node(at).waker.is_some());
