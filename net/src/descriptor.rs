@@ -32,6 +32,13 @@ macro_rules! descriptor {
             }
         }
 
+        impl std::os::fd::IntoRawFd for $type {
+            /// Returns the descriptor, still non-blocking, for the caller to close.
+            fn into_raw_fd(self) -> RawFd {
+                OwnedFd::from(self).into_raw_fd()
+            }
+        }
+
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.$($source).+.get_ref().fmt(f)

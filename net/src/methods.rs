@@ -136,6 +136,27 @@ macro_rules! writable {
     };
 }
 
+/// Defines the poll-based version of `readable` or `writable`.
+macro_rules! poll_ready {
+    ($poll:ident, $name:ident, $interest:ident) => {
+        #[doc = concat!(
+            "Poll-based version of [`", stringify!($name), "`](Self::", stringify!($name), ").",
+        )]
+        ///
+        /// If it returns `Pending`, the task of `cx` is woken when an attempt is worthwhile.
+        ///
+        /// # Errors
+        #[doc = concat!("Returns the errors of `", stringify!($name), "`.")]
+        pub fn $poll(
+            &self,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            let ready = self.source.poll_ready(runtime_reactor::Interest::$interest, cx);
+            ready.map_ok(drop)
+        }
+    };
+}
+
 macro_rules! try_io {
     ($io:ty $(, $(#[$docs:meta])+)?) => {
         /// Attempts `op`, an operation on the descriptor such as a system call that this type
@@ -258,6 +279,80 @@ macro_rules! take_error {
     };
 }
 
+macro_rules! tos {
+    () => {
+        /// Returns the type of service: see [`set_tos`](Self::set_tos).
+        ///
+        /// # Errors
+        /// Returns the errors of getsockopt(2).
+        pub fn tos(&self) -> std::io::Result<u32> {
+            $crate::sys::socket::tos(socket2::SockRef::from(self))
+        }
+
+        /// Sets the type of service of sent packets (`IP_TOS`), or their traffic class on an IPv6
+        /// socket (`IPV6_TCLASS`): 0 to 255, of which the upper six bits are the DSCP and the lower
+        /// two ECN.
+        ///
+        /// # Errors
+        /// Returns `InvalidInput` if `tos` is more than 255, and the errors of setsockopt(2).
+        ///
+        /// # Platform-specific behavior
+        /// On Linux both are set on an IPv6 socket that also sends by IPv4. TCP keeps its own ECN
+        /// bits there.
+        pub fn set_tos(&self, tos: u32) -> std::io::Result<()> {
+            $crate::sys::socket::set_tos(socket2::SockRef::from(self), tos)
+        }
+    };
+}
+
+macro_rules! device {
+    () => {
+        /// Returns the only network interface that the socket uses: see
+        /// [`bind_device`](Self::bind_device).
+        ///
+        /// # Errors
+        /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
+        /// getsockopt(2).
+        pub fn device(&self) -> std::io::Result<Option<Vec<u8>>> {
+            $crate::sys::socket::device(socket2::SockRef::from(self))
+        }
+
+        /// Sets the only network interface that the socket uses (`SO_BINDTODEVICE`), by its name as
+        /// in `ip link`; `None` allows all.
+        ///
+        /// # Errors
+        /// Returns `Unsupported` on platforms other than Linux and Android, ENODEV if there is no
+        /// such interface, `PermissionDenied` without privileges before Linux 5.7.
+        pub fn bind_device(&self, interface: Option<&[u8]>) -> std::io::Result<()> {
+            $crate::sys::socket::bind_device(socket2::SockRef::from(self), interface)
+        }
+    };
+}
+
+macro_rules! quickack {
+    () => {
+        /// Returns true if received bytes are acknowledged at once: see
+        /// [`set_quickack`](Self::set_quickack).
+        ///
+        /// # Errors
+        /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
+        /// getsockopt(2).
+        pub fn quickack(&self) -> std::io::Result<bool> {
+            $crate::sys::tcp::quickack(socket2::SockRef::from(self))
+        }
+
+        /// Sets whether received bytes are acknowledged at once (`TCP_QUICKACK`) instead of
+        /// together with the answer. The system changes it by itself later (tcp(7)).
+        ///
+        /// # Errors
+        /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
+        /// setsockopt(2).
+        pub fn set_quickack(&self, quickack: bool) -> std::io::Result<()> {
+            $crate::sys::tcp::set_quickack(socket2::SockRef::from(self), quickack)
+        }
+    };
+}
+
 /// Defines what listeners have in common: accepting, the number of delays, and the stream
 /// `Incoming`. `$type` has a field `acceptor`; `$display` converts its address for errors.
 macro_rules! listener {
@@ -305,6 +400,53 @@ macro_rules! listener {
             ) -> Poll<io::Result<($stream, SocketAddr)>> {
                 let accepted = self.acceptor.poll_accept_shared(cx, $accept);
                 accepted.map(|accepted| self.convert(accepted))
+            }
+
+            /// Attempts [`accept`](Self::accept) without waiting.
+            ///
+            /// # Errors
+            /// Returns `WouldBlock` if there is no client, and otherwise the error of accept(2),
+            /// also that of a single connection and that of having no descriptor left.
+            pub fn try_accept(&self) -> io::Result<($stream, SocketAddr)> {
+                match self.acceptor.source.try_io(Direction::Read, $accept) {
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(e),
+                    accepted => self.convert(accepted),
+                }
+            }
+
+            /// Waits until the socket may be ready for some of `interest`, and returns what it is
+            /// ready for.
+            ///
+            /// Readiness may be reported in error, and is reported again until
+            /// [`try_accept`](Self::try_accept) returns `WouldBlock`.
+            ///
+            /// # Errors
+            /// Returns the [errors of waiting](crate#errors).
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses nothing.
+            pub async fn ready(&self, interest: Interest) -> io::Result<Readiness> {
+                self.acceptor.source.ready(interest).await
+            }
+
+            /// Waits until [`try_accept`](Self::try_accept) may succeed.
+            ///
+            /// # Errors
+            /// Returns the [errors of waiting](crate#errors).
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses no connection.
+            pub async fn readable(&self) -> io::Result<()> {
+                self.ready(Interest::READABLE).await.map(drop)
+            }
+
+            /// Poll-based version of [`readable`](Self::readable).
+            ///
+            /// # Errors
+            /// Returns the errors of `readable`.
+            pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let ready = self.acceptor.source.poll_ready(Interest::READABLE, cx);
+                ready.map_ok(drop)
             }
 
             fn poll_accept_with(
@@ -387,6 +529,7 @@ macro_rules! listener {
 }
 
 pub(crate) use {
-    attach, closed, listener, operation, readable, ready, take_error, try_io, try_read,
-    try_read_vectored, try_vectored, try_write, try_write_vectored, writable,
+    attach, closed, device, listener, operation, poll_ready, quickack, readable, ready, take_error,
+    tos, try_io, try_read, try_read_vectored, try_vectored, try_write, try_write_vectored,
+    writable,
 };

@@ -344,6 +344,7 @@ impl Sender {
 
     methods::ready!();
     methods::writable!(try_write);
+    methods::poll_ready!(poll_write_ready, writable, WRITABLE);
 
     methods::try_write! {
         /// Returns `BrokenPipe` if there is no receiver, and other errors of write(2).
@@ -398,6 +399,7 @@ impl Receiver {
 
     methods::ready!();
     methods::readable!(try_read);
+    methods::poll_ready!(poll_read_ready, readable, READABLE);
 
     methods::try_read! {
         /// Returns other errors of read(2).

@@ -2,11 +2,15 @@
 
 mod support;
 
+use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
+use std::task::{Context, Poll};
 use std::thread;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use runtime_net::{Interest, TcpStream};
+use runtime_net::{
+    Interest, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream, pipe,
+};
 use runtime_reactor::Reactor;
 use support::{block_on, listen, pair, run};
 
@@ -130,5 +134,123 @@ fn a_connection_that_waits_is_registered_once_and_removed_by_its_close() {
         drop(connected.unwrap());
         let stats = reactor.stats();
         assert_eq!((stats.registrations, stats.removals), (2, 0));
+    });
+}
+
+type PollReady<'a> = Box<dyn Fn(&mut Context<'_>) -> Poll<std::io::Result<()>> + 'a>;
+
+/// Checks that `poll` waits until `act` makes it ready.
+async fn waits_until(name: &str, poll: PollReady<'_>, act: impl FnOnce()) {
+    let mut ready = Box::pin(poll_fn(poll));
+    assert!(
+        future::poll_once(&mut ready).await.is_none(),
+        "{name} is not ready yet"
+    );
+    act();
+    ready.await.unwrap();
+}
+
+#[test]
+fn every_socket_and_pipe_can_be_polled_for_readiness() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let (tcp, mut peer) = pair().await;
+        let write = || peer.write_all(b"x").unwrap();
+        waits_until("tcp", Box::new(|cx| tcp.poll_read_ready(cx)), write).await;
+        poll_fn(|cx| tcp.poll_write_ready(cx)).await.unwrap();
+
+        let (unix, peer) = UnixStream::pair().unwrap();
+        let write = || assert_eq!(peer.try_write(b"x").unwrap(), 1);
+        waits_until("unix", Box::new(|cx| unix.poll_read_ready(cx)), write).await;
+        while unix.try_write(&[0; 4096]).is_ok() {}
+        let read = || while peer.try_read(&mut [0; 4096]).is_ok() {};
+        waits_until("unix", Box::new(|cx| unix.poll_write_ready(cx)), read).await;
+
+        let (one, two) = UnixDatagram::pair().unwrap();
+        let send = || assert_eq!(two.try_send(b"x").unwrap(), 1);
+        waits_until("datagram", Box::new(|cx| one.poll_recv_ready(cx)), send).await;
+        while one.try_send(b"x").is_ok() {}
+        let recv = || while two.try_recv(&mut [0; 8]).is_ok() {};
+        waits_until("datagram", Box::new(|cx| one.poll_send_ready(cx)), recv).await;
+
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let addr = udp.local_addr().unwrap();
+        let send = || assert_eq!(udp.try_send_to(b"x", addr).unwrap(), 1);
+        waits_until("udp", Box::new(|cx| udp.poll_recv_ready(cx)), send).await;
+        poll_fn(|cx| udp.poll_send_ready(cx)).await.unwrap();
+
+        let (sender, receiver) = pipe::pipe().unwrap();
+        let write = || assert_eq!(sender.try_write(b"x").unwrap(), 1);
+        waits_until(
+            "receiver",
+            Box::new(|cx| receiver.poll_read_ready(cx)),
+            write,
+        )
+        .await;
+        while sender.try_write(&[0; 4096]).is_ok() {}
+        let read = || while receiver.try_read(&mut [0; 65536]).is_ok() {};
+        waits_until("sender", Box::new(|cx| sender.poll_write_ready(cx)), read).await;
+    });
+}
+
+#[test]
+fn a_listener_is_readable_while_a_client_waits() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let listener: TcpListener = listen().await;
+        assert_eq!(
+            listener.try_accept().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+        let addr = listener.local_addr().unwrap();
+        let mut client = None;
+        let connect = || client = Some(std::net::TcpStream::connect(addr).unwrap());
+        waits_until(
+            "listener",
+            Box::new(|cx| listener.poll_read_ready(cx)),
+            connect,
+        )
+        .await;
+        listener.readable().await.unwrap();
+        let ready = listener.ready(Interest::READABLE).await.unwrap();
+        assert!(ready.is_readable());
+        let (_, peer) = listener.try_accept().unwrap();
+        assert_eq!(peer, client.unwrap().local_addr().unwrap());
+        assert_eq!(
+            listener.try_accept().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+
+        let path = support::TempPath::new("readable-listener");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut client = None;
+        let connect = || client = Some(std::os::unix::net::UnixStream::connect(&path.0).unwrap());
+        waits_until(
+            "listener",
+            Box::new(|cx| listener.poll_read_ready(cx)),
+            connect,
+        )
+        .await;
+        listener.readable().await.unwrap();
+        listener.try_accept().unwrap();
+    });
+}
+
+#[test]
+fn the_first_readiness_of_a_socket_is_the_kernels() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let (stream, mut peer) = pair().await;
+        assert!(
+            future::poll_once(Box::pin(stream.readable()))
+                .await
+                .is_none()
+        );
+        let (fresh, _other) = UnixStream::pair().unwrap();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let ready = fresh.ready(both).await.unwrap();
+        assert!(ready.is_writable() && !ready.is_readable());
+        peer.write_all(b"x").unwrap();
+        stream.readable().await.unwrap();
     });
 }

@@ -10,3 +10,4 @@ pub(crate) mod socket;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 pub(crate) mod unix;
+mod unsupported;

@@ -1,11 +1,15 @@
 //! Creating sockets of any kind, and writing to them without SIGPIPE.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
-#[cfg(target_vendor = "apple")]
-use socket2::SockRef;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::control::Plain;
+use super::errno::cvt;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use super::unsupported::unsupported;
+use crate::error::invalid;
 
 /// The flags of sending calls: without SIGPIPE, which would kill the process. EPIPE is returned
 /// anyway.
@@ -43,4 +47,96 @@ pub(crate) fn suppress_sigpipe(socket: &impl AsFd) -> io::Result<()> {
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn suppress_sigpipe(_: &impl AsFd) -> io::Result<()> {
     Ok(())
+}
+
+/// Returns the interface that the socket uses.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn device(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
+    socket.device()
+}
+
+/// Sets the interface that the socket uses.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn bind_device(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
+    socket.bind_device(interface)
+}
+
+/// Fails: this system has no SO_BINDTODEVICE.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn device(_: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
+    Err(unsupported("binding to a network interface"))
+}
+
+/// Fails: this system has no SO_BINDTODEVICE.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn bind_device(_: SockRef<'_>, _: Option<&[u8]>) -> io::Result<()> {
+    Err(unsupported("binding to a network interface"))
+}
+
+/// Returns the type of service of IPv4 packets, or the traffic class of an IPv6 socket.
+pub(crate) fn tos(socket: SockRef<'_>) -> io::Result<u32> {
+    if socket.local_addr()?.is_ipv4() {
+        socket.tos_v4()
+    } else {
+        socket.tclass_v6()
+    }
+}
+
+/// Sets the type of service of IPv4 packets, and the traffic class of an IPv6 socket.
+pub(crate) fn set_tos(socket: SockRef<'_>, tos: u32) -> io::Result<()> {
+    if tos > 255 {
+        // Linux would truncate it.
+        return Err(invalid(format!("a type of service is 0 to 255, not {tos}")));
+    }
+    if socket.local_addr()?.is_ipv4() {
+        return socket.set_tos_v4(tos);
+    }
+    socket.set_tclass_v6(tos)?;
+    // On Linux both apply to a dual-stack socket; elsewhere such a socket rejects those of IPv4.
+    if cfg!(any(target_os = "linux", target_os = "android")) && !socket.only_v6()? {
+        return socket.set_tos_v4(tos);
+    }
+    Ok(())
+}
+
+/// Sets a socket option to a value of the size that the system expects.
+pub(crate) fn set_option<T: Plain>(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: T,
+) -> io::Result<()> {
+    // SAFETY: setsockopt reads one `T`, which has no padding (`Plain`) and outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    cvt(result).map(drop)
+}
+
+/// Returns a socket option of the size of `T`, which the system may fill in part.
+pub(crate) fn option<T: Plain + Default>(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+) -> io::Result<T> {
+    let mut value = T::default();
+    let mut len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: getsockopt writes at most `len` bytes to a `T`, for which any bytes are valid
+    // (`Plain`); both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            option,
+            (&raw mut value).cast(),
+            &mut len,
+        )
+    };
+    cvt(result).map(|_| value)
 }

@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::accept::accept_from;
 use super::socket;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use super::unsupported::unsupported;
 use crate::tcp::keepalive::TcpKeepalive;
 
 /// Creates a TCP socket, non-blocking and closed on exec.
@@ -62,19 +64,27 @@ fn peer_of(peer: &SockAddr) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::Error::from_raw_os_error(libc::ECONNABORTED))
 }
 
-/// Sets the interface that the socket uses.
+/// Returns true if received bytes are acknowledged at once.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn bind_device(socket: &Socket, interface: Option<&[u8]>) -> io::Result<()> {
-    socket.bind_device(interface)
+pub(crate) fn quickack(socket: SockRef<'_>) -> io::Result<bool> {
+    socket.tcp_quickack()
 }
 
-/// Fails: this system has no SO_BINDTODEVICE.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn set_quickack(socket: SockRef<'_>, quickack: bool) -> io::Result<()> {
+    socket.set_tcp_quickack(quickack)
+}
+
+/// Fails: this system has no TCP_QUICKACK.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn bind_device(_: &Socket, _: Option<&[u8]>) -> io::Result<()> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "binding to a network interface exists on Linux and Android only",
-    ))
+pub(crate) fn quickack(_: SockRef<'_>) -> io::Result<bool> {
+    Err(unsupported("TCP_QUICKACK"))
+}
+
+/// Fails: this system has no TCP_QUICKACK.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn set_quickack(_: SockRef<'_>, _: bool) -> io::Result<()> {
+    Err(unsupported("TCP_QUICKACK"))
 }
 
 /// Returns the option that distributes clients over listeners, on FreeBSD SO_REUSEPORT_LB.

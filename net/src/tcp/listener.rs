@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::Source;
 use runtime_reactor::internal::set_nonblocking;
+use runtime_reactor::{Direction, Interest, Readiness, Source};
 
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};

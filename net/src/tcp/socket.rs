@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket};
@@ -13,6 +13,7 @@ use super::keepalive::TcpKeepalive;
 use super::listener::TcpListener;
 use super::stream::TcpStream;
 use crate::error::with_context;
+use crate::methods;
 use crate::sys::tcp;
 
 /// A TCP socket that neither listens nor is connected yet, for options that must be set before.
@@ -224,15 +225,9 @@ impl TcpSocket {
         self.socket.set_recv_buffer_size(bytes)
     }
 
-    /// Sets the only network interface that the socket uses (`SO_BINDTODEVICE`), by its name as in
-    /// `ip link`; `None` allows all.
-    ///
-    /// # Errors
-    /// Returns `Unsupported` on platforms other than Linux and Android, ENODEV if there is no such
-    /// interface, `PermissionDenied` without privileges before Linux 5.7.
-    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
-        tcp::bind_device(&self.socket, interface)
-    }
+    methods::device!();
+    methods::tos!();
+    methods::quickack!();
 
     /// Returns true if small writes are sent at once: see [`TcpStream::nodelay`].
     ///
@@ -328,6 +323,13 @@ impl AsRawFd for TcpSocket {
 impl From<TcpSocket> for OwnedFd {
     fn from(socket: TcpSocket) -> OwnedFd {
         socket.socket.into()
+    }
+}
+
+impl IntoRawFd for TcpSocket {
+    /// Returns the descriptor, still non-blocking, for the caller to close.
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
     }
 }
 

@@ -368,6 +368,8 @@ impl TcpStream {
     }
 
     methods::writable!(try_write);
+    methods::poll_ready!(poll_read_ready, readable, READABLE);
+    methods::poll_ready!(poll_write_ready, writable, WRITABLE);
 
     methods::closed! {
         /// A peer that vanished without closing the connection is noticed by
@@ -447,6 +449,9 @@ impl TcpStream {
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.source.get_ref().set_nodelay(nodelay)
     }
+
+    methods::quickack!();
+    methods::tos!();
 
     /// Returns the time to live of IPv4 packets (`IP_TTL`).
     ///

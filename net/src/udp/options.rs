@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use socket2::SockRef;
 
 use super::socket::UdpSocket;
-use crate::error::invalid;
-use crate::sys::udp;
+use crate::methods;
+use crate::sys::udp::{self, MulticastV4};
 
 /// Defines a getter and a setter for each option. The documentation is the setter's; the getter's
 /// is what stands behind `Returns`.
@@ -53,12 +53,12 @@ options! {
     /// Sets whether this machine receives its own IPv4 multicasts (`IP_MULTICAST_LOOP`). On by
     /// default.
     multicast_loop_v4, "true if this machine receives its own IPv4 multicasts";
-    set_multicast_loop_v4: bool = multicast_loop_v4, set_multicast_loop_v4;
+    set_multicast_loop_v4: bool = loop_v4, set_loop_v4;
 
     /// Sets the time to live of IPv4 multicasts (`IP_MULTICAST_TTL`), 0 to 255: 0 keeps them on
     /// this machine, 1, the default, in the local network.
     multicast_ttl_v4, "the time to live of IPv4 multicasts";
-    set_multicast_ttl_v4: u32 = multicast_ttl_v4, set_multicast_ttl_v4;
+    set_multicast_ttl_v4: u32 = hops_v4, set_hops_v4;
 
     /// Sets whether this machine receives its own IPv6 multicasts (`IPV6_MULTICAST_LOOP`). On by
     /// default.
@@ -132,35 +132,8 @@ impl UdpSocket {
         self.source.get_ref().leave_multicast_v6(group, interface)
     }
 
-    /// Returns the type of service: see [`set_tos`](UdpSocket::set_tos).
-    ///
-    /// # Errors
-    /// Returns the errors of getsockopt(2).
-    pub fn tos(&self) -> io::Result<u32> {
-        if self.local_addr()?.is_ipv4() {
-            SockRef::from(self).tos_v4()
-        } else {
-            SockRef::from(self).tclass_v6()
-        }
-    }
-
-    /// Sets the type of service of sent datagrams (`IP_TOS`), or their traffic class on an IPv6
-    /// socket (`IPV6_TCLASS`): 0 to 255, of which the upper six bits are the DSCP and the lower two
-    /// ECN.
-    ///
-    /// # Errors
-    /// Returns `InvalidInput` if `tos` is more than 255, and the errors of setsockopt(2).
-    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
-        if tos > 255 {
-            // Linux would truncate it.
-            return Err(invalid(format!("a type of service is 0 to 255, not {tos}")));
-        }
-        if self.local_addr()?.is_ipv4() {
-            SockRef::from(self).set_tos_v4(tos)
-        } else {
-            SockRef::from(self).set_tclass_v6(tos)
-        }
-    }
+    methods::tos!();
+    methods::device!();
 
     /// Sets the don't-fragment flag, which path-MTU discovery as in QUIC needs (RFC 8899). The
     /// default is the system's.

@@ -302,6 +302,8 @@ impl UdpSocket {
     }
 
     methods::writable!(try_send);
+    methods::poll_ready!(poll_recv_ready, readable, READABLE);
+    methods::poll_ready!(poll_send_ready, writable, WRITABLE);
     methods::try_io!(net::UdpSocket);
 }
 

@@ -118,7 +118,7 @@ impl UnixDatagram {
     }
 
     /// Wraps a socket that this crate made: non-blocking and without duplicates.
-    fn new(socket: Socket) -> UnixDatagram {
+    pub(super) fn new(socket: Socket) -> UnixDatagram {
         let socket = net::UnixDatagram::from(OwnedFd::from(socket));
         UnixDatagram::from_source(Source::new(socket).sole_owner())
     }
@@ -359,6 +359,8 @@ impl UnixDatagram {
     methods::ready!();
     methods::readable!(try_recv);
     methods::writable!(try_send);
+    methods::poll_ready!(poll_recv_ready, readable, READABLE);
+    methods::poll_ready!(poll_send_ready, writable, WRITABLE);
     methods::try_io!(net::UnixDatagram);
 }
 

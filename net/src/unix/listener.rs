@@ -10,9 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::Source;
 use runtime_reactor::internal::set_nonblocking;
-use socket2::Type;
+use runtime_reactor::{Direction, Interest, Readiness, Source};
+use socket2::{Socket, Type};
 
 use super::addr::display;
 use super::stream::UnixStream;
@@ -100,10 +100,15 @@ impl UnixListener {
         let socket = unix::socket(Type::STREAM)?;
         socket.bind(addr)?;
         socket.listen(BACKLOG as libc::c_int)?;
+        Ok(UnixListener::new(socket))
+    }
+
+    /// Wraps a listening socket that this crate made: non-blocking and without duplicates.
+    pub(super) fn new(socket: Socket) -> UnixListener {
         let source = Source::new(net::UnixListener::from(socket)).sole_owner();
-        Ok(UnixListener {
+        UnixListener {
             acceptor: Acceptor::new(source),
-        })
+        }
     }
 
     /// Converts a listening socket of std, and makes it non-blocking.

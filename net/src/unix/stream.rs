@@ -103,7 +103,11 @@ impl UnixStream {
 
     /// Connects to `addr`. The caller puts the address into the error.
     async fn connect_raw(addr: &SockAddr) -> io::Result<UnixStream> {
-        let socket = unix::socket(Type::STREAM)?;
+        UnixStream::connect_socket(unix::socket(Type::STREAM)?, addr).await
+    }
+
+    /// Connects `socket` to `addr`. The caller puts the address into the error.
+    pub(super) async fn connect_socket(socket: Socket, addr: &SockAddr) -> io::Result<UnixStream> {
         let mut backoff = Backoff::default();
         let is_pending = loop {
             match socket.connect(addr).map_err(|e| (e.raw_os_error(), e)) {
@@ -267,6 +271,8 @@ impl UnixStream {
     methods::ready!();
     methods::readable!(try_read);
     methods::writable!(try_write);
+    methods::poll_ready!(poll_read_ready, readable, READABLE);
+    methods::poll_ready!(poll_write_ready, writable, WRITABLE);
 
     methods::closed! {
         /// # Examples

@@ -5,9 +5,9 @@ use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{MsgHdr, SockAddr, SockAddrStorage, SockRef};
 
-use super::unsupported::unsupported;
 use crate::sys::control::{Control, space, value};
 use crate::sys::socket::SEND_FLAGS;
+use crate::sys::unsupported::unsupported;
 use crate::udp::message::{Ecn, Received, Transmit};
 
 /// The space for all control messages that this crate can enable at once, at most 120 bytes on

@@ -6,7 +6,6 @@ mod mmsg;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 mod one_by_one;
 mod options;
-mod unsupported;
 
 pub(crate) use message::{recv, send};
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -14,5 +13,5 @@ pub(crate) use mmsg::{recv_batch, send_batch};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use one_by_one::{recv_batch, send_batch};
 pub(crate) use options::{
-    max_segments, set_dont_fragment, set_gro, set_recv_destination, set_recv_ecn,
+    MulticastV4, max_segments, set_dont_fragment, set_gro, set_recv_destination, set_recv_ecn,
 };

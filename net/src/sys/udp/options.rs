@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
+use crate::error::invalid;
+use crate::sys::socket::{option, set_option};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-use super::unsupported::unsupported;
-use crate::sys::errno::cvt;
+use crate::sys::unsupported::unsupported;
 
 /// Enables or disables the ECN bits of received datagrams.
 pub(crate) fn set_recv_ecn(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
@@ -70,7 +71,7 @@ pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result
         } else {
             libc::IPV6_PMTUDISC_WANT
         };
-        set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how)?;
         // Needed too: `__ip6_append_data` fragments by the discovered MTU otherwise.
         set_bool(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on)?;
     }
@@ -80,7 +81,7 @@ pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result
         } else {
             libc::IP_PMTUDISC_WANT
         };
-        set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how)?;
+        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, how)?;
     }
     Ok(())
 }
@@ -113,7 +114,7 @@ pub(crate) fn set_gro(_: &net::UdpSocket, _: bool) -> io::Result<()> {
 /// since then), and 1 where UDP_SEGMENT does not exist.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
-    let off = get_int(socket, libc::SOL_UDP, libc::UDP_SEGMENT);
+    let off = option::<libc::c_int>(socket, libc::SOL_UDP, libc::UDP_SEGMENT);
     if off.is_ok() { 64 } else { 1 }
 }
 
@@ -139,45 +140,68 @@ fn set_bool(
     option: libc::c_int,
     on: bool,
 ) -> io::Result<()> {
-    set_int(socket, level, option, libc::c_int::from(on))
+    set_option(socket, level, option, libc::c_int::from(on))
 }
 
-fn set_int(
-    socket: &net::UdpSocket,
-    level: libc::c_int,
-    option: libc::c_int,
-    value: libc::c_int,
-) -> io::Result<()> {
-    // SAFETY: setsockopt reads one int, which outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const value).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    cvt(result).map(drop)
+/// The type of IP_MULTICAST_LOOP and IP_MULTICAST_TTL: one byte on NetBSD and OpenBSD (ip(4)),
+/// which reject or fill in part an integer.
+#[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+type MulticastOption = u8;
+#[cfg(not(any(target_os = "netbsd", target_os = "openbsd")))]
+type MulticastOption = libc::c_int;
+
+/// The options of IPv4 multicasts, in the size that the system has.
+pub(crate) trait MulticastV4: AsFd + Sized {
+    fn loop_v4(&self) -> io::Result<bool> {
+        let on: MulticastOption = option(self, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP)?;
+        Ok(on != 0)
+    }
+
+    fn set_loop_v4(&self, on: bool) -> io::Result<()> {
+        let on = MulticastOption::from(on);
+        set_option(self, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, on)
+    }
+
+    fn hops_v4(&self) -> io::Result<u32> {
+        let ttl: MulticastOption = option(self, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL)?;
+        Ok(ttl as u32)
+    }
+
+    fn set_hops_v4(&self, ttl: u32) -> io::Result<()> {
+        let Ok(ttl) = u8::try_from(ttl) else {
+            return Err(invalid(format!("a time to live is 0 to 255, not {ttl}")));
+        };
+        let ttl = MulticastOption::from(ttl);
+        set_option(self, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl)
+    }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn get_int(
-    socket: &net::UdpSocket,
-    level: libc::c_int,
-    option: libc::c_int,
-) -> io::Result<libc::c_int> {
-    let mut value: libc::c_int = 0;
-    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: getsockopt writes at most `len` bytes to an int; both outlive the call.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw mut value).cast(),
-            &mut len,
-        )
-    };
-    cvt(result).map(|_| value)
+impl MulticastV4 for Socket {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Linux accepts both sizes, so that of the other systems is tested here too.
+    #[test]
+    fn options_of_one_byte_and_of_an_integer_are_set_and_read() {
+        let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (level, ttl) = (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL);
+        set_option(&socket, level, ttl, 200_u8).unwrap();
+        assert_eq!(option::<u8>(&socket, level, ttl).unwrap(), 200);
+        let socket = SockRef::from(&socket);
+        assert_eq!(socket.hops_v4().unwrap(), 200);
+        socket.set_hops_v4(7).unwrap();
+        assert_eq!(option::<u8>(&*socket, level, ttl).unwrap(), 7);
+        assert_eq!(
+            socket.set_hops_v4(256).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+        for on in [false, true] {
+            socket.set_loop_v4(on).unwrap();
+            assert_eq!(socket.loop_v4().unwrap(), on);
+            let byte: u8 = option(&*socket, level, libc::IP_MULTICAST_LOOP).unwrap();
+            assert_eq!(byte, u8::from(on));
+        }
+    }
 }
