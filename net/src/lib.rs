@@ -84,7 +84,7 @@ pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use runtime_reactor::{Interest, Readiness};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
-pub use unix::{UnixDatagram, UnixListener, UnixStream};
+pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 
 /// The parts that the crate `runtime` needs to look up names. Not a stable interface.
 #[doc(hidden)]

@@ -13,5 +13,6 @@ pub(crate) mod resolver;
 pub use crate::io::{Interest, Readiness};
 pub use runtime_net::{
     SocketAddrs, TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram,
-    UnixListener, UnixStream, lookup_host, pipe, tcp, udp, unix,
+    UnixListener, UnixSocket, UnixStream, lookup_host, pipe, tcp, udp, unix,
 };
+pub use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};

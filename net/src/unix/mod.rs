@@ -3,6 +3,7 @@
 //! * [`UnixListener`] accepts connections; [`UnixStream`] is one, which
 //!   [splits](UnixStream::split).
 //! * [`UnixDatagram`] sends and receives datagrams.
+//! * [`UnixSocket`] is bound or given a queue before it becomes one of them.
 //! * [`UnixStream::send_fds`] and [`UnixStream::recv_fds`] pass descriptors to another process.
 //!
 //! An address is a path, or on Linux an abstract name without a file, which std's
@@ -50,11 +51,13 @@ pub(crate) mod cred;
 mod datagram;
 mod fds;
 mod listener;
+mod socket;
 mod stream;
 
 pub use cred::UCred;
 pub use datagram::UnixDatagram;
 pub use fds::ReceivedFds;
 pub use listener::{Incoming, UnixListener};
+pub use socket::UnixSocket;
 pub use std::os::unix::net::SocketAddr;
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, UnixStream, WriteHalf};
