@@ -1,5 +1,6 @@
 //! Processing the messages of other threads.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
 
@@ -19,18 +20,29 @@ impl Reactor {
     }
 
     /// Processes removals first: the descriptor of a source that was dropped may be another one's
-    /// by now, and must not be registered again.
+    /// by now, and must not be registered again. A request is processed while no message can come,
+    /// because a source is closed only after its removal was sent.
     #[cold]
     fn process_messages(&self, woken: &mut WakeList) {
-        let mut requests = Vec::new();
-        for message in self.inbox.take() {
-            match message {
-                Message::Removal(removal) => self.process_removal(removal, woken),
-                Message::Request(request) => requests.push(request),
+        let mut requests = VecDeque::new();
+        loop {
+            for message in self.inbox.take() {
+                match message {
+                    Message::Removal(removal) => self.process_removal(removal, woken),
+                    Message::Request(request) => requests.push_back(Some(request)),
+                }
             }
-        }
-        for request in requests {
-            self.process_request(request, woken);
+            let Some(request) = requests.front_mut() else {
+                return;
+            };
+            let processed = self.inbox.unless_messages(|| {
+                if let Some(request) = request.take() {
+                    self.process_request(request, woken);
+                }
+            });
+            if processed {
+                requests.pop_front();
+            }
         }
     }
 

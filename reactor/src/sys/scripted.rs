@@ -30,6 +30,9 @@ pub(crate) enum Call {
 /// The result of one `wait`, computed when it is called.
 pub(crate) type Answer = Box<dyn FnOnce() -> io::Result<Vec<Event>>>;
 
+/// What a test does in the middle of a call.
+pub(crate) type Act = Box<dyn FnOnce()>;
+
 /// The script and the record, shared by the test and the selector.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
@@ -38,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) answers: Rc<RefCell<VecDeque<Answer>>>,
     /// The error of the next `add`.
     pub(crate) refuse: Rc<RefCell<Option<io::Error>>>,
+    /// Called by the next `forget`.
+    pub(crate) on_forget: Rc<RefCell<Option<Act>>>,
     pub(crate) notifier: Arc<ScriptedNotify>,
     pub(crate) level: bool,
 }
@@ -153,6 +158,10 @@ impl Selector for Scripted {
 
     fn forget(&mut self, token: Token) {
         self.record(Call::Forget(token));
+        let act = self.script.on_forget.borrow_mut().take();
+        if let Some(act) = act {
+            act();
+        }
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {

@@ -439,3 +439,21 @@ fn a_descriptor_that_another_thread_removed_is_not_registered_afterwards() {
     );
     assert_eq!(stage.reactor.stats().sources, 0);
 }
+
+/// Its number may belong to another object by then.
+#[test]
+fn a_source_that_is_dropped_while_messages_are_processed_is_not_registered_again() {
+    let stage = Stage::new();
+    let (removed, _) = stage.waiting_source(Waker::noop());
+    let (closing, token) = stage.waiting_source(Waker::noop());
+    elsewhere(|| assert!(poll(&closing, Read, Waker::noop(), blocked).is_pending()));
+    elsewhere(move || drop(removed));
+    let close = move || elsewhere(move || drop(closing));
+    *stage.script.on_forget.borrow_mut() = Some(Box::new(close));
+    stage.script.take_calls();
+    stage.reactor.turn(None).unwrap();
+    let calls = stage.script.take_calls();
+    let registers = |call: &Call| matches!(call, Call::Reregister(_, again) if *again == token);
+    assert!(!calls.iter().any(registers), "{calls:?}");
+    assert_eq!(stage.reactor.stats().sources, 0);
+}
