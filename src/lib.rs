@@ -58,6 +58,7 @@
 //! | `signal` | yes | [`signal`](mod@signal) | signal-hook-registry |
 //! | `hyper` | no | [`compat::hyper`](compat) | hyper |
 //! | `hyper-util` | no | a server and connectors: [`compat::hyper_util`](compat) | hyper-util |
+//! | `quinn` | no | QUIC: [`compat::quinn`](compat) | quinn |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
 //!

@@ -38,5 +38,7 @@ macro_rules! forward_write {
 pub mod hyper;
 #[cfg(feature = "hyper-util")]
 pub mod hyper_util;
+#[cfg(feature = "quinn")]
+pub mod quinn;
 #[cfg(feature = "tokio-io")]
 pub mod tokio;

@@ -3,6 +3,7 @@
 
 mod axum;
 mod hyper_util;
+mod quinn;
 mod reqwest;
 mod tls;
 mod tower;
