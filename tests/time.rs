@@ -147,6 +147,51 @@ async fn an_interval_that_missed_ticks_bursts_or_skips() {
     );
 }
 
+#[runtime::test]
+async fn an_interval_notices_what_its_task_missed_without_a_turn() {
+    let period = Duration::from_millis(20);
+    for behavior in [MissedTickBehavior::Skip, MissedTickBehavior::Delay] {
+        let mut interval = interval(period);
+        interval.set_missed_tick_behavior(behavior);
+        let first = interval.tick().await;
+        let second = first + period;
+        // The timer of the second tick fires, and the task blocks before it takes the tick.
+        sleep_until(second).await;
+        while Instant::now() < second + period * 2 {}
+        let before = Instant::now();
+        assert_eq!(interval.tick().await, second);
+        let third = interval.tick().await;
+        if behavior == MissedTickBehavior::Skip {
+            assert!(third > before, "no missed tick follows");
+            assert_eq!((third - first).as_nanos() % period.as_nanos(), 0);
+        } else {
+            assert!(third >= before + period, "a whole period later");
+        }
+    }
+}
+
+#[runtime::test]
+async fn a_reset_moves_the_next_tick_of_an_interval_and_those_after_it() {
+    let hour = Duration::from_secs(3600);
+    let mut interval = interval(hour);
+    interval.tick().await;
+    let before = Instant::now();
+    interval.reset_immediately();
+    let due = interval.tick().await;
+    assert!(due >= before && due <= Instant::now());
+    interval.reset_after(TICK);
+    let due = interval.tick().await;
+    assert!(due >= before + TICK && due <= Instant::now());
+    interval.reset_at(before);
+    assert_eq!(interval.tick().await, before);
+    // The period goes on from there.
+    assert!(timeout(TICK, interval.tick()).await.is_err());
+    interval.reset_after(Duration::MAX);
+    assert!(timeout(TICK, interval.tick()).await.is_err());
+    interval.reset();
+    assert!(timeout(TICK, interval.tick()).await.is_err());
+}
+
 #[test]
 #[should_panic(expected = "period of zero")]
 fn an_interval_with_a_period_of_zero_panics() {
