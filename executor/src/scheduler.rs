@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use crate::blocking::Pool;
 use crate::budget::Budget;
@@ -49,6 +49,22 @@ pub(crate) struct Scheduler {
 struct Scratch {
     wakes: Vec<WakerId>,
     ops: Vec<RemoteOp>,
+}
+
+/// Drops a future whose poll panics while that panic unwinds, as if the future were a variable: so
+/// a mutex whose guard it holds is poisoned.
+struct CancelOnUnwind<'a> {
+    task: Pin<&'a mut (dyn Task + 'static)>,
+    id: Id,
+}
+
+impl Drop for CancelOnUnwind<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        // The panic replaces this output.
+        let error = JoinError::aborted(self.id);
+        self.task.as_mut().cancel(self.id, error);
+    }
 }
 
 /// The result of a poll of a join handle on the task's own thread.
@@ -221,7 +237,15 @@ impl Scheduler {
             self.polls.set(self.polls.get() + 1);
             // Its drop does nothing.
             let waker = ManuallyDrop::new(wake::waker(WakerId::new(self.number, slot, serial)));
-            let poll = || task.as_mut().poll(&mut Context::from_waker(&waker));
+            let poll = || {
+                let mut running = CancelOnUnwind {
+                    task: task.as_mut(),
+                    id: key.id(),
+                };
+                let polled = running.task.as_mut().poll(&mut Context::from_waker(&waker));
+                mem::forget(running);
+                polled
+            };
             catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
                 task.as_mut().fail(key.id(), payload);
                 Poll::Ready(())

@@ -2,11 +2,14 @@
 
 mod support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Mutex;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::thread;
 
 use runtime_executor::{Builder, Config, Executor, JoinHandle, PanicPolicy, spawn, yield_now};
 use support::{Count, Loop, elsewhere, on_drop, poll_once, text};
@@ -417,4 +420,46 @@ fn the_task_that_panics_is_no_longer_the_running_one() {
     let _entered = looped.executor.enter();
     assert_eq!(runtime_executor::try_id(), None);
     assert!(Executor::is_entered());
+}
+
+/// A future that holds a value and panics when it is polled.
+struct PanicsHolding<T>(T);
+
+impl<T: Unpin> Future for PanicsHolding<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        panic!("while it holds a value");
+    }
+}
+
+#[test]
+fn a_future_whose_poll_panics_is_dropped_while_that_panic_unwinds() {
+    static LOCK: Mutex<()> = Mutex::new(());
+    for policy in POLICIES {
+        LOCK.clear_poison();
+        let looped = with(policy);
+        let dropped = Rc::new(Cell::new(None));
+        let record = dropped.clone();
+        let held = (
+            LOCK.lock().unwrap(),
+            on_drop(move || record.set(Some((thread::panicking(), runtime_executor::try_id())))),
+        );
+        let handle = looped.executor.spawn(PanicsHolding(held));
+        let id = handle.id();
+        let error = looped.block_on(handle).unwrap_err();
+        assert_eq!(text(&*error.into_panic()), "while it holds a value");
+        assert_eq!(dropped.get(), Some((true, Some(id))));
+        assert!(LOCK.is_poisoned());
+        still_runs(&looped);
+    }
+}
+
+#[test]
+fn of_a_future_whose_poll_and_drop_panic_the_first_panic_is_the_error() {
+    let looped = Loop::new();
+    let handle = looped.executor.spawn(PanicsHolding(Bomb("boom")));
+    let error = looped.block_on(handle).unwrap_err();
+    assert_eq!(text(&*error.into_panic()), "while it holds a value");
+    still_runs(&looped);
 }
