@@ -6,7 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::rc::Rc;
+use std::ptr;
+use std::rc::{Rc, Weak};
 
 use crate::inbox::{Inbox, RemoteOp};
 use crate::scheduler::Scheduler;
@@ -19,6 +20,8 @@ thread_local! {
     static CLEAR_ON_EXIT: ClearOnExit = const { ClearOnExit };
     /// The executor that is a guest on this thread: entered for its own turns alone.
     static GUEST: RefCell<Option<Rc<Scheduler>>> = const { RefCell::new(None) };
+    /// All executors of this thread, entered or not.
+    static OWN: RefCell<Vec<Weak<Scheduler>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with the scheduler of this thread.
@@ -71,6 +74,29 @@ pub(crate) fn get_if(number: u32) -> Option<Rc<Scheduler>> {
 #[inline]
 pub(crate) fn with_if<R>(number: u32, f: impl FnOnce(&Scheduler) -> R) -> Option<R> {
     with(|scheduler| (scheduler.number() == number).then(|| f(scheduler))).flatten()
+}
+
+/// Returns the scheduler with this number if it belongs to this thread, entered or not.
+#[cold]
+pub(crate) fn own(number: u32) -> Option<Rc<Scheduler>> {
+    let find = |own: &RefCell<Vec<Weak<Scheduler>>>| {
+        let own = own.borrow();
+        let mut schedulers = own.iter().filter_map(Weak::upgrade);
+        schedulers.find(|scheduler| scheduler.number() == number)
+    };
+    OWN.try_with(find).ok().flatten()
+}
+
+/// Makes a new scheduler known to its thread.
+pub(crate) fn add_own(scheduler: &Rc<Scheduler>) {
+    // While the thread is torn down, its handles use the inbox only.
+    let _ = OWN.try_with(|own| own.borrow_mut().push(Rc::downgrade(scheduler)));
+}
+
+/// Forgets a scheduler of this thread.
+pub(crate) fn remove_own(scheduler: &Rc<Scheduler>) {
+    let is_other = |other: &Weak<Scheduler>| !ptr::eq(other.as_ptr(), Rc::as_ptr(scheduler));
+    let _ = OWN.try_with(|own| own.borrow_mut().retain(is_other));
 }
 
 /// Performs an operation on the executor with this number: at once on its own thread, through its

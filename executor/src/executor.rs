@@ -13,7 +13,7 @@ use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::park::{ParkMode, Unpark};
 use crate::scheduler::Scheduler;
-use crate::task::wake;
+use crate::task::{is_large, wake};
 use crate::waker_id::WakerId;
 
 /// A single-threaded executor: it polls tasks and never blocks.
@@ -83,7 +83,12 @@ impl Executor {
         F: Future + 'static,
         F::Output: 'static,
     {
-        JoinHandle::local(self.scheduler.spawn(future, (), Location::caller()))
+        let spawned_at = Location::caller();
+        JoinHandle::local(if const { is_large::<F>() } {
+            self.scheduler.spawn(Box::pin(future), (), spawned_at)
+        } else {
+            self.scheduler.spawn(future, (), spawned_at)
+        })
     }
 
     /// Returns the handle that other threads spawn with.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -11,7 +12,7 @@ use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
 use crate::inbox::RemoteOp;
 use crate::proceed::poll_proceed;
-use crate::scheduler::JoinPoll;
+use crate::scheduler::{JoinPoll, Scheduler};
 use crate::task::output::{Abort, OutputCell, RemoteJoin};
 use crate::task::{gone, take_output};
 
@@ -20,6 +21,11 @@ use crate::task::{gone, take_output};
 /// Awaiting it returns a `Result`. Dropping it *detaches* the task, which continues to run. The
 /// handle is `Send` and `Sync` if the output is `Send`: on the task's own thread it accesses the
 /// task directly, on others it sends messages.
+///
+/// On the task's own thread any executor can await the handle, and the output of a complete task is
+/// there at once, even while the runtime is not running. On other threads, and for a task that is
+/// not complete, the runtime has to run: a runtime that rests between two calls of `block_on` or
+/// `turn` is notified, and answers in the next one.
 ///
 /// # Errors
 /// The output is a [`JoinError`] if the task panicked, was aborted, or was dropped with its
@@ -146,17 +152,20 @@ impl<T> JoinHandle<T> {
 impl<T: 'static> JoinHandle<T> {
     /// Returns true if the task is complete, so that awaiting the handle does not wait.
     ///
-    /// Away from the task's thread, and on it while its runtime is not running, the result may lag
-    /// behind: the first call requests the output and returns false until that has arrived.
+    /// On the task's own thread the result is current, whether the runtime is running or not. On
+    /// others it may lag behind: the first call requests the output and returns false until that
+    /// has arrived, for which the runtime has to run.
     pub fn is_finished(&self) -> bool {
         match &self.location {
             Location::Local { slot, requested } => {
+                let key = self.id.key(*slot);
                 if let Some(cell) = requested.get() {
-                    return cell.is_complete();
+                    return cell.is_complete()
+                        || resting(key.executor).is_some_and(|resting| resting.is_complete(key));
                 }
-                match context::get_if(self.id.executor()) {
-                    Some(scheduler) => scheduler.is_complete(self.id.key(*slot)),
-                    None => request_output(self.id.key(*slot), requested).is_complete(),
+                match context::get_if(key.executor).or_else(|| context::own(key.executor)) {
+                    Some(scheduler) => scheduler.is_complete(key),
+                    None => request_output(key, requested).is_complete(),
                 }
             }
             Location::Remote { cell, .. } => cell.is_complete(),
@@ -169,7 +178,17 @@ impl<T: 'static> JoinHandle<T> {
     #[track_caller]
     fn poll_remote(&mut self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
         let cell = match &self.location {
-            Location::Local { slot, requested } => request_output(self.id.key(*slot), requested),
+            Location::Local { slot, requested } => {
+                let key = self.id.key(*slot);
+                let cell = request_output(key, requested);
+                if !cell.is_complete() {
+                    // A runtime of this thread that is not running answers here.
+                    if let Some(resting) = resting(key.executor) {
+                        resting.drain_inbox();
+                    }
+                }
+                cell
+            }
             Location::Remote { cell, .. } => cell,
             Location::Taken => panic!("JoinHandle was polled after completion"),
         };
@@ -235,8 +254,27 @@ impl<T> fmt::Debug for JoinHandle<T> {
 
 /// Polls a task on its own thread. Returns `None` on any other.
 fn poll_local(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
-    let poll = context::with_if(key.executor, |scheduler| scheduler.poll_join(key, waker))?;
+    match context::with_if(key.executor, |scheduler| scheduler.poll_join(key, waker)) {
+        Some(Some(poll)) => Some(poll),
+        Some(None) => poll_local_cloning(key, waker),
+        None => poll_resting(key, waker),
+    }
+}
+
+/// Polls a task on its own thread while its executor is not entered.
+#[cold]
+fn poll_resting(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
+    let poll = resting(key.executor)?.poll_join(key, waker);
     poll.or_else(|| poll_local_cloning(key, waker))
+}
+
+/// Returns the scheduler with this number if it belongs to this thread and is not entered.
+#[cold]
+fn resting(number: u32) -> Option<Rc<Scheduler>> {
+    match context::get_if(number) {
+        Some(_) => None,
+        None => context::own(number),
+    }
 }
 
 /// The same with a foreign waker that has to be cloned. The clone is foreign code, which may
@@ -244,7 +282,7 @@ fn poll_local(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
 #[cold]
 fn poll_local_cloning(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
     let clone = waker.clone();
-    let scheduler = context::get_if(key.executor)?;
+    let scheduler = context::get_if(key.executor).or_else(|| context::own(key.executor))?;
     match scheduler.set_join_waker(key, clone) {
         Ok(previous) => Some(JoinPoll::Pending(previous)),
         Err(unused) => {
@@ -261,13 +299,25 @@ fn request_output<T: 'static>(
     key: TaskKey,
     requested: &OnceLock<Arc<OutputCell<T>>>,
 ) -> &Arc<OutputCell<T>> {
-    requested.get_or_init(|| {
-        let cell = OutputCell::new();
-        let join = RemoteJoin::new(key.id(), cell.clone());
+    if let Some(cell) = requested.get() {
+        return cell;
+    }
+    let cell = OutputCell::new();
+    let join = RemoteJoin::new(key.id(), cell.clone());
+    // Sent afterwards: unparking is foreign code, which may use this handle and wait for others
+    // that do.
+    let first = requested.set(cell).is_ok();
+    if first {
         // If the executor is gone, dropping the operation completes the cell.
         context::send(key.executor, RemoteOp::RequestOutput { key, join });
-        cell
-    })
+    } else {
+        // The cell of this one is not in use, so completing it wakes nothing.
+        drop(join);
+    }
+    match requested.get() {
+        Some(cell) => cell,
+        None => unreachable!("it was set above"),
+    }
 }
 
 /// A handle that aborts a task, and can be cloned. Made by [`JoinHandle::abort_handle`].
