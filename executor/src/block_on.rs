@@ -9,6 +9,7 @@ use crate::context;
 use crate::error::JoinError;
 use crate::handle::Handle;
 use crate::park::{Park, ParkMode, ThreadPark, Unpark};
+use crate::task::is_large;
 
 impl Handle {
     /// Runs a future on the runtime's thread, and blocks the calling thread until its output
@@ -54,7 +55,11 @@ impl Handle {
             "Handle::block_on was called inside a runtime, whose thread it would block: await \
              Handle::spawn instead"
         );
-        let mut task = self.spawn(future);
+        let mut task = if const { is_large::<F>() } {
+            self.spawn(Box::pin(future))
+        } else {
+            self.spawn(future)
+        };
         let park = ThreadPark::new();
         let waker = Waker::from(Arc::new(UnparkOnWake(park.unparker())));
         let mut cx = Context::from_waker(&waker);

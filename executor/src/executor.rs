@@ -52,6 +52,7 @@ impl Executor {
     ///   with 32-bit pointers).
     pub fn new(unparker: Arc<dyn Unpark>, config: Config) -> io::Result<Executor> {
         let scheduler = Rc::new(Scheduler::new(unparker, config)?);
+        context::add_own(&scheduler);
         let handle = Handle::new(&scheduler);
         Ok(Executor { scheduler, handle })
     }
@@ -197,6 +198,7 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
+        context::remove_own(&self.scheduler);
         self.scheduler.close();
     }
 }

@@ -14,8 +14,8 @@ use crate::error::NO_RUNTIME;
 use crate::inbox::{Inbox, RemoteOp, RemoteTask};
 use crate::join::JoinHandle;
 use crate::scheduler::Scheduler;
-use crate::task::TaskCell;
 use crate::task::output::{OutputCell, RemoteJoin};
+use crate::task::{TaskCell, is_large};
 
 thread_local! {
     /// On threads of a blocking pool, the runtime that they work for.
@@ -114,6 +114,22 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let spawned_at = Location::caller();
+        if const { is_large::<F>() } {
+            self.spawn_at(Box::pin(future), spawned_at)
+        } else {
+            self.spawn_at(future, spawned_at)
+        }
+    }
+
+    fn spawn_at<F>(
+        &self,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         if let Some(scheduler) = context::get_if(self.inbox.number()) {
             return JoinHandle::local(scheduler.spawn(future, (), spawned_at));
         }
@@ -172,7 +188,11 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.submit(closure, Class::Cancelable)
+        if const { is_large::<F>() } {
+            self.submit(Box::new(closure), Class::Cancelable)
+        } else {
+            self.submit(closure, Class::Cancelable)
+        }
     }
 
     /// Like [`spawn_blocking`](Handle::spawn_blocking), for a closure that must run: closing the

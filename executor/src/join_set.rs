@@ -13,6 +13,7 @@ use crate::error::JoinError;
 use crate::join::{AbortHandle, JoinHandle};
 use crate::proceed::{Proceed, without_budget};
 use crate::sync::Mutex;
+use crate::task::is_large;
 use crate::unwind::drop_catching;
 
 /// A set of tasks that are awaited in the order of their completion.
@@ -169,7 +170,11 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        self.insert(crate::spawn::spawn(future))
+        self.insert(if const { is_large::<F>() } {
+            crate::spawn::spawn(Box::pin(future))
+        } else {
+            crate::spawn::spawn(future)
+        })
     }
 
     /// Runs a closure that blocks on the blocking pool, and inserts it. See

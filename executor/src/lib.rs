@@ -107,6 +107,7 @@ pub mod internal {
     use crate::handle::Handle;
     use crate::join::JoinHandle;
     pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};
+    pub use crate::task::is_large;
     pub use crate::task_local::new_task_local;
 
     /// Runs a closure on the blocking pool that must run: closing the executor waits for it, and

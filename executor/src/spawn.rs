@@ -9,6 +9,7 @@ use crate::error::NO_RUNTIME;
 use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::scheduler::Scheduler;
+use crate::task::is_large;
 
 /// Spawns a task on the runtime of this thread. The future need not be `Send`.
 ///
@@ -19,7 +20,8 @@ use crate::scheduler::Scheduler;
 /// Panics if no runtime runs on this thread.
 ///
 /// # Complexity
-/// O(1), with one allocation, which holds the future and later its output.
+/// O(1), with one allocation, which holds the future and later its output. A future of more than
+/// 16 KiB has an allocation of its own, and is moved there first.
 ///
 /// # Examples
 /// ```
@@ -36,6 +38,20 @@ use crate::scheduler::Scheduler;
 /// ```
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    if const { is_large::<F>() } {
+        spawn_unboxed(Box::pin(future))
+    } else {
+        spawn_unboxed(future)
+    }
+}
+
+#[track_caller]
+#[inline]
+fn spawn_unboxed<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -65,9 +81,13 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    match Handle::try_current() {
-        Some(handle) => handle.spawn_blocking(closure),
-        None => panic!("spawn_blocking was called {NO_RUNTIME}"),
+    let Some(handle) = Handle::try_current() else {
+        panic!("spawn_blocking was called {NO_RUNTIME}");
+    };
+    if const { is_large::<F>() } {
+        handle.spawn_blocking(Box::new(closure))
+    } else {
+        handle.spawn_blocking(closure)
     }
 }
 
@@ -109,6 +129,19 @@ impl<'a> Builder<'a> {
     /// O(1), with one allocation, and one for the name.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        if const { is_large::<F>() } {
+            self.spawn_unboxed(Box::pin(future))
+        } else {
+            self.spawn_unboxed(future)
+        }
+    }
+
+    #[track_caller]
+    fn spawn_unboxed<F>(self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,

@@ -5,10 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::panic::Location;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use runtime_executor::internal::is_large;
 use runtime_executor::{Executor, Handle, JoinHandle, Park};
 use runtime_reactor::{Backend, Stats};
 
@@ -95,7 +96,23 @@ impl Runtime {
             "block_on was called in a child of fork(2): call Runtime::after_fork_child first, or \
              make a new runtime"
         );
-        let mut root = pin!(future);
+        if const { is_large::<F>() } {
+            self.drive_boxed(Box::pin(future))
+        } else {
+            self.drive_unboxed(future)
+        }
+    }
+
+    fn drive_boxed<F: Future>(&self, mut future: Pin<Box<F>>) -> F::Output {
+        self.drive(future.as_mut())
+    }
+
+    fn drive_unboxed<F: Future>(&self, future: F) -> F::Output {
+        self.drive(pin!(future))
+    }
+
+    /// Runs the loop until the future is complete.
+    fn drive<F: Future>(&self, mut root: Pin<&mut F>) -> F::Output {
         #[cfg(feature = "tokio")]
         if let Some(host) = &self.host {
             return self.block_on_hosted(host, root);
@@ -137,7 +154,11 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.executor.spawn(future)
+        if const { is_large::<F>() } {
+            self.executor.spawn(Box::pin(future))
+        } else {
+            self.executor.spawn(future)
+        }
     }
 
     /// Returns a handle, by which any thread can spawn tasks and run closures on this runtime.

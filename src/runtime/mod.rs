@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use runtime_executor::internal::is_large;
+
 // The documentation lists methods in the order of these modules.
 mod builder;
 
@@ -32,8 +34,13 @@ pub use per_core::{PerCore, per_core};
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    match Runtime::new() {
-        Ok(runtime) => runtime.block_on(future),
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
         Err(e) => panic!("block_on cannot make a runtime: {e}"),
+    };
+    if const { is_large::<F>() } {
+        runtime.block_on(Box::pin(future))
+    } else {
+        runtime.block_on(future)
     }
 }

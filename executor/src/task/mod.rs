@@ -38,6 +38,13 @@ use crate::error::JoinError;
 use crate::id::Id;
 use crate::unwind::drop_catching;
 
+/// Returns true if a future or closure is so large that the function that takes it from the user
+/// boxes it at once. Without optimization each function that it is passed through has a copy of it
+/// on the stack, and if this is not asked in a `const` block, one for each branch.
+pub const fn is_large<F>() -> bool {
+    size_of::<F>() > 16 << 10
+}
+
 /// A task without the types of its future and output.
 pub(crate) trait Task {
     /// Polls the future. `Ready` means that the output is in place.
