@@ -44,7 +44,7 @@ fn a_panic_and_an_abort_are_found_while_the_executor_rests() {
     aborted.abort();
     looped.settle();
     assert!(panics.is_finished() && aborted.is_finished());
-    assert!(wait_for(panics).map(|()| ()).unwrap_err().is_panic());
+    assert!(wait_for(panics).unwrap_err().is_panic());
     assert!(wait_for(aborted).unwrap_err().is_cancelled());
 }
 
