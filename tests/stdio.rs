@@ -226,6 +226,136 @@ async fn files() {
     );
 }
 
+/// A name, the stream, what has to stay open meanwhile, and what reading returns.
+type Input = (&'static str, OwnedFd, Vec<File>, Result<&'static str, i32>);
+
+/// The forms that the standard input can have.
+fn inputs() -> Vec<Input> {
+    let mut inputs = Vec::new();
+    let (reader, mut writer) = pipe();
+    writer.write_all(b"x").unwrap();
+    inputs.push(("a pipe", reader.into(), Vec::new(), Ok("x")));
+    let (reader, writer) = pipe();
+    let wrong = ("the wrong end of a pipe", writer.into());
+    inputs.push((wrong.0, wrong.1, vec![reader], Err(libc::EBADF)));
+    let (mut controller, terminal) = pseudo_terminal();
+    controller.write_all(b"x\n\x04").unwrap(); // Ctrl-D
+    inputs.push(("a terminal", terminal.into(), vec![controller], Ok("x\n")));
+    let null = File::open("/dev/null").unwrap();
+    inputs.push(("/dev/null", null.into(), Vec::new(), Ok("")));
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    let write_only = ("/dev/null for writing", null.into());
+    inputs.push((write_only.0, write_only.1, Vec::new(), Err(libc::EBADF)));
+    let (mut file, read_only) = temporary("input");
+    file.write_all(b"x").unwrap();
+    inputs.push(("a file", read_only.into(), Vec::new(), Ok("x")));
+    let directory = File::open("/").unwrap();
+    inputs.push((
+        "a directory",
+        directory.into(),
+        Vec::new(),
+        Err(libc::EISDIR),
+    ));
+    inputs
+}
+
+/// A name, the stream, from where the written text can be read, and what writing returns.
+type Output = (&'static str, OwnedFd, Option<File>, Result<(), i32>);
+
+/// The forms that the standard output and error can have.
+fn outputs() -> Vec<Output> {
+    let mut outputs = Vec::new();
+    let (reader, writer) = pipe();
+    outputs.push(("a pipe", writer.into(), Some(reader), Ok(())));
+    let (reader, _writer) = pipe();
+    outputs.push((
+        "the wrong end of a pipe",
+        reader.into(),
+        None,
+        Err(libc::EBADF),
+    ));
+    let (_, writer) = pipe();
+    outputs.push((
+        "a pipe without a reader",
+        writer.into(),
+        None,
+        Err(libc::EPIPE),
+    ));
+    let (controller, terminal) = pseudo_terminal();
+    outputs.push(("a terminal", terminal.into(), Some(controller), Ok(())));
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    outputs.push(("/dev/null", null.into(), None, Ok(())));
+    let null = File::open("/dev/null").unwrap();
+    outputs.push(("/dev/null for reading", null.into(), None, Err(libc::EBADF)));
+    let (file, read_only) = temporary("output");
+    outputs.push(("a file", file.into(), Some(read_only), Ok(())));
+    let (_, read_only) = temporary("unwritable");
+    outputs.push((
+        "a file for reading",
+        read_only.into(),
+        None,
+        Err(libc::EBADF),
+    ));
+    if cfg!(target_os = "linux") {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        outputs.push(("/dev/full", full.into(), None, Err(libc::ENOSPC)));
+    }
+    outputs
+}
+
+fn assert_error(error: &io::Error, errno: i32, form: &str, stream: &str) {
+    let text = error.to_string();
+    assert_eq!(io::os_error(error), Some(errno), "{form}: {text}");
+    assert!(text.contains(stream), "{form}: {text}");
+}
+
+async fn read_all() -> io::Result<String> {
+    let (mut stdin, mut text) = (io::stdin(), String::new());
+    stdin.read_to_string(&mut text).await.map(|_| text)
+}
+
+async fn write_and_flush() -> io::Result<()> {
+    let mut stderr = io::stderr();
+    stderr.write_all(b"written").await?;
+    stderr.flush().await
+}
+
+async fn forms() {
+    for (form, stream, kept, expected) in inputs() {
+        set_input(stream);
+        match (read_all().await, expected) {
+            (Err(error), Err(errno)) => assert_error(&error, errno, form, "the standard input"),
+            (read, expected) => assert_eq!(read.ok().as_deref(), expected.ok(), "{form}"),
+        }
+        drop(kept);
+    }
+    for (form, stream, reader, expected) in outputs() {
+        set_output(stream);
+        match (write_and_flush().await, expected) {
+            (Err(error), Err(errno)) => assert_error(&error, errno, form, "the standard error"),
+            (written, expected) => assert_eq!(written.ok(), expected.ok(), "{form}"),
+        }
+        if let Some(mut reader) = reader {
+            let mut text = [0; 7];
+            reader.read_exact(&mut text).unwrap();
+            assert_eq!(&text, b"written", "{form}");
+        }
+    }
+    // Opened before, so that they do not get the numbers of the streams.
+    let [input, output] =
+        [(); 2].map(|()| File::options().write(true).read(true).open("/dev/null"));
+    // SAFETY: closes the streams, which belong to the process; std opens nothing by their numbers.
+    unsafe { libc::close(0) };
+    let error = read_all().await.unwrap_err();
+    assert_error(&error, libc::EBADF, "closed", "the standard input");
+    set_input(input.unwrap());
+    // SAFETY: as above.
+    unsafe { libc::close(2) };
+    let error = write_and_flush().await.unwrap_err();
+    assert_error(&error, libc::EBADF, "closed", "the standard error");
+    set_output(output.unwrap());
+}
+
 #[test]
 fn standard_streams_of_every_kind_work_and_keep_their_modes() {
     let kept = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
@@ -238,6 +368,7 @@ fn standard_streams_of_every_kind_work_and_keep_their_modes() {
     assert_eq!(threads(), threads_before, "no thread was started to wait");
     assert_eq!(descriptors(), before);
     runtime::block_on(files());
+    runtime::block_on(forms());
     set_output(kept);
     // The pool thread that ran the last job may not have closed its descriptor yet. This would hang
     // if a descriptor leaked.

@@ -8,8 +8,9 @@
 //! # Errors
 //! All functions return the errors of their namesakes in [`std::fs`], with the same kinds. The text
 //! names operation and path, as in `open /etc/shadow: Permission denied (os error 13)`, and the
-//! error of the system is the [`source`](std::error::Error::source). All functions return an error
-//! of kind `Other` outside a runtime, and if the runtime is dropped before the job has begun.
+//! error of the system is the [`source`](std::error::Error::source).
+//! [`io::os_error`](crate::io::os_error) returns its number. All functions return an error of kind
+//! `Other` outside a runtime, and if the runtime is dropped before the job has begun.
 //!
 //! # Cancel safety
 //! Dropping a future cancels its job if no thread has begun it; otherwise the job runs to

@@ -132,6 +132,7 @@ pub fn stderr() -> Stderr {
 ///
 /// # Errors
 /// The first read opens the stream, and returns the error of the system if no descriptor is left.
+/// The text of every error names the stream, and [`os_error`](super::os_error) returns its number.
 /// Reading returns `Other` if it has to wait outside a runtime.
 ///
 /// # Cancel safety
@@ -143,6 +144,7 @@ pub struct Stdin(Stream<fs::File>);
 ///
 /// # Errors
 /// The first write opens the stream, and returns the error of the system if no descriptor is left.
+/// The text of every error names the stream, and [`os_error`](super::os_error) returns its number.
 /// Writing returns `BrokenPipe` if the reader has closed the pipe, and `Other` if it has to wait
 /// outside a runtime.
 ///
@@ -155,6 +157,7 @@ pub struct Stdout(Stream<QueuedFile>);
 ///
 /// # Errors
 /// The first write opens the stream, and returns the error of the system if no descriptor is left.
+/// The text of every error names the stream, and [`os_error`](super::os_error) returns its number.
 /// Writing returns `BrokenPipe` if the reader has closed the pipe, and `Other` if it has to wait
 /// outside a runtime.
 ///

@@ -71,7 +71,8 @@ impl Child {
     ///
     /// # Errors
     /// Returns an error with the code ECHILD if other code has taken the status; the error of the
-    /// system if no descriptor is left; `Other` if it has to wait outside a runtime.
+    /// system if no descriptor is left; `Other` if it has to wait outside a runtime. The text names
+    /// the process, and [`io::os_error`](crate::io::os_error) returns the number.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing, but the standard input stays closed.
@@ -101,7 +102,8 @@ impl Child {
     /// Returns the exit status if the child has exited.
     ///
     /// # Errors
-    /// Returns an error with the code ECHILD if other code has taken the status.
+    /// Returns an error with the code ECHILD if other code has taken the status. The text names the
+    /// process, and [`io::os_error`](crate::io::os_error) returns the number.
     ///
     /// # Examples
     /// ```
@@ -162,7 +164,8 @@ impl Child {
     /// # Errors
     /// Returns `PermissionDenied` if the child runs as another user by now. Returns an error with
     /// the code ECHILD if other code has taken the status: no signal is sent then, because the
-    /// process ID may belong to another process.
+    /// process ID may belong to another process. The text names the process, and
+    /// [`io::os_error`](crate::io::os_error) returns the number.
     ///
     /// # Examples
     /// ```

@@ -204,7 +204,8 @@ impl Command {
     /// # Errors
     /// Returns `NotFound` if the program does not exist, `PermissionDenied` if it may not be
     /// executed, and the other errors of [`std::process::Command::spawn`]. The text names the
-    /// program, as in `run no-such-program: No such file or directory (os error 2)`.
+    /// program, as in `run no-such-program: No such file or directory (os error 2)`, and
+    /// [`io::os_error`](crate::io::os_error) returns the number.
     ///
     /// # Examples
     /// ```

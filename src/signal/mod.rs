@@ -61,7 +61,8 @@ use unix::{Signal, SignalKind};
 /// # Errors
 /// Returns the error of the system if the handler cannot be installed or no descriptor is left; two
 /// are needed. Returns `Other` if the future has to wait outside a runtime, or if the runtime in
-/// which it waited was dropped.
+/// which it waited was dropped. [`io::os_error`](crate::io::os_error) returns the number of an
+/// error of the system.
 ///
 /// # Panics
 /// Panics if the future is polled after completion.

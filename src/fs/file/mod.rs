@@ -34,7 +34,8 @@ use state::{Shared, State};
 /// kind `Other`. The file keeps its position and can be used in another runtime.
 ///
 /// # Errors
-/// The text of an error names operation and path. **The error of a write is returned by the next
+/// The text of an error names operation and path, and [`io::os_error`](crate::io::os_error) returns
+/// its number. **The error of a write is returned by the next
 /// `write`, `flush`, `close` or seek, [`sync_all`](File::sync_all), [`sync_data`](File::sync_data),
 /// [`set_len`](File::set_len) or [`into_std`](File::into_std)**, whichever comes first, and is then
 /// cleared. How much of the failed write is in the file is unknown.
