@@ -49,8 +49,8 @@ impl Park for Driver {
         };
         self.polled.set(0);
         if let Err(e) = self.reactor.turn(limit) {
-            // Only if the reactor's descriptors were closed behind its back.
-            panic!("the reactor can no longer wait: {e}");
+            // `block_on` returns the output of its future, so it has no other way to fail.
+            panic!("the runtime can no longer wait for events: {e}");
         }
     }
 }

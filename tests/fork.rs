@@ -136,7 +136,10 @@ fn a_child_without_after_fork_child_gets_errors_and_its_parent_is_unaffected() {
         if text.starts_with("status") {
             assert!(text.starts_with("status 0,"), "{text}");
         } else {
-            assert!(text.contains("the reactor can no longer wait"), "{text}");
+            assert!(
+                text.contains("the runtime can no longer wait for events"),
+                "{text}"
+            );
         }
     });
 }

@@ -80,6 +80,11 @@ impl Runtime {
     /// panicked and the [`PanicPolicy`](crate::PanicPolicy) is `Propagate` or `ShutDown`; if the
     /// runtime was shut down by such a panic in an earlier call.
     ///
+    /// Panics if the system call that waits for events fails, because other code of the process has
+    /// closed or replaced the runtime's own descriptor. The panic can be caught, and the runtime
+    /// can be dropped afterwards. The other errors of these system calls do not end the call: a
+    /// lack of memory, an interruption by a signal, and more descriptors than the process may have.
+    ///
     /// # Examples
     /// ```
     /// # fn main() -> std::io::Result<()> {

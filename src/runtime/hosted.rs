@@ -160,8 +160,7 @@ fn poll_deadline(
 /// Returns the number of events.
 fn turn(reactor: &Reactor) -> usize {
     if let Err(e) = reactor.turn(Some(Duration::ZERO)) {
-        // Only if the descriptors of the reactor were closed behind its back.
-        panic!("the reactor cannot wait any more: {e}");
+        panic!("the runtime can no longer wait for events: {e}");
     }
     reactor.event_count()
 }

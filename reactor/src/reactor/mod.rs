@@ -23,6 +23,9 @@ mod messages;
 mod register;
 mod waiting;
 
+/// The time after which a wait is tried again for which the kernel had no memory.
+const MEMORY_PAUSE: Duration = Duration::from_millis(10);
+
 /// A reactor: waits for descriptors and deadlines, and wakes the tasks that asked for them.
 ///
 /// A reactor belongs to the thread that made it. It does nothing by itself: its owner calls
@@ -197,9 +200,15 @@ impl Reactor {
     /// so, and may return early for no reason at all.
     ///
     /// # Errors
-    /// Returns the error of the waiting system call, which means that the reactor's own descriptor
-    /// was closed, or a defect of this library. Interruption by a signal is no error. Returns an
-    /// error in a child of fork(2) before [`after_fork_child`](Reactor::after_fork_child).
+    /// Returns the error of the waiting system call if the reactor's own descriptor was closed or
+    /// replaced (`EBADF`, `EINVAL`). The reactor can still be dropped, and tasks whose events were
+    /// delivered have been woken. Returns an error in a child of fork(2) before
+    /// [`after_fork_child`](Reactor::after_fork_child).
+    ///
+    /// The other errors that the system calls document are not returned. Interruption by a signal
+    /// ends the turn early. If the kernel has no memory for the wait (`ENOMEM`), the turn ends
+    /// after a pause of at most 10 milliseconds, and the next one tries again. If poll(2) rejects a
+    /// list for its length, the turn waits in select(2) instead, and the reverse.
     ///
     /// # Panics
     /// Panics if a waker panics, after all the others have been called.
@@ -246,7 +255,13 @@ impl Reactor {
         let counters = &self.inbox.counters;
         counters.waits.add(1);
         let mut events = self.events.borrow_mut();
-        let waited = self.selector.borrow_mut().wait(&mut events, limit);
+        let mut waited = self.selector.borrow_mut().wait(&mut events, limit);
+        if waited.as_ref().is_err_and(is_out_of_memory) {
+            // Timers fire meanwhile, and the next turn tries again. The pause keeps that from
+            // taking the processor from the processes that may free memory.
+            sys::pause(limit.map_or(MEMORY_PAUSE, |limit| limit.min(MEMORY_PAUSE)));
+            waited = Ok(());
+        }
         let notified = blocking && self.inbox.unpark();
         waited?;
         counters.events.add(events.len() as u64);
@@ -318,6 +333,15 @@ impl Reactor {
             self.inbox.notify();
         }
     }
+}
+
+/// Returns true if the kernel had no memory for the wait (ENOMEM, and EAGAIN in POSIX).
+#[cold]
+fn is_out_of_memory(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock
+    )
 }
 
 impl Drop for Reactor {

@@ -109,14 +109,15 @@ impl LevelRegistrations {
         }
     }
 
-    /// Reports that a descriptor is closed, and forgets it, because the kernel would repeat that at
-    /// every wait.
-    pub(super) fn report_closed(&mut self, token: Token, events: &mut Vec<Event>) {
+    /// Reports that a descriptor cannot be waited for, and forgets it, because the kernel would
+    /// repeat that at every wait.
+    pub(super) fn report_failed(&mut self, token: Token, errno: i32, events: &mut Vec<Event>) {
         self.forget(token);
-        events.push(closed(token));
+        events.push(failed(token, errno));
     }
 
-    /// Does the same for each armed entry whose descriptor is closed. Linear in the registrations.
+    /// Does the same for each armed entry whose descriptor is closed (`EBADF`). Linear in the
+    /// registrations.
     pub(super) fn report_each_closed(
         &mut self,
         events: &mut Vec<Event>,
@@ -125,12 +126,17 @@ impl LevelRegistrations {
         for place in &mut self.entries {
             match place {
                 Some(entry) if !entry.armed.is_empty() && is_closed(entry.fd) => {
-                    events.push(closed(entry.token));
+                    events.push(failed(entry.token, libc::EBADF));
                     *place = None;
                 }
                 _ => {}
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_fd(&mut self, token: Token, fd: RawFd) {
+        self.get(token).unwrap().fd = fd;
     }
 
     /// Returns the entry of a token, unless its place belongs to another registration by now.
@@ -157,11 +163,11 @@ impl Entry {
     }
 }
 
-/// The event of a descriptor that turned out to be closed.
-fn closed(token: Token) -> Event {
+/// The event of a descriptor that cannot be waited for.
+fn failed(token: Token, errno: i32) -> Event {
     let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR;
     Event {
-        errno: libc::EBADF,
+        errno,
         ..Event::new(token, all)
     }
 }

@@ -17,6 +17,7 @@ pub(crate) use self::fstat::UNPOLLABLE;
 pub use self::fstat::check_pollable;
 pub use self::poll::is_ready;
 pub(crate) use self::poll::ready_now;
+pub(crate) use self::ppoll::pause;
 pub(crate) use self::selector::{Notify, Selector};
 
 mod backend;
@@ -27,6 +28,7 @@ mod cvt;
 mod epoll;
 mod event;
 mod fcntl;
+mod fd_set;
 mod fork;
 mod fstat;
 #[cfg(any(
@@ -39,8 +41,10 @@ mod fstat;
 ))]
 mod kqueue;
 mod level;
+mod long_poll_list;
 mod notify;
 mod poll;
+mod ppoll;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod select;

@@ -13,21 +13,19 @@
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, ptr};
+use std::{io, slice};
 
 use super::backend::Backend;
-use super::cvt::cvt;
 use super::event::Event;
-use super::fcntl::is_write_only;
+use super::fcntl::{check_open, is_write_only};
 use super::level::{Entry, LevelRegistrations};
+use super::long_poll_list::wait_for_long_list;
 use super::notify::NotifyFd;
+use super::ppoll::{poll, pollfd};
 use super::selector::{Notify, Selector};
-use super::timeout::timespec;
+use super::timeout::CHECK_INTERVAL;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
-
-/// The longest wait where something waits for an error alone and the kernel does not wake for it.
-const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// True if the kernel wakes for a POLLERR or POLLHUP although no direction was requested.
 const WAKES_UNREQUESTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -86,7 +84,7 @@ impl Poll {
         if let Some(model) = &mut self.model {
             return model.wait(&mut self.pollfds, limit);
         }
-        wait_in_kernel(&mut self.pollfds, limit)
+        poll_any_length(&mut self.pollfds, limit)
     }
 
     /// Cuts a limit so that an error which does not wake the kernel is found soon.
@@ -103,15 +101,14 @@ impl Poll {
     }
 }
 
-/// Waits in ppoll, and returns the number of descriptors that have something to report.
-fn wait_in_kernel(pollfds: &mut [libc::pollfd], limit: Option<Duration>) -> io::Result<usize> {
-    let limit = limit.map(timespec);
-    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-    let n = pollfds.len() as libc::nfds_t;
-    // SAFETY: the slice holds `n` pollfds, `limit` is null or points to a timespec that outlives
-    // the call, and a null signal mask is allowed.
-    let ready = cvt(unsafe { ppoll(pollfds.as_mut_ptr(), n, limit, ptr::null()) })?;
-    Ok(ready as usize)
+/// Waits in poll(2), whatever the length of the list.
+fn poll_any_length(pollfds: &mut [libc::pollfd], limit: Option<Duration>) -> io::Result<usize> {
+    match poll(pollfds, limit) {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
+            wait_for_long_list(pollfds, limit, poll)
+        }
+        ready => ready,
+    }
 }
 
 impl Selector for Poll {
@@ -179,9 +176,16 @@ impl Selector for Poll {
         let reports = reports.filter(|(pollfd, _)| pollfd.revents != 0);
         for (&libc::pollfd { fd, revents, .. }, token) in reports.take(ready) {
             if token == Token::NOTIFY {
+                if revents & libc::POLLNVAL != 0 {
+                    return Err(io::Error::from_raw_os_error(libc::EBADF));
+                }
                 self.notifier.drain();
             } else if revents & libc::POLLNVAL != 0 {
-                self.registrations.report_closed(token, events);
+                let errno = match check_open(fd) {
+                    Ok(()) => libc::EINVAL,
+                    Err(_) => libc::EBADF,
+                };
+                self.registrations.report_failed(token, errno, events);
             } else {
                 let readiness = translate(revents) | write_end(revents, fd);
                 self.registrations.report(token, readiness, events);
@@ -192,14 +196,6 @@ impl Selector for Poll {
 
     fn notifier(&self) -> Arc<dyn Notify> {
         self.notifier.clone()
-    }
-}
-
-fn pollfd(fd: RawFd, events: libc::c_short) -> libc::pollfd {
-    libc::pollfd {
-        fd,
-        events,
-        revents: 0,
     }
 }
 
@@ -286,8 +282,7 @@ pub(crate) fn ready_now(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Re
         events |= libc::POLLOUT;
     }
     let mut pollfd = pollfd(fd.as_raw_fd(), events);
-    // SAFETY: the pointer is valid for the one pollfd that the kernel reads and writes.
-    cvt(unsafe { libc::poll(&mut pollfd, 1, 0) })?;
+    poll_any_length(slice::from_mut(&mut pollfd), Some(Duration::ZERO))?;
     if pollfd.revents & libc::POLLNVAL != 0 {
         let text = format!("poll(2) cannot watch descriptor {}", fd.as_raw_fd());
         return Err(io::Error::new(io::ErrorKind::Unsupported, text));
@@ -311,46 +306,6 @@ const UNREQUESTED: Readiness = {
     Readiness::from_bits(bits)
 };
 
-/// NetBSD has had ppoll under this name since 3.0, and under the common one since 10.0.
-#[cfg(target_os = "netbsd")]
-use libc::pollts as ppoll;
-/// poll(2) with a limit in nanoseconds.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "openbsd",
-))]
-use libc::ppoll;
-
-/// The same for systems without such a call, with a limit in milliseconds.
-///
-/// # Safety
-/// `pollfds` is valid for reads and writes of `n` pollfds, and `limit` is null or valid for reads.
-/// The signal mask is ignored.
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "openbsd",
-    target_os = "netbsd",
-)))]
-unsafe fn ppoll(
-    pollfds: *mut libc::pollfd,
-    n: libc::nfds_t,
-    limit: *const libc::timespec,
-    _: *const libc::sigset_t,
-) -> libc::c_int {
-    // SAFETY: the caller passes null or a pointer to a timespec.
-    let limit = unsafe { limit.as_ref() };
-    let limit = limit.map(|limit| Duration::new(limit.tv_sec as u64, limit.tv_nsec as u32));
-    let milliseconds = limit.map_or(-1, super::timeout::round_up_to_milliseconds);
-    // SAFETY: the caller passes a pointer to `n` pollfds.
-    unsafe { libc::poll(pollfds, n, milliseconds) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -358,6 +313,7 @@ mod tests {
     use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
     use super::*;
+    use crate::sys::cvt::cvt;
 
     /// A kernel that reports every hang-up and error when it looks at a descriptor, and looks again
     /// only when a requested event occurs or the limit has passed.
@@ -372,7 +328,7 @@ mod tests {
             pollfds: &mut [libc::pollfd],
             limit: Option<Duration>,
         ) -> io::Result<usize> {
-            let ready = wait_in_kernel(pollfds, Some(Duration::ZERO))?;
+            let ready = poll(pollfds, Some(Duration::ZERO))?;
             if ready > 0 || limit == Some(Duration::ZERO) {
                 return Ok(ready);
             }
@@ -380,8 +336,8 @@ mod tests {
                 during_wait();
             }
             let mut requested: Vec<_> = pollfds.iter().copied().filter(|p| p.events != 0).collect();
-            wait_in_kernel(&mut requested, limit)?;
-            wait_in_kernel(pollfds, Some(Duration::ZERO))
+            poll(&mut requested, limit)?;
+            poll(pollfds, Some(Duration::ZERO))
         }
     }
 

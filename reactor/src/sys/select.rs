@@ -1,29 +1,23 @@
 //! select(2): one bit for each descriptor number, passed to every wait.
 //!
-//! The sets are our own and as long as the largest descriptor needs. Kernels accept any length, but
-//! the `fd_set` of C ends at descriptor 1023, and FD_SET writes past its end from there on.
-//!
 //! A hang-up or an error makes a descriptor readable, writable or both; select reports nothing
 //! more.
 
+use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, ptr};
 
 use super::backend::Backend;
-use super::cvt::cvt;
 use super::event::Event;
 use super::fcntl::check_open;
+use super::fd_set::{FdSet, select};
 use super::level::LevelRegistrations;
 use super::notify::NotifyFd;
+use super::ppoll::{poll, pollfd};
 use super::selector::{Notify, Selector};
-use super::timeout::timespec;
 use crate::interest::{Direction, Interest, Readiness};
 use crate::token::Token;
-
-/// The initial capacity of a set: 1024 descriptors, so that a small program allocates it once.
-const FIRST_WORDS: usize = 1024 / Word::BITS as usize;
 
 pub(super) struct Select {
     notifier: Arc<NotifyFd>,
@@ -31,6 +25,9 @@ pub(super) struct Select {
     /// The sets that select(2) reads and overwrites with its result. Filled anew by every wait.
     readable: FdSet,
     writable: FdSet,
+    /// A model of a kernel that rejects the sets.
+    #[cfg(test)]
+    rejects_select: bool,
 }
 
 impl Select {
@@ -38,16 +35,17 @@ impl Select {
         Ok(Select {
             notifier: Arc::new(NotifyFd::new()?),
             registrations: LevelRegistrations::new(Readiness::EMPTY),
-            readable: FdSet(Vec::with_capacity(FIRST_WORDS)),
-            writable: FdSet(Vec::with_capacity(FIRST_WORDS)),
+            readable: FdSet::with_first_capacity(),
+            writable: FdSet::with_first_capacity(),
+            #[cfg(test)]
+            rejects_select: false,
         })
     }
 
-    /// Writes the armed registrations into the sets and makes them equally long. Returns the number
-    /// of words in each.
-    fn fill_sets(&mut self) -> usize {
-        self.readable.0.clear();
-        self.writable.0.clear();
+    /// Writes the armed registrations into the sets.
+    fn fill_sets(&mut self) {
+        self.readable.clear();
+        self.writable.clear();
         self.readable.insert(self.notifier.raw());
         for entry in self.registrations.armed() {
             if entry.armed.is_readable() {
@@ -57,35 +55,67 @@ impl Select {
                 self.writable.insert(entry.fd);
             }
         }
-        let words = self.readable.0.len().max(self.writable.0.len());
-        self.readable.0.resize(words, 0);
-        self.writable.0.resize(words, 0);
-        words
     }
 
     /// Waits, and leaves what is ready in the sets.
     fn wait_in_kernel(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        let words = self.fill_sets();
-        let limit = limit.map(timespec);
-        // SAFETY: the kernel reads and writes the passed number of bits in each set, and both have
-        // that many; `limit` is null or points to a timespec that outlives the call, and the null
-        // set and the null signal mask are allowed.
-        let ready = cvt(unsafe {
-            pselect(
-                words as libc::c_int * Word::BITS as libc::c_int,
-                self.readable.0.as_mut_ptr().cast(),
-                self.writable.0.as_mut_ptr().cast(),
-                ptr::null_mut(),
-                limit.as_ref().map_or(ptr::null(), ptr::from_ref),
-                ptr::null(),
-            )
-        });
-        if ready.is_err() {
-            // A call that failed leaves the sets as they were passed, which is no result.
-            self.readable.0.clear();
-            self.writable.0.clear();
+        self.fill_sets();
+        let selected = self.select(limit);
+        match selected {
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.wait_in_poll(limit),
+            selected => selected,
         }
-        ready.map(drop)
+    }
+
+    fn select(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        #[cfg(test)]
+        if self.rejects_select {
+            self.readable.clear();
+            self.writable.clear();
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        select(&mut self.readable, &mut self.writable, None, limit)
+    }
+
+    /// Does the same in poll(2): the manual of Linux says that select(2) rejects sets with a
+    /// descriptor that is not below the limit of the process (RLIMIT_NOFILE).
+    #[cold]
+    fn wait_in_poll(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.fill_sets();
+        let mut pollfds = Vec::new();
+        for fd in 0..self.readable.end().max(self.writable.end()) {
+            let mut events = 0;
+            if self.readable.contains(fd) {
+                events |= libc::POLLIN;
+            }
+            if self.writable.contains(fd) {
+                events |= libc::POLLOUT;
+            }
+            if events != 0 {
+                pollfds.push(pollfd(fd, events));
+            }
+        }
+        self.readable.clear();
+        self.writable.clear();
+        poll(&mut pollfds, limit)?;
+        for libc::pollfd {
+            fd,
+            events,
+            revents,
+        } in pollfds
+        {
+            if revents & libc::POLLNVAL != 0 {
+                return Err(io::Error::from_raw_os_error(libc::EBADF));
+            }
+            let ended = libc::POLLERR | libc::POLLHUP;
+            if events & libc::POLLIN != 0 && revents & (libc::POLLIN | ended) != 0 {
+                self.readable.insert(fd);
+            }
+            if events & libc::POLLOUT != 0 && revents & (libc::POLLOUT | ended) != 0 {
+                self.writable.insert(fd);
+            }
+        }
+        Ok(())
     }
 
     /// Finds the descriptors that made the call fail, because select does not name them.
@@ -177,76 +207,58 @@ impl Selector for Select {
     }
 }
 
-/// A set of descriptors in the kernel's layout.
-#[derive(Debug, Default)]
-struct FdSet(Vec<Word>);
-
-impl FdSet {
-    #[inline(never)] // Three inlined copies would be most of this backend's code.
-    fn insert(&mut self, fd: RawFd) {
-        let (word, bit) = word_and_bit(fd);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= bit;
-    }
-
-    fn contains(&self, fd: RawFd) -> bool {
-        let (word, bit) = word_and_bit(fd);
-        self.0.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-}
-
-fn word_and_bit(fd: RawFd) -> (usize, Word) {
-    let fd = fd as u32;
-    ((fd / Word::BITS) as usize, 1 << (fd % Word::BITS))
-}
-
-/// The element of an `fd_set`, whose lowest bit stands for its lowest descriptor.
-#[cfg(any(target_vendor = "apple", target_os = "netbsd", target_os = "openbsd"))]
-type Word = u32;
-#[cfg(not(any(target_vendor = "apple", target_os = "netbsd", target_os = "openbsd")))]
-type Word = libc::c_ulong;
-
-#[cfg(not(target_vendor = "apple"))]
-use libc::pselect;
-#[cfg(target_vendor = "apple")]
-unsafe extern "C" {
-    /// The variant that a program compiled with _DARWIN_UNLIMITED_SELECT calls. The common one
-    /// refuses descriptors of 1024 and over (select(2)).
-    #[link_name = "pselect$DARWIN_EXTSN"]
-    fn pselect(
-        n: libc::c_int,
-        read: *mut libc::fd_set,
-        write: *mut libc::fd_set,
-        except: *mut libc::fd_set,
-        limit: *const libc::timespec,
-        mask: *const libc::sigset_t,
-    ) -> libc::c_int;
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{mem, slice};
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
     #[test]
-    fn a_set_has_the_layout_of_the_fd_set_of_c() {
-        let fds = [0, 1, 31, 32, 33, 63, 64, 100, 1023];
-        let mut ours = FdSet::default();
-        // SAFETY: an fd_set consists of integers, for which all-zero is valid.
-        let mut theirs: libc::fd_set = unsafe { mem::zeroed() };
-        for fd in fds {
-            ours.insert(fd);
-            // SAFETY: the descriptor is below FD_SETSIZE, and the pointer is valid for an fd_set.
-            unsafe { libc::FD_SET(fd, &mut theirs) };
+    fn a_kernel_that_rejects_large_sets_is_replaced_by_poll() {
+        let mut select = Select::new().unwrap();
+        select.rejects_select = true;
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let token = Token::new(0, 7);
+        select.add(ours.as_raw_fd(), token).unwrap();
+        select.arm(token, Direction::Read);
+        let mut events = Vec::new();
+        select.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        assert_eq!(events, []);
+        theirs.write_all(b"x").unwrap();
+        select.arm(token, Direction::Write);
+        select.wait(&mut events, None).unwrap();
+        let both = Readiness::READABLE | Readiness::WRITABLE;
+        assert_eq!(events, [Event::new(token, both)]);
+        select.notifier().notify().unwrap();
+        select.wait(&mut events, None).unwrap();
+        assert_eq!(
+            events,
+            [],
+            "the report has disarmed both, and a notification is no event"
+        );
+    }
+
+    #[test]
+    fn poll_in_place_of_select_finds_the_closed_descriptor() {
+        let mut select = Select::new().unwrap();
+        select.rejects_select = true;
+        let (open, closed) = UnixStream::pair().unwrap();
+        let tokens = [Token::new(0, 7), Token::new(1, 7)];
+        select.add(open.as_raw_fd(), tokens[0]).unwrap();
+        select.add(closed.as_raw_fd(), tokens[1]).unwrap();
+        // No descriptor has this number, and none of another test gets it.
+        select.registrations.set_fd(tokens[1], 100_000);
+        for token in tokens {
+            select.arm(token, Direction::Write);
         }
-        let theirs = (&raw const theirs).cast::<Word>();
-        // SAFETY: an fd_set consists of 1024 bits in words of this type, and outlives the slice.
-        let theirs = unsafe { slice::from_raw_parts(theirs, 1024 / Word::BITS as usize) };
-        assert_eq!(ours.0, theirs);
-        assert!(fds.iter().all(|&fd| ours.contains(fd)));
-        assert!(!ours.contains(2) && !ours.contains(5000));
+        let mut events = Vec::new();
+        select.wait(&mut events, None).unwrap();
+        assert_eq!(events.iter().filter(|e| e.errno == libc::EBADF).count(), 1);
+        assert_eq!(
+            events.iter().find(|e| e.errno == 0).map(|e| e.token),
+            Some(tokens[0])
+        );
     }
 }

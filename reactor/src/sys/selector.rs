@@ -161,8 +161,9 @@ pub(crate) trait Selector {
     /// kernel, which the next call reports.
     ///
     /// # Errors
-    /// The system call's own, after which the state of the selector is as before: `ENOMEM`, or
-    /// `EBADF` for a kqueue that a forked child did not inherit.
+    /// The system call's own, after which the state of the selector is as before: `ENOMEM` or
+    /// `EAGAIN`, after which the reactor tries again; `EBADF` for a kqueue that a forked child did
+    /// not inherit, or if other code closed the selector's own descriptor.
     fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
 
     /// Returns the handle with which other threads end a `wait`. No system call.

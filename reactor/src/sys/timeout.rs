@@ -6,6 +6,9 @@ use std::time::Duration;
 /// early, so a longer limit is cut to this.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest wait where something waits for an error alone and the wait does not end with it.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Converts a limit for ppoll and pselect.
 pub(super) fn timespec(limit: Duration) -> libc::timespec {
     let limit = limit.min(MAX_WAIT);

@@ -140,6 +140,47 @@ fn a_failing_wait_is_returned_and_leaves_the_reactor_usable() {
 }
 
 #[test]
+fn a_wait_without_memory_is_tried_again_while_timers_fire() {
+    let stage = Stage::new();
+    let waker = CountingWaker::new();
+    let (_source, token) = stage.waiting_source(&waker.waker());
+    let mut timer = crate::Timer::at(std::time::Instant::now() + Duration::from_millis(1));
+    let timed = CountingWaker::new();
+    let timed_waker = timed.waker();
+    let mut cx = std::task::Context::from_waker(&timed_waker);
+    assert!(std::pin::Pin::new(&mut timer).poll(&mut cx).is_pending());
+    for errno in [libc::ENOMEM, libc::EAGAIN].repeat(20) {
+        let fails = move || Err(io::Error::from_raw_os_error(errno));
+        stage.script.answers.borrow_mut().push_back(Box::new(fails));
+    }
+    // The scripted selector does not wait, so the pauses alone let the time pass.
+    for _ in 0..20 {
+        stage.reactor.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert_eq!((timed.count(), waker.count()), (1, 0));
+    for _ in 0..20 {
+        stage.reactor.turn(Some(Duration::ZERO)).unwrap();
+    }
+    stage.turn_with(&[event(token, Readiness::READABLE)]);
+    assert_eq!(waker.count(), 1);
+}
+
+#[test]
+fn a_reactor_whose_wait_failed_can_be_closed() {
+    for errno in [libc::EBADF, libc::EFAULT, libc::EINVAL] {
+        let stage = Stage::new();
+        let waker = CountingWaker::new();
+        let (_source, _) = stage.waiting_source(&waker.waker());
+        let fails = move || Err(io::Error::from_raw_os_error(errno));
+        stage.script.answers.borrow_mut().push_back(Box::new(fails));
+        let error = stage.reactor.turn(None).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno));
+        stage.reactor.close();
+        assert_eq!(waker.count(), 1, "its operation returns an error");
+    }
+}
+
+#[test]
 fn one_batch_wakes_in_the_order_of_its_events() {
     let stage = Stage::new();
     let wakers = [const { None::<CountingWaker> }; 5].map(|_| CountingWaker::new());
