@@ -37,8 +37,9 @@ fn unsafe_code_stands_only_where_it_may() {
         "src/signal/",
         "src/sys/",
     ];
-    only_in("unsafe {", &allowed);
-    only_in("unsafe impl", &allowed);
+    for keyword in ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"] {
+        only_in(keyword, &allowed);
+    }
 }
 
 #[test]
