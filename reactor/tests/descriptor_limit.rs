@@ -79,7 +79,7 @@ fn the_reactor_goes_on_under_a_lowered_limit(backend: Backend, limit: libc::rlim
         .into_iter()
         .map(|(ours, theirs)| (Source::new(ours), theirs))
         .unzip();
-    let tasks = [const { () }; 10].map(|()| Task::default());
+    let tasks: [Task; 10] = std::array::from_fn(|_| Task::default());
     for (source, task) in sources.iter().zip(&tasks) {
         assert!(poll_read(source, task).is_pending());
     }
