@@ -95,3 +95,29 @@ fn a_socket_is_converted_to_its_descriptor() {
     // SAFETY: the descriptor is open, and `into_raw_fd` has left it to this test.
     drop(unsafe { OwnedFd::from_raw_fd(raw) });
 }
+
+/// On other systems sending to a full receiver is an error.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn sending_to_a_full_receiver_can_be_polled() {
+    use std::future::poll_fn;
+
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let (full, free) = (TempPath::new("poll-full"), TempPath::new("poll-free"));
+        let receiver = runtime_net::UnixDatagram::bind(&full).unwrap();
+        let _other = runtime_net::UnixDatagram::bind(&free).unwrap();
+        let sender = runtime_net::UnixDatagram::unbound().unwrap();
+        while sender.try_send_to(b"x", &full).is_ok() {}
+        let send = || Box::pin(poll_fn(|cx| sender.poll_send_to(cx, b"last", &full)));
+        let (mut one, mut two) = (send(), send());
+        assert!(support::poll_once(&mut one).is_pending());
+        assert!(support::poll_once(&mut two).is_pending());
+        let addr = std::os::unix::net::SocketAddr::from_pathname(&free.0).unwrap();
+        let other = poll_fn(|cx| sender.poll_send_to_addr(cx, b"now", &addr)).await;
+        assert_eq!(other.unwrap(), 3, "another receiver has room");
+        while receiver.try_recv(&mut [0; 8]).is_ok() {}
+        assert_eq!((one.await.unwrap(), two.await.unwrap()), (4, 4));
+        assert_eq!(receiver.try_recv(&mut [0; 8]).unwrap(), 4);
+    });
+}

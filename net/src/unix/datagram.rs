@@ -8,14 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use runtime_reactor::Source;
 use runtime_reactor::internal::set_nonblocking;
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addr::display;
-use crate::backoff::{Backoff, Retry};
+use crate::backoff::{Backoff, Retry, SharedBackoff};
 use crate::error::with_context;
 use crate::methods;
 use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
@@ -46,6 +46,8 @@ pub struct UnixDatagram {
     /// True once receiving was shut down. On Linux a non-blocking socket then returns `WouldBlock`
     /// forever, and is always readable.
     recv_shut_down: AtomicBool,
+    /// For the tasks that call `poll_send_to`; the others have a `Backoff` of their own.
+    send_backoff: SharedBackoff,
 }
 
 impl UnixDatagram {
@@ -127,6 +129,7 @@ impl UnixDatagram {
         UnixDatagram {
             source,
             recv_shut_down: AtomicBool::new(false),
+            send_backoff: SharedBackoff::default(),
         }
     }
 
@@ -298,6 +301,59 @@ impl UnixDatagram {
             }
         })
         .await
+    }
+
+    /// Poll-based version of [`send_to`](UnixDatagram::send_to).
+    ///
+    /// If it returns `Pending`, the task of `cx` is woken when another attempt is worthwhile.
+    /// Several tasks may call it at the same time; all of them are woken.
+    ///
+    /// # Errors
+    /// Returns the errors of `send_to`.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        path: impl AsRef<Path>,
+    ) -> Poll<io::Result<usize>> {
+        let path = path.as_ref();
+        self.poll_send_with(cx, |socket| socket.send_to(buf, path))
+    }
+
+    /// Poll-based version of [`send_to_addr`](UnixDatagram::send_to_addr).
+    ///
+    /// # Errors
+    /// Returns the errors of `send_to_addr`.
+    pub fn poll_send_to_addr(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        addr: &SocketAddr,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send_with(cx, |socket| socket.send_to_addr(buf, addr))
+    }
+
+    /// Tries `send` before it waits for the delay that the tasks share: that may be for another
+    /// receiver.
+    fn poll_send_with(
+        &self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut(&net::UnixDatagram) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let mut backoff = &self.send_backoff;
+        loop {
+            match send(self.source.get_ref()) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    backoff.begin_delay();
+                    ready!(backoff.poll_ready(cx))?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => {
+                    backoff.reset();
+                    return Poll::Ready(result);
+                }
+            }
+        }
     }
 
     /// Attempts [`send_to`](UnixDatagram::send_to) without waiting.
