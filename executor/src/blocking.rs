@@ -10,12 +10,13 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::{fmt, io, mem, thread};
 
 use crate::config::PoolConfig;
 use crate::error::JoinError;
-use crate::id::Id;
+use crate::id::{Id, in_job};
 use crate::inbox::{Inbox, RemoteOp};
 use crate::sync::{Condvar, Mutex};
 use crate::task::output::{Abort, Completed, OutputCell};
@@ -73,6 +74,8 @@ pub(crate) struct BlockingJob<F, T> {
     closure: Mutex<Option<F>>,
     inbox: Arc<Inbox>,
     cell: Arc<OutputCell<T>>,
+    /// Set once the output is in the cell, or was dropped.
+    finished: AtomicBool,
 }
 
 impl Pool {
@@ -291,12 +294,15 @@ impl<F, T> BlockingJob<F, T> {
             closure: Mutex::new(Some(closure)),
             inbox,
             cell,
+            finished: AtomicBool::new(false),
         })
     }
 
     /// Stores the output. Returns the waker to be called.
     fn complete(&self, output: Result<T, JoinError>) -> Option<Waker> {
-        match self.cell.complete(output) {
+        let completed = self.cell.complete(output);
+        self.finished.store(true, Ordering::Release);
+        match completed {
             Completed::Stored(waker) => waker,
             Completed::Dropped(None) => None,
             Completed::Dropped(Some(error)) => {
@@ -326,7 +332,7 @@ where
         let closure = self.closure.lock().take();
         let waker =
             closure.and_then(|closure| {
-                let output = catch_unwind(AssertUnwindSafe(closure));
+                let output = in_job(self.id, || catch_unwind(AssertUnwindSafe(closure)));
                 self.complete(output.map_err(|payload| {
                     JoinError::panicked(self.id, None, self.spawned_at, payload)
                 }))
@@ -350,5 +356,9 @@ where
 {
     fn abort(self: Arc<Self>) {
         self.fail(JoinError::aborted(self.id));
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
     }
 }

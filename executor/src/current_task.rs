@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use crate::context;
-use crate::id::Id;
+use crate::id::{self, Id};
 
 /// Yields to the other tasks: completes after every task that is ready now was polled once.
 ///
@@ -32,10 +32,11 @@ pub async fn yield_now() {
     .await;
 }
 
-/// Returns the identity of the task that is being polled.
+/// Returns the identity of the task that is being polled, or of the blocking job that this thread
+/// runs.
 ///
 /// # Panics
-/// Panics outside a task. The future of `block_on` is not a task. [`try_id`] returns `None` there.
+/// Panics outside a task and a blocking job. The future of `block_on` is not a task. [`try_id`] returns `None` there.
 ///
 /// # Examples
 /// ```
@@ -56,12 +57,14 @@ pub fn id() -> Id {
     }
 }
 
-/// Returns the identity of the task that is being polled, or `None` outside a task.
+/// Returns the identity of the task that is being polled, or of the blocking job that this thread
+/// runs; `None` outside both.
 ///
 /// # Examples
 /// ```
 /// assert_eq!(runtime::task::try_id(), None);
 /// ```
 pub fn try_id() -> Option<Id> {
-    context::get().and_then(|scheduler| scheduler.running())
+    let running = context::get_entered().and_then(|scheduler| scheduler.running());
+    running.or_else(id::current_job)
 }

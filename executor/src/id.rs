@@ -1,5 +1,6 @@
 //! The identity of a task.
 
+use std::cell::Cell;
 use std::fmt;
 
 /// The identity of a task: unique among the tasks of the process that exist at the same time.
@@ -59,6 +60,24 @@ impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Id({self})")
     }
+}
+
+thread_local! {
+    /// The blocking job that this thread runs.
+    static JOB: Cell<Option<Id>> = const { Cell::new(None) };
+}
+
+/// Calls a closure that must not panic, as the body of a blocking job.
+pub(crate) fn in_job<R>(id: Id, body: impl FnOnce() -> R) -> R {
+    let outer = JOB.replace(Some(id));
+    let result = body();
+    JOB.set(outer);
+    result
+}
+
+/// Returns the blocking job that this thread runs.
+pub(crate) fn current_job() -> Option<Id> {
+    JOB.get()
 }
 
 /// Set in the serial numbers of blocking jobs and of tasks that other threads spawned.

@@ -91,6 +91,14 @@ impl Abort for RemoteTask {
         // Messages arrive in order, so the task has arrived by then.
         inbox.send(RemoteOp::AbortRemote(self));
     }
+
+    fn is_finished(&self) -> bool {
+        Inbox::find(self.id.executor()).is_none()
+    }
+
+    fn key(&self) -> Option<TaskKey> {
+        RemoteTask::key(self)
+    }
 }
 
 /// The part of an executor that other threads share.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::context;
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
-use crate::inbox::RemoteOp;
+use crate::inbox::{Inbox, RemoteOp};
 use crate::proceed::poll_proceed;
 use crate::scheduler::{JoinPoll, Scheduler};
 use crate::task::output::{Abort, OutputCell, RemoteJoin};
@@ -365,6 +365,36 @@ impl AbortHandle {
             AbortTarget::Complete => {}
         }
     }
+
+    /// Returns true if the task or blocking job is complete.
+    ///
+    /// Only the runtime's own thread knows this of a task. On other threads, and while the runtime
+    /// is not running, the result is false until the runtime is gone. Use
+    /// [`JoinHandle::is_finished`] there.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(async {});
+    /// let abort = task.abort_handle();
+    /// assert!(!abort.is_finished());
+    /// task.await.unwrap();
+    /// assert!(abort.is_finished());
+    /// # });
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        match &self.target {
+            AbortTarget::Local(slot) => is_complete(self.id.key(*slot)),
+            AbortTarget::Remote(task) => task.is_finished() || task.key().is_some_and(is_complete),
+            AbortTarget::Complete => true,
+        }
+    }
+}
+
+/// Asks the executor of a task, which is gone or on this thread. Returns false on other threads.
+fn is_complete(key: TaskKey) -> bool {
+    context::with_if(key.executor, |scheduler| scheduler.is_complete(key))
+        .unwrap_or_else(|| Inbox::find(key.executor).is_none())
 }
 
 impl fmt::Debug for AbortHandle {

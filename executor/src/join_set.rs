@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use slab::Slab;
 
 use crate::error::JoinError;
+use crate::handle::Handle;
+use crate::id::Id;
 use crate::join::{AbortHandle, JoinHandle};
 use crate::proceed::{Proceed, without_budget};
 use crate::sync::Mutex;
@@ -191,6 +193,40 @@ impl<T: 'static> JoinSet<T> {
         self.insert(crate::spawn::spawn_blocking(job))
     }
 
+    /// Spawns a task on the runtime of a handle, from any thread, and inserts it. See
+    /// [`Handle::spawn`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let mut set = runtime::task::JoinSet::new();
+    /// set.spawn_on(async { 6 * 7 }, runtime.handle());
+    /// let answer = runtime.block_on(set.join_next()).unwrap();
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_on<F>(&mut self, future: F, handle: &Handle) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send,
+    {
+        self.insert(handle.spawn(future))
+    }
+
+    /// Runs a closure that blocks on the blocking pool of a runtime, and inserts it. See
+    /// [`Handle::spawn_blocking`].
+    #[track_caller]
+    pub fn spawn_blocking_on<F>(&mut self, job: F, handle: &Handle) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send,
+    {
+        self.insert(handle.spawn_blocking(job))
+    }
+
     /// Waits for the next task to complete, and removes it. Returns `None` once the set is empty.
     ///
     /// # Errors
@@ -202,11 +238,46 @@ impl<T: 'static> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
+    /// Waits for the next task to complete, removes it and returns its identity with its output.
+    /// Returns `None` once the set is empty.
+    ///
+    /// # Errors
+    /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
+    /// The error has the identity of the task.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no output is lost if the future is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let mut set = runtime::task::JoinSet::new();
+    /// let id = set.spawn(async { 7 }).id();
+    /// assert_eq!(set.join_next_with_id().await.unwrap().unwrap(), (id, 7));
+    /// # });
+    /// ```
+    pub async fn join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
+        poll_fn(|cx| self.poll_join_next_with_id(cx)).await
+    }
+
     /// Poll-based version of [`join_next`](JoinSet::join_next). Only the last waker is woken.
     ///
     /// # Errors
     /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
+        self.poll_join_next_with_id(cx)
+            .map(|next| next.map(without_id))
+    }
+
+    /// Poll-based version of [`join_next_with_id`](JoinSet::join_next_with_id). Only the last waker
+    /// is woken.
+    ///
+    /// # Errors
+    /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
+    pub fn poll_join_next_with_id(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(Id, T), JoinError>>> {
         let may_complete = self.members.is_empty() || self.has_changed();
         if may_complete {
             ready!(self.proceed.poll(cx));
@@ -231,6 +302,15 @@ impl<T: 'static> JoinSet<T> {
     /// # Errors
     /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
+        self.try_join_next_with_id().map(without_id)
+    }
+
+    /// Removes the next task that is complete and returns its identity with its output, or `None` if
+    /// there is none.
+    ///
+    /// # Errors
+    /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
+    pub fn try_join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
         loop {
             let index = self.shared.0.lock().changed.pop_front()?;
             if let Some(output) = self.poll_member(index) {
@@ -245,8 +325,9 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Removes a member if it is complete.
-    fn poll_member(&mut self, index: usize) -> Option<Result<T, JoinError>> {
+    fn poll_member(&mut self, index: usize) -> Option<Result<(Id, T), JoinError>> {
         let member = self.members.get_mut(index)?;
+        let id = member.handle.id();
         let polled = match member.output.get_mut().take() {
             Some(output) => Poll::Ready(output),
             None => {
@@ -259,7 +340,7 @@ impl<T: 'static> JoinSet<T> {
             Poll::Pending => None,
             Poll::Ready(output) => {
                 drop_catching(self.members.remove(index));
-                Some(output)
+                Some(output.map(|output| (id, output)))
             }
         }
     }
@@ -304,6 +385,44 @@ impl<T: 'static> JoinSet<T> {
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
+    }
+}
+
+fn without_id<T>(output: Result<(Id, T), JoinError>) -> Result<T, JoinError> {
+    output.map(|(_, output)| output)
+}
+
+impl<T: 'static, F: Future<Output = T> + 'static> Extend<F> for JoinSet<T> {
+    /// Spawns each future and inserts its task.
+    ///
+    /// # Panics
+    /// Panics outside a runtime.
+    fn extend<I: IntoIterator<Item = F>>(&mut self, futures: I) {
+        for future in futures {
+            self.spawn(future);
+        }
+    }
+}
+
+impl<T: 'static, F: Future<Output = T> + 'static> FromIterator<F> for JoinSet<T> {
+    /// Spawns each future.
+    ///
+    /// # Panics
+    /// Panics outside a runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// use runtime::task::JoinSet;
+    ///
+    /// let squares: JoinSet<_> = (1..=3).map(|n| async move { n * n }).collect();
+    /// assert_eq!(squares.join_all().await.iter().sum::<i32>(), 14);
+    /// # });
+    /// ```
+    fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> JoinSet<T> {
+        let mut set = JoinSet::new();
+        set.extend(futures);
+        set
     }
 }
 

@@ -613,3 +613,60 @@ fn the_error_of_an_aborted_task_names_it_and_where_it_was_spawned() {
     );
     assert!(said.ends_with("was aborted"), "{said}");
 }
+
+#[test]
+fn an_abort_handle_knows_that_its_task_or_job_is_complete() {
+    let looped = Loop::new();
+    looped.block_on(async {
+        let local = spawn(async {});
+        let handle = looped.executor.handle().clone();
+        let remote = thread::spawn(move || handle.spawn(async {})).join();
+        let remote = remote.unwrap();
+        let job = runtime_executor::spawn_blocking(|| {});
+        let aborts = [
+            local.abort_handle(),
+            remote.abort_handle(),
+            job.abort_handle(),
+        ];
+        assert!(!aborts[0].is_finished());
+        assert!(!aborts[1].is_finished());
+        local.await.unwrap();
+        remote.await.unwrap();
+        job.await.unwrap();
+        for abort in &aborts {
+            assert!(abort.is_finished(), "{abort:?}");
+        }
+        // A task that is detached is not complete.
+        let endless = spawn(pending::<()>());
+        let abort = endless.abort_handle();
+        drop(endless);
+        assert!(!abort.is_finished());
+        abort.abort();
+        yield_now().await;
+        assert!(abort.is_finished());
+    });
+}
+
+#[test]
+fn an_abort_handle_knows_that_its_executor_is_gone() {
+    let looped = Loop::new();
+    let local = looped.executor.spawn(pending::<()>());
+    let remote = looped.executor.handle().spawn(pending::<()>());
+    let aborts = [local.abort_handle(), remote.abort_handle()];
+    assert!(!aborts[0].is_finished() && !aborts[1].is_finished());
+    drop(looped);
+    assert!(aborts[0].is_finished() && aborts[1].is_finished());
+}
+
+#[test]
+fn a_blocking_job_has_an_identity_and_the_thread_outside_has_none() {
+    let looped = Loop::new();
+    looped.block_on(async {
+        let job = runtime_executor::spawn_blocking(id);
+        let id = job.id();
+        assert_eq!(job.await.unwrap(), id);
+        let failed = runtime_executor::spawn_blocking(|| panic!("on purpose"));
+        assert!(failed.await.is_err());
+    });
+    assert_eq!(try_id(), None);
+}

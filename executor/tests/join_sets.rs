@@ -343,3 +343,53 @@ fn a_set_outlives_its_executor() {
     let polled = pin!(set.join_next()).poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(None)));
 }
+
+#[test]
+fn the_identities_of_tasks_come_with_their_outputs() {
+    let looped = Loop::new();
+    looped.block_on(async {
+        let mut set = JoinSet::new();
+        let slow = set.spawn(after(3)).id();
+        let fast = set.spawn(after(1)).id();
+        let aborted = set.spawn(pending());
+        aborted.abort();
+        assert!(set.try_join_next_with_id().is_none());
+        let error = set.join_next_with_id().await.unwrap().unwrap_err();
+        assert_eq!(error.id(), aborted.id());
+        assert_eq!(set.join_next_with_id().await.unwrap().unwrap(), (fast, 1));
+        while set.len() == 1 {
+            if let Some(output) = set.try_join_next_with_id() {
+                assert_eq!(output.unwrap(), (slow, 3));
+            }
+            yield_now().await;
+        }
+        assert!(set.join_next_with_id().await.is_none());
+    });
+}
+
+#[test]
+fn a_set_is_collected_from_futures_and_extended_by_others() {
+    let looped = Loop::new();
+    let mut outputs = looped.block_on(async {
+        let mut set: JoinSet<usize> = [3, 1].into_iter().map(after).collect();
+        set.extend([2, 0].map(after));
+        rest(&mut set).await
+    });
+    outputs.sort_unstable();
+    assert_eq!(outputs, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_set_spawns_on_the_executor_of_a_handle() {
+    let looped = Loop::new();
+    let mut set = JoinSet::new();
+    // Nothing is entered here.
+    set.spawn_on(async { runtime_executor::id() }, looped.executor.handle());
+    set.spawn_blocking_on(runtime_executor::id, looped.executor.handle());
+    looped.block_on(async {
+        while let Some(output) = set.join_next_with_id().await {
+            let (id, seen) = output.unwrap();
+            assert_eq!(id, seen, "a task and a blocking job know their identity");
+        }
+    });
+}

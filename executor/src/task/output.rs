@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::error::JoinError;
-use crate::id::Id;
+use crate::id::{Id, TaskKey};
 use crate::sync::Mutex;
 use crate::task::{Task, take_output};
 use crate::unwind::{drop_catching, wake_catching};
@@ -18,6 +18,12 @@ use crate::unwind::{drop_catching, wake_catching};
 /// A task or blocking job that was not spawned on the executor's thread, and can be aborted.
 pub(crate) trait Abort {
     fn abort(self: Arc<Self>);
+    /// Returns true if it is complete; false also if only the executor knows.
+    fn is_finished(&self) -> bool;
+    /// Returns the key by which the executor knows it.
+    fn key(&self) -> Option<TaskKey> {
+        None
+    }
 }
 
 /// The place where the output of a task meets a join handle on another thread.
