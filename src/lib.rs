@@ -98,8 +98,8 @@ mod sys;
 pub mod task;
 pub mod time;
 
-pub use runtime::{Builder, PerCore, Runtime, block_on, per_core};
-pub use runtime_executor::{Handle, PanicPolicy, spawn, spawn_blocking, task_local};
+pub use runtime::{Builder, EnterGuard, PerCore, Runtime, block_on, per_core};
+pub use runtime_executor::{Handle, HandleGuard, PanicPolicy, spawn, spawn_blocking, task_local};
 pub use runtime_macros::{main, test};
 pub use runtime_reactor::{Backend, Stats};
 

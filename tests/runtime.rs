@@ -1,11 +1,11 @@
 //! `Runtime`: tasks, handles, the blocking pool, and what happens when it is dropped.
 
 use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use runtime::io::AsyncReadExt;
@@ -323,4 +323,50 @@ fn a_runtime_in_a_thread_local_is_dropped_with_its_thread() {
     });
     thread.join().unwrap();
     assert!(when_dropped.recv().is_err(), "its tasks were dropped");
+}
+
+#[test]
+fn an_entered_runtime_is_the_one_that_spawn_finds() {
+    let (outer, inner) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let _outer = outer.enter();
+    let first = runtime::spawn(async { runtime::task::yield_now().await });
+    let guard = inner.enter();
+    let second = runtime::spawn(async { 2 });
+    let job = runtime::spawn_blocking(|| 3);
+    assert_eq!(
+        inner.block_on(second).unwrap(),
+        2,
+        "it runs while it is entered"
+    );
+    assert_eq!(inner.block_on(job).unwrap(), 3);
+    drop(guard);
+    let third = runtime::spawn(async { 4 });
+    outer.block_on(first).unwrap();
+    assert_eq!(
+        outer.block_on(third).unwrap(),
+        4,
+        "the outer one is restored"
+    );
+}
+
+#[test]
+fn a_timer_and_a_socket_may_be_polled_where_a_runtime_is_entered() {
+    let runtime = Runtime::new().unwrap();
+    let mut sleep = Box::pin(runtime::time::sleep(std::time::Duration::from_millis(1)));
+    let guard = runtime.enter();
+    let polled = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    drop(guard);
+    runtime.block_on(sleep);
+}
+
+#[test]
+fn a_runtime_that_runs_does_not_run_another_one_that_is_entered() {
+    let runtime = Runtime::new().unwrap();
+    let other = Runtime::new().unwrap();
+    let panicked = runtime.block_on(async {
+        let _guard = other.enter();
+        catch_unwind(AssertUnwindSafe(|| other.block_on(async {})))
+    });
+    assert!(panicked.is_err());
 }

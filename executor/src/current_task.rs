@@ -36,7 +36,8 @@ pub async fn yield_now() {
 /// runs.
 ///
 /// # Panics
-/// Panics outside a task and a blocking job. The future of `block_on` is not a task. [`try_id`] returns `None` there.
+/// Panics outside a task and a blocking job. The future of `block_on` is not a task. [`try_id`]
+/// returns `None` there.
 ///
 /// # Examples
 /// ```

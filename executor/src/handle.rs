@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ use crate::task::output::{OutputCell, RemoteJoin};
 use crate::task::{TaskCell, is_large};
 
 thread_local! {
-    /// On threads of a blocking pool, the runtime that they work for.
+    /// On threads of a blocking pool, the runtime that they work for; on others, the handle that
+    /// was entered.
     static POOL_HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
@@ -89,6 +91,33 @@ impl Handle {
         context::get()
             .map(|scheduler| Handle::new(&scheduler))
             .or_else(pool_handle)
+    }
+
+    /// Makes this handle the [current](Handle::current) one of a thread that belongs to no runtime,
+    /// until the guard is dropped.
+    ///
+    /// Meanwhile [`spawn_blocking`](crate::spawn_blocking) finds the runtime.
+    /// [`spawn`](crate::spawn) does not, since its futures need not be `Send`: use
+    /// [`Handle::spawn`]. On a thread that runs a runtime, that one stays the current one. Guards
+    /// are dropped in the reverse order of their creation.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// let other = std::thread::spawn(move || {
+    ///     let _guard = handle.enter();
+    ///     runtime::spawn_blocking(|| 6 * 7)
+    /// });
+    /// let job = other.join().unwrap();
+    /// assert_eq!(job.await.unwrap(), 42);
+    /// # });
+    /// ```
+    pub fn enter(&self) -> HandleGuard<'_> {
+        HandleGuard {
+            outer: POOL_HANDLE.with(|current| current.replace(Some(self.clone()))),
+            _handle: PhantomData,
+        }
     }
 
     /// Spawns a task from any thread. It runs on the runtime's thread.
@@ -227,6 +256,23 @@ impl Handle {
         };
         self.pool.submit(job.clone(), class, on_thread_start);
         JoinHandle::remote(id, cell, job)
+    }
+}
+
+/// A guard during whose life a handle is the thread's current one. Made by [`Handle::enter`].
+#[derive(Debug)]
+#[must_use = "the handle is left when the guard is dropped"]
+pub struct HandleGuard<'a> {
+    outer: Option<Handle>,
+    /// Not `Send`: the handle is that of this thread.
+    _handle: PhantomData<(&'a Handle, *const ())>,
+}
+
+impl Drop for HandleGuard<'_> {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        // There is nothing to restore while the thread is torn down.
+        let _ = POOL_HANDLE.try_with(|current| current.replace(outer));
     }
 }
 

@@ -305,8 +305,8 @@ impl<T: 'static> JoinSet<T> {
         self.try_join_next_with_id().map(without_id)
     }
 
-    /// Removes the next task that is complete and returns its identity with its output, or `None` if
-    /// there is none.
+    /// Removes the next task that is complete and returns its identity with its output, or `None`
+    /// if there is none.
     ///
     /// # Errors
     /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.

@@ -87,7 +87,7 @@ pub use context::{EnterGuard, GuestGuard};
 pub use current_task::{id, try_id, yield_now};
 pub use error::JoinError;
 pub use executor::Executor;
-pub use handle::Handle;
+pub use handle::{Handle, HandleGuard};
 pub use id::Id;
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;

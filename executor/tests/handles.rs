@@ -166,3 +166,26 @@ fn blocking_the_thread_of_an_executor_is_refused() {
     assert!(place.contains("handles.rs"), "{place}");
     assert!(!looped.executor.has_blocking_threads());
 }
+
+#[test]
+fn an_entered_handle_is_the_current_one_of_a_thread_without_an_executor() {
+    let (one, other) = (Loop::new(), Loop::new());
+    assert!(Handle::try_current().is_none());
+    let guard = one.executor.handle().enter();
+    let current = |looped: &Loop| {
+        format!("{:?}", Handle::current()) == format!("{:?}", looped.executor.handle())
+    };
+    assert!(current(&one));
+    {
+        let _inner = other.executor.handle().enter();
+        assert!(current(&other));
+        let entered = one.executor.enter();
+        assert!(current(&one), "an executor has precedence");
+        drop(entered);
+    }
+    assert!(current(&one), "the outer one is restored");
+    let job = runtime_executor::spawn_blocking(|| 7);
+    drop(guard);
+    assert!(Handle::try_current().is_none());
+    assert_eq!(one.block_on(job).unwrap(), 7);
+}

@@ -1,8 +1,9 @@
 //! The runtime and its loop.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::panic::Location;
 use std::pin::{Pin, pin};
@@ -209,7 +210,34 @@ impl Runtime {
     }
 
     /// Makes this runtime the current one of the thread until the guard is dropped.
-    pub(super) fn enter(&self) -> Entered {
+    ///
+    /// Meanwhile [`spawn`](crate::spawn), [`spawn_blocking`](crate::spawn_blocking) and
+    /// [`Handle::current`] find it. Tasks are not polled before the next
+    /// [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn), which may be called meanwhile.
+    /// Guards may be nested; the last one that was created has precedence, and guards are dropped
+    /// in the reverse order.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::new()?;
+    /// let guard = runtime.enter();
+    /// let task = runtime::spawn(async { 6 * 7 }); // would panic outside a runtime
+    /// drop(guard);
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
+            _entered: self.enter_context(),
+            #[cfg(feature = "tokio")]
+            _tokio: self.host.as_ref().map(|host| host.tokio.enter()),
+            _runtime: PhantomData,
+        }
+    }
+
+    fn enter_context(&self) -> Entered {
         Entered {
             _executor: self.executor.enter(),
             _reactor: self.driver.reactor.enter(),
@@ -217,14 +245,22 @@ impl Runtime {
         }
     }
 
-    /// Like `enter`, for operations that block the thread or poll tasks.
+    /// Makes this runtime the current one, and the one that the thread runs.
+    pub(super) fn enter_running(&self) -> Running {
+        Running {
+            _entered: self.enter_context(),
+            outer: RUNS.replace(true),
+        }
+    }
+
+    /// Like `enter_running`, for operations that block the thread or poll tasks.
     ///
     /// # Panics
     /// Panics if a runtime already runs on this thread, or if this one was shut down.
     #[track_caller]
-    pub(super) fn enter_exclusive(&self, what: &str, at: &Location<'_>) -> Entered {
+    pub(super) fn enter_exclusive(&self, what: &str, at: &Location<'_>) -> Running {
         assert!(
-            !Executor::is_entered(),
+            !runs_on_this_thread(),
             "{what} was called at {at} inside a runtime, whose thread it would block: await the \
              future instead, or spawn it"
         );
@@ -233,16 +269,52 @@ impl Runtime {
             "{what} was called at {at} on a runtime that the panic of a task has shut down \
              (PanicPolicy::ShutDown): make a new one"
         );
-        self.enter()
+        self.enter_running()
     }
 }
 
 /// The guards of executor, reactor and resolver. Their order does not matter: each restores state
 /// of its own.
-pub(super) struct Entered {
+struct Entered {
     _executor: runtime_executor::EnterGuard,
     _reactor: runtime_reactor::EnterGuard,
     _resolver: runtime_net::internal::ResolverGuard,
+}
+
+thread_local! {
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns true if the thread runs a runtime, which is more than having entered one.
+pub(super) fn runs_on_this_thread() -> bool {
+    RUNS.get()
+}
+
+/// A guard during whose life the thread runs a runtime.
+pub(super) struct Running {
+    _entered: Entered,
+    outer: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNS.set(self.outer);
+    }
+}
+
+/// A guard during whose life a runtime is the thread's current one. Created by [`Runtime::enter`].
+#[must_use = "the runtime is left when the guard is dropped"]
+pub struct EnterGuard<'a> {
+    _entered: Entered,
+    #[cfg(feature = "tokio")]
+    _tokio: Option<tokio::runtime::EnterGuard<'a>>,
+    _runtime: PhantomData<&'a Runtime>,
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnterGuard").finish_non_exhaustive()
+    }
 }
 
 impl Drop for Runtime {
@@ -253,7 +325,7 @@ impl Drop for Runtime {
         }
         #[cfg(feature = "tokio")]
         let _tokio = self.host.as_ref().map(|host| host.tokio.enter());
-        let _entered = self.enter();
+        let _entered = self.enter_running();
         self.executor.close();
         self.driver.reactor.close();
     }

@@ -74,7 +74,7 @@ impl Runtime {
                  none: fork before the first job, or make a new runtime",
             ));
         }
-        let _entered = self.enter();
+        let _entered = self.enter_running();
         self.driver.reactor.after_fork_child()?;
         self.forget_inherited_fd();
         Ok(())

@@ -17,7 +17,7 @@ mod host;
 mod hosted;
 mod per_core;
 
-pub use block_on::Runtime;
+pub use block_on::{EnterGuard, Runtime};
 pub use builder::Builder;
 pub use per_core::{PerCore, per_core};
 

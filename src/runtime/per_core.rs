@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use runtime_executor::{Executor, Handle};
+use runtime_executor::Handle;
 
-use super::block_on::Runtime;
+use super::block_on::{Runtime, runs_on_this_thread};
 use super::builder::Builder;
 
 /// Runs `main` on `cores` new threads, each with a runtime of its own, and waits for all of them.
@@ -143,7 +143,7 @@ impl Builder {
         T: Send,
     {
         assert!(
-            !Executor::is_entered(),
+            !runs_on_this_thread(),
             "per_core was called at {} inside a runtime, whose thread it would block",
             Location::caller()
         );
