@@ -2,7 +2,8 @@
 
 use std::error::Error;
 use std::fs as std_fs;
-use std::io::{self, ErrorKind, Read, SeekFrom};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, SeekFrom};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +11,7 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use futures_lite::StreamExt;
-use runtime::fs::{self, File, OpenOptions};
+use runtime::fs::{self, DirBuilder, File, OpenOptions};
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWriteExt, BufWriter};
 
 /// A temporary directory that is removed on drop.
@@ -353,6 +354,154 @@ async fn a_directory_is_read_completely_as_a_stream() {
         entries.next_entry().await.unwrap().is_none(),
         "the end is reported again"
     );
+}
+
+#[runtime::test]
+async fn reads_and_writes_of_several_buffers_use_all_of_them() {
+    let dir = TempDir::new();
+    let path = dir.path("vectored");
+    let mut file = OpenOptions::new();
+    file.read(true).write(true).create(true);
+    let mut file = file.open(&path).await.unwrap();
+    let bufs = ["one", "", "two", "three"].map(|text| IoSlice::new(text.as_bytes()));
+    assert_eq!(file.write_vectored(&bufs).await.unwrap(), 11);
+    file.flush().await.unwrap();
+    assert_eq!(std_fs::read(&path).unwrap(), b"onetwothree");
+
+    file.seek(SeekFrom::Start(0)).await.unwrap();
+    let (mut first, mut second, mut third) = ([0; 4], [0; 0], [0; 5]);
+    let mut bufs = [
+        IoSliceMut::new(&mut first),
+        IoSliceMut::new(&mut second),
+        IoSliceMut::new(&mut third),
+    ];
+    assert_eq!(file.read_vectored(&mut bufs).await.unwrap(), 9);
+    assert_eq!((&first, &third), (b"onet", b"wothr"));
+    let mut bufs = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut third)];
+    assert_eq!(file.read_vectored(&mut bufs).await.unwrap(), 2);
+    assert_eq!(&first[..2], b"ee");
+    assert_eq!(
+        file.read_vectored(&mut bufs_of(&mut first)).await.unwrap(),
+        0
+    );
+    assert_eq!(file.read_vectored(&mut []).await.unwrap(), 0);
+    assert_eq!(file.write_vectored(&[]).await.unwrap(), 0);
+}
+
+fn bufs_of(buf: &mut [u8]) -> [IoSliceMut<'_>; 1] {
+    [IoSliceMut::new(buf)]
+}
+
+#[runtime::test]
+async fn reads_and_writes_at_an_offset_keep_the_position_and_the_read_ahead_data() {
+    let dir = TempDir::new();
+    let path = dir.path("at");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).open(&path).await.unwrap();
+    let mut two = [0; 2];
+    file.read_exact(&mut two).await.unwrap();
+    assert_eq!(file.read_at(&mut two, 7).await.unwrap(), 2);
+    assert_eq!(&two, b"78");
+    assert_eq!(file.read_at(&mut two, 9).await.unwrap(), 1);
+    assert_eq!(file.read_at(&mut two, 10).await.unwrap(), 0);
+    assert_eq!(file.write_at(b"xyz", 9).await.unwrap(), 3);
+    file.read_exact(&mut two).await.unwrap();
+    assert_eq!(&two, b"23");
+    assert_eq!(std_fs::read(&path).unwrap(), b"012345678xyz");
+
+    let read_only = File::open(&path).await.unwrap();
+    let error = read_only.write_at(b"x", 0).await.unwrap_err();
+    let expected = format!("write {}: ", path.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert_eq!(runtime::io::os_error(&error), Some(libc::EBADF));
+    let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let socket = File::from_std(std::os::fd::OwnedFd::from(ours).into(), "socket");
+    let error = socket.read_at(&mut two, 0).await.unwrap_err();
+    assert_eq!(runtime::io::os_error(&error), Some(libc::ESPIPE));
+}
+
+#[runtime::test]
+async fn a_duplicate_of_a_file_continues_where_the_next_read_would_have_begun() {
+    let dir = TempDir::new();
+    let path = dir.path("clone");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).open(&path).await.unwrap();
+    let mut two = [0; 2];
+    file.read_exact(&mut two).await.unwrap(); // the rest is read ahead
+    file.write_all(b"x").await.unwrap(); // may be pending
+    file.set_max_buf_size(3);
+    let mut other = file.try_clone().await.unwrap();
+    assert_eq!(other.max_buf_size(), 3);
+    assert_eq!(std_fs::read(&path).unwrap(), b"01x3456789");
+    other.read_exact(&mut two).await.unwrap();
+    assert_eq!(&two, b"34");
+    // The position is shared, and the other handle has read ahead to its limit.
+    assert_eq!(file.stream_position_of_the_system(), 6);
+}
+
+trait Position {
+    fn stream_position_of_the_system(&self) -> u64;
+}
+
+impl Position for File {
+    fn stream_position_of_the_system(&self) -> u64 {
+        let file = std::os::fd::AsFd::as_fd(self).try_clone_to_owned().unwrap();
+        io::Seek::stream_position(&mut std_fs::File::from(file)).unwrap()
+    }
+}
+
+#[runtime::test]
+async fn a_maximum_buffer_size_limits_each_write_and_what_is_read_ahead() {
+    let dir = TempDir::new();
+    let path = dir.path("limited");
+    std_fs::write(&path, "0123456789").unwrap();
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).open(&path).await.unwrap();
+    file.set_max_buf_size(0);
+    assert_eq!(file.max_buf_size(), 1, "the minimum");
+    file.set_max_buf_size(4);
+    let mut all = [0; 10];
+    assert_eq!(file.read(&mut all).await.unwrap(), 4);
+    assert_eq!(file.stream_position_of_the_system(), 4);
+    assert_eq!(file.read_at(&mut all, 0).await.unwrap(), 4);
+    assert_eq!(file.write(b"abcdef").await.unwrap(), 4);
+    file.flush().await.unwrap();
+    assert_eq!(std_fs::read(&path).unwrap(), b"0123abcd89");
+    assert_eq!(file.write_at(b"ABCDEF", 0).await.unwrap(), 4);
+    assert_eq!(std_fs::read(&path).unwrap(), b"ABCDabcd89");
+}
+
+#[runtime::test]
+async fn a_directory_builder_sets_the_mode_and_creates_parents() {
+    let dir = TempDir::new();
+    let deep = dir.path("a/b");
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    let error = builder.create(&deep).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let expected = format!("create directory {}: ", deep.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    builder.recursive(true);
+    builder.create(&deep).await.unwrap();
+    builder
+        .create(&deep)
+        .await
+        .expect("an existing directory is no error");
+    for path in [dir.path("a"), deep] {
+        let mode = std_fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}
+
+#[runtime::test]
+async fn an_entry_of_a_directory_has_the_number_of_its_inode() {
+    let dir = TempDir::new();
+    std_fs::write(dir.path("a"), "").unwrap();
+    let entry = fs::read_dir(&dir.0).await.unwrap().next_entry().await;
+    let entry = entry.unwrap().unwrap();
+    assert_eq!(entry.ino(), std_fs::metadata(dir.path("a")).unwrap().ino());
 }
 
 #[test]

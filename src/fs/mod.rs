@@ -38,6 +38,7 @@
 //! # }).unwrap();
 //! ```
 
+mod dir_builder;
 mod file;
 mod open_options;
 mod read_ahead;
@@ -50,6 +51,7 @@ use std::path::{Path, PathBuf};
 use runtime_executor::Handle;
 use runtime_reactor::internal::with_context;
 
+pub use dir_builder::DirBuilder;
 pub use file::File;
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};

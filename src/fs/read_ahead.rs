@@ -1,13 +1,13 @@
 //! The read-ahead buffer of a file.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom};
 use std::mem;
 
 /// The minimum number of bytes that a job asks the file for. Switching to another thread and back
 /// costs about as much as copying this many bytes.
 const MIN_BYTES: usize = 64 * 1024;
-/// The maximum number of bytes that a job moves. Other files share the pool, and each file keeps
-/// its buffer.
+/// The default maximum number of bytes that a job moves. Other files share the pool, and each file
+/// keeps its buffer.
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes read from the file and not yet returned to its user.
@@ -41,9 +41,19 @@ impl Buffer {
         mem::take(&mut self.bytes)
     }
 
-    /// Makes one read, for a user who asked for `requested` bytes.
-    pub(super) fn fill(&mut self, mut file: &std::fs::File, requested: usize) -> io::Result<()> {
-        let length = requested.clamp(MIN_BYTES, MAX_BYTES);
+    /// Copies unread bytes to several buffers, and returns their number.
+    pub(super) fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> usize {
+        bufs.iter_mut().map(|buf| self.read(buf)).sum()
+    }
+
+    /// Makes one read of at most `max` bytes, for a user who asked for `requested` bytes.
+    pub(super) fn fill(
+        &mut self,
+        mut file: &std::fs::File,
+        requested: usize,
+        max: usize,
+    ) -> io::Result<()> {
+        let length = requested.max(MIN_BYTES).min(max);
         (self.start, self.end) = (0, 0);
         if self.bytes.len() < length {
             self.bytes.resize(length, 0);
@@ -71,7 +81,7 @@ impl Buffer {
     }
 }
 
-fn retry<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+pub(super) fn retry<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
         match op() {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

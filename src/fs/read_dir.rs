@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -170,6 +171,25 @@ impl DirEntry {
     /// Returns the name of the entry.
     pub fn file_name(&self) -> OsString {
         self.entry.file_name()
+    }
+
+    /// Returns the number of the inode, which the directory has stored: no job is needed.
+    ///
+    /// # Platform-specific behavior
+    /// For a mount point it is the number of the directory below the mounted file system.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let mut entries = runtime::fs::read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{} {}", entry.ino(), entry.path().display());
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn ino(&self) -> u64 {
+        self.entry.ino()
     }
 
     /// Returns the metadata of the entry, without following a symbolic link.

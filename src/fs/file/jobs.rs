@@ -1,7 +1,7 @@
 //! The jobs of a file on the blocking pool, one at a time, and the traits that start them.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, IoSliceMut, Seek, SeekFrom, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,7 +10,7 @@ use runtime_executor::internal::spawn_mandatory_blocking;
 
 use super::File;
 use super::state::{Completed, State, poll_job};
-use crate::fs::read_ahead::MAX_BYTES;
+use crate::fs::read_ahead::Buffer;
 use crate::fs::{WriteError, pool};
 
 impl File {
@@ -67,27 +67,28 @@ impl File {
 
     fn start_reading(&mut self, requested: usize) -> io::Result<()> {
         let pool = pool()?;
-        let shared = self.shared.clone();
+        let (shared, max) = (self.shared.clone(), self.max_bytes);
         self.state = State::Reading(
-            pool.spawn_blocking(move || shared.buffer().fill(&shared.file, requested)),
+            pool.spawn_blocking(move || shared.buffer().fill(&shared.file, requested, max)),
         );
         Ok(())
     }
-}
 
-impl AsyncRead for File {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+    /// Runs `take`, which copies bytes out of the read-ahead buffer and returns their number, once
+    /// there are any. `requested` is the maximum number of bytes that it copies.
+    fn poll_read_with(
+        &mut self,
         cx: &mut Context<'_>,
-        buf: &mut [u8],
+        requested: usize,
+        mut take: impl FnMut(&mut Buffer) -> usize,
     ) -> Poll<io::Result<usize>> {
         loop {
             if let State::Idle = self.state {
-                let n = self.shared.buffer().read(buf);
-                if n > 0 || buf.is_empty() {
+                let n = take(&mut self.shared.buffer());
+                if n > 0 || requested == 0 {
                     return Poll::Ready(Ok(n));
                 }
-                self.start_reading(buf.len())
+                self.start_reading(requested)
                     .map_err(|e| self.failed("read", e))?;
             }
             if let Completed::Read(result) = ready!(self.poll_idle(cx)) {
@@ -100,22 +101,53 @@ impl AsyncRead for File {
     }
 }
 
+impl AsyncRead for File {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_with(cx, buf.len(), |buffer| buffer.read(buf))
+    }
+
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let requested = bufs.iter().map(|buf| buf.len()).sum();
+        self.poll_read_with(cx, requested, |buffer| buffer.read_vectored(bufs))
+    }
+}
+
 impl AsyncWrite for File {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_write_done(cx))?;
-        if buf.is_empty() {
+        let requested: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let n = requested.min(self.max_bytes);
+        if n == 0 {
             return Poll::Ready(Ok(0));
         }
-        let n = buf.len().min(MAX_BYTES);
         let pool = pool().map_err(|e| self.failed("write", e))?;
         let shared = self.shared.clone();
         let mut bytes = shared.buffer().take_spare();
         bytes.clear();
-        bytes.extend_from_slice(&buf[..n]);
+        for buf in bufs {
+            let rest = n - bytes.len();
+            bytes.extend_from_slice(&buf[..buf.len().min(rest)]);
+        }
         let path = self.path.clone();
         // From here on the write counts as successful, so it must be performed.
         self.state = State::Writing(spawn_mandatory_blocking(&pool, move || {

@@ -6,18 +6,21 @@ mod state;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use runtime_reactor::internal::with_context;
 
+use super::read_ahead::{MAX_BYTES, retry};
 use super::{Metadata, Permissions, WriteError, on_path, pool};
 use state::{Shared, State};
 
 /// An open file that is read, written and positioned on the blocking pool.
 ///
 /// A file runs one operation at a time. Reads fill a read-ahead buffer of 64 KiB to 2 MiB,
-/// depending on the size of the buffers passed in. Writing and seeking drop the read-ahead data,
+/// depending on the size of the buffers passed in, and limited by
+/// [`set_max_buf_size`](File::set_max_buf_size). Writing and seeking drop the read-ahead data,
 /// which are read again if needed; a file that cannot seek (a named pipe, a socket) keeps them for
 /// its next read. Writing copies up to 2 MiB and **completes in the background**; the next
 /// operation waits for it. Each write is one job, so use a [`BufWriter`](crate::io::BufWriter) for
@@ -72,6 +75,8 @@ pub struct File {
     shared: Arc<Shared>,
     path: Arc<Path>,
     state: State,
+    /// The maximum number of bytes that a job moves.
+    max_bytes: usize,
     /// The error of a background write that was not returned yet.
     write_error: Option<WriteError>,
 }
@@ -82,6 +87,7 @@ impl File {
             shared: Arc::new(Shared::new(file)),
             path: path.into(),
             state: State::Idle,
+            max_bytes: MAX_BYTES,
             write_error: None,
         }
     }
@@ -257,6 +263,177 @@ impl File {
             // The job of a dropped `metadata` future still uses it.
             Err(shared) => shared.file.try_clone(),
         }
+    }
+
+    /// Reads from a position in the file into `buf`, and returns the number of bytes, like
+    /// [`FileExt::read_at`](std::os::unix::fs::FileExt::read_at).
+    ///
+    /// Neither uses nor changes the position of the file, so several reads may run at the same
+    /// time, each in a job of its own. May read fewer bytes than `buf` has; 0 bytes mean the end of
+    /// the file. Does not wait for a pending write: [flush](crate::io::AsyncWriteExt::flush) it
+    /// first.
+    ///
+    /// # Errors
+    /// Returns an error with the code ESPIPE if the file cannot seek, and the other errors of
+    /// pread(2). See the [module](super) for the others.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    ///
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-read-at-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// fs::write(&path, "0123456789").await?;
+    /// let file = File::open(&path).await?;
+    /// let (mut one, mut other) = ([0; 2], [0; 2]);
+    /// let first = file.read_at(&mut one, 1);
+    /// let second = file.read_at(&mut other, 6);
+    /// let (first, second) = runtime::join!(first, second);
+    /// assert_eq!((first?, second?), (2, 2));
+    /// assert_eq!((&one, &other), (b"12", b"67"));
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let length = buf.len().min(self.max_bytes);
+        let read = move |file: &std::fs::File| {
+            let mut bytes = vec![0; length];
+            let n = retry(|| file.read_at(&mut bytes, offset))?;
+            bytes.truncate(n);
+            Ok(bytes)
+        };
+        let bytes = self.run("read", read).await?;
+        buf[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    /// Writes `buf` to a position in the file, and returns the number of bytes, like
+    /// [`FileExt::write_at`](std::os::unix::fs::FileExt::write_at).
+    ///
+    /// Neither uses nor changes the position of the file, so several writes may run at the same
+    /// time, each in a job of its own. Unlike [`write`](crate::io::AsyncWriteExt::write) it waits
+    /// for the write and returns its error. May write fewer bytes than `buf` has. Does not wait for
+    /// a pending write, and leaves read-ahead data as they are.
+    ///
+    /// # Errors
+    /// Returns an error with the code ESPIPE if the file cannot seek, and the other errors of
+    /// pwrite(2). See the [module](super) for the others.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the operation once it has begun.
+    ///
+    /// # Platform-specific behavior
+    /// On Linux a file that was opened to append ignores the position: pwrite(2).
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    ///
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-write-at-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// let file = File::create(&path).await?;
+    /// file.write_at(b"world", 6).await?;
+    /// file.write_at(b"hello ", 0).await?;
+    /// assert_eq!(fs::read(&path).await?, b"hello world");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        let bytes = buf[..buf.len().min(self.max_bytes)].to_vec();
+        let write = move |file: &std::fs::File| retry(|| file.write_at(&bytes, offset));
+        self.run("write", write).await
+    }
+
+    /// Returns another handle to the same open file, which shares its position, like
+    /// [`std::fs::File::try_clone`].
+    ///
+    /// Waits for the pending write, and drops the read-ahead data, so that the position is where
+    /// the next read would have begun. A file that cannot seek keeps its read-ahead data, and the
+    /// other handle does not get them. Each handle reads ahead for itself: do not read by both in
+    /// turn.
+    ///
+    /// # Errors
+    /// Returns the error of a pending write, and the error of the system if no descriptor is left.
+    /// See the [module](super) for the others.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncReadExt;
+    ///
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-try-clone-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// fs::write(&path, "0123456789").await?;
+    /// let mut file = File::open(&path).await?;
+    /// file.read_exact(&mut [0; 2]).await?;
+    /// let mut rest = String::new();
+    /// file.try_clone().await?.read_to_string(&mut rest).await?;
+    /// assert_eq!(rest, "23456789");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn try_clone(&mut self) -> io::Result<File> {
+        self.run_after_write("duplicate", |_| Ok(())).await?;
+        let file = self.shared.file.try_clone();
+        let file = file.map_err(|e| self.failed("duplicate", e))?;
+        Ok(File {
+            max_bytes: self.max_bytes,
+            ..File::new(file, &self.path)
+        })
+    }
+
+    /// Sets the maximum number of bytes that one job reads ahead or one write accepts. Minimum 1,
+    /// default 2 MiB.
+    ///
+    /// The file keeps a buffer of up to this size, and a write copies up to this many bytes. More
+    /// bytes for each job are fewer switches between threads.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::io::AsyncWriteExt;
+    ///
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-max-buf-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
+    /// # fs::create_dir_all(&folder).await?;
+    /// let path = folder.join("file");
+    /// let mut file = File::create(&path).await?;
+    /// file.set_max_buf_size(4);
+    /// assert_eq!(file.max_buf_size(), 4);
+    /// file.write_all(b"hello").await?; // two jobs
+    /// file.flush().await?;
+    /// assert_eq!(fs::read(&path).await?, b"hello");
+    /// # fs::remove_dir_all(&folder).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn set_max_buf_size(&mut self, bytes: usize) {
+        self.max_bytes = bytes.max(1);
+    }
+
+    /// Returns the maximum number of bytes that one job moves: see
+    /// [`set_max_buf_size`](File::set_max_buf_size).
+    pub fn max_buf_size(&self) -> usize {
+        self.max_bytes
     }
 
     /// Waits until data and metadata of the file are on the disk, like [`std::fs::File::sync_all`].
