@@ -95,6 +95,11 @@ impl Pool {
         }))
     }
 
+    /// Returns the name of the executor.
+    pub(crate) fn executor_name(&self) -> Option<&str> {
+        self.config.name.as_deref()
+    }
+
     /// Queues a job. If that starts a thread, `on_thread_start` is its first action.
     pub(crate) fn submit(
         self: &Arc<Self>,
@@ -136,7 +141,9 @@ impl Pool {
         let builder = thread::Builder::new().name(self.config.thread_name.clone());
         builder.spawn(move || {
             on_thread_start();
+            pool.config.on_thread_start.call();
             pool.run_jobs();
+            pool.config.on_thread_stop.call();
         })?;
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! The configuration of an executor.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The executor's response to a panic in a detached task: one whose
@@ -58,6 +61,35 @@ pub(crate) struct PoolConfig {
     pub(crate) max_threads: usize,
     pub(crate) keep_alive: Duration,
     pub(crate) thread_name: String,
+    pub(crate) on_thread_start: Hook,
+    pub(crate) on_thread_stop: Hook,
+    /// The name of the executor.
+    pub(crate) name: Option<String>,
+}
+
+/// A function that the configuration supplies.
+#[derive(Clone, Default)]
+pub(crate) struct Hook(Option<Arc<AssertUnwindSafe<Function>>>);
+
+type Function = Box<dyn Fn() + Send + Sync>;
+
+impl Hook {
+    fn new(hook: impl Fn() + Send + Sync + 'static) -> Hook {
+        Hook(Some(Arc::new(AssertUnwindSafe(Box::new(hook)))))
+    }
+
+    /// Calls the function. A panic ends it alone; the process's panic hook reports it.
+    pub(crate) fn call(&self) {
+        if let Some(hook) = &self.0 {
+            let _ = catch_unwind(AssertUnwindSafe(|| (hook.0)()));
+        }
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hook").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Config {
@@ -69,6 +101,9 @@ impl Config {
                 max_threads: 512,
                 keep_alive: Duration::from_secs(10),
                 thread_name: "runtime-blocking".to_owned(),
+                on_thread_start: Hook::default(),
+                on_thread_stop: Hook::default(),
+                name: None,
             },
         }
     }
@@ -97,6 +132,24 @@ impl Config {
     /// first 15 bytes.
     pub fn blocking_thread_name(mut self, name: impl Into<String>) -> Config {
         self.pool.thread_name = name.into();
+        self
+    }
+
+    /// Sets a function that each blocking-pool thread calls first, before its first job.
+    pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Config {
+        self.pool.on_thread_start = Hook::new(hook);
+        self
+    }
+
+    /// Sets a function that each blocking-pool thread calls last, after its last job.
+    pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Config {
+        self.pool.on_thread_stop = Hook::new(hook);
+        self
+    }
+
+    /// Sets the name of the executor. Default: none.
+    pub fn name(mut self, name: impl Into<String>) -> Config {
+        self.pool.name = Some(name.into());
         self
     }
 }

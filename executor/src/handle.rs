@@ -93,6 +93,20 @@ impl Handle {
             .or_else(pool_handle)
     }
 
+    /// Returns the name of the runtime, if it was given one.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::builder().name("workers").build()?;
+    /// assert_eq!(runtime.handle().name(), Some("workers"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.pool.executor_name()
+    }
+
     /// Makes this handle the [current](Handle::current) one of a thread that belongs to no runtime,
     /// until the guard is dropped.
     ///

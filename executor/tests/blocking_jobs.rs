@@ -578,3 +578,25 @@ fn the_id_of_a_job_is_marked_as_remote() {
         .to_string();
     assert!(id.ends_with(".m0"), "{id}");
 }
+
+#[test]
+fn a_pool_thread_calls_its_hooks_around_its_jobs() {
+    let (sender, events) = channel();
+    let (on_start, on_stop, in_job) = (sender.clone(), sender.clone(), sender);
+    let looped = Loop::with(
+        Config::new()
+            .on_thread_start(move || on_start.send("start").unwrap())
+            .on_thread_stop(move || {
+                on_stop.send("stop").unwrap();
+                panic!("a panic in a hook ends nothing else");
+            })
+            .name("hooked"),
+    );
+    let handle = looped.executor.handle();
+    assert_eq!(handle.name(), Some("hooked"));
+    let job = handle.spawn_blocking(move || in_job.send("job").unwrap());
+    looped.block_on(job).unwrap();
+    drop(looped);
+    // The last sender is dropped with the pool, after the thread has ended.
+    assert_eq!(events.iter().collect::<Vec<_>>(), ["start", "job", "stop"]);
+}

@@ -95,6 +95,45 @@ impl Builder {
         self
     }
 
+    /// Sets a function that each blocking-pool thread calls before its first job. The thread of
+    /// the runtime itself does not call it.
+    ///
+    /// A panic in the function is reported by the panic hook of the process and has no other
+    /// effect.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::builder()
+    ///     .on_thread_start(|| println!("a thread for blocking jobs starts"))
+    ///     .on_thread_stop(|| println!("a thread for blocking jobs ends"))
+    ///     .build()?;
+    /// # drop(runtime);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.executor = self.executor.on_thread_start(hook);
+        self
+    }
+
+    /// Sets a function that each blocking-pool thread calls after its last job. A process that ends
+    /// does not wait for it.
+    ///
+    /// A panic in the function is reported by the panic hook of the process and has no other
+    /// effect.
+    pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.executor = self.executor.on_thread_stop(hook);
+        self
+    }
+
+    /// Sets the name of the runtime, which [`Handle::name`](crate::Handle::name) returns. Default
+    /// none.
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.executor = self.executor.name(name);
+        self
+    }
+
     /// Sets how the runtime handles a panic in a detached task. Default [`PanicPolicy::Report`].
     ///
     /// A task is detached if its [`JoinHandle`](crate::JoinHandle) was dropped. The panic of any
