@@ -92,7 +92,7 @@ mod runtime;
 pub mod signal;
 #[allow(
     unsafe_code,
-    reason = "system calls; every block says what it owes to whom"
+    reason = "system calls; each block has a SAFETY note"
 )]
 mod sys;
 pub mod task;

@@ -20,7 +20,7 @@ impl Handle {
     /// thread. The call blocks for as long as the runtime is not running.
     ///
     /// # Errors
-    /// Returns a [`JoinError`] if the future panicked or the runtime is gone.
+    /// Returns a [`JoinError`] if the future panicked or the runtime was dropped.
     ///
     /// # Panics
     /// Panics on the thread of a runtime, this one or another: it would block that runtime. Await

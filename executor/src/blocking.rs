@@ -60,7 +60,7 @@ pub(crate) trait Job: Send + Sync {
     /// Runs the closure and stores its output. Calls `before_wake` before it wakes the task that
     /// awaits it.
     fn run(&self, before_wake: &dyn Fn());
-    /// Completes a job that has not begun with the error that the runtime is gone.
+    /// Completes a job that has not begun with the error that the runtime was dropped.
     fn cancel(&self);
     /// Completes a job that has not begun with the error that no thread could be started.
     fn reject(&self, error: Arc<io::Error>);

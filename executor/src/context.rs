@@ -100,7 +100,7 @@ pub(crate) fn remove_own(scheduler: &Rc<Scheduler>) {
 }
 
 /// Performs an operation on the executor with this number: at once on its own thread, through its
-/// inbox elsewhere. Rejects the operation if that executor is gone.
+/// inbox elsewhere. Rejects the operation if that executor was dropped.
 pub(crate) fn send(number: u32, op: RemoteOp) {
     if let Some(scheduler) = get_if(number) {
         scheduler.perform(op);
@@ -138,8 +138,8 @@ impl Drop for ClearOnExit {
 
 /// A guard during whose life an executor is the thread's current one.
 ///
-/// Made by [`Executor::enter`](crate::Executor::enter). Dropping it restores the executor that was
-/// current before.
+/// Created by [`Executor::enter`](crate::Executor::enter). Dropping it restores the executor that
+/// was current before.
 #[derive(Debug)]
 #[must_use = "the executor is left when the guard is dropped"]
 pub struct EnterGuard {
@@ -160,7 +160,7 @@ impl Drop for EnterGuard {
 #[must_use = "the executor is left when this is dropped"]
 pub struct GuestGuard {
     previous: Option<Rc<Scheduler>>,
-    /// Hidden meanwhile: a wake on an executor that is entered does not unpark its owner.
+    /// Hidden in the meantime: a wake on an executor that is entered does not unpark its owner.
     entered: Option<Rc<Scheduler>>,
     _not_send: PhantomData<*const ()>,
 }

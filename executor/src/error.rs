@@ -93,7 +93,7 @@ impl JoinError {
         matches!(self.0.kind, Kind::Panicked(_))
     }
 
-    /// Returns true if the task was canceled: it was aborted, its runtime is gone, or, for a
+    /// Returns true if the task was canceled: it was aborted, its runtime was dropped, or, for a
     /// blocking job, no thread could be started.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()

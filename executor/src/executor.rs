@@ -98,8 +98,8 @@ impl Executor {
     }
 
     /// Handles the messages of other threads, then polls each task that is ready once, in the order
-    /// in which they became ready. Tasks that are woken meanwhile run in the next batch. Returns
-    /// the number of tasks that were polled.
+    /// in which they became ready. Tasks that are woken in the meantime run in the next batch.
+    /// Returns the number of tasks that were polled.
     ///
     /// # Panics
     /// Panics with the panic of a detached task if the [`PanicPolicy`](crate::PanicPolicy) says so.

@@ -26,8 +26,8 @@ thread_local! {
 
 /// A handle that spawns on a runtime from any thread.
 ///
-/// It keeps nothing alive. Once the runtime is gone, a future that is spawned is dropped at once,
-/// and its join handle returns an error.
+/// It keeps nothing alive. After the runtime was dropped, a future that is spawned is dropped at
+/// once, and its join handle returns an error.
 ///
 /// # Examples
 /// ```

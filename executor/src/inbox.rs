@@ -153,7 +153,7 @@ impl Inbox {
         self.number
     }
 
-    /// Returns the inbox of the executor with this number, unless that executor is gone.
+    /// Returns the inbox of the executor with this number, unless that executor was dropped.
     #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Inbox>> {
         unpoisoned(INBOXES.read())
@@ -162,7 +162,7 @@ impl Inbox {
             .cloned()
     }
 
-    /// Wakes a task of any executor, from any thread. Does nothing if that executor is gone.
+    /// Wakes a task of any executor, from any thread. Does nothing if that executor was dropped.
     pub(crate) fn wake(id: WakerId) {
         let unparker = {
             let inboxes = unpoisoned(INBOXES.read());
@@ -365,7 +365,8 @@ mod tests {
     }
 }
 
-/// Models in every interleaving that loom can think of. CONTRIBUTING.md says how to run them.
+/// Models of the protocol, checked in every interleaving that loom explores. CONTRIBUTING.md says
+/// how to run them.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use loom::sync::{Arc, Condvar, Mutex};

@@ -320,7 +320,7 @@ fn request_output<T: 'static>(
     }
 }
 
-/// A handle that aborts a task, and can be cloned. Made by [`JoinHandle::abort_handle`].
+/// A handle that aborts a task, and can be cloned. Created by [`JoinHandle::abort_handle`].
 ///
 /// It does not keep the task alive, and has no effect once the task is complete.
 ///

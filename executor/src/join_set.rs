@@ -85,7 +85,7 @@ impl Wake for MemberWaker {
 }
 
 impl Shared {
-    /// Stores a waker, or returns a member that was woken meanwhile.
+    /// Stores a waker, or returns a member that was woken in the meantime.
     fn wait(&self, cx: &Context<'_>) -> Option<usize> {
         // Foreign code: the lock is held neither for the clone nor for the drop.
         let new = cx.waker().clone();

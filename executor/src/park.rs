@@ -34,7 +34,7 @@ pub trait Park {
 
 /// The waking half of an executor's loop, for other threads: it ends a [`Park::park`].
 ///
-/// It must be cheap to call often, and may be called after the executor is gone.
+/// It must be cheap to call often, and may be called after the executor was dropped.
 pub trait Unpark: Send + Sync + 'static {
     /// Ends the current [`Park::park`], or keeps the next one from blocking.
     fn unpark(&self);

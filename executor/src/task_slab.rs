@@ -51,7 +51,7 @@ pub(crate) struct TaskSlab {
     free: u32,
     /// The slot at the head of the run queue. Has no meaning while the queue is empty.
     head: u32,
-    /// The slot at its tail. Likewise.
+    /// The slot at its tail. Has no meaning while the queue is empty.
     tail: u32,
     /// The length of the run queue.
     scheduled: usize,
@@ -186,7 +186,7 @@ impl TaskSlab {
     }
 
     /// Returns the slot of a task that was [popped](TaskSlab::pop) and is running. It is reserved
-    /// for that task, unless the executor was closed meanwhile, which removes all slots.
+    /// for that task, unless the executor was closed in the meantime, which removes all slots.
     #[inline]
     pub(crate) fn running_slot(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(slot as usize)

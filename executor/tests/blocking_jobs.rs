@@ -69,7 +69,7 @@ fn a_task_woken_by_a_job_gets_the_same_thread_for_its_next_job() {
         fn wake(self: Arc<Self>) {
             let (begin, begun) = channel();
             drop(self.0.spawn_blocking(move || begin.send(())));
-            // On a second thread it would run meanwhile.
+            // On a second thread it would run in the meantime.
             let second = begun.recv_timeout(Duration::from_millis(50)).is_ok();
             self.1.send(second).unwrap();
         }

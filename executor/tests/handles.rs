@@ -16,7 +16,7 @@ thread_local! {
     static STATE: Rc<Cell<u32>> = Rc::default();
 }
 
-/// Runs the executor while `work` goes on in another thread.
+/// Runs the executor while `work` continues in another thread.
 fn beside<T: Send + 'static>(looped: &Loop, work: impl FnOnce(Handle) -> T + Send + 'static) -> T {
     let handle = looped.executor.handle().clone();
     let waker = looped.executor.root_waker();

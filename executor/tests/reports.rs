@@ -80,7 +80,7 @@ fn a_panic_that_could_not_be_raised_any_more_is_reported_at_the_end() {
     if is_child() {
         let looped = Loop::with(Config::new().panic_policy(PanicPolicy::Propagate));
         let handle = looped.executor.spawn(async { panic!("late") });
-        // And one whose handle is there, and will only say that the runtime is gone.
+        // And one whose handle is there, and will only say that the runtime was dropped.
         let other = looped.executor.spawn(async { panic!("never asked") });
         looped.settle();
         looped.block_on(async { drop(handle) });

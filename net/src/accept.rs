@@ -1,5 +1,5 @@
-//! Accepting connections of any kind: it goes on when a queued connection has failed, and when the
-//! process has run out of descriptors.
+//! Accepting connections of any kind: it continues when a queued connection has failed, and when
+//! the process has run out of descriptors.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -47,7 +47,7 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 ///
 /// # Cancel safety
 /// Dropping the future abandons the lookup. One that has not begun is not made. getaddrinfo(3)
-/// cannot be canceled, so one that has begun goes on in its thread until the system's resolver
+/// cannot be canceled, so one that has begun continues in its thread until the system's resolver
 /// gives up; the end of the runtime does not wait for it.
 ///
 /// # Platform-specific behavior

@@ -20,7 +20,7 @@ macro_rules! descriptor {
 
             #[doc = concat!("Converts like [`", stringify!($type), "::from_std`].")]
             ///
-            /// A descriptor that is no such socket is refused by its first use, not here.
+            /// The kind of the descriptor is not checked: the first use of a wrong one fails.
             fn try_from(fd: OwnedFd) -> io::Result<$type> {
                 $type::from_std(<$std>::from(fd))
             }

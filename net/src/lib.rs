@@ -51,7 +51,7 @@
 //!
 //! # Platform-specific behavior
 //! Each module lists its own. For all of them:
-//! * A descriptor is non-blocking and closed on exec from its creation, except on macOS, which has
+//! * A descriptor is non-blocking and close-on-exec from its creation, except on macOS, which has
 //!   no calls for that: a program that another thread starts in between inherits it.
 //! * The end of the peer (`closed`) is reported by epoll and kqueue, and by poll where POLLRDHUP
 //!   exists (Linux, Android, FreeBSD). With select `closed` fails with `Unsupported`.

@@ -182,7 +182,7 @@ macro_rules! try_read {
     ($(#[$docs:meta])*) => {
         /// Reads available bytes without waiting, and returns their number.
         ///
-        /// 0 bytes are the end of the stream, unless `buf` is empty.
+        /// A result of 0 means the end of the stream, unless `buf` is empty.
         ///
         /// # Errors
         /// Returns `WouldBlock` if no bytes are available.
@@ -254,7 +254,8 @@ macro_rules! closed {
         /// Returns the [errors of waiting](crate#errors).
         ///
         /// # Cancel safety
-        /// Dropping the future loses nothing. Once it has completed it completes again.
+        /// Dropping the future loses nothing. Once it has completed, further calls complete at
+        /// once.
         ///
         /// # Platform-specific behavior
         /// It is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where that exists.
@@ -365,7 +366,7 @@ macro_rules! listener {
             /// Waits for a client, and returns the connection and the client's address, which is
             /// usually unnamed for a Unix socket.
             ///
-            /// A connection costs one system call. Its socket is non-blocking and closed on exec.
+            /// A connection costs one system call. Its socket is non-blocking and close-on-exec.
             ///
             /// # Errors
             /// Returns `InvalidInput` if the socket is not listening, EOPNOTSUPP if it is of a kind
@@ -487,8 +488,8 @@ macro_rules! listener {
                 }
             }
 
-            /// Returns how often [`accept`](Self::accept) had to wait because there was no
-            /// descriptor or memory left.
+            /// Returns how often [`accept`](Self::accept) had to wait because no descriptor or
+            /// memory was available.
             ///
             /// A growing number means that a limit is too low (`ulimit -n`).
             pub fn accept_backoffs(&self) -> u64 {

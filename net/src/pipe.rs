@@ -15,7 +15,7 @@
 //!   opens a named pipe: see [`OpenOptions::await_sender`]. Another sender may open it later:
 //!   [`OpenOptions::read_write`] keeps a sending end open, so that the receiver waits for it.
 //! * macOS does not report that the last sender of a named pipe is dropped: a read that waits then
-//!   goes on waiting.
+//!   keeps waiting.
 //! * A write of up to 512 bytes (4096 on Linux, PIPE_BUF) is atomic.
 //! * A pipe holds 64 KiB on Linux (pipe(7)), and at first 16 KiB on macOS and FreeBSD.
 //! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
@@ -53,10 +53,10 @@ use crate::methods;
 use crate::sys::pipe as sys;
 use crate::transfer;
 
-/// Creates a pipe, both ends non-blocking and closed on exec.
+/// Creates a pipe, both ends non-blocking and close-on-exec.
 ///
 /// # Errors
-/// Returns EMFILE or ENFILE if there is no descriptor left.
+/// Returns EMFILE or ENFILE if no descriptor is available.
 ///
 /// # Examples
 /// See [the module](self).
@@ -270,7 +270,7 @@ impl OpenOptions {
         if self.read_write {
             options.read(true).write(true);
         }
-        // std opens files closed on exec.
+        // std opens files close-on-exec.
         let opened = options.custom_flags(libc::O_NONBLOCK).open(path);
         let checked = opened.and_then(|file| {
             if self.unchecked {
@@ -321,8 +321,8 @@ impl Sender {
     /// Returns the [errors of waiting](crate#errors): `Unsupported` with select.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it completes again, unless another
-    /// receiver opens a named pipe and a write succeeds.
+    /// Dropping the future loses nothing. Once it has completed, further calls complete at once,
+    /// unless another receiver opens a named pipe and a write succeeds.
     ///
     /// # Examples
     /// ```
@@ -370,8 +370,8 @@ impl Receiver {
     /// Returns the [errors of waiting](crate#errors): `Unsupported` with select.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing. Once it has completed it completes again, unless another
-    /// sender opens a named pipe and a read finds that.
+    /// Dropping the future loses nothing. Once it has completed, further calls complete at once,
+    /// unless another sender opens a named pipe and a read finds that.
     ///
     /// # Platform-specific behavior
     /// On Linux a named pipe that never had a sender is not reported as closed, though reading it

@@ -238,7 +238,7 @@ macro_rules! write_to_source {
 
 pub(crate) use {read_from_source, write_to_source};
 
-/// Shuts down writing. Closing a connection that is gone is no error.
+/// Shuts down writing. Closing a connection that the peer has closed is not an error.
 pub(crate) fn shutdown_write<T: AsFd>(source: &Source<T>) -> io::Result<()> {
     forgive_gone(SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write))
 }

@@ -91,7 +91,7 @@ fn a_connection_that_waited_on_one_thread_is_used_on_another() {
             peer.read_to_string(&mut echo).unwrap();
             echo
         });
-        // The other thread needs only that this one goes on turning its reactor.
+        // The other thread needs only that this one continues turning its reactor.
         let done = future::poll_fn(|cx| {
             cx.waker().wake_by_ref();
             if peer.is_finished() && there.is_finished() {

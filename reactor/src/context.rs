@@ -10,14 +10,15 @@ use crate::reactor::Reactor;
 use crate::tick::{self, Tick, tick};
 
 thread_local! {
-    /// Has no destructor: where there is one, every access first asks whether it is registered.
+    /// Has no destructor: a thread-local with one checks at each access whether it is registered.
     static CURRENT: RefCell<ManuallyDrop<Option<Rc<Reactor>>>> =
         const { RefCell::new(ManuallyDrop::new(None)) };
-    /// That destructor, in case an [`EnterGuard`] is never dropped, or later than this.
+    /// The destructor of `CURRENT`, for an [`EnterGuard`] that is leaked or outlives the thread.
     static CLEAR_ON_EXIT: ClearOnExit = const { ClearOnExit };
 }
 
-/// Returns the reactor of this thread. `None` too while the thread is being torn down.
+/// Returns the reactor of this thread. Returns `None` if there is none, and while the thread is
+/// being torn down.
 pub(crate) fn get() -> Option<Rc<Reactor>> {
     CURRENT.with_borrow(|current| (**current).clone())
 }
@@ -29,7 +30,7 @@ pub(crate) fn get_if(number: u32) -> Option<Rc<Reactor>> {
 }
 
 /// Calls `ask` with the reactor of this thread, without counting a reference to it. `ask` must run
-/// no code but this crate's.
+/// no foreign code.
 #[inline]
 pub(crate) fn with<R>(ask: impl FnOnce(&Reactor) -> R) -> Option<R> {
     CURRENT.with_borrow(|current| current.as_deref().map(ask))
@@ -46,13 +47,13 @@ pub(crate) fn with_if<R>(number: u32, ask: impl FnOnce(&Reactor) -> R) -> Option
 }
 
 /// Returns the time at which the reactor of this thread last read the clock, or the current time on
-/// a thread without a reactor. A timer that fired is never ahead of it.
+/// a thread without a reactor. Every timer that has fired was due by this time.
 pub fn now() -> Instant {
     with(Reactor::now).unwrap_or_else(Instant::now)
 }
 
 impl Reactor {
-    /// Makes this the reactor of the calling thread until the guard is dropped.
+    /// Makes this reactor the current one of the calling thread until the guard is dropped.
     pub fn enter(self: &Rc<Self>) -> EnterGuard {
         EnterGuard {
             before: exchange(Some(self.clone())),
@@ -61,8 +62,8 @@ impl Reactor {
     }
 }
 
-/// A guard during whose life sources and timers of this thread wait in the reactor that was
-/// [entered](Reactor::enter). Dropping it restores the reactor that was entered before.
+/// A guard that keeps a reactor [entered](Reactor::enter): sources and timers of this thread wait
+/// in it. Dropping the guard restores the reactor that was entered before.
 #[derive(Debug)]
 #[must_use = "the reactor is left when this is dropped"]
 pub struct EnterGuard {

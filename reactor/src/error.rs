@@ -33,8 +33,7 @@ pub fn with_context(what: impl Into<String>, source: io::Error) -> io::Error {
     io::Error::new(source.kind(), ContextError { text, source })
 }
 
-/// Returns the number that the operating system gave an error (errno), also if the error has been
-/// wrapped to carry more words.
+/// Returns the errno of an error, also if the error was wrapped in one with a longer text.
 ///
 /// [`raw_os_error`](io::Error::raw_os_error) returns `None` for an error with a text of its own,
 /// such as those of `bind`, `connect` and `open` here. This function also searches the errors that
@@ -70,8 +69,8 @@ pub fn os_error(error: &io::Error) -> Option<i32> {
     None
 }
 
-/// Returns the error of a descriptor that cannot be waited for, in plain words where the system's
-/// text has none.
+/// Returns the error of a descriptor that cannot be waited for, with a clearer text where the
+/// system's is obscure.
 pub(crate) fn cannot_wait(fd: RawFd, e: io::Error) -> io::Error {
     let (kind, why): (_, &dyn fmt::Display) = match e.raw_os_error() {
         Some(libc::EPERM) => (io::ErrorKind::Unsupported, &UNPOLLABLE),

@@ -34,8 +34,8 @@ use crate::sys::{self, Notify};
 use crate::timers::TimerKey;
 use crate::token::Token;
 
-/// A message of another thread. One about a source or timer that is gone does nothing, except that
-/// a waker in it is woken.
+/// A message of another thread. If its source or timer no longer exists, the reactor only wakes the
+/// waker in the message.
 #[derive(Debug)]
 pub(crate) enum Message {
     Removal(Removal),
@@ -108,7 +108,7 @@ pub(crate) struct Inbox {
     park: ParkState,
     /// Replaced in a forked child only.
     notifier: RwLock<Arc<dyn Notify>>,
-    /// The process it belongs to, as a number of `sys::forks`.
+    /// The process that the inbox belongs to, as a number of `sys::forks`.
     forks: AtomicU32,
     pub(crate) counters: Arc<Counters>,
 }
@@ -143,7 +143,7 @@ impl Inbox {
         Ok(inbox)
     }
 
-    /// Returns the inbox of the reactor with this number, unless that reactor is gone.
+    /// Returns the inbox of the reactor with this number, unless that reactor was dropped.
     #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Inbox>> {
         unpoisoned(LIVE.read())
@@ -155,7 +155,7 @@ impl Inbox {
     /// Sends a message to the reactor with this number. `what` is the sender, for the error.
     ///
     /// # Errors
-    /// Returns an error if the reactor is gone.
+    /// Returns an error if the reactor was dropped.
     #[cold]
     pub(crate) fn send_to(number: u32, message: impl Into<Message>, what: &str) -> io::Result<()> {
         match Inbox::find(number).map(|inbox| inbox.send(message.into())) {
@@ -180,11 +180,11 @@ impl Inbox {
     }
 
     /// Parks without blocking, for an owner whose descriptor another loop polls: a notification
-    /// goes to the selector, and so shows in that descriptor. One that came before is passed on
-    /// here.
+    /// then goes to the selector and makes that descriptor readable. An earlier notification is
+    /// passed on here.
     ///
-    /// So is a message that was not processed yet: the wait that it ended has used up its
-    /// notification.
+    /// A message that was not processed yet is passed on too: the wait that it ended has used up
+    /// its notification.
     pub(crate) fn prepare_wait(&self) {
         if !self.try_park() || self.has_messages() {
             self.notify_selector();
@@ -210,7 +210,8 @@ impl Inbox {
             return;
         }
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
-        // It fails only if the descriptor was closed behind our back; there is no one to report to.
+        // It fails only if the descriptor was closed by other code; there is no caller to report
+        // the error to.
         let notified = unpoisoned(self.notifier.read()).notify();
         debug_assert!(
             notified.is_ok(),
@@ -230,14 +231,14 @@ impl Inbox {
             }
         };
         let removal = Removal::Source(token).into();
-        // If the reactor is gone, so is the registration.
+        // If the reactor was dropped, so was the registration.
         if self.messages.push_after(remove_open, removal).is_ok() {
             self.notify();
         }
     }
 
-    /// Makes `change` while no message can come, unless one is there already. Returns true if it
-    /// was made.
+    /// Calls `change` while no message can arrive, unless one is there already. Returns true if it
+    /// was called.
     pub(crate) fn unless_messages(&self, change: impl FnOnce()) -> bool {
         self.messages.unless_any(change)
     }
@@ -389,8 +390,8 @@ mod tests {
     }
 }
 
-/// Models of the protocol, in every interleaving that loom finds. CONTRIBUTING.md says how to run
-/// them.
+/// Models of the protocol, in every interleaving that loom explores. CONTRIBUTING.md says how to
+/// run them.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use loom::sync::Arc;

@@ -5,7 +5,7 @@
 
 use std::{fmt, ops};
 
-/// A direction in which bytes move: reading or writing.
+/// A direction in which data is transferred: reading or writing.
 ///
 /// # Examples
 /// ```
@@ -93,63 +93,64 @@ pub struct Interest(u8);
 impl Interest {
     /// Interest in data, a connection to accept, or the end of the stream.
     pub const READABLE: Interest = Interest(1);
-    /// Interest in room to write, the end of a `connect`, or a peer that is gone.
+    /// Interest in room to write, the completion of a `connect`, or a closed peer.
     pub const WRITABLE: Interest = Interest(2);
-    /// Interest in the end of the peer: it is gone, or will send no more. What it sent before may
-    /// still be unread.
+    /// Interest in the end of the peer's data: the peer has closed the connection or shut down
+    /// writing. Data that it sent before may still be unread.
     ///
     /// # Platform-specific behavior
-    /// This is EPOLLRDHUP on Linux, EV_EOF of the reading filter on kqueue, and POLLRDHUP on poll.
-    /// It is reported for as long as it is true. Waiting for it fails with `Unsupported` on select,
-    /// which does not distinguish an end from data, and on poll on a system without POLLRDHUP.
+    /// The condition is EPOLLRDHUP on Linux, EV_EOF of the reading filter on kqueue, and POLLRDHUP
+    /// on poll. It is reported for as long as it is true. Waiting for it fails with `Unsupported`
+    /// on select, which does not distinguish an end from data, and on poll on a system without
+    /// POLLRDHUP.
     pub const CLOSED: Interest = Interest(4);
-    /// Interest in urgent data, or in what else the system calls exceptional: a change of
-    /// /proc/mounts, an edge at a GPIO pin.
+    /// Interest in urgent data, or in another condition that the system calls exceptional: a change
+    /// of /proc/mounts, an edge at a GPIO pin.
     ///
     /// # Platform-specific behavior
-    /// This is EPOLLPRI on Linux and POLLPRI on poll. Waiting for it fails with `Unsupported` on
-    /// kqueue and select.
+    /// The condition is EPOLLPRI on Linux and POLLPRI on poll. Waiting for it fails with
+    /// `Unsupported` on kqueue and select.
     pub const PRIORITY: Interest = Interest(8);
     /// Interest in an error that the next operation returns, or in the end of writing, as when the
-    /// reader of a pipe is gone.
+    /// reader of a pipe was closed.
     ///
     /// # Platform-specific behavior
     /// Waiting for it fails with `Unsupported` on select, and on poll on NetBSD.
     pub const ERROR: Interest = Interest(16);
 
-    /// The interest in nothing.
+    /// The empty interest.
     pub(crate) const NONE: Interest = Interest(0);
 
-    /// Everything that is no direction.
+    /// All conditions that are not directions.
     pub(crate) const NON_DIRECTIONAL: Interest =
         Interest(Self::CLOSED.0 | Self::PRIORITY.0 | Self::ERROR.0);
 
-    /// Returns true if it includes [`READABLE`](Self::READABLE).
+    /// Returns true if the interest includes [`READABLE`](Self::READABLE).
     pub const fn is_readable(self) -> bool {
         self.contains(Self::READABLE)
     }
 
-    /// Returns true if it includes [`WRITABLE`](Self::WRITABLE).
+    /// Returns true if the interest includes [`WRITABLE`](Self::WRITABLE).
     pub const fn is_writable(self) -> bool {
         self.contains(Self::WRITABLE)
     }
 
-    /// Returns true if it includes [`CLOSED`](Self::CLOSED).
+    /// Returns true if the interest includes [`CLOSED`](Self::CLOSED).
     pub const fn is_closed(self) -> bool {
         self.contains(Self::CLOSED)
     }
 
-    /// Returns true if it includes [`PRIORITY`](Self::PRIORITY).
+    /// Returns true if the interest includes [`PRIORITY`](Self::PRIORITY).
     pub const fn is_priority(self) -> bool {
         self.contains(Self::PRIORITY)
     }
 
-    /// Returns true if it includes [`ERROR`](Self::ERROR).
+    /// Returns true if the interest includes [`ERROR`](Self::ERROR).
     pub const fn is_error(self) -> bool {
         self.contains(Self::ERROR)
     }
 
-    /// Returns true if it includes all of `other`.
+    /// Returns true if the interest includes all of `other`.
     pub const fn contains(self, other: Interest) -> bool {
         self.0 & other.0 == other.0
     }
@@ -160,19 +161,19 @@ impl Interest {
         Interest(self.0 & !other.0)
     }
 
-    /// Returns true if it is the interest in nothing, in which a wait never ends.
+    /// Returns true if the interest is empty: a wait for it never ends.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Returns the part that is no direction: no operation finds it, so none can be attempted for
-    /// it.
+    /// Returns the part that is not a direction. No operation detects these conditions, so none is
+    /// attempted for them.
     pub(crate) const fn non_directional(self) -> Interest {
         Interest(self.0 & Self::NON_DIRECTIONAL.0)
     }
 
-    /// Returns the readiness that satisfies the non-directional part. Writing that is closed is no
-    /// sign of the peer's end: on kqueue it may be ours.
+    /// Returns the readiness that satisfies the non-directional part. A closed write direction does
+    /// not mean that the peer has ended: on kqueue it may be our own shutdown.
     #[cold]
     pub(crate) fn readiness_mask(self) -> Readiness {
         let mut mask = Readiness::EMPTY;
@@ -198,8 +199,8 @@ impl Interest {
         .filter_map(|(included, direction)| included.then_some(direction))
     }
 
-    /// Returns the directions whose registrations must all have failed for a wait to fail: what is
-    /// no direction is reported by either.
+    /// Returns the directions whose registrations must all have failed for a wait to fail: the
+    /// other conditions are reported by either.
     pub(crate) fn error_directions(self) -> impl Iterator<Item = Direction> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let directions = if self.non_directional().is_empty() {
@@ -258,8 +259,8 @@ impl fmt::Debug for Interest {
     }
 }
 
-/// A set of conditions that the kernel reported of a source, kept until an operation finds
-/// otherwise.
+/// A set of conditions that the kernel has reported for a source, kept until an operation returns
+/// `WouldBlock`.
 ///
 /// # Examples
 /// ```
@@ -291,8 +292,8 @@ impl Readiness {
     pub const ERROR: Readiness = Readiness(16);
     /// The peer sent urgent data: a read stops short of it, whatever follows.
     pub(crate) const URGENT: Readiness = Readiness(32);
-    /// Urgent data came, or something else that is exceptional. It never comes without `URGENT`,
-    /// which is cleared when a read finds nothing; this is cleared when an attempt is made for it.
+    /// Urgent data came, or another exceptional condition. It never comes without `URGENT`, which
+    /// is cleared when a read finds nothing; this is cleared when an attempt is made for it.
     pub const PRIORITY: Readiness = Readiness(64);
     /// Not readiness but the trigger mode of the source: its selector reports levels, where others
     /// report edges. Once set it stays. It shares the byte because `ScheduledIo::may_just_wait` and

@@ -34,13 +34,13 @@
 //! ```
 //!
 //! # Types
-//! * [`Reactor`] waits and wakes; a thread has one, and [`Reactor::turn`] is one round of it.
-//!   [`Notifier`] ends its wait from other threads.
+//! * [`Reactor`] waits and wakes; a thread has at most one entered, and [`Reactor::turn`] is one
+//!   pass of it. [`Notifier`] ends its wait from other threads.
 //! * [`Source`] is a non-blocking descriptor whose operations can be awaited. [`Interest`],
 //!   [`Readiness`] and [`Direction`] say what it waits for and what the kernel reported.
 //! * [`Timer`] is a deadline that can be awaited.
-//! * [`Process`] is the end of a process that can be awaited, where the kernel reports that by
-//!   number.
+//! * [`Process`] is the exit of a process that can be awaited, where the kernel reports it by
+//!   process ID.
 //! * [`Backend`] names the system calls to wait with, and [`Stats`] counts them.
 //!
 //! Sources, timers and processes are `Send + Sync`: they are addresses. On the thread of their
@@ -78,7 +78,7 @@ mod stats;
 mod sync;
 #[allow(
     unsafe_code,
-    reason = "system calls; every block says what it owes to whom"
+    reason = "system calls; each block has a SAFETY note"
 )]
 mod sys;
 #[cfg(all(test, not(loom)))]
@@ -99,7 +99,7 @@ pub use stats::Stats;
 pub use sys::Backend;
 pub use timer::Timer;
 
-/// What only the other crates of this workspace use; not part of the interface.
+/// Items for the other crates of this workspace. Not part of the public API.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::context::now;

@@ -1,4 +1,4 @@
-//! The end of a process, waited for by the number of the process.
+//! The exit of a process, awaited by process ID.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -10,20 +10,20 @@ use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest};
 use crate::scheduled_io::ScheduledIo;
 
-/// The end of a process, which kqueue(2) reports without a descriptor (EVFILT_PROC).
+/// The exit of a process, which kqueue(2) reports without a descriptor (EVFILT_PROC).
 ///
-/// It reports the end and leaves the status to waitpid(2). Call waitpid(2) after each poll, ready
-/// or not, and use another signal of the end, such as SIGCHLD, if there is no status yet after a
-/// report or an error: some kernels report the end of a process a moment before its status is
-/// available, and of a process that is about to end they say that it does not exist.
+/// The status remains for waitpid(2). Call waitpid(2) after each poll, ready or not. If there is no
+/// status yet after a report or an error, use another notification, such as SIGCHLD: some kernels
+/// report the exit a moment before the status is available, and return ESRCH for a process that is
+/// about to exit.
 ///
-/// There can be one for each process and reactor. Of two, the one that was polled first is reported
-/// nothing.
+/// Create at most one for each process and reactor. If there are two, the one that was polled first
+/// never completes.
 ///
 /// # Platform-specific behavior
-/// Only kqueue has this: on another [backend](crate::Backend) polling it returns `Unsupported`. On
-/// Linux a pidfd is a descriptor like any other. On OpenBSD under pledge(2) it takes the promise
-/// "proc".
+/// Only kqueue supports this: on another [backend](crate::Backend) polling returns `Unsupported`.
+/// On Linux use a pidfd, a descriptor like any other. On OpenBSD, pledge(2) must include the
+/// promise "proc".
 ///
 /// # Examples
 /// ```
@@ -49,13 +49,13 @@ use crate::scheduled_io::ScheduledIo;
 #[derive(Debug)]
 pub struct Process {
     id: u32,
-    /// What it shares with its registration; written once, by the thread that first polled it.
+    /// The state shared with the registration; written once, by the thread that first polled.
     scheduled: OnceLock<Arc<ScheduledIo>>,
 }
 
 impl Process {
-    /// Creates the end of the process with this number, which must not be reaped, and so given to
-    /// another process, before. No system call is made.
+    /// Creates a source for the exit of the process with this ID, without a system call. The
+    /// process must not be reaped before, because its ID may then belong to another one.
     pub fn new(id: u32) -> Process {
         Process {
             id,
@@ -63,17 +63,18 @@ impl Process {
         }
     }
 
-    /// Completes if the process was reported to have ended; if not, has the task of `cx` woken once
-    /// it is. The first poll registers it in the reactor of its thread, with one system call.
+    /// Polls for the exit of the process. If it was not reported yet, arranges for the task of `cx`
+    /// to be woken once it is. The first poll registers the process in the reactor of the polling
+    /// thread, with one system call.
     ///
     /// # Errors
-    /// Returns ESRCH for a process that is gone or about to end; on NetBSD, OpenBSD and macOS also
-    /// for one that only waits to be reaped. Returns `Unsupported` on a backend without this,
-    /// EACCES on macOS for a process of another user, and ENOMEM. Returns an error outside a
-    /// runtime, or if the runtime where it was first polled is gone.
+    /// Returns ESRCH for a process that does not exist or is about to exit; on NetBSD, OpenBSD and
+    /// macOS also for one that has exited and was not reaped. Returns `Unsupported` on a backend
+    /// without this, EACCES on macOS for a process of another user, and ENOMEM. Returns an error
+    /// outside a runtime, or if the runtime where it was first polled was dropped.
     ///
     /// # Cancel safety
-    /// Nothing is lost if it is not polled again.
+    /// Not polling again loses nothing.
     pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let scheduled = match self.scheduled.get() {
             Some(scheduled) => scheduled,

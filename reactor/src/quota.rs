@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A source completes at most this many operations in one turn; then its task lets others go first.
-/// It keeps a peer that sends without end from starving its neighbors.
+/// A source completes at most this many operations in one turn; then its task yields to others. It
+/// keeps a peer that sends without end from starving its neighbors.
 const LIMIT: u32 = 128;
 
 /// The lower bits of a counter hold the operations, the upper ones the turn in which they were

@@ -73,7 +73,7 @@ impl Registrations {
             .any(|(index, other)| other.scheduled.target == target && index != token.index())
     }
 
-    /// Removes the registration of `token`. Its wakers are the caller's to drop, after its borrow.
+    /// Removes the registration of `token`. The caller drops its wakers once the borrow has ended.
     pub(crate) fn remove(&mut self, token: Token) -> Option<Registration> {
         self.get(token)?;
         Some(self.slab.remove(token.index()))

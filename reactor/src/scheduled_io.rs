@@ -1,4 +1,4 @@
-//! What a source and its registration share.
+//! The state that a source and its registration share.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -9,17 +9,17 @@ use crate::interest::{Direction, Interest, Readiness};
 use crate::tick::tick;
 use crate::token::Token;
 
-/// What a selector watches.
+/// The object that a selector watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// A descriptor, which its source keeps open. Here it is only a name for the selector.
     Fd(RawFd),
-    /// A process by its number, whose end is reported as readable.
+    /// A process ID. The exit of the process is reported as readable.
     Process(u32),
 }
 
-/// The state that a source and its registration share, so that an operation which need not wait
-/// looks at nothing else.
+/// The state that a source and its registration share, so that an operation that need not wait
+/// accesses nothing else.
 ///
 /// Only the reactor's thread writes it (except [`take_priority`](ScheduledIo::take_priority)), so
 /// plain loads and stores suffice. They are atomic because handles on other threads hold it too.
@@ -31,12 +31,13 @@ pub(crate) struct ScheduledIo {
     pub(crate) target: Target,
     /// What the selector can report other than directions.
     pub(crate) supported: Interest,
-    /// Set by events, and initially by optimism; cleared by the operation that finds nothing.
+    /// Set by events, and initially, because the first operation is simply tried; cleared by the
+    /// operation that returns `WouldBlock`.
     readiness: AtomicU8,
     /// The errno of a registration that failed, or 0, by direction: kqueue registers the two
     /// directions one by one. The next wait returns it.
     errnos: [AtomicU16; 2],
-    /// How many bytes there were to read at the last event that reported a number.
+    /// The number of unread bytes at the last event that reported one.
     unread: AtomicU32,
 }
 
@@ -92,8 +93,8 @@ impl ScheduledIo {
         self.readiness().intersects(direction.readiness_mask())
     }
 
-    /// Returns true if a waker for `direction` can be stored without further ado: the direction is
-    /// not ready, its registration has not failed, and the selector need not be armed.
+    /// Returns true if a waker for `direction` can simply be stored: the direction is not ready,
+    /// its registration has not failed, and the selector need not be armed.
     #[inline]
     pub(crate) fn may_just_wait(&self, direction: Direction) -> bool {
         let prevents = direction.readiness_mask() | Readiness::LEVEL;
@@ -107,7 +108,7 @@ impl ScheduledIo {
         self.set_readiness(self.readiness().without(direction.readiness_mask()));
     }
 
-    /// Notes how many bytes there were to read at an event, if it has a number.
+    /// Records the number of unread bytes that an event reports, if it does.
     #[inline]
     pub(crate) fn set_unread(&self, bytes: u32) {
         if bytes != 0 {
@@ -116,7 +117,7 @@ impl ScheduledIo {
     }
 
     /// Notes that an operation moved `moved` bytes, fewer than it could have. If that was all there
-    /// was, the direction is not ready until the kernel says so.
+    /// was, the direction is not ready until the kernel reports it.
     ///
     /// Readiness stays after the end was reported, since that happens only once, and where urgent
     /// data may have cut the operation short: the kernel reported it, or reported more to read.

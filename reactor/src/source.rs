@@ -21,12 +21,12 @@ use crate::tick::tick;
 
 /// A non-blocking descriptor with the tasks that wait for it.
 ///
-/// An operation is simply attempted. Only when it first finds nothing is the descriptor registered,
-/// in the reactor of the polling thread, once and for both directions; from then on the source
-/// belongs to that reactor. The registration reaches the kernel when the reactor next waits, or
-/// never if the source is dropped before. If the kernel refuses it, the tasks that wait get the
-/// error, and the next task that waits has it tried again. A source that never had to wait belongs
-/// to no reactor, and costs no system call other than its own operations.
+/// An operation is simply attempted. When one first returns `WouldBlock`, the descriptor is
+/// registered in the reactor of the polling thread, once and for both directions; from then on the
+/// source belongs to that reactor. The registration reaches the kernel when the reactor next waits,
+/// or never if the source is dropped before. If the kernel refuses it, the waiting tasks get the
+/// error, and the next task that waits causes another attempt. A source that never had to wait
+/// belongs to no reactor, and costs no system call other than its own operations.
 ///
 /// A source may be used from any thread. On a thread other than its reactor's it waits by messages
 /// to that reactor. Share one source between tasks instead of making two for one descriptor. On
@@ -73,7 +73,7 @@ pub struct Source<T> {
 
 /// The part of a source that does not depend on its type.
 struct SourceState {
-    /// What it shares with its registration; written once, by the thread that first waited.
+    /// The state shared with the registration; written once, by the thread that first waited.
     scheduled: OnceLock<Arc<ScheduledIo>>,
     quota: Quota,
     /// The readiness that a `try_` method found missing before there was a registration, as bits.
@@ -104,10 +104,10 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Sets the source to be a stream on which a transfer of less than was requested means that
-    /// there is no more, which saves the attempt that would find out. This is true of TCP sockets
-    /// and pipes.
+    /// there is no more, which saves an attempt that returns `WouldBlock`. This is true of TCP
+    /// sockets and pipes.
     ///
-    /// It is not true of datagrams, terminals or devices, nor of Unix sockets: there a read stops
+    /// This is not true of datagrams, terminals or devices, nor of Unix sockets: there a read stops
     /// after each message that brings a descriptor, and before one of another sender (unix(7)).
     /// Tasks would not be woken for the data behind it.
     #[must_use]
@@ -117,17 +117,17 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Sets the source to hold the only descriptor of its open file, so that the kernel removes the
-    /// registration when it is closed. If that is not true, the worst that follows are events that
-    /// are [dropped as stale](crate::Stats::stale_events).
+    /// registration when it is closed. If that is not true, later events of the open file are
+    /// [dropped as stale](crate::Stats::stale_events).
     #[must_use]
     pub fn sole_owner(mut self) -> Source<T> {
         self.state.sole_owner = true;
         self
     }
 
-    /// Sets the source to have readiness that is known already confirmed by poll(2) before
-    /// [`ready`](Source::ready) reports it. This is for an object on which operations are performed
-    /// that the source does not see: a task that waits and operates in a loop does not spin.
+    /// Sets the source to confirm known readiness by poll(2) before [`ready`](Source::ready)
+    /// reports it. This is for an object on which operations are performed that the source does not
+    /// see: without it, a task that waits and operates in a loop would spin.
     #[must_use]
     pub fn confirming(mut self) -> Source<T> {
         self.state.confirming = true;
@@ -163,7 +163,7 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// Returns the error of `op`, except `WouldBlock` and `Interrupted`. Returns `Unsupported` if
     /// it has to wait for a descriptor that cannot be waited for, and an error if it has to wait
-    /// outside a runtime or the runtime in which it waited is gone.
+    /// outside a runtime or the runtime in which it waited was dropped.
     pub fn poll_io<R>(
         &self,
         direction: Direction,
@@ -197,11 +197,11 @@ impl<T: AsFd> Source<T> {
         polled
     }
 
-    /// Attempts `op` without waiting. If it finds nothing, the next wait is a real one.
+    /// Attempts `op` without waiting. After a `WouldBlock` the next operation waits for an event.
     ///
     /// # Errors
-    /// Returns `WouldBlock` if there is known to be nothing; then `op` is not called. Returns the
-    /// error of `op`, except `Interrupted`.
+    /// Returns `WouldBlock` without calling `op` if the source is known not to be ready. Returns
+    /// the error of `op`, except `Interrupted`.
     pub fn try_io<R>(
         &self,
         direction: Direction,
@@ -210,13 +210,14 @@ impl<T: AsFd> Source<T> {
         without_waiting(self.attempt(direction, None, op))
     }
 
-    /// Attempts `op`, which moves up to `requested` bytes, without waiting: to
-    /// [`try_io`](Source::try_io) it is what [`poll_transfer`](Source::poll_transfer) is to
-    /// [`poll_io`](Source::poll_io).
+    /// Attempts `op`, which moves up to `requested` bytes, without waiting.
+    ///
+    /// This is [`try_io`](Source::try_io), except that less than `requested` bytes on a
+    /// [streaming](Source::streaming) source mean that there is no more.
     ///
     /// # Errors
-    /// Returns `WouldBlock` if there is known to be nothing; then `op` is not called. Returns the
-    /// error of `op`, except `Interrupted`.
+    /// Returns `WouldBlock` without calling `op` if the source is known not to be ready. Returns
+    /// the error of `op`, except `Interrupted`.
     pub fn try_transfer(
         &self,
         direction: Direction,
@@ -228,8 +229,8 @@ impl<T: AsFd> Source<T> {
         Ok(moved)
     }
 
-    /// Attempts `op` unless there is known to be nothing in `direction`, and repeats it while a
-    /// signal interrupts it. With a context the task waits if there is nothing.
+    /// Attempts `op` unless `direction` is known not to be ready, and repeats it while a signal
+    /// interrupts it. With a context the task waits after a `WouldBlock`.
     #[inline]
     fn attempt<R>(
         &self,
@@ -269,7 +270,7 @@ impl<T: AsFd> Source<T> {
     /// then writing, until it does not fail with `WouldBlock`.
     ///
     /// # Errors
-    /// Returns `WouldBlock` if there is nothing, or if `interest` is empty. Returns the error of
+    /// Returns `WouldBlock` if no attempt succeeds, or if `interest` is empty. Returns the error of
     /// `op`, except `Interrupted`.
     pub fn try_any<R>(
         &self,
@@ -290,8 +291,8 @@ impl<T: AsFd> Source<T> {
         result
     }
 
-    /// Attempts `op` without waiting on the data for which [`Interest::PRIORITY`] waits. That is no
-    /// longer reported until more of it comes.
+    /// Attempts `op` without waiting, on the data for which [`Interest::PRIORITY`] waits. That
+    /// readiness is not reported again until more such data comes.
     ///
     /// # Errors
     /// Returns the error of `op`, except `Interrupted`.
@@ -302,12 +303,12 @@ impl<T: AsFd> Source<T> {
         uninterrupted(&self.io, op)
     }
 
-    /// Makes the source belong to the reactor of this thread, as if it had had to wait here. A
-    /// source that belongs to a reactor already is left there.
+    /// Assigns the source to the reactor of this thread, as if it had waited here. A source that
+    /// already belongs to a reactor stays there.
     ///
     /// # Errors
-    /// Returns an error outside a runtime, and if the runtime of this thread was shut down. A
-    /// registration that the kernel refuses is the error of the first wait.
+    /// Returns an error outside a runtime, and if the runtime of this thread was shut down. If the
+    /// kernel refuses the registration, the first wait returns the error.
     pub fn attach(&self) -> io::Result<()> {
         if self.state.scheduled.get().is_none() {
             self.state.register(self.io.as_fd().as_raw_fd(), None)?;
@@ -317,11 +318,11 @@ impl<T: AsFd> Source<T> {
 
     /// Waits until some of `interest` may be ready, without attempting an operation.
     ///
-    /// Of a source that never had to wait, poll(2) says what it is ready for. Afterwards readiness
-    /// is reported again and again until a [`try_io`](Source::try_io) finds nothing, or poll(2)
-    /// does on a [confirming](Source::confirming) source, and may be reported in error. The peer's
-    /// end ([`Interest::CLOSED`]) is never reported in error. Waiting for it
-    /// takes nothing from tasks that read, and unread data does not delay it.
+    /// For a source that never had to wait, poll(2) determines the readiness. Afterwards readiness
+    /// is reported repeatedly, and possibly in error, until a [`try_io`](Source::try_io) returns
+    /// `WouldBlock` or, on a [confirming](Source::confirming) source, poll(2) no longer reports it.
+    /// The peer's end ([`Interest::CLOSED`]) is never reported in error. Waiting for it takes
+    /// nothing from tasks that read, and unread data does not delay it.
     ///
     /// # Errors
     /// Returns the errors of waiting, as [`poll_io`](Source::poll_io) does, and `Unsupported` for
@@ -349,7 +350,7 @@ impl<T: AsFd> Source<T> {
         let state = &self.state;
         self.poll_counted(cx, |cx| {
             if state.scheduled.get().is_some() && state.reactor().is_none() {
-                // Another thread has its readiness, and here nothing is kept from poll to poll.
+                // Another thread keeps its readiness; this one keeps nothing between polls.
                 let ready = self.ready_now(interest);
                 if !ready.is_empty() {
                     return Poll::Ready(Ok(ready));
@@ -360,7 +361,7 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Polls for readiness with `poll`, which counts as an operation of the source's quota: the
-    /// task goes on to operate, again and again.
+    /// task continues to operate, again and again.
     fn poll_counted<R>(
         &self,
         cx: &mut Context<'_>,
@@ -377,8 +378,8 @@ impl<T: AsFd> Source<T> {
         result
     }
 
-    /// Polls for readiness without a look at the quota. `requested` is true if this wait has
-    /// returned `Pending` before.
+    /// Polls for readiness regardless of the quota. `requested` is true if this wait has returned
+    /// `Pending` before.
     fn poll_unlimited(
         &self,
         interest: Interest,
@@ -398,7 +399,7 @@ impl<T: AsFd> Source<T> {
         // Its readiness is not known on this thread, or it is not registered yet.
         let non_directional = interest.non_directional();
         let ready = match state.scheduled.get() {
-            // What is no direction is known here too: no operation clears it.
+            // Non-directional readiness is known here too: no operation clears it.
             Some(scheduled) => {
                 let known = scheduled.readiness().satisfying(non_directional);
                 if requested {
@@ -435,8 +436,8 @@ impl<T: AsFd> Source<T> {
         sys::ready_now(self.io.as_fd(), interest).unwrap_or(optimistic)
     }
 
-    /// Registers the source: an attempt has found nothing, so only the selector reports when
-    /// another one is worthwhile.
+    /// Registers the source: an attempt has returned `WouldBlock`, so only the selector reports
+    /// when another one is worthwhile.
     #[cold]
     fn register_blocked(&self, interest: Interest) -> io::Result<()> {
         let Source { state, io } = self;
@@ -459,7 +460,7 @@ impl<T: AsFd> Source<T> {
         if !interest.directions().any(|direction| known(&direction)) {
             return;
         }
-        // If poll(2) cannot watch the descriptor, what the selector has reported stands.
+        // If poll(2) cannot watch the descriptor, the selector's report remains valid.
         if let Ok(ready) = sys::ready_now(self.io.as_fd(), interest) {
             for direction in interest.directions().filter(known) {
                 if !ready.intersects(direction.readiness_mask()) {
@@ -552,8 +553,9 @@ impl SourceState {
         error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
-    /// Has the task of `cx` woken when another attempt in `direction`, where an operation found
-    /// nothing, is worthwhile. This is the slow path: it registers, or stores the waker.
+    /// Arranges for the task of `cx` to be woken when another attempt in `direction`, where an
+    /// operation found nothing, is worthwhile. This is the slow path: it registers, or stores the
+    /// waker.
     #[cold]
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let scheduled = match self.scheduled.get() {
@@ -563,8 +565,8 @@ impl SourceState {
         if scheduled.is_local() {
             scheduled.clear_readiness(direction);
         }
-        // Cloning a waker is foreign code, and so is dropping it: nothing is borrowed then. To ask
-        // first whether it is needed would cost more than most clones.
+        // Cloning a waker is foreign code, and so is dropping it: nothing is borrowed then.
+        // Checking first whether it is needed would cost more than most clones.
         let mut waker = Some(cx.waker().clone());
         context::with_if(scheduled.reactor, |reactor| {
             reactor.try_add_waker(scheduled.token, direction, &mut waker);
@@ -575,7 +577,8 @@ impl SourceState {
         }
     }
 
-    /// Has the task of `cx` woken when the non-directional part of `interest` may have come.
+    /// Arranges for the task of `cx` to be woken when the non-directional part of `interest` may
+    /// have come.
     #[cold]
     fn wait_non_directional(
         &self,
@@ -633,7 +636,7 @@ impl SourceState {
     }
 }
 
-/// The sender of messages, for the error when the reactor is gone.
+/// The name of the sender, for the error of a message that has no receiver.
 const SOURCE: &str = "this source";
 
 /// Sends the task of `cx` to the back of the queue, until the next turn. Outside a runtime there
@@ -648,8 +651,8 @@ fn wait_for_turn(cx: &Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Stores `waker` where it cannot just be put: the reactor is not the one of this thread, the
-/// registration failed, or another waker waits already.
+/// Stores `waker` in the cases that take more than a store: the reactor is not the one of this
+/// thread, the registration failed, or another waker waits already.
 #[cold]
 fn park_slow(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io::Result<()> {
     let token = scheduled.token;
@@ -665,8 +668,8 @@ fn park_slow(scheduled: &ScheduledIo, direction: Direction, waker: Waker) -> io:
     Inbox::send_to(scheduled.reactor, request, SOURCE)
 }
 
-/// Returns the error of the registration on a thread other than its reactor's, and has the
-/// registration tried again.
+/// Returns the error of the registration on a thread other than its reactor's, and requests another
+/// attempt to register.
 fn check(scheduled: &ScheduledIo, interest: Interest) -> io::Result<()> {
     scheduled.check(interest).or_else(|e| {
         let token = scheduled.token;
@@ -703,7 +706,7 @@ impl Drop for SourceState {
 pub struct Ready<'a, T> {
     source: &'a Source<T>,
     interest: Interest,
-    /// True once it has waited: then being polled again says that the source may be ready.
+    /// True once it has returned `Pending`: a further poll then means that the source may be ready.
     requested: bool,
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A snapshot of what a reactor counted since it was made. Every figure is a total, except
+/// A snapshot of a reactor's counters. Every value is a total since the reactor was created, except
 /// `sources` and `timers`.
 ///
-/// Divide by the requests served in the meantime to learn what one costs.
+/// To learn the cost of a request, divide the difference of two snapshots by the number of requests
+/// served between them.
 ///
 /// # Examples
 /// ```
@@ -34,7 +35,7 @@ pub struct Stats {
     pub notifications: u64,
     /// Events that the kernel delivered.
     pub events: u64,
-    /// Events for a source that was gone already, which were dropped.
+    /// Events for a source that no longer existed, which were dropped.
     pub stale_events: u64,
     /// Waits without a limit that ended and woke no task: a signal came, every event was stale, or
     /// no task waited any more for what became ready.

@@ -1,4 +1,5 @@
-//! What an operation that need not wait asks of the reactor of its thread, for the price of a load.
+//! The part of the reactor's state that every operation reads, kept in a thread-local for the price
+//! of a load.
 
 use std::cell::Cell;
 

@@ -15,21 +15,21 @@ use crate::timers::Armed;
 /// The distance to a deadline that the clock cannot represent: thirty years.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The sender of messages, for the error when the reactor is gone.
+/// The name of the sender, for the error of a message that has no receiver.
 const TIMER: &str = "this timer";
 
 /// A future that completes once its deadline has passed, never before.
 ///
-/// It is armed when it is first polled, in the reactor of the polling thread; until then it costs
-/// nothing. On that thread arming, moving and dropping it take no lock, no system call and, in the
-/// long run, no allocation. On other threads it sends messages to that reactor.
+/// A timer is armed when it is first polled, in the reactor of the polling thread; until then it
+/// costs nothing. On that thread arming, moving and dropping it take no lock, no system call and,
+/// in the long run, no allocation. On other threads it sends messages to that reactor.
 ///
 /// # Errors
 /// Completes with an error if it is polled outside a runtime, or after the reactor in which it
-/// waits is gone.
+/// waits was dropped.
 ///
 /// # Cancel safety
-/// Dropping it disarms it and loses nothing.
+/// Dropping the timer disarms it and loses nothing.
 ///
 /// # Complexity
 /// Arming is O(1). Moving and dropping are O(1), or amortized O(log n) for one of the earliest of n
@@ -62,8 +62,8 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Creates a timer for `deadline`. It completes at once if the reactor knows the deadline to be
-    /// past, and in the next turn if it has passed since the last one.
+    /// Creates a timer for `deadline`. The timer completes at once if the reactor knows the
+    /// deadline to be past, and in the next turn if it has passed since the last one.
     pub fn at(deadline: Instant) -> Timer {
         Timer {
             deadline,
@@ -91,7 +91,7 @@ impl Timer {
     }
 
     /// Moves the deadline. A timer that is being awaited stays armed, and one that has completed
-    /// starts anew. On a thread other than its reactor's it is disarmed, and the task that awaits
+    /// starts again. On a thread other than its reactor's it is disarmed, and the task that awaits
     /// it is woken to poll it again.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
@@ -156,7 +156,7 @@ impl Timer {
     }
 }
 
-/// Sends what needs no answer: if the reactor is gone, so are its timers.
+/// Sends a removal, which needs no answer: if the reactor was dropped, so were its timers.
 #[cold]
 fn send(reactor: u32, removal: Removal) {
     if let Some(inbox) = Inbox::find(reactor) {

@@ -158,7 +158,7 @@ impl Timers {
     }
 
     /// Disarms a timer. O(1), or amortized O(log n) if several timers are linked below it. The
-    /// waker is the caller's to drop, after its borrow.
+    /// caller drops the waker once its borrow has ended.
     #[inline]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
         let node = self.nodes.get_mut(key.index as usize)?;

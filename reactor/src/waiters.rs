@@ -27,8 +27,8 @@ struct Overflow {
     /// because two tasks share the source. So there are none while `last` is empty. Without a
     /// direction: those that wait for a hang-up, an error or urgent data.
     extra_wakers: Vec<(Option<Direction>, Waker)>,
-    /// How many extra wakers there may be before all are woken to come back if need be. It bounds
-    /// what abandoned wakers pile up to.
+    /// How many extra wakers there may be before all are woken to wait again if necessary. This
+    /// bounds the number of abandoned wakers.
     limit: u32,
     /// The turn in which the limit was last reached.
     last_overflow: u32,
@@ -71,9 +71,9 @@ impl Waiters {
     }
 
     /// Adds a waker for `direction`. If there are too many, all earlier ones are handed to `woken`:
-    /// they look again and, if need be, come back. When they reach the limit again at once they are
-    /// no abandoned wakers but a crowd, and the limit rises: otherwise they would go on waking each
-    /// other.
+    /// their tasks poll again and, if necessary, wait again. If they reach the limit again at once,
+    /// the wakers are not abandoned, and the limit rises: otherwise the tasks would keep waking
+    /// each other.
     pub(crate) fn add_waker(
         &mut self,
         direction: Direction,

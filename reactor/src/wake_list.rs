@@ -10,7 +10,7 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub(crate) struct WakeList {
     wakers: VecDeque<Waker>,
-    /// Wakers to be dropped instead of woken: that, too, is foreign code.
+    /// Wakers to drop instead of wake: dropping is foreign code too.
     discarded: Vec<Waker>,
 }
 

@@ -24,7 +24,8 @@ fn an_event_of_a_closed_source_does_not_reach_the_next_source_of_its_number() {
     std::io::Write::write_all(&mut old_peer, b"for the old one").unwrap();
     let (reader, writer) = pipe();
     drop(old);
-    // SAFETY: the number is free, and the lock keeps the other test from opening it meanwhile.
+    // SAFETY: the number is free, and the lock keeps the other test from opening it in the
+    // meantime.
     let number = unsafe { libc::dup2(reader.as_raw_fd(), number) };
     // SAFETY: dup2 has just returned this descriptor, and it has no other owner.
     let reused = unsafe { OwnedFd::from_raw_fd(number) };

@@ -146,7 +146,7 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 ///
 /// # Cancel safety
 /// Dropping the future does not stop the operation once it has begun. The file is written in part
-/// if the process ends meanwhile.
+/// if the process ends in the meantime.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let contents = contents.as_ref().to_vec();
     on_path("write", path.as_ref(), move |path| {
@@ -287,8 +287,8 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
 /// Returns the path that a symbolic link contains, like [`std::fs::read_link`].
 ///
 /// # Errors
-/// Returns `InvalidInput` if the file is no symbolic link, and `NotFound` if it does not exist. See
-/// the [module](self) for the others.
+/// Returns `InvalidInput` if the file is not a symbolic link, and `NotFound` if it does not exist.
+/// See the [module](self) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.

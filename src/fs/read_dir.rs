@@ -23,8 +23,8 @@ const MAX_CHUNK_ENTRIES: usize = 128;
 /// Opens a directory to read its entries, in no particular order, like [`std::fs::read_dir`].
 ///
 /// # Errors
-/// Returns `NotFound` if the directory does not exist, `NotADirectory` if the path is no directory,
-/// and `PermissionDenied` if it may not be read. See the [module](super) for the others.
+/// Returns `NotFound` if the directory does not exist, `NotADirectory` if the path is not a
+/// directory, and `PermissionDenied` if it may not be read. See the [module](super) for the others.
 ///
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
@@ -94,8 +94,8 @@ impl ReadDir {
     ///
     /// # Errors
     /// Returns the error of readdir(3), after which there are no more entries, as in std. Returns
-    /// `Other` outside a runtime and if the runtime is dropped meanwhile; this loses no entry, and
-    /// the next call continues.
+    /// `Other` outside a runtime and if the runtime is dropped in the meantime; this loses no
+    /// entry, and the next call continues.
     ///
     /// # Cancel safety
     /// Dropping the future loses no entry.
@@ -195,7 +195,7 @@ impl DirEntry {
     /// Returns the metadata of the entry, without following a symbolic link.
     ///
     /// # Errors
-    /// Returns `NotFound` if the entry was removed meanwhile. See the [module](super) for the
+    /// Returns `NotFound` if the entry was removed in the meantime. See the [module](super) for the
     /// others.
     ///
     /// # Cancel safety
@@ -211,7 +211,7 @@ impl DirEntry {
     /// Returns the type of the entry, without following a symbolic link.
     ///
     /// # Errors
-    /// Returns `NotFound` if the entry was removed meanwhile. See the [module](super) for the
+    /// Returns `NotFound` if the entry was removed in the meantime. See the [module](super) for the
     /// others.
     ///
     /// # Cancel safety

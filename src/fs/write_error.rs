@@ -1,4 +1,4 @@
-//! The error of a write that goes on in the background.
+//! The error of a write that continues in the background.
 
 use std::io;
 use std::path::Path;

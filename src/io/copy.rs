@@ -21,7 +21,7 @@ use super::scratch;
 /// Returns the errors of reader and writer, and `WriteZero` if the writer takes no bytes.
 ///
 /// # Cancel safety
-/// Not cancel safe: data that were read but not yet written are lost.
+/// Not cancel safe: data that was read but not yet written is lost.
 ///
 /// # Examples
 /// ```

@@ -20,7 +20,7 @@ use super::copy::Transfer;
 /// direction stops where it is.
 ///
 /// # Cancel safety
-/// Not cancel safe: data that were read but not yet written are lost.
+/// Not cancel safe: data that was read but not yet written is lost.
 ///
 /// # Examples
 /// The example `proxy` is a complete program. In short:

@@ -331,7 +331,7 @@ fn duplicate(original: BorrowedFd<'_>) -> io::Result<std::fs::File> {
 
 /// Opens the same terminal or pipe again, non-blocking for this process alone. Returns `None` where
 /// the system does not support that. On Linux /dev/fd leads to proc(5), and opening an entry
-/// creates a new open file; elsewhere it creates a duplicate, and the entry is no symbolic link.
+/// creates a new open file; elsewhere it creates a duplicate, and the entry is not a symbolic link.
 fn reopen(file: &std::fs::File, direction: Direction) -> Option<std::fs::File> {
     let path = format!("/dev/fd/{}", file.as_raw_fd());
     let link = std::fs::symlink_metadata(&path).ok()?;

@@ -40,8 +40,8 @@ struct State {
     /// The number of bytes that were accepted and are not written yet.
     bytes: usize,
     is_writing: bool,
-    /// True if a flush waits for the queue to become empty. New writes wait meanwhile, so that
-    /// tasks that write without a pause do not delay it for ever.
+    /// True if a flush waits for the queue to become empty. New writes wait in the meantime, so
+    /// that tasks that write without a pause do not delay it for ever.
     is_flushing: bool,
     /// The runtimes that have a job which empties the queue.
     writers: Vec<Handle>,

@@ -29,7 +29,7 @@ impl ExitWatch {
     pub(super) fn new(process: u32) -> ExitWatch {
         match pidfd::open(process) {
             Ok(pidfd) => ExitWatch::Pidfd(Source::new(pidfd).sole_owner()),
-            // The system has no pidfds, a sandbox refuses the call, or no descriptor is left.
+            // The system has no pidfds, a sandbox refuses the call, or no descriptor is available.
             Err(_) => ExitWatch::Kqueue(Process::new(process)),
         }
     }
@@ -80,7 +80,7 @@ mod pidfd {
     ///
     /// # Errors
     /// Returns `Unsupported` (ENOSYS) before Linux 5.3, `PermissionDenied` (EPERM) in sandboxes
-    /// that do not know the call, and EMFILE or ENFILE if no descriptor is left.
+    /// that do not know the call, and EMFILE or ENFILE if no descriptor is available.
     pub(super) fn open(process: u32) -> io::Result<OwnedFd> {
         let process = process as libc::pid_t;
         let flags: libc::c_uint = 0;

@@ -39,7 +39,7 @@ impl Orphan {
         let Some(child) = &mut self.0 else {
             return;
         };
-        // On an error (no descriptor is left), dropping the orphan makes it unreaped.
+        // On an error (no descriptor is available), dropping the orphan makes it unreaped.
         if poll_fn(|cx| child.poll_wait(cx)).await.is_ok() {
             self.0 = None;
         }

@@ -38,7 +38,7 @@ impl ChildStdin {
     /// Wraps std's pipe, and makes it non-blocking.
     ///
     /// # Errors
-    /// Returns `InvalidInput` if the descriptor is no pipe, and the errors of fcntl(2).
+    /// Returns `InvalidInput` if the descriptor is not a pipe, and the errors of fcntl(2).
     pub fn from_std(stdin: process::ChildStdin) -> io::Result<ChildStdin> {
         Sender::try_from(stdin).map(|pipe| ChildStdin(Some(pipe)))
     }
@@ -118,7 +118,7 @@ macro_rules! reading_end {
             /// Wraps std's pipe, and makes it non-blocking.
             ///
             /// # Errors
-            /// Returns `InvalidInput` if the descriptor is no pipe, and the errors of fcntl(2).
+            /// Returns `InvalidInput` if the descriptor is not a pipe, and the errors of fcntl(2).
             pub fn from_std(stream: process::$end) -> io::Result<$end> {
                 Receiver::try_from(stream).map($end)
             }

@@ -32,7 +32,7 @@ use crate::net::resolver::BlockingResolver;
 /// those that other threads spawned come last. Sockets and timers that wait in it, on any thread,
 /// are then woken and return an error. Blocking jobs that have not begun are canceled; running ones
 /// are not waited for. The exception are writes to files and to the standard streams that have
-/// succeeded and still go on in the background: the drop waits until they are performed.
+/// succeeded and still continue in the background: the drop waits until they are performed.
 ///
 /// # Examples
 /// ```

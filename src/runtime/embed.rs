@@ -20,13 +20,13 @@ impl Runtime {
     ///
     /// A turn waits at most `limit` for an event: not at all with zero, without limit with `None`.
     /// It does not wait while a task is ready. It then polls ready tasks, including tasks that
-    /// become ready meanwhile, until none is ready or about 64 polls were made, so that the calling
-    /// loop regains control soon.
+    /// become ready in the meantime, until none is ready or about 64 polls were made, so that the
+    /// calling loop regains control soon.
     ///
     /// # Errors
     /// Returns an error of kind `Other` in a child of fork(2) in which
     /// [`after_fork_child`](Runtime::after_fork_child) was not called. Returns the error of the
-    /// waiting system call if the runtime's descriptor was closed behind its back. Returns
+    /// waiting system call if the runtime's descriptor was closed by other code. Returns
     /// `Unsupported` if the runtime has tokio's context.
     ///
     /// # Panics
@@ -109,8 +109,8 @@ impl Runtime {
     /// wake from another thread costs a system call, even while this thread is not waiting.
     ///
     /// # Errors
-    /// Returns `Unsupported` if the backend has no such descriptor (poll and select), or if
-    /// the runtime has tokio's context. Returns the error of the system if no descriptor is left
+    /// Returns `Unsupported` if the backend has no such descriptor (poll and select), or if the
+    /// runtime has tokio's context. Returns the system's error if no descriptor is available
     /// (EMFILE, ENFILE).
     ///
     /// # Platform-specific behavior

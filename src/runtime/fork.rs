@@ -33,8 +33,8 @@ impl Runtime {
     /// # Errors
     /// Returns `Unsupported` if the runtime had threads for blocking jobs: they do not exist in the
     /// child, which would wait for their jobs forever. Returns it as well if the runtime has the
-    /// context of tokio, which a child cannot use. Returns the error of the system if no
-    /// descriptor or memory is left. The runtime is unchanged in both cases.
+    /// context of tokio, which a child cannot use. Returns the system's error if no descriptor or
+    /// memory is available. The runtime is unchanged in both cases.
     ///
     /// # Platform-specific behavior
     /// A child does not inherit a kqueue; it inherits an epoll, which stays the parent's. Both are

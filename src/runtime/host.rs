@@ -25,7 +25,7 @@ impl Host {
     ///
     /// # Errors
     /// Returns `Unsupported` if the reactor has no descriptor to watch, and the system's error if
-    /// no descriptor is left.
+    /// no descriptor is available.
     pub(super) fn new(reactor: &Reactor, unparker: Arc<HostUnparker>) -> io::Result<Host> {
         let fd = reactor.pollable_fd().map_err(|e| {
             let remedy = "tokio(true) needs a backend that tokio can watch, epoll or kqueue";
@@ -56,7 +56,7 @@ impl Host {
             Poll::Pending => false,
             Poll::Ready(Ok(mut ready)) => {
                 // The turn that follows takes all events there are. One that comes after it makes
-                // the descriptor readable anew.
+                // the descriptor readable again.
                 ready.clear_ready();
                 true
             }

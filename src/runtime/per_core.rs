@@ -98,7 +98,7 @@ impl Builder {
     ///
     /// # Errors
     /// Returns `InvalidInput` if `cores` is 0; the errors that [`build`](Builder::build) lists; the
-    /// error of the system if a thread cannot be started or bound to its processor. In these cases
+    /// system's error if a thread cannot be started or bound to its processor. In these cases
     /// `main` runs on no core. If `main` fails, returns an error with kind and source of the failed
     /// core with the lowest index, and the text of every failed core, such as `core 0: ...; core 2:
     /// ...`.

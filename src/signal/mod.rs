@@ -59,7 +59,7 @@ use unix::{Signal, SignalKind};
 /// [`unix::signal`] of [`SignalKind::interrupt`].
 ///
 /// # Errors
-/// Returns the error of the system if the handler cannot be installed or no descriptor is left; two
+/// Returns the system's error if the handler cannot be installed or no descriptor is available; two
 /// are needed. Returns `Other` if the future has to wait outside a runtime, or if the runtime in
 /// which it waited was dropped. [`io::os_error`](crate::io::os_error) returns the number of an
 /// error of the system.

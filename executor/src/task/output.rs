@@ -41,7 +41,8 @@ enum OutputState<T> {
 pub(crate) enum Completed {
     /// The output is in the cell. The waker is to be called.
     Stored(Option<Waker>),
-    /// The handle is gone, so the output was dropped; unless it was a panic, which is unhandled.
+    /// The handle was dropped, so the output was dropped; unless it was a panic, which is
+    /// unhandled.
     Dropped(Option<JoinError>),
 }
 
@@ -50,7 +51,7 @@ impl<T> OutputCell<T> {
         Arc::new(OutputCell(Mutex::new(OutputState::Waiting(None))))
     }
 
-    /// Stores the output, or drops it if the handle is gone or there is an output already.
+    /// Stores the output, or drops it if the handle was dropped or there is an output already.
     pub(crate) fn complete(&self, output: Result<T, JoinError>) -> Completed {
         let mut state = self.0.lock();
         if let OutputState::Waiting(waker) = &mut *state {
@@ -129,7 +130,7 @@ fn drop_output<T>(output: Result<T, JoinError>) -> Option<JoinError> {
 }
 
 /// The scheduler's end of an [`OutputCell`]. If it is dropped before the task is complete, the
-/// handle gets the error that the runtime is gone.
+/// handle gets the error that the runtime was dropped.
 pub(crate) struct RemoteJoin {
     id: Id,
     /// `None` once the cell is complete.
@@ -140,7 +141,7 @@ pub(crate) struct RemoteJoin {
 trait CompleteWith {
     /// Moves the output of a complete task to the cell.
     fn complete_with(&self, task: Pin<Box<dyn Task>>, id: Id) -> Completed;
-    /// Makes it an error that the runtime is gone.
+    /// Makes it an error that the runtime was dropped.
     fn complete_gone(&self, id: Id) -> Completed;
 }
 
@@ -187,7 +188,8 @@ impl Drop for RemoteJoin {
     }
 }
 
-/// Models in every interleaving that loom can think of. CONTRIBUTING.md says how to run them.
+/// Models of the protocol, checked in every interleaving that loom explores. CONTRIBUTING.md says
+/// how to run them.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use std::future::ready;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::task_local::TaskLocal;
 
-/// A future with a task-local value. Made by [`TaskLocal::scope`].
+/// A future with a task-local value. Created by [`TaskLocal::scope`].
 ///
 /// The value is set while the future in it is polled and while it is dropped, so destructors see it
 /// too.
@@ -45,7 +45,7 @@ impl<T: 'static> TaskLocal<T> {
 
 impl<T: 'static, F> TaskLocalFuture<T, F> {
     /// Takes the value, or returns `None` if it was taken before. A future that is not complete
-    /// goes on without it.
+    /// continues without it.
     ///
     /// # Examples
     /// ```

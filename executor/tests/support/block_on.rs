@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use runtime_executor::{Executor, Config, Park, ThreadPark};
 
-/// Runs a future, and the tasks it spawns meanwhile, on an executor of its own.
+/// Runs a future, and the tasks it spawns in the meantime, on an executor of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let park = ThreadPark::new();
     let executor = Executor::new(park.unparker(), Config::new()).unwrap();

@@ -5,13 +5,13 @@ use std::io;
 use runtime_reactor::internal::os_error;
 use socket2::{SockAddr, SockRef, Socket};
 
-/// Accepts a connection, non-blocking and closed on exec, by one system call.
+/// Accepts a connection, non-blocking and close-on-exec, by one system call.
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn accept_from(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
     listener.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
 }
 
-/// Accepts a connection, non-blocking, closed on exec and without SIGPIPE: macOS has no accept4. It
+/// Accepts a connection, non-blocking, close-on-exec and without SIGPIPE: macOS has no accept4. It
 /// rejects options of a connection that the peer has reset already (EINVAL, `sosetoptlock` of XNU),
 /// which is an error of that connection alone.
 #[cfg(target_vendor = "apple")]

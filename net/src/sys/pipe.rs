@@ -7,7 +7,7 @@ use runtime_reactor::Direction;
 
 use super::errno::cvt;
 
-/// Creates a pipe, reader first, both ends non-blocking and closed on exec, by one system call.
+/// Creates a pipe, reader first, both ends non-blocking and close-on-exec, by one system call.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
@@ -18,7 +18,7 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into())
 }
 
-/// Creates a pipe, reader first, both ends non-blocking and closed on exec. macOS has no pipe2.
+/// Creates a pipe, reader first, both ends non-blocking and close-on-exec. macOS has no pipe2.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     use std::os::fd::AsFd;

@@ -23,13 +23,13 @@ pub(crate) const SEND_FLAGS: libc::c_int = 0;
 /// (sysconf(3)). `sendmsg` rejects more with EMSGSIZE.
 pub(crate) const MAX_BUFFERS: usize = 1024;
 
-/// Creates a socket, non-blocking and closed on exec, by one system call.
+/// Creates a socket, non-blocking and close-on-exec, by one system call.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn new(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
     Socket::new(domain, kind.nonblocking(), protocol)
 }
 
-/// Creates a socket, non-blocking and closed on exec. macOS has no flags for that.
+/// Creates a socket, non-blocking and close-on-exec. macOS has no flags for that.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn new(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, protocol)?;

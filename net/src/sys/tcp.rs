@@ -13,7 +13,7 @@ use super::socket;
 use super::unsupported::unsupported;
 use crate::tcp::keepalive::TcpKeepalive;
 
-/// Creates a TCP socket, non-blocking and closed on exec.
+/// Creates a TCP socket, non-blocking and close-on-exec.
 pub(crate) fn socket(domain: Domain) -> io::Result<Socket> {
     socket::new(domain, Type::STREAM, Some(Protocol::TCP))
 }
@@ -43,7 +43,7 @@ pub(crate) fn bind_listener(
 pub(crate) fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<bool> {
     match socket.connect(&addr.into()) {
         Ok(()) => Ok(false),
-        // An interrupted attempt goes on, and EALREADY means that it was begun before the socket
+        // An interrupted attempt continues, and EALREADY means that it was begun before the socket
         // was converted: connect(2).
         Err(e) => match e.raw_os_error() {
             Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => Ok(true),
@@ -52,7 +52,7 @@ pub(crate) fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<bool> {
     }
 }
 
-/// Accepts a connection, non-blocking and closed on exec. Returns it with the peer's address.
+/// Accepts a connection, non-blocking and close-on-exec. Returns it with the peer's address.
 pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
     let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), peer_of(&peer)?))

@@ -15,12 +15,12 @@ use super::errno::cvt;
 use super::socket::{self, SEND_FLAGS};
 use crate::unix::cred::UCred;
 
-/// Creates a socket, non-blocking and closed on exec.
+/// Creates a socket, non-blocking and close-on-exec.
 pub(crate) fn socket(kind: Type) -> io::Result<Socket> {
     socket::new(Domain::UNIX, kind, None)
 }
 
-/// Creates two connected sockets, non-blocking and closed on exec.
+/// Creates two connected sockets, non-blocking and close-on-exec.
 pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
     let (one, two) = Socket::pair(Domain::UNIX, kind, None)?;
     one.set_nonblocking(true)?;
@@ -28,7 +28,7 @@ pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
     Ok((one, two))
 }
 
-/// Accepts a connection, non-blocking and closed on exec. Returns it with the peer's address.
+/// Accepts a connection, non-blocking and close-on-exec. Returns it with the peer's address.
 pub(crate) fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
     let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), to_std(&peer)?))
@@ -142,7 +142,7 @@ pub(crate) const MAX_FDS: usize = 253;
 /// cluster of the BSDs (2048 bytes), so that the kernel never truncates.
 const RECV_SPACE: usize = space(512 * size_of::<RawFd>());
 
-/// The flags of recvmsg: descriptors are closed on exec, where the system can do that.
+/// The flags of recvmsg: descriptors are close-on-exec, where the system can do that.
 #[cfg(target_vendor = "apple")]
 const RECV_FLAGS: libc::c_int = 0;
 #[cfg(not(target_vendor = "apple"))]

@@ -99,7 +99,7 @@ impl TcpListener {
     /// Linux, DragonFly and FreeBSD (12.0) distribute clients over the listeners. macOS, NetBSD and
     /// OpenBSD allow the sharing, but one listener gets all clients: let one accept there and pass
     /// the connections on. When a listener is closed, Linux resets the clients in its queue
-    /// although others go on listening, unless `net.ipv4.tcp_migrate_req` is set (5.14).
+    /// although others continue listening, unless `net.ipv4.tcp_migrate_req` is set (5.14).
     ///
     /// # Examples
     /// ```
@@ -126,14 +126,14 @@ impl TcpListener {
         })
     }
 
-    /// Converts a listening socket of std, and makes it non-blocking.
+    /// Converts a listening `std` socket, and makes it non-blocking.
     ///
     /// # Errors
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
-    /// waited for.
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it has
+    /// waited.
     ///
     /// # Examples
     /// ```
@@ -159,7 +159,7 @@ impl TcpListener {
         }
     }
 
-    /// Returns the socket of std, **still non-blocking** and deregistered.
+    /// Returns the `std` socket, **still non-blocking** and deregistered.
     ///
     /// Clients in the queue stay there.
     pub fn into_std(self) -> net::TcpListener {

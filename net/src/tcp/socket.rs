@@ -44,7 +44,7 @@ impl TcpSocket {
     /// Creates a socket for IPv4.
     ///
     /// # Errors
-    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socket(2).
+    /// Returns EMFILE or ENFILE if no descriptor is available, and other errors of socket(2).
     pub fn new_v4() -> io::Result<TcpSocket> {
         TcpSocket::new(Domain::IPV4)
     }
@@ -52,8 +52,8 @@ impl TcpSocket {
     /// Creates a socket for IPv6.
     ///
     /// # Errors
-    /// Returns EAFNOSUPPORT if the system has no IPv6, EMFILE or ENFILE if there is no descriptor
-    /// left, and other errors of socket(2).
+    /// Returns EAFNOSUPPORT if the system has no IPv6, EMFILE or ENFILE if no descriptor is
+    /// available, and other errors of socket(2).
     pub fn new_v6() -> io::Result<TcpSocket> {
         TcpSocket::new(Domain::IPV6)
     }
@@ -63,7 +63,7 @@ impl TcpSocket {
         Ok(TcpSocket { socket })
     }
 
-    /// Converts a socket of std that is not connected or is being connected, and makes it
+    /// Converts a `std` socket that is not connected or is being connected, and makes it
     /// non-blocking.
     ///
     /// If an attempt to connect is under way, [`connect`](TcpSocket::connect) waits for its end,
@@ -73,7 +73,7 @@ impl TcpSocket {
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// On macOS `SO_NOSIGPIPE` stays what it is.
+    /// On macOS `SO_NOSIGPIPE` is left unchanged.
     pub fn from_std_stream(stream: net::TcpStream) -> io::Result<TcpSocket> {
         runtime_reactor::internal::set_nonblocking(stream.as_fd())?;
         Ok(TcpSocket {
@@ -294,7 +294,7 @@ impl TcpSocket {
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = self.socket.local_addr()?;
-        // Only a descriptor that is no TCP socket at all has an address of another kind.
+        // Only a descriptor that is not a TCP socket at all has an address of another kind.
         addr.as_socket()
             .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
     }

@@ -27,8 +27,8 @@ use crate::transfer;
 /// Reading and writing at the same time needs no lock: see [`split`](TcpStream::split).
 ///
 /// Closing it (`poll_close`) shuts down writing; dropping it closes the socket. Nothing is
-/// buffered, so flushing does nothing. Writing to a connection that is gone fails with `BrokenPipe`
-/// and does not raise SIGPIPE, whatever the signal's disposition.
+/// buffered, so flushing does nothing. Writing to a connection that the peer has closed fails with
+/// `BrokenPipe` and does not raise SIGPIPE, whatever the signal's disposition.
 ///
 /// # Cancel safety
 /// A read or a write that returned `Pending` has transferred nothing.
@@ -126,14 +126,14 @@ impl TcpStream {
         Ok(TcpStream::from_source(source))
     }
 
-    /// Converts a connection of std, and makes it non-blocking.
+    /// Converts a `std` connection, and makes it non-blocking.
     ///
     /// # Errors
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
-    /// waited for. On macOS `SO_NOSIGPIPE` stays what it is; std sets it.
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it has
+    /// waited. On macOS `SO_NOSIGPIPE` is left unchanged; std sets it.
     ///
     /// # Examples
     /// ```
@@ -162,7 +162,7 @@ impl TcpStream {
         TcpStream { source }
     }
 
-    /// Returns the connection of std, **still non-blocking** and deregistered.
+    /// Returns the `std` connection, **still non-blocking** and deregistered.
     ///
     /// # Examples
     /// ```
@@ -240,7 +240,7 @@ impl TcpStream {
 
     /// Reads bytes without removing them: the next read returns them again. Returns their number.
     ///
-    /// 0 bytes are the end of the stream, unless `buf` is empty.
+    /// A result of 0 means the end of the stream, unless `buf` is empty.
     ///
     /// # Errors
     /// Returns `ConnectionReset` if the peer reset the connection, `TimedOut` if the peer stopped
@@ -288,10 +288,10 @@ impl TcpStream {
 
     /// Shuts down reading, writing, or both, at once for all users of the connection.
     ///
-    /// Tasks that wait are woken. After `Shutdown::Write` bytes of the peer can still be read.
+    /// Waiting tasks are woken. After `Shutdown::Write` the peer's data can still be read.
     ///
     /// # Errors
-    /// Returns `NotConnected` if the connection is gone.
+    /// Returns `NotConnected` if the socket is no longer connected.
     ///
     /// # Platform-specific behavior
     /// After `Shutdown::Read` Linux still receives bytes of the peer, and reading returns them. The
@@ -311,7 +311,7 @@ impl TcpStream {
     /// Returns the peer's address.
     ///
     /// # Errors
-    /// Returns `NotConnected` if the connection is gone.
+    /// Returns `NotConnected` if the socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
     }
@@ -404,7 +404,7 @@ impl TcpStream {
     }
 
     methods::try_write! {
-        /// Returns `BrokenPipe` if writing was shut down or the connection is gone,
+        /// Returns `BrokenPipe` if writing was shut down or the peer has closed the connection,
         /// `ConnectionReset` if the peer reset it, and other errors of send(2).
     }
 
@@ -482,7 +482,7 @@ impl TcpStream {
     /// Sets how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`),
     /// in whole seconds, rounded up.
     ///
-    /// * `None`, the default: dropping returns at once, and the system goes on sending.
+    /// * `None`, the default: dropping returns at once, and the system keeps sending.
     /// * Zero: dropping returns at once and discards unsent bytes; the peer gets `ConnectionReset`.
     /// * More: **dropping blocks the thread**, and every task on it, until all bytes are
     ///   acknowledged or the time is over. To know that the peer has received everything, shut down
@@ -548,7 +548,7 @@ transfer::write_to_source!(TcpStream, transfer::shutdown_write);
 
 impl Connection for TcpStream {
     fn shutdown_write(&self) {
-        // It fails only if the connection is gone, and then writing is over anyway.
+        // It fails only if the connection was closed, and then nothing is left to shut down.
         let _ = self.shutdown(Shutdown::Write);
     }
 }

@@ -21,7 +21,7 @@ use crate::sys::socket;
 /// Any number of tasks, also on other threads, may send and receive at the same time; each datagram
 /// is received by one of them.
 ///
-/// Datagrams keep their bounds: one that is longer than the buffer is truncated
+/// Datagrams keep their boundaries: one that is longer than the buffer is truncated
 /// ([`recv_msg`](UdpSocket::recv_msg) reports it). The system drops datagrams that arrive when its
 /// [buffer](UdpSocket::set_recv_buffer_size) is full; a datagram that the system has delivered is
 /// never lost.
@@ -99,14 +99,14 @@ impl UdpSocket {
         try_each(addrs, connect)
     }
 
-    /// Converts a socket of std, and makes it non-blocking.
+    /// Converts a `std` socket, and makes it non-blocking.
     ///
     /// # Errors
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
-    /// waited for.
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it has
+    /// waited.
     ///
     /// # Examples
     /// ```
@@ -122,7 +122,7 @@ impl UdpSocket {
         Ok(UdpSocket { source })
     }
 
-    /// Returns the socket of std, **still non-blocking** and deregistered.
+    /// Returns the `std` socket, **still non-blocking** and deregistered.
     pub fn into_std(self) -> net::UdpSocket {
         self.source.into_inner()
     }

@@ -26,7 +26,7 @@ use crate::sys::unix;
 /// On macOS and the BSDs sending to a full receiver
 /// [fails](crate::unix#platform-specific-behavior), and the sender has to try again.
 ///
-/// Datagrams keep their bounds: one that is longer than the buffer is truncated
+/// Datagrams keep their boundaries: one that is longer than the buffer is truncated
 /// ([`recv_fds`](UnixDatagram::recv_fds) reports it).
 ///
 /// # Examples
@@ -82,7 +82,7 @@ impl UnixDatagram {
     /// Creates an unnamed socket, which can send, and receive from a peer that it is connected to.
     ///
     /// # Errors
-    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socket(2).
+    /// Returns EMFILE or ENFILE if no descriptor is available, and other errors of socket(2).
     pub fn unbound() -> io::Result<UnixDatagram> {
         unix::socket(Type::DGRAM).map(UnixDatagram::new)
     }
@@ -90,7 +90,7 @@ impl UnixDatagram {
     /// Creates a pair of connected sockets.
     ///
     /// # Errors
-    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socketpair(2).
+    /// Returns EMFILE or ENFILE if no descriptor is available, and other errors of socketpair(2).
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, two) = unix::pair(Type::DGRAM)?;
         Ok((UnixDatagram::new(one), UnixDatagram::new(two)))
@@ -133,21 +133,21 @@ impl UnixDatagram {
         }
     }
 
-    /// Converts a socket of std, and makes it non-blocking.
+    /// Converts a `std` socket, and makes it non-blocking.
     ///
     /// # Errors
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
-    /// waited for.
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it has
+    /// waited.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         set_nonblocking(socket.as_fd())?;
         suppress_sigpipe(&socket)?;
         Ok(UnixDatagram::from_source(Source::new(socket)))
     }
 
-    /// Returns the socket of std, **still non-blocking** and deregistered.
+    /// Returns the `std` socket, **still non-blocking** and deregistered.
     pub fn into_std(self) -> net::UnixDatagram {
         self.source.into_inner()
     }
@@ -209,9 +209,9 @@ impl UnixDatagram {
         ///
         /// # Errors
         /// Returns `NotConnected` (another error on some systems) if the socket is not connected,
-        /// `ConnectionRefused` or `ConnectionReset` if the peer is gone, `BrokenPipe` after a
-        /// shutdown, EMSGSIZE if the datagram is longer than the send buffer, other errors of
-        /// send(2), and the [errors of waiting](crate#errors).
+        /// `ConnectionRefused` or `ConnectionReset` if the peer has closed its socket, `BrokenPipe`
+        /// after a shutdown, EMSGSIZE if the datagram is longer than the send buffer, other errors
+        /// of send(2), and the [errors of waiting](crate#errors).
         ///
         /// # Cancel safety
         /// A dropped future has sent nothing.

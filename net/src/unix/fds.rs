@@ -117,10 +117,11 @@ impl UnixStream {
     /// Reads bytes into `buf`, and moves the descriptors that came with them into the first places
     /// of `fds`.
     ///
-    /// The descriptors are closed on exec. Reading stops behind the bytes that carry descriptors. 0
-    /// bytes are the end of the stream, unless `buf` is empty. Descriptors for which there is no
-    /// place are closed, and [reported](ReceivedFds::is_truncated). A descriptor in a place that is
-    /// filled is dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and not reported.
+    /// The descriptors are close-on-exec. Reading stops behind the bytes that carry descriptors. A
+    /// result of 0 means the end of the stream, unless `buf` is empty. Descriptors for which there
+    /// is no place are closed, and [reported](ReceivedFds::is_truncated). A descriptor in a place
+    /// that is filled is dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and not
+    /// reported.
     ///
     /// # Errors
     /// Returns the errors of [`try_read`](UnixStream::try_read), and the
@@ -180,7 +181,7 @@ impl UnixDatagram {
     /// Receives a datagram into `buf`, and moves the descriptors that came with it into the first
     /// places of `fds`.
     ///
-    /// The descriptors are closed on exec. Those for which there is no place are closed, and bytes
+    /// The descriptors are close-on-exec. Those for which there is no place are closed, and bytes
     /// that do not fit are lost; both is [reported](ReceivedFds::is_truncated).
     ///
     /// # Errors

@@ -111,14 +111,14 @@ impl UnixListener {
         }
     }
 
-    /// Converts a listening socket of std, and makes it non-blocking.
+    /// Converts a listening `std` socket, and makes it non-blocking.
     ///
     /// # Errors
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
-    /// waited for.
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it has
+    /// waited.
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         set_nonblocking(listener.as_fd())?;
         Ok(UnixListener {
@@ -126,7 +126,7 @@ impl UnixListener {
         })
     }
 
-    /// Returns the socket of std, **still non-blocking** and deregistered.
+    /// Returns the `std` socket, **still non-blocking** and deregistered.
     ///
     /// Clients in the queue stay there.
     pub fn into_std(self) -> net::UnixListener {

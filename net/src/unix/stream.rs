@@ -27,8 +27,8 @@ use crate::transfer;
 /// `UnixStream` and `&UnixStream` implement [`AsyncRead`](futures_io::AsyncRead) and
 /// [`AsyncWrite`](futures_io::AsyncWrite). Closing it (`poll_close`) shuts down writing; dropping
 /// it closes the socket. Nothing is buffered, so flushing does nothing. Writing to a connection
-/// that is gone fails with `BrokenPipe` and does not raise SIGPIPE, whatever the signal's
-/// disposition.
+/// that the peer has closed fails with `BrokenPipe` and does not raise SIGPIPE, whatever the
+/// signal's disposition.
 ///
 /// # Cancel safety
 /// A read or a write that returned `Pending` has transferred nothing.
@@ -134,21 +134,21 @@ impl UnixStream {
     /// Creates a pair of connected sockets.
     ///
     /// # Errors
-    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socketpair(2).
+    /// Returns EMFILE or ENFILE if no descriptor is available, and other errors of socketpair(2).
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, two) = unix::pair(Type::STREAM)?;
         let new = |socket: Socket| UnixStream::new(socket.into());
         Ok((new(one), new(two)))
     }
 
-    /// Converts a connection of std, and makes it non-blocking.
+    /// Converts a `std` connection, and makes it non-blocking.
     ///
     /// # Errors
     /// Returns the errors of fcntl(2).
     ///
     /// # Platform-specific behavior
-    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it was
-    /// waited for.
+    /// Its descriptor may have duplicates, so on epoll dropping it costs a system call once it has
+    /// waited.
     ///
     /// # Examples
     /// ```
@@ -172,7 +172,7 @@ impl UnixStream {
         UnixStream { source }
     }
 
-    /// Returns the connection of std, **still non-blocking** and deregistered.
+    /// Returns the `std` connection, **still non-blocking** and deregistered.
     pub fn into_std(self) -> net::UnixStream {
         self.source.into_inner()
     }
@@ -211,11 +211,11 @@ impl UnixStream {
 
     /// Shuts down reading, writing, or both, at once for all users of the connection.
     ///
-    /// Tasks that wait are woken. After `Shutdown::Write` bytes of the peer can still be read.
+    /// Waiting tasks are woken. After `Shutdown::Write` the peer's data can still be read.
     ///
     /// # Errors
-    /// Returns `NotConnected` if the peer is gone (not on all systems), and other errors of
-    /// shutdown(2).
+    /// Returns `NotConnected` if the peer has closed its socket (not on all systems), and other
+    /// errors of shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.source.get_ref().shutdown(how)
     }
@@ -260,7 +260,7 @@ impl UnixStream {
     /// Returns the peer's address, which is unnamed unless the peer's socket was bound.
     ///
     /// # Errors
-    /// Returns `NotConnected` if the connection is gone.
+    /// Returns `NotConnected` if the socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
     }
@@ -285,8 +285,8 @@ impl UnixStream {
     }
 
     methods::try_write! {
-        /// Returns `BrokenPipe` if writing was shut down or the peer is gone, and other errors of
-        /// send(2).
+        /// Returns `BrokenPipe` if writing was shut down or the peer has closed its socket, and
+        /// other errors of send(2).
     }
 
     methods::try_vectored!();
@@ -298,7 +298,7 @@ transfer::write_to_source!(UnixStream, transfer::shutdown_write);
 
 impl Connection for UnixStream {
     fn shutdown_write(&self) {
-        // It fails only if the connection is gone, and then writing is over anyway.
+        // It fails only if the connection was closed, and then nothing is left to shut down.
         let _ = self.shutdown(Shutdown::Write);
     }
 }

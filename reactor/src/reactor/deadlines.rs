@@ -10,7 +10,7 @@ use crate::error::shut_down;
 use crate::timers::{Armed, Nanos, TimerKey};
 use crate::wake_list::WakeList;
 
-/// No wait is longer, whatever the deadlines: some kernels accept no longer ones.
+/// The longest wait, whatever the deadlines: some kernels reject longer ones.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 impl Reactor {
@@ -76,7 +76,7 @@ impl Reactor {
         if self.closed.get() {
             return Err(shut_down("this timer"));
         }
-        self.tell_host();
+        self.notify_host();
         let mut timers = self.timers.borrow_mut();
         Ok(waker.take().map(|waker| Armed {
             reactor: self.number(),
@@ -84,7 +84,8 @@ impl Reactor {
         }))
     }
 
-    /// Completes if an armed timer has fired; if not, has the task of `cx` woken once it does.
+    /// Polls an armed timer. If it has not fired, arranges for the task of `cx` to be woken once it
+    /// does.
     pub(crate) fn poll_timer(&self, key: TimerKey, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let is_known = match self.timers.borrow_mut().waker(key) {
             Some(waker) => waker.will_wake(cx.waker()),
@@ -109,11 +110,11 @@ impl Reactor {
 
     /// Moves an armed timer. Returns false if it has fired.
     pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
-        self.tell_host();
+        self.notify_host();
         self.timers.borrow_mut().reset(key, self.nanos(deadline))
     }
 
-    /// Disarms a timer. The waker is the caller's to drop, after its borrow.
+    /// Disarms a timer. The caller drops the waker once its borrow has ended.
     #[inline]
     pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
         self.timers.borrow_mut().remove(key)

@@ -14,19 +14,19 @@ impl Reactor {
         self.inbox.is_forked()
     }
 
-    /// Gives the child of a fork(2) a selector of its own, in which all sources of the parent's are
-    /// registered. Timers and wakers stay as they are. Does nothing in a process that the reactor
-    /// belongs to already.
+    /// Gives the child of a fork(2) a selector of its own, in which all sources are registered.
+    /// Timers and wakers stay as they are. Does nothing in a process that the reactor belongs to
+    /// already.
     ///
-    /// A source that cannot be registered any more, because its descriptor was closed, gets that as
-    /// its error when it next has to wait. Duplicates of the [descriptor](Reactor::pollable_fd)
-    /// belong to the parent's selector, and have to be made anew.
+    /// A source that cannot be registered any more, because its descriptor was closed, returns that
+    /// error when it next has to wait. Duplicates of the [descriptor](Reactor::pollable_fd) belong
+    /// to the parent's selector, and have to be created again.
     ///
     /// The process must have had one thread when it was forked: a lock that another thread held
     /// stays locked in the child (pthread_atfork(3)).
     ///
     /// # Errors
-    /// Returns the error of the system if no descriptor or memory is left. Then nothing has
+    /// Returns the system's error if no descriptor or memory is available. Then nothing has
     /// changed, and it may be called again.
     ///
     /// # Panics

@@ -82,7 +82,8 @@ impl Reactor {
             Request::WaitTimer { key, waker } => {
                 let mut timers = self.timers.borrow_mut();
                 match timers.waker(key) {
-                    // The one before is woken instead of dropped: it may be another task's.
+                    // The previous waker is woken instead of dropped: it may belong to another
+                    // task.
                     Some(stored) => woken.push(mem::replace(stored, waker)),
                     None => woken.push(waker),
                 }
@@ -114,7 +115,7 @@ impl Reactor {
                 .add_waker(direction, waker, turn, woken);
         }
         if !registration.is_added {
-            // It will be, and then the selector reports what is true.
+            // It will be added, and the selector then reports its readiness.
             return;
         }
         self.inbox.counters.reregistrations.add(1);

@@ -1,4 +1,4 @@
-//! The event loop's other half: waits for descriptors and deadlines, and wakes.
+//! The reactor: waits for descriptors and deadlines, and wakes tasks.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
@@ -49,11 +49,11 @@ const MEMORY_PAUSE: Duration = Duration::from_millis(10);
 pub struct Reactor {
     selector: RefCell<Box<dyn Selector>>,
     registrations: RefCell<Registrations>,
-    /// What the next wait registers with the selector.
+    /// The registrations that the next wait passes to the selector.
     queued: RefCell<Vec<Token>>,
     timers: RefCell<Timers>,
     events: RefCell<Vec<Event>>,
-    /// Filled while things are borrowed, emptied as soon as they are not.
+    /// Filled while the state is borrowed, and emptied once it is not.
     woken: RefCell<WakeList>,
     inbox: Arc<Inbox>,
     /// The instant from which `Nanos` count.
@@ -93,8 +93,8 @@ impl Reactor {
     /// Creates a reactor on `backend`.
     ///
     /// # Errors
-    /// Returns `Unsupported` if the platform has no such backend, and the error of the system if no
-    /// descriptor or memory is left.
+    /// Returns `Unsupported` if the platform has no such backend, and the system's error if no
+    /// descriptor or memory is available.
     pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
         let selector = sys::open(backend)
             .map_err(|e| with_context(format!("opening the reactor on {backend}"), e))?;
@@ -128,13 +128,13 @@ impl Reactor {
         self.selector.borrow().backend()
     }
 
-    /// Returns what the reactor counted so far. O(1).
+    /// Returns the reactor's counters. O(1).
     pub fn stats(&self) -> Stats {
         self.update_gauges();
         self.inbox.counters.read()
     }
 
-    /// Returns a handle with which other threads end a wait of this reactor and read its figures.
+    /// Returns a handle with which other threads end a wait of this reactor and read its counters.
     pub fn notifier(&self) -> Notifier {
         Notifier {
             inbox: Arc::downgrade(&self.inbox),
@@ -154,7 +154,7 @@ impl Reactor {
     ///
     /// # Errors
     /// Returns `Unsupported` on poll and select, whose kernels remember nothing between two waits,
-    /// and the error of the system if no descriptor is left.
+    /// and the system's error if no descriptor is available.
     ///
     /// # Platform-specific behavior
     /// macOS cannot `poll(2)` a kqueue; use `select(2)` or another kqueue.
@@ -196,8 +196,8 @@ impl Reactor {
     /// block), and then wakes the tasks whose source became ready, whose deadline has passed, or
     /// about which messages came from other threads.
     ///
-    /// This is the only place where the thread blocks. It returns early when a [`Notifier`] says
-    /// so, and may return early for no reason at all.
+    /// This is the only place where the thread blocks. It returns early after [`Notifier::notify`],
+    /// and may return spuriously.
     ///
     /// # Errors
     /// Returns the error of the waiting system call if the reactor's own descriptor was closed or
@@ -281,7 +281,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Updates the figures that are not counted but measured.
+    /// Updates the counters that are gauges: the numbers of sources and timers.
     fn update_gauges(&self) {
         let counters = &self.inbox.counters;
         counters
@@ -320,15 +320,15 @@ impl Reactor {
         self.turn.get()
     }
 
-    /// Asks for a turn soon, for a source that used up its quota.
+    /// Requests a turn soon, for a source that used up its quota.
     pub(crate) fn request_turn(&self) {
         self.turn_wanted.set(true);
-        self.tell_host();
+        self.notify_host();
     }
 
     /// Makes the descriptor readable if the host's loop runs, which asks nothing before it waits.
     #[inline]
-    pub(super) fn tell_host(&self) {
+    pub(super) fn notify_host(&self) {
         if self.host_runs.get() {
             self.inbox.notify();
         }
@@ -359,7 +359,7 @@ impl fmt::Debug for Reactor {
     }
 }
 
-/// A handle that ends the wait of a [`Reactor`] from any thread, and reads its figures.
+/// A handle that ends the wait of a [`Reactor`] from any thread, and reads its counters.
 #[derive(Clone)]
 pub struct Notifier {
     /// Weak, so that it keeps no descriptor of the reactor open.
@@ -371,15 +371,14 @@ impl Notifier {
     /// Ends the current wait, or keeps the next one from blocking.
     ///
     /// Calls coalesce: until the reactor waits again, only the first one makes a system call, and
-    /// that one only if the reactor is waiting. Does nothing if the reactor is gone.
+    /// that one only if the reactor is waiting. Does nothing if the reactor was dropped.
     pub fn notify(&self) {
         if let Some(inbox) = self.inbox.upgrade() {
             inbox.notify();
         }
     }
 
-    /// Returns what the reactor counted so far; `sources` and `timers` are those of its last turn.
-    /// O(1).
+    /// Returns the reactor's counters; `sources` and `timers` are those of its last turn. O(1).
     pub fn stats(&self) -> Stats {
         self.counters.read()
     }

@@ -23,7 +23,7 @@ impl ScheduledIo {
         }
     }
 
-    /// Has the selector report again what is true now.
+    /// Makes the selector report the current readiness again.
     pub(super) fn reregister(&self, selector: &mut dyn Selector) -> io::Result<()> {
         match self.target {
             Target::Fd(fd) => selector.reregister(fd, self.token),
@@ -59,7 +59,7 @@ impl Reactor {
         Ok(scheduled)
     }
 
-    /// Registers the end of a process with the selector at once: the caller looks for the end
+    /// Registers the exit of a process with the selector at once: the caller checks for an exit
     /// afterwards.
     pub(crate) fn register_process(&self, id: u32) -> io::Result<Arc<ScheduledIo>> {
         if self.closed.get() {
@@ -82,13 +82,13 @@ impl Reactor {
         Ok(scheduled)
     }
 
-    /// Has the next wait begin with a registration of `token`.
+    /// Queues a registration of `token` for the start of the next wait.
     pub(super) fn queue_registration(&self, token: Token) {
         self.queued.borrow_mut().push(token);
         if self.embedded.get() {
             self.flush_registrations_now();
-            // A kqueue makes it with the next wait.
-            self.tell_host();
+            // A kqueue passes it to the kernel with the next wait.
+            self.notify_host();
         }
     }
 
@@ -170,8 +170,8 @@ impl Reactor {
             }
         }
         if waiters.has_non_directional_wakers() {
-            // Which interest each of them has is not known here. They are woken for any of it, and
-            // wait again if it is not theirs.
+            // The interest of each waiter is not known here. All are woken for any of it, and wait
+            // again if it is not theirs.
             selector.arm_non_directional(scheduled.token, scheduled.supported);
         }
     }
@@ -188,8 +188,8 @@ impl Reactor {
         e
     }
 
-    /// Tries a registration again whose error was returned on another thread; twice returned, it is
-    /// tried once. The caller flushes the queue.
+    /// Retries a registration whose error was returned on another thread, once even if the error
+    /// was returned twice. The caller flushes the queue.
     pub(super) fn retry(&self, token: Token, interest: Interest) {
         if let Some(registration) = self.registrations.borrow_mut().get(token) {
             if registration.scheduled.check(interest).is_err() {

@@ -10,7 +10,8 @@ use crate::token::Token;
 use crate::wake_list::{WakeList, wake_all};
 
 impl Reactor {
-    /// Returns what of `interest` is ready; if nothing is, has the task of `cx` woken once it is.
+    /// Returns the part of `interest` that is ready. If none is, arranges for the task of `cx` to
+    /// be woken once some is.
     pub(crate) fn poll_ready(
         &self,
         token: Token,
@@ -37,8 +38,8 @@ impl Reactor {
         Poll::Pending
     }
 
-    /// Stores the waker until there is something in `direction`, if nothing prevents that;
-    /// otherwise leaves it for [`add_waker`](Reactor::add_waker). Runs no foreign code.
+    /// Stores the waker for `direction` if nothing prevents that; otherwise leaves it for
+    /// [`add_waker`](Reactor::add_waker). Runs no foreign code.
     #[inline]
     pub(crate) fn try_add_waker(
         &self,
@@ -53,7 +54,7 @@ impl Reactor {
         }
     }
 
-    /// Has `waker` woken when there is something in `direction`.
+    /// Arranges for `waker` to be woken when `direction` becomes ready.
     pub(crate) fn add_waker(
         &self,
         token: Token,
@@ -89,7 +90,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Has the task of `cx` woken once the non-directional part of `interest` may have come.
+    /// Arranges for the task of `cx` to be woken once the non-directional part of `interest` may
+    /// have come.
     #[cold]
     pub(crate) fn wait_non_directional(
         &self,
@@ -110,7 +112,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Hands `waker` over at once if what it waits for is there already, or failed.
+    /// Stores `waker`, or moves it to `woken` at once if its condition is already true or its
+    /// registration has failed.
     pub(super) fn add_non_directional_waker(
         &self,
         token: Token,

@@ -30,7 +30,7 @@ pub enum Backend {
     /// select(2), with descriptor sets as large as the largest descriptor needs: every POSIX
     /// system.
     ///
-    /// It costs what poll costs, and cannot tell the end of a stream from data.
+    /// Its cost is that of poll, and it cannot distinguish the end of a stream from data.
     Select,
 }
 
@@ -100,8 +100,8 @@ const AVAILABLE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select];
     target_os = "openbsd",
 ))]
 const AVAILABLE: &[Backend] = &[Backend::Kqueue, Backend::Poll, Backend::Select];
-/// Select stands before poll here, because Apple's poll(2) refuses many devices, terminals among
-/// them, that its select(2) accepts.
+/// Select precedes poll here, because Apple's poll(2) refuses many devices, terminals among them,
+/// that its select(2) accepts.
 #[cfg(target_vendor = "apple")]
 const AVAILABLE: &[Backend] = &[Backend::Kqueue, Backend::Select, Backend::Poll];
 #[cfg(not(any(

@@ -1,4 +1,4 @@
-//! What a wait reports.
+//! The events that a wait reports.
 
 use crate::interest::Readiness;
 use crate::token::Token;

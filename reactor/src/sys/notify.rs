@@ -56,7 +56,7 @@ impl EventFd {
         }
     }
 
-    /// Takes out all notifications so far.
+    /// Drains all notifications so far.
     pub(super) fn drain(&self) {
         let _ = read(&self.0, &mut [0; 8]);
     }
@@ -114,7 +114,7 @@ impl Pipe {
         }
     }
 
-    /// Takes out all notifications so far.
+    /// Drains all notifications so far.
     pub(super) fn drain(&self) {
         let mut bytes = [0; 256];
         while matches!(read(&self.reader, &mut bytes), Ok(n) if n == bytes.len()) {}

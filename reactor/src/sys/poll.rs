@@ -3,7 +3,7 @@
 //! The list holds only the armed registrations. One that nothing waits for is left out, because
 //! POLLHUP and POLLERR are reported whether they were requested or not, and would end every wait.
 //! Urgent data is requested only while something waits for it: POLLPRI lasts until the data is
-//! read, and no one has to read it.
+//! read, which no task is required to do.
 //!
 //! A wait for an error alone requests nothing. Linux wakes for it all the same. The other kernels
 //! report a POLLERR or POLLHUP when they look at a descriptor, but record the waiter only for a
@@ -36,8 +36,8 @@ const FIRST_CAPACITY: usize = 64;
 pub(super) struct Poll {
     notifier: Arc<NotifyFd>,
     registrations: LevelRegistrations,
-    /// The argument of poll(2): the notifier, then the armed registrations. Filled anew by every
-    /// wait; only the memory is kept.
+    /// The argument of poll(2): the notifier, then the armed registrations. Refilled by every wait;
+    /// only the memory is kept.
     pollfds: Vec<libc::pollfd>,
     /// The tokens of `pollfds`, without one for the notifier.
     tokens: Vec<Token>,

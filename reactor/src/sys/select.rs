@@ -22,7 +22,7 @@ use crate::token::Token;
 pub(super) struct Select {
     notifier: Arc<NotifyFd>,
     registrations: LevelRegistrations,
-    /// The sets that select(2) reads and overwrites with its result. Filled anew by every wait.
+    /// The sets that select(2) reads and overwrites with its result. Refilled by every wait.
     readable: FdSet,
     writable: FdSet,
     /// A model of a kernel that rejects the sets.

@@ -84,7 +84,7 @@ pub(crate) trait Selector {
     /// Cost: one system call on epoll, none elsewhere.
     fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()>;
 
-    /// Asks for `direction` of a level source to be reported, once.
+    /// Requests one report of `direction` for a level source.
     ///
     /// The reactor calls it before a waiter waits in that direction. The next `wait` asks the
     /// kernel for the direction and disarms it when it reports it, so that a readiness which no
@@ -94,8 +94,8 @@ pub(crate) trait Selector {
     /// Cost: no system call.
     fn arm(&mut self, token: Token, direction: Direction);
 
-    /// Asks for the part of `interest` that is no direction to be reported, once: the peer's end,
-    /// an error, urgent data.
+    /// Requests one report of the part of `interest` that is not a direction: the peer's end, an
+    /// error, urgent data.
     ///
     /// The reactor calls it before a waiter waits for that and for no operation; `interest` is
     /// within `supported`. On an edge backend `add` has asked already and nothing happens, except
@@ -150,7 +150,7 @@ pub(crate) trait Selector {
     /// A `limit` of `None` waits without end and one of zero does not block. A wait may return
     /// earlier than its limit and with no event: after a notification, after a signal (`EINTR` is
     /// not an error here), or because the backend caps its waits. The caller then computes its
-    /// deadline anew.
+    /// deadline again.
     ///
     /// Each readiness is reported at most once until it is armed or reregistered or, on an edge
     /// backend, begins again. One token may have several events in a batch; their readiness adds

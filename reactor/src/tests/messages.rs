@@ -149,7 +149,7 @@ fn a_source_removed_in_the_same_batch_is_not_registered_anew() {
     assert_eq!(
         waker.count(),
         1,
-        "a waiter for a source that is gone is woken"
+        "a waiter for a dropped source is woken"
     );
     assert_eq!(stage.reactor.stats().sources, 0);
 }
@@ -273,7 +273,7 @@ fn a_source_that_another_reactor_registered_meanwhile_is_not_registered_again() 
         });
         Err(io::ErrorKind::WouldBlock.into())
     });
-    // The other reactor is gone with its thread, and ours never got the source.
+    // The other reactor was dropped with its thread, and ours never got the source.
     assert!(matches!(polled, Poll::Ready(Err(_))));
     stage.reactor.turn(None).unwrap();
     assert_eq!(stage.reactor.stats().registrations, 0);

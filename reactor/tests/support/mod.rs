@@ -46,7 +46,7 @@ pub(crate) fn reactor() -> (Rc<Reactor>, EnterGuard) {
     (reactor, entered)
 }
 
-/// Whether the kernel is asked anew by every wait, for what somebody waits for and nothing else.
+/// Whether the kernel is asked again by every wait, for what somebody waits for and nothing else.
 pub(crate) fn has_levels(reactor: &Reactor) -> bool {
     matches!(reactor.backend(), Backend::Poll | Backend::Select)
 }

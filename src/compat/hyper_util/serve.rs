@@ -42,7 +42,7 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<TcpStream> {
         let (stream, _) = TcpListener::accept(self).await?;
-        // A connection whose peer has gone meanwhile says so when it is read.
+        // A connection whose peer has gone in the meantime says so when it is read.
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }

@@ -1,4 +1,4 @@
-//! Descriptors that are no sockets: files, devices, terminals, pipes.
+//! Descriptors that are not sockets: files, devices, terminals, pipes.
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};

@@ -89,7 +89,7 @@ pub(super) fn a_storm_of_signals_loses_no_event_and_no_registration(stage: &mut 
     theirs.set_nonblocking(false).unwrap();
     let before = SIGNALS.load(Ordering::SeqCst);
     in_a_storm(|| {
-        // An interrupted wait reports nothing, and is no error.
+        // An interrupted wait reports nothing, and is not an error.
         while SIGNALS.load(Ordering::SeqCst) < before + 100 {
             stage.selector.wait(&mut stage.events, None).unwrap();
             assert_eq!(stage.events, []);
@@ -103,7 +103,7 @@ pub(super) fn a_storm_of_signals_loses_no_event_and_no_registration(stage: &mut 
                 }
             });
             for generation in 0..300 {
-                // Registered anew each time, so that registrations are interrupted too.
+                // Registered again each time, so that registrations are interrupted too.
                 let token = Token::new(1, generation);
                 assert_eq!(stage.add(&ours, token), None);
                 stage.wait_until(token, Readiness::READABLE);

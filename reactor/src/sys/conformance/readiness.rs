@@ -183,7 +183,7 @@ pub(super) fn an_established_connection_is_writable(stage: &mut Stage) {
 }
 
 pub(super) fn a_refused_connection_is_writable_and_has_an_error(stage: &mut Stage) {
-    // The port of a client, which no listener can take meanwhile.
+    // The port of a client, which no listener can take in the meantime.
     let (_server, client) = tcp_pair();
     let nowhere = client.local_addr().unwrap();
     let (stream, begun) = connect(nowhere);

@@ -56,7 +56,7 @@ pub(super) struct Kqueue {
     notifier: Arc<KqueueNotify>,
     /// The registrations that the next wait passes to the kernel.
     changes: Changes,
-    /// `changes` in the kernel's format. Filled anew by every wait; only the memory is kept.
+    /// `changes` in the kernel's format. Refilled by every wait; only the memory is kept.
     changelist: Vec<Kevent>,
     /// The kernel's events and refusals of the last wait.
     eventlist: Vec<Kevent>,
@@ -164,7 +164,7 @@ impl Kqueue {
         has_refusals
     }
 
-    /// Turns refusals that are no errors into what they mean.
+    /// Turns refusals that are not errors into the events they mean.
     fn resolve_refusals(&mut self, events: &mut Vec<Event>) {
         events.retain_mut(|event| match event.errno {
             libc::EBADF => resolve_ebadf(event, self.changes.only_repeats(event.token)),

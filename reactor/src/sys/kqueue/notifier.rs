@@ -48,7 +48,8 @@ impl KqueueNotify {
         }
     }
 
-    /// Takes out all notifications so far. Reporting an `EVFILT_USER` has done so; a pipe needs it.
+    /// Drains all notifications so far. Only a pipe needs this: reporting an `EVFILT_USER` drains
+    /// it.
     pub(super) fn drain(&self) {
         if let Some(pipe) = &self.pipe {
             pipe.drain();

@@ -1,4 +1,4 @@
-//! The way of tokens through the kernel.
+//! The representation of tokens in the kernel's events.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;

@@ -11,7 +11,7 @@ use crate::token::Token;
 /// Translates an event of a read or write filter.
 ///
 /// `EV_EOF` of a read filter is the peer's end; data may be left to read. `EV_EOF` of a write
-/// filter is the end of our own direction, whether the peer or we ended it, so it is no hang-up
+/// filter is the end of our own direction, whether the peer or we ended it, so it is not a hang-up
 /// unless both filters report it. An event may carry flags of its change as well, such as
 /// `EV_RECEIPT`, so each flag is tested by itself.
 pub(super) fn translate(token: Token, direction: Direction, kevent: &Kevent) -> Event {

@@ -24,7 +24,8 @@ fn terminal() -> (File, File) {
     cvt(unsafe { libc::grantpt(fd) }).unwrap();
     // SAFETY: unlockpt takes an integer.
     cvt(unsafe { libc::unlockpt(fd) }).unwrap();
-    // SAFETY: ptsname takes an integer. The lock keeps other threads from calling it meanwhile.
+    // SAFETY: ptsname takes an integer. The lock keeps other threads from calling it in the
+    // meantime.
     let name = unsafe { libc::ptsname(fd) };
     assert!(!name.is_null());
     // SAFETY: ptsname has returned a string that ends in 0 and lives until its next call.

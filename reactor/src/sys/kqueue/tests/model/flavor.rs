@@ -75,7 +75,7 @@ pub(crate) enum FullEventlist {
     Stops,
     /// Writes it past the end of the list (kern_kevent, kevent_copyout).
     Overruns,
-    /// Drops it and goes on.
+    /// Drops it and continues.
     Drops,
     /// Makes none of the changes behind it, and returns 0 events without an error, although earlier
     /// receipts did fit (observed on NetBSD).

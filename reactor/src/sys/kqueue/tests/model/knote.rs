@@ -275,7 +275,7 @@ impl Knote {
         if is_unconnected && flavor.unconnected_is_silent {
             return None;
         }
-        // A pending error of a datagram socket is no EOF: the filter is ready without fflags.
+        // A pending error of a datagram socket is not an EOF: the filter is ready without fflags.
         let has_failed = both_ends && found & libc::POLLERR != 0;
         let (is_ready, is_end) = match self.filter {
             EVFILT_READ => (libc::POLLIN, found & libc::POLLRDHUP != 0),

@@ -75,7 +75,7 @@ fn on_netbsd_a_socket_that_was_never_connected_reports_nothing() {
 
 #[test]
 fn on_netbsd_a_refused_connect_reports_its_error() {
-    // The port of a client, which no listener can take meanwhile.
+    // The port of a client, which no listener can take in the meantime.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let socket = tcp_socket();
