@@ -90,10 +90,7 @@ mod runtime;
 #[cfg(feature = "signal")]
 #[allow(unsafe_code, reason = "signal handlers, each with a SAFETY note")]
 pub mod signal;
-#[allow(
-    unsafe_code,
-    reason = "system calls; each block has a SAFETY note"
-)]
+#[allow(unsafe_code, reason = "system calls; each block has a SAFETY note")]
 mod sys;
 pub mod task;
 pub mod time;

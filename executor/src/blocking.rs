@@ -349,7 +349,7 @@ where
     }
 
     fn cancel(&self) {
-        self.fail(JoinError::gone(self.id));
+        self.fail(JoinError::runtime_dropped(self.id));
     }
 
     fn reject(&self, error: Arc<io::Error>) {

@@ -38,7 +38,7 @@ struct Reason {
 enum Kind {
     Aborted,
     /// Its runtime was dropped before the output was taken.
-    Gone,
+    RuntimeDropped,
     /// No thread could be started for it.
     Rejected(Arc<io::Error>),
     /// A payload need not be `Sync`. The mutex makes the error so.
@@ -55,8 +55,8 @@ impl JoinError {
         JoinError::new(id, String::new(), Kind::Aborted)
     }
 
-    pub(crate) fn gone(id: Id) -> JoinError {
-        JoinError::new(id, String::new(), Kind::Gone)
+    pub(crate) fn runtime_dropped(id: Id) -> JoinError {
+        JoinError::new(id, String::new(), Kind::RuntimeDropped)
     }
 
     pub(crate) fn rejected(id: Id, error: Arc<io::Error>) -> JoinError {
@@ -147,7 +147,10 @@ impl fmt::Display for JoinError {
         let Reason { id, origin, kind } = &*self.0;
         match kind {
             Kind::Aborted => write!(f, "task {id}{origin} was aborted"),
-            Kind::Gone => write!(f, "task {id}{origin} was cancelled: its runtime is gone"),
+            Kind::RuntimeDropped => write!(
+                f,
+                "task {id}{origin} was cancelled: its runtime was dropped"
+            ),
             Kind::Rejected(e) => write!(
                 f,
                 "blocking job {id}{origin} was not run: no thread for it: {e}"

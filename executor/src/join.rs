@@ -14,7 +14,7 @@ use crate::inbox::{Inbox, RemoteOp};
 use crate::proceed::poll_proceed;
 use crate::scheduler::{JoinPoll, Scheduler};
 use crate::task::output::{Abort, OutputCell, RemoteJoin};
-use crate::task::{gone, take_output};
+use crate::task::{runtime_dropped, take_output};
 
 /// An owned permission to await the output of a task.
 ///
@@ -288,7 +288,7 @@ fn poll_local_cloning(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
         Err(unused) => {
             drop(unused);
             // The task is complete or gone, and needs no waker any more.
-            Some(scheduler.poll_join(key, waker).unwrap_or(JoinPoll::Gone))
+            Some(scheduler.poll_join(key, waker).unwrap_or(JoinPoll::NoTask))
         }
     }
 }

@@ -76,7 +76,7 @@ pub(crate) enum JoinPoll {
     /// The task is complete, and the handle must wake its own task and be pending once.
     Yield,
     /// There is no such task, because the executor was closed.
-    Gone,
+    NoTask,
 }
 
 impl Scheduler {
@@ -357,7 +357,8 @@ impl Scheduler {
 
     /// Drops a task because the executor is closed.
     fn cancel(&self, key: TaskKey, mut task: Pin<Box<dyn Task>>) {
-        task.as_mut().cancel(key.id(), JoinError::gone(key.id()));
+        task.as_mut()
+            .cancel(key.id(), JoinError::runtime_dropped(key.id()));
         self.drop_output(task);
     }
 
@@ -484,7 +485,7 @@ impl Scheduler {
     pub(crate) fn poll_join(&self, key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
         let mut tasks = self.tasks.borrow_mut();
         let Some(slot) = tasks.get(key.slot, key.serial) else {
-            return Some(JoinPoll::Gone);
+            return Some(JoinPoll::NoTask);
         };
         if slot.is(state::COMPLETE) {
             // The waker marks a handle that was pending for the budget before.
@@ -493,7 +494,7 @@ impl Scheduler {
                 return Some(JoinPoll::Yield);
             }
             let (task, _) = tasks.remove(key.slot);
-            return Some(task.map_or(JoinPoll::Gone, JoinPoll::Complete));
+            return Some(task.map_or(JoinPoll::NoTask, JoinPoll::Complete));
         }
         let stored = slot.join_waker.as_ref();
         if stored.is_some_and(|stored| stored.will_wake(waker)) {

@@ -353,7 +353,7 @@ fn dropping_the_executor_cancels_queued_jobs_and_waits_for_none() {
     let cancelled = wait_for(queued).unwrap_err();
     assert!(cancelled.is_cancelled());
     assert!(
-        cancelled.to_string().contains("its runtime is gone"),
+        cancelled.to_string().contains("its runtime was dropped"),
         "{cancelled}"
     );
     assert!(!runs.is_finished());

@@ -92,9 +92,9 @@ fn a_destructor_may_use_all_of_the_executor() {
             assert!(victim.is_finished());
             drop(waits);
             let (here, there) = (SharedCount::default(), SharedCount::default());
-            let (posted_here, posted_there) = (here.clone(), there.clone());
-            drop(remote.spawn(async move { posted_here.add() }));
-            elsewhere(|| drop(remote.spawn(async move { posted_there.add() })));
+            let (sent_here, sent_there) = (here.clone(), there.clone());
+            drop(remote.spawn(async move { sent_here.add() }));
+            elsewhere(|| drop(remote.spawn(async move { sent_there.add() })));
             assert!(elsewhere(|| remote.spawn_blocking(|| ())).is_finished());
             if entered {
                 let counted = inner.clone();

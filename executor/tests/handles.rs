@@ -39,7 +39,7 @@ fn beside<T: Send + 'static>(looped: &Loop, work: impl FnOnce(Handle) -> T + Sen
 fn a_closure_runs_on_the_thread_of_the_executor_and_its_result_is_returned() {
     let _watchdog = watchdog();
     let looped = Loop::new();
-    let home = thread::current().id();
+    let owner = thread::current().id();
     STATE.with(|state| state.set(5));
     let (there, value) = beside(&looped, |handle| {
         wait_for(handle.spawn_fn(|| {
@@ -48,7 +48,7 @@ fn a_closure_runs_on_the_thread_of_the_executor_and_its_result_is_returned() {
         }))
         .unwrap()
     });
-    assert_eq!((there, value), (home, 5));
+    assert_eq!((there, value), (owner, 5));
     assert_eq!(STATE.with(|state| state.get()), 6);
 }
 
@@ -95,7 +95,8 @@ fn a_closure_that_panics_or_is_too_late_is_a_join_error() {
     );
     let handle = looped.executor.handle().clone();
     drop(looped);
-    let late = elsewhere(move || wait_for(handle.spawn_fn(|| unreachable!("it is gone"))));
+    let late =
+        elsewhere(move || wait_for(handle.spawn_fn(|| unreachable!("the executor was dropped"))));
     assert!(late.is_err_and(|e: JoinError| e.is_cancelled()));
 }
 
@@ -103,14 +104,14 @@ fn a_closure_that_panics_or_is_too_late_is_a_join_error() {
 fn a_thread_blocks_until_a_future_has_run_on_the_executor() {
     let _watchdog = watchdog();
     let looped = Loop::new();
-    let home = thread::current().id();
+    let owner = thread::current().id();
     let there = beside(&looped, |handle| {
         handle.block_on(async {
             runtime_executor::yield_now().await;
             thread::current().id()
         })
     });
-    assert_eq!(there.unwrap(), home);
+    assert_eq!(there.unwrap(), owner);
     let panicked = beside(&looped, |handle| {
         handle.block_on(async { panic!("on purpose") })
     });
@@ -134,7 +135,7 @@ fn a_blocking_job_may_block_on_its_executor() {
 }
 
 #[test]
-fn who_is_blocked_learns_that_the_executor_is_gone() {
+fn a_blocked_thread_gets_an_error_when_the_executor_is_dropped() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let handle = looped.executor.handle().clone();

@@ -343,7 +343,7 @@ fn a_handle_of_a_runtime_that_is_gone_says_so_and_never_hangs() {
     for settle in [false, true] {
         let error = wait_for(make(settle)).unwrap_err();
         assert!(
-            error.is_cancelled() && error.to_string().contains("runtime is gone"),
+            error.is_cancelled() && error.to_string().contains("runtime was dropped"),
             "{error}"
         );
         let handle = make(settle);
@@ -474,7 +474,7 @@ fn a_waker_of_an_outer_executor_works_inside_an_inner_one() {
 }
 
 #[test]
-fn a_task_posted_from_another_thread_is_awaited_there() {
+fn a_task_sent_from_another_thread_is_awaited_there() {
     let (looped, _watchdog) = (Loop::new(), watchdog());
     let remote = looped.executor.handle().clone();
     let far = thread::spawn(move || {
@@ -491,7 +491,7 @@ fn a_task_posted_from_another_thread_is_awaited_there() {
 }
 
 #[test]
-fn a_task_posted_from_another_thread_is_awaited_here() {
+fn a_task_sent_from_another_thread_is_awaited_here() {
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();
     let handle = elsewhere(|| remote.spawn(async { id() }));
@@ -502,7 +502,7 @@ fn a_task_posted_from_another_thread_is_awaited_here() {
 }
 
 #[test]
-fn a_remote_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_gone() {
+fn a_remote_task_runs_when_it_was_detached_and_is_dropped_with_the_executor() {
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();
     let ran = support::SharedCount::default();
@@ -526,7 +526,7 @@ fn a_remote_task_runs_when_it_was_detached_and_is_dropped_when_the_executor_is_g
         wait_for(before)
             .unwrap_err()
             .to_string()
-            .contains("runtime is gone")
+            .contains("runtime was dropped")
     );
     // The message comes after it.
     let after = post();

@@ -170,7 +170,7 @@ fn dropping_the_set_aborts_and_detaching_does_not() {
 }
 
 #[test]
-fn shutdown_waits_until_all_are_gone() {
+fn shutdown_waits_until_all_are_dropped() {
     let looped = Loop::new();
     let dropped = Count::default();
     looped.block_on(async {

@@ -103,7 +103,7 @@ fn a_ping_pong_with_another_thread_never_sleeps_over_a_wake() {
 }
 
 #[test]
-fn tasks_posted_by_many_threads_all_run_and_answer() {
+fn tasks_sent_by_many_threads_all_run_and_answer() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();

@@ -347,8 +347,8 @@ fn a_panic_is_raised_however_the_handle_was_lost() {
 fn a_panic_of_a_task_from_another_thread_is_raised_when_its_handle_was_dropped() {
     let looped = with(PanicPolicy::Propagate);
     let handle = looped.executor.handle();
-    elsewhere(|| drop(handle.spawn(async { panic!("posted") })));
-    assert_eq!(raised(&looped).as_deref(), Some("posted"));
+    elsewhere(|| drop(handle.spawn(async { panic!("sent") })));
+    assert_eq!(raised(&looped).as_deref(), Some("sent"));
     let kept = elsewhere(|| handle.spawn(async { panic!("kept") }));
     assert_eq!(raised(&looped), None);
     let entered = looped.executor.enter();

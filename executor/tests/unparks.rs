@@ -62,11 +62,11 @@ fn everything_from_another_thread_unparks() {
     unparks(0, "it was requested already");
     elsewhere(|| handle.abort());
     unparks(1, "an abort");
-    let posted = elsewhere(|| remote.spawn(async {}));
+    let sent = elsewhere(|| remote.spawn(async {}));
     unparks(1, "a new task");
-    elsewhere(|| posted.abort());
+    elsewhere(|| sent.abort());
     unparks(1, "an abort of that");
-    elsewhere(move || drop(posted));
+    elsewhere(move || drop(sent));
     unparks(0, "the drop of its handle sends no message");
     elsewhere(move || drop(handle));
     unparks(1, "a handle of a task that was spawned there is dropped");
@@ -78,7 +78,7 @@ fn everything_from_another_thread_unparks() {
     elsewhere(|| {
         waker.wake_by_ref();
         drop(remote.spawn(async {}));
-        assert_eq!(counts.take(), 0, "the executor is gone");
+        assert_eq!(counts.take(), 0, "the executor was dropped");
     });
 }
 

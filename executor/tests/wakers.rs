@@ -260,7 +260,7 @@ fn after_the_task_was_aborted() {
 }
 
 #[test]
-fn after_the_executor_is_gone() {
+fn after_the_executor_was_dropped() {
     for (what, used, _) in USES {
         let bench = Bench::new(9, |_| {});
         bench.looped.settle();

@@ -298,7 +298,7 @@ fn check(file: File) -> io::Result<File> {
 /// Returns an end that was not made here, non-blocking, if it is open for `direction`. It may have
 /// duplicates. Like the end of a named pipe its source is not `streaming`, since its peer may write
 /// packets (O_DIRECT, pipe(2)), each of which ends a read.
-fn adopt(fd: OwnedFd, direction: Direction) -> io::Result<File> {
+fn wrap(fd: OwnedFd, direction: Direction) -> io::Result<File> {
     let file = check(File::from(fd))?;
     if !sys::is_open_for(file.as_fd(), direction)? {
         let (given, expected) = match direction {
@@ -514,7 +514,7 @@ macro_rules! end_of_pipe {
                 /// Returns `InvalidInput` if the descriptor is not a pipe, or is only the other end
                 /// of one, and the errors of fcntl(2).
                 fn try_from(fd: $from) -> io::Result<$end> {
-                    adopt(fd.into(), Direction::$direction).map($end::from_end)
+                    wrap(fd.into(), Direction::$direction).map($end::from_end)
                 }
             }
         )*

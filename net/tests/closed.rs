@@ -54,7 +54,7 @@ fn a_reset_completes_closed_too() {
 }
 
 #[test]
-fn a_server_gives_up_a_request_whose_client_is_gone() {
+fn a_server_gives_up_a_request_whose_client_has_closed() {
     let _leak_check = support::DescriptorLeakCheck::new();
     if !support::reports_closed() {
         return;
@@ -65,13 +65,13 @@ fn a_server_gives_up_a_request_whose_client_is_gone() {
             future::pending::<()>().await;
             "done"
         };
-        let gone = async {
+        let closed = async {
             stream.closed().await.unwrap();
-            "gone"
+            "closed"
         };
-        let mut race = Box::pin(future::or(work, gone));
+        let mut race = Box::pin(future::or(work, closed));
         assert!(future::poll_once(&mut race).await.is_none());
         drop(peer);
-        assert_eq!(race.await, "gone");
+        assert_eq!(race.await, "closed");
     });
 }

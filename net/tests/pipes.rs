@@ -328,7 +328,7 @@ fn a_receiver_can_wait_for_its_first_sender() {
         assert_eq!(
             receiver.read(&mut [0; 8]).await.unwrap(),
             0,
-            "the sender is gone"
+            "the sender was dropped"
         );
     });
 }

@@ -98,7 +98,7 @@ pub(crate) fn no_runtime(what: &str) -> io::Error {
 
 /// Returns the error of `what`, which waited in a runtime that was dropped.
 pub(crate) fn shut_down(what: &str) -> io::Error {
-    io::Error::other(format!("the runtime in which {what} waited is gone"))
+    io::Error::other(format!("the runtime in which {what} waited was dropped"))
 }
 
 /// Returns the error of a reactor in a forked child that has no selector of its own yet.

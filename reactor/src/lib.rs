@@ -76,10 +76,7 @@ mod scheduled_io;
 mod source;
 mod stats;
 mod sync;
-#[allow(
-    unsafe_code,
-    reason = "system calls; each block has a SAFETY note"
-)]
+#[allow(unsafe_code, reason = "system calls; each block has a SAFETY note")]
 mod sys;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -237,7 +237,7 @@ fn a_reactor_that_is_dropped_ends_every_wait() {
         ready.send(()).unwrap();
         look(&reactor);
         drop((entered, reactor));
-        let told = waiter.join().unwrap().unwrap_err();
-        assert!(told.to_string().contains("gone"), "{told}");
+        let reported = waiter.join().unwrap().unwrap_err();
+        assert!(reported.to_string().contains("was dropped"), "{reported}");
     }
 }

@@ -202,11 +202,11 @@ where
 pub(crate) fn take_output<T: 'static>(task: Pin<Box<dyn Task>>, id: Id) -> Result<T, JoinError> {
     let mut output = None;
     task.take_output(&mut output);
-    output.unwrap_or_else(|| gone(id))
+    output.unwrap_or_else(|| runtime_dropped(id))
 }
 
 /// Returns the output of a task that was dropped with its runtime.
 #[cold]
-pub(crate) fn gone<T>(id: Id) -> Result<T, JoinError> {
-    Err(JoinError::gone(id))
+pub(crate) fn runtime_dropped<T>(id: Id) -> Result<T, JoinError> {
+    Err(JoinError::runtime_dropped(id))
 }

@@ -142,7 +142,7 @@ trait CompleteWith {
     /// Moves the output of a complete task to the cell.
     fn complete_with(&self, task: Pin<Box<dyn Task>>, id: Id) -> Completed;
     /// Makes it an error that the runtime was dropped.
-    fn complete_gone(&self, id: Id) -> Completed;
+    fn complete_dropped(&self, id: Id) -> Completed;
 }
 
 impl<T: 'static> CompleteWith for OutputCell<T> {
@@ -150,8 +150,8 @@ impl<T: 'static> CompleteWith for OutputCell<T> {
         self.complete(take_output(task, id))
     }
 
-    fn complete_gone(&self, id: Id) -> Completed {
-        self.complete(Err(JoinError::gone(id)))
+    fn complete_dropped(&self, id: Id) -> Completed {
+        self.complete(Err(JoinError::runtime_dropped(id)))
     }
 }
 
@@ -181,7 +181,7 @@ impl Drop for RemoteJoin {
     #[inline(never)]
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take() {
-            if let Completed::Stored(Some(waker)) = cell.complete_gone(self.id) {
+            if let Completed::Stored(Some(waker)) = cell.complete_dropped(self.id) {
                 wake_catching(waker);
             }
         }
@@ -253,7 +253,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_handle_on_another_thread_learns_that_the_runtime_is_gone() {
+    fn a_handle_on_another_thread_gets_the_error_that_the_runtime_was_dropped() {
         loom::model(|| {
             let cell = OutputCell::<u8>::new();
             let join = remote_join(&cell);

@@ -20,7 +20,7 @@ impl Reactor {
     ) -> Poll<io::Result<Readiness>> {
         let checked = {
             let mut registrations = self.registrations.borrow_mut();
-            let registration = registrations.get(token).ok_or_else(gone)?;
+            let registration = registrations.get(token).ok_or_else(unknown_source)?;
             let ready = registration.scheduled.readiness().satisfying(interest);
             registration.scheduled.check(interest).map(|()| ready)
         };
@@ -62,7 +62,7 @@ impl Reactor {
         waker: Waker,
     ) -> io::Result<()> {
         let mut registrations = self.registrations.borrow_mut();
-        let registration = registrations.get(token).ok_or_else(gone)?;
+        let registration = registrations.get(token).ok_or_else(unknown_source)?;
         if let Err(e) = registration.scheduled.check(direction.interest()) {
             drop(registrations);
             return Err(self.failed(token, direction.interest(), e));
@@ -101,7 +101,7 @@ impl Reactor {
     ) -> io::Result<()> {
         match self.registrations.borrow_mut().get(token) {
             Some(registration) => registration.scheduled.check_supported(interest)?,
-            None => return Err(gone()),
+            None => return Err(unknown_source()),
         }
         // Cloning a waker is foreign code, so nothing is borrowed.
         let waker = cx.waker().clone();
@@ -140,6 +140,6 @@ impl Reactor {
     }
 }
 
-fn gone() -> io::Error {
+fn unknown_source() -> io::Error {
     shut_down("this source")
 }

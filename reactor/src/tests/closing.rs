@@ -69,16 +69,16 @@ fn polled_after_the_close_everything_is_an_error_from_any_thread() {
     stage.reactor.close();
 
     let mut cx = Context::from_waker(Waker::noop());
-    let gone = |e: std::io::Error| assert!(e.to_string().contains("gone"), "{e}");
+    let dropped = |e: std::io::Error| assert!(e.to_string().contains("was dropped"), "{e}");
     for direction in [Read, Write] {
-        gone(error(poll(&source, direction, Waker::noop(), blocked)));
-        gone(error(source.poll_begun(direction, &mut cx)));
+        dropped(error(poll(&source, direction, Waker::noop(), blocked)));
+        dropped(error(source.poll_begun(direction, &mut cx)));
     }
-    gone(error(pin!(source.ready(Interest::READABLE)).poll(&mut cx)));
-    gone(error(poll_timer(&mut timer, Waker::noop())));
+    dropped(error(pin!(source.ready(Interest::READABLE)).poll(&mut cx)));
+    dropped(error(poll_timer(&mut timer, Waker::noop())));
     assert!(Inbox::find(stage.reactor.number()).is_none());
-    gone(error(poll_timer(&mut Timer::at(far()), Waker::noop())));
-    gone(error(poll(
+    dropped(error(poll_timer(&mut Timer::at(far()), Waker::noop())));
+    dropped(error(poll(
         &Source::new(null()),
         Read,
         Waker::noop(),
@@ -88,11 +88,11 @@ fn polled_after_the_close_everything_is_an_error_from_any_thread() {
     thread::spawn(move || {
         let mut cx = Context::from_waker(Waker::noop());
         for direction in [Read, Write] {
-            gone(error(poll(&source, direction, Waker::noop(), blocked)));
-            gone(error(source.poll_begun(direction, &mut cx)));
+            dropped(error(poll(&source, direction, Waker::noop(), blocked)));
+            dropped(error(source.poll_begun(direction, &mut cx)));
         }
-        gone(error(pin!(source.ready(Interest::READABLE)).poll(&mut cx)));
-        gone(error(poll_timer(&mut second_timer, Waker::noop())));
+        dropped(error(pin!(source.ready(Interest::READABLE)).poll(&mut cx)));
+        dropped(error(poll_timer(&mut second_timer, Waker::noop())));
     })
     .join()
     .unwrap();
@@ -107,11 +107,14 @@ fn a_dropped_reactor_is_a_closed_one() {
     drop(stage);
     assert_eq!(waker.count(), 1);
     let e = error(poll(&source, Read, &waker.waker(), blocked));
-    assert!(e.to_string().contains("gone"), "{e}");
+    assert!(e.to_string().contains("was dropped"), "{e}");
     notifier.notify();
     let next = Stage::new();
     let e = error(poll(&source, Read, &waker.waker(), blocked));
-    assert!(e.to_string().contains("gone"), "it does not move: {e}");
+    assert!(
+        e.to_string().contains("was dropped"),
+        "it does not move: {e}"
+    );
     drop(source);
     assert_eq!(next.script.take_calls(), []);
 }
@@ -162,7 +165,7 @@ fn leaving_a_nested_reactor_restores_the_outer_one() {
         let (_other, _) = inner.waiting_source(Waker::noop());
         assert!(
             poll(&source, Read, Waker::noop(), blocked).is_pending(),
-            "by mail"
+            "by a message"
         );
         assert_eq!(inner.reactor.stats().registrations, 1);
     }

@@ -146,11 +146,7 @@ fn a_source_removed_in_the_same_batch_is_not_registered_anew() {
         "{calls:?}"
     );
     assert!(calls.contains(&Call::Forget(token)));
-    assert_eq!(
-        waker.count(),
-        1,
-        "a waiter for a dropped source is woken"
-    );
+    assert_eq!(waker.count(), 1, "a waiter for a dropped source is woken");
     assert_eq!(stage.reactor.stats().sources, 0);
 }
 

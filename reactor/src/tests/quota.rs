@@ -70,12 +70,12 @@ fn reported_readiness_uses_the_quota_too() {
     let stage = Stage::new();
     let source = Source::new(null());
     let mut cx = std::task::Context::from_waker(Waker::noop());
-    let told = (0..1000)
+    let found = (0..1000)
         .take_while(|_| {
             let ready = std::pin::pin!(source.ready(crate::Interest::READABLE));
             ready.poll(&mut cx).is_ready()
         })
         .count();
-    assert_eq!(told, 128);
+    assert_eq!(found, 128);
     assert!(stage.reactor.wants_turn());
 }

@@ -128,8 +128,8 @@ fn a_failing_wait_is_returned_and_leaves_the_reactor_usable() {
     let (_source, token) = stage.waiting_source(&waker.waker());
     let fails = || Err(io::Error::from_raw_os_error(libc::EBADF));
     stage.script.answers.borrow_mut().push_back(Box::new(fails));
-    let told = stage.reactor.turn(None).unwrap_err();
-    assert_eq!(told.raw_os_error(), Some(libc::EBADF));
+    let reported = stage.reactor.turn(None).unwrap_err();
+    assert_eq!(reported.raw_os_error(), Some(libc::EBADF));
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!(waker.count(), 1);
     assert_eq!(

@@ -517,6 +517,6 @@ fn a_waiter_for_the_end_gets_the_error_of_a_registration_that_failed_later() {
     }]);
     stage.reactor.turn(None).unwrap();
     assert_eq!(watcher.count(), 1);
-    let told = closed.as_mut().poll(&mut cx);
-    assert!(matches!(told, Poll::Ready(Err(_))), "{told:?}");
+    let polled = closed.as_mut().poll(&mut cx);
+    assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
 }
