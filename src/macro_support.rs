@@ -255,7 +255,7 @@ pub fn all_disabled() -> ! {
 /// Runs a future on a new runtime with tokio's context.
 ///
 /// # Panics
-/// Panics if the runtime cannot be made, and as `Runtime::block_on`.
+/// Panics if the runtime cannot be created, and in the cases that `Runtime::block_on` lists.
 #[cfg(feature = "tokio")]
 #[track_caller]
 pub fn block_on_tokio<F: Future>(future: F) -> F::Output {
@@ -265,7 +265,7 @@ pub fn block_on_tokio<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Refuses to compile.
+/// Fails to compile, because the feature `tokio` is off.
 #[cfg(not(feature = "tokio"))]
 pub fn block_on_tokio<F: Future + FeatureTokio>(_: F) -> F::Output {
     unreachable!("nothing implements FeatureTokio")

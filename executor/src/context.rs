@@ -136,7 +136,7 @@ impl Drop for ClearOnExit {
     }
 }
 
-/// A guard during whose life an executor is the thread's current one.
+/// A guard that keeps an executor current on the thread.
 ///
 /// Created by [`Executor::enter`](crate::Executor::enter). Dropping it restores the executor that
 /// was current before.
@@ -160,7 +160,7 @@ impl Drop for EnterGuard {
 #[must_use = "the executor is left when this is dropped"]
 pub struct GuestGuard {
     previous: Option<Rc<Scheduler>>,
-    /// Hidden in the meantime: a wake on an executor that is entered does not unpark its owner.
+    /// Hidden while the guard exists: a wake on an entered executor does not unpark its owner.
     entered: Option<Rc<Scheduler>>,
     _not_send: PhantomData<*const ()>,
 }

@@ -11,7 +11,7 @@ use crate::sync::Mutex;
 /// The error of a task that has no output: it panicked, or it was canceled.
 ///
 /// Its text names the task, the panic message, and the place where the task was spawned, unless the
-/// runtime was gone before the handle was first polled.
+/// runtime was dropped before the handle was first polled.
 ///
 /// # Examples
 /// ```

@@ -44,7 +44,7 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Makes an executor for the calling thread.
+    /// Creates an executor for the calling thread.
     ///
     /// # Errors
     /// - Returns `InvalidInput` if the configured thread name has a NUL in it.
@@ -57,13 +57,14 @@ impl Executor {
         Ok(Executor { scheduler, handle })
     }
 
-    /// Enters the executor: it is the current one of the calling thread until the guard is dropped.
+    /// Makes this executor the current one of the calling thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
         context::enter(self.scheduler.clone())
     }
 
-    /// Makes this the executor of the calling thread wherever none is entered, until the guard is
-    /// dropped: for an owner that is a guest in another loop, which runs futures of its own.
+    /// Makes this executor the current one of the calling thread whenever no other is entered,
+    /// until the guard is dropped. This is for an owner that is a guest in another event loop,
+    /// which runs futures of its own.
     ///
     /// The owner enters the executor for its own turns alone. In between, [`spawn`](crate::spawn)
     /// and [`Handle::current`] find this executor and unpark the owner, and wakes are sent to the

@@ -188,12 +188,11 @@ impl Handle {
         JoinHandle::remote(id, cell, remote)
     }
 
-    /// Runs a closure on the runtime's thread, as a task: in its turn, also if the call is made on
-    /// that thread.
+    /// Runs a closure on the runtime's thread as a task, even if the call is made on that thread.
     ///
-    /// Another thread reaches with it what lives on that thread and is not `Send`: in a
-    /// thread-local, or made by the closure and [spawned](crate::spawn) there. The closure must not
-    /// block.
+    /// The closure can use values of that thread that are not `Send`: those in thread-locals, and
+    /// those that it creates and moves into a task that it [spawns](crate::spawn). The closure must
+    /// not block.
     ///
     /// # Examples
     /// A future that is not `Send`, spawned from another thread:

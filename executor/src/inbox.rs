@@ -254,7 +254,7 @@ impl<T> MessageQueue<T> {
         }
     }
 
-    /// Pushes a wake, unless the queue is closed. Returns true if the owner is to be unparked.
+    /// Pushes a wake, unless the queue is closed. Returns true if the owner must be unparked.
     fn push_wake(&self, id: WakerId) -> bool {
         let mut lists = self.lists.lock();
         let Some(Lists { wakes, .. }) = &mut *lists else {
@@ -271,7 +271,7 @@ impl<T> MessageQueue<T> {
         self.mark_nonempty()
     }
 
-    /// Pushes an operation, and returns true if the owner is to be unparked. Returns the operation
+    /// Pushes an operation, and returns true if the owner must be unparked. Returns the operation
     /// if the queue is closed.
     fn push(&self, op: T) -> Result<bool, T> {
         let mut lists = self.lists.lock();

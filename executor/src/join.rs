@@ -60,8 +60,8 @@ enum Location<T> {
     /// The task was spawned on the executor's thread and is in this slot.
     Local {
         slot: u32,
-        /// Made when the handle is first used away from that thread. From then on the output comes
-        /// by this way only.
+        /// Made when the handle is first used away from that thread. From then on the output
+        /// arrives only there.
         requested: OnceLock<Arc<OutputCell<T>>>,
     },
     /// The task was spawned from another thread, or is a blocking job.
@@ -102,7 +102,7 @@ impl<T> JoinHandle<T> {
         self.id
     }
 
-    /// Aborts the task: instead of being polled again it is dropped, in its turn. Awaiting the
+    /// Aborts the task: it is dropped, in its turn, instead of being polled again. Awaiting the
     /// handle then returns an error, unless the task had completed before.
     ///
     /// A blocking job that has begun cannot be stopped: the call has no effect on it.
@@ -132,7 +132,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Drops the claim to the output.
+    /// Gives up the output.
     #[inline(never)]
     fn detach(&self) {
         let (cell, slot) = match &self.location {
@@ -287,7 +287,7 @@ fn poll_local_cloning(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
         Ok(previous) => Some(JoinPoll::Pending(previous)),
         Err(unused) => {
             drop(unused);
-            // The task is complete or gone, and needs no waker any more.
+            // The task is complete or was dropped, and no longer needs a waker.
             Some(scheduler.poll_join(key, waker).unwrap_or(JoinPoll::NoTask))
         }
     }

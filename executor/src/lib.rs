@@ -1,8 +1,8 @@
 //! The single-threaded executor of [`runtime`](https://docs.rs/runtime): the only code that polls.
 //!
 //! It knows tasks, a run queue and wakers, but no descriptors. An [`Executor`] polls the tasks that
-//! are ready and never blocks. What its thread blocks in when none is ready, it knows as a [`Park`]
-//! and an [`Unpark`].
+//! are ready and never blocks. It knows the call that blocks its thread only as a [`Park`] and an
+//! [`Unpark`].
 //!
 //! Tasks need not be `Send`: they are polled and dropped on the thread of their executor only.
 //! Wakers, [`JoinHandle`]s and [`Handle`]s are addresses of tasks and executors, so any thread may

@@ -1,4 +1,4 @@
-//! The interface between the executor and what its thread blocks in.
+//! The interface between the executor and the call that blocks its thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ pub enum ParkMode {
 ///
 /// # Contract
 /// An [`Unpark::unpark`] that comes before a `park` makes that `park` return at once. Otherwise a
-/// wake between the last look at the run queue and the moment in which the thread blocks would be
+/// wake between the last check of the run queue and the moment at which the thread blocks would be
 /// lost. All messages that arrive until the next [`run_ready`](crate::Executor::run_ready) share
 /// one unpark, so `run_ready` is called between any two parks that may block.
 pub trait Park {
@@ -34,7 +34,7 @@ pub trait Park {
 
 /// The waking half of an executor's loop, for other threads: it ends a [`Park::park`].
 ///
-/// It must be cheap to call often, and may be called after the executor was dropped.
+/// An implementation must be cheap to call often, and may be called after the executor was dropped.
 pub trait Unpark: Send + Sync + 'static {
     /// Ends the current [`Park::park`], or keeps the next one from blocking.
     fn unpark(&self);
@@ -54,7 +54,7 @@ struct Parked {
 }
 
 impl ThreadPark {
-    /// Makes a `ThreadPark` for the calling thread.
+    /// Creates a `ThreadPark` for the calling thread.
     pub fn new() -> ThreadPark {
         ThreadPark(Arc::new(Parked {
             thread: thread::current(),

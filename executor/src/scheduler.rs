@@ -183,8 +183,8 @@ impl Scheduler {
         self.key(slot, serial)
     }
 
-    /// Drops the future of a task that is spawned too late, and returns the key of no task, by
-    /// which its handle finds that it is gone.
+    /// Drops the future of a task that is spawned after the executor was closed. Returns a key that
+    /// belongs to no task, so that the join handle returns an error.
     #[cold]
     fn spawn_closed<F>(&self, future: F) -> TaskKey {
         drop_catching(future);
@@ -298,7 +298,8 @@ impl Scheduler {
         }
     }
 
-    /// Calls a waker that may be foreign; one of this executor's without leaving the scheduler.
+    /// Calls the waker of a join handle. A waker of this executor is called without leaving the
+    /// scheduler.
     fn wake_joiner(&self, waker: Waker) {
         if !wake::id_of(&waker).is_some_and(|id| self.wake(id)) {
             wake_catching(waker);
@@ -331,7 +332,7 @@ impl Scheduler {
         drop_catching(task);
     }
 
-    /// Applies the panic policy. What comes after the executor was closed is logged.
+    /// Applies the panic policy. A panic after the executor was closed is logged.
     fn unhandled_panic(&self, error: JoinError) {
         if self.closed.get() {
             log_panic(error);
@@ -453,7 +454,7 @@ impl Scheduler {
                 return;
             };
             if !slot.is(state::JOIN_INTEREST) {
-                // The handle was dropped on this thread after another one had asked.
+                // The handle was dropped on this thread after another one had requested the output.
                 return;
             }
             if !slot.is(state::COMPLETE) {
@@ -505,7 +506,7 @@ impl Scheduler {
     }
 
     /// Sets the waker of a task's join handle and returns the previous one. Returns the new one as
-    /// an error if the task is complete or gone.
+    /// an error if the task is complete or was dropped.
     pub(crate) fn set_join_waker(
         &self,
         key: TaskKey,

@@ -63,7 +63,7 @@ where
 /// Runs a closure that blocks on a thread of the blocking pool.
 ///
 /// The pool starts a thread if none is idle and the limit allows it; otherwise the job is queued.
-/// The output is awaited by the handle. A job that has begun cannot be aborted.
+/// Await the handle for the output. A job that has begun cannot be aborted.
 ///
 /// # Panics
 /// Panics if this thread belongs to no runtime: it neither runs one nor is in the pool of one.

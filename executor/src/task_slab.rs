@@ -17,8 +17,8 @@ pub(crate) mod state {
     /// The slot is in the run queue.
     ///
     /// Set by spawning, a wake and an abort. Cleared when the slot is popped. Impossible twice:
-    /// this bit is what keeps the chain a chain. It outlives a task that is removed before its
-    /// turn.
+    /// this bit keeps a slot from being queued twice. The bit outlives a task that is removed
+    /// before its turn.
     pub(crate) const SCHEDULED: u8 = 1;
     /// The output is in the cell, or the slot is vacant.
     ///
@@ -29,7 +29,7 @@ pub(crate) mod state {
     /// Set by spawning. Cleared by the handle's drop. Impossible in a complete slot without an
     /// output: that slot is vacated at once.
     pub(crate) const JOIN_INTEREST: u8 = 4;
-    /// The future is to be dropped instead of polled.
+    /// The future must be dropped instead of polled.
     ///
     /// Set by an abort. Never cleared. Impossible to set after `COMPLETE`.
     pub(crate) const ABORTED: u8 = 8;
@@ -51,7 +51,7 @@ pub(crate) struct TaskSlab {
     free: u32,
     /// The slot at the head of the run queue. Has no meaning while the queue is empty.
     head: u32,
-    /// The slot at its tail. Has no meaning while the queue is empty.
+    /// The slot at the tail of the run queue. Has no meaning while the queue is empty.
     tail: u32,
     /// The length of the run queue.
     scheduled: usize,

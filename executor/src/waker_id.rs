@@ -1,9 +1,9 @@
-//! The number that a waker is: which executor, which slot, which serial number.
+//! The number in a waker: executor, slot and serial number.
 //!
 //! The number is too short to distinguish every task that has ever been in a slot. A waker that
 //! outlives its task may wake a later occupant of the slot, once in 33 million occupants (on 32-bit
-//! targets: in 128). That is a spurious wake, which every future has to allow for. It can do
-//! nothing worse, because it is not a pointer.
+//! targets: in 128). That is a spurious wake, which every future has to allow for. Nothing worse
+//! can happen, because the number is not a pointer.
 
 use std::ptr;
 

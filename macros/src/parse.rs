@@ -33,9 +33,9 @@ impl Error {
 
 /// The arguments of an attribute: `crate = "path"` and `tokio`, or nothing.
 pub(crate) struct Arguments {
-    /// The path under which the runtime is found.
+    /// The path of the runtime crate.
     pub(crate) runtime: TokenStream,
-    /// Whether the runtime is to have tokio's context.
+    /// True if the runtime has tokio's context.
     pub(crate) tokio: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Accepting connections of any kind: it continues when a queued connection has failed, and when
-//! the process has run out of descriptors.
+//! Accepting connections of any kind, despite failed connections in the queue and a lack of
+//! descriptors.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -17,7 +17,7 @@ use crate::sys::accept::{AcceptError, classify, is_unsupported};
 pub(crate) const BACKLOG: u32 = 4096;
 
 /// The number of queued connections that may fail in a row before `accept` backs off: after that
-/// many it is not the connections' fault.
+/// many the cause is not the connections.
 const MAX_CONSECUTIVE_ABORTS: u32 = 64;
 
 /// A listening socket.
@@ -39,7 +39,7 @@ impl<L: AsFd> Acceptor<L> {
         }
     }
 
-    /// Accepts a connection with `accept`. An error is the listener's own.
+    /// Accepts a connection with `accept`. Returns only errors of the listener itself.
     pub(crate) fn poll_accept<C>(
         &self,
         cx: &mut Context<'_>,

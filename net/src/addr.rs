@@ -46,9 +46,9 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// runtime drives the current thread.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the lookup. One that has not begun is not made. getaddrinfo(3)
-/// cannot be canceled, so one that has begun continues in its thread until the system's resolver
-/// gives up; the end of the runtime does not wait for it.
+/// Dropping the future cancels a lookup that has not begun. getaddrinfo(3) cannot be canceled, so a
+/// lookup that has begun continues in its thread until it returns; dropping the runtime does not
+/// wait for it.
 ///
 /// # Platform-specific behavior
 /// The system's getaddrinfo(3) decides which sources it queries (`/etc/hosts`, DNS and more), the
@@ -228,7 +228,7 @@ fn host_and_port(host: &str, port: u16) -> Target {
     }
 }
 
-/// Keeps the trait to this crate, so that it may change.
+/// Seals the trait, so that it may change.
 pub(crate) mod sealed {
     use super::Target;
 

@@ -3,7 +3,7 @@
 //! When a process has no descriptor left, accepting fails at once and for as long as that lasts. A
 //! task that simply tries again spins, and one that waits for the listener to become readable waits
 //! forever on an edge-triggered backend if no other client connects, since the queued connection
-//! was reported already. So it is tried again after a delay, as Go's net/http does. Rejected:
+//! was reported already. So accepting is retried after a delay, as in Go's net/http. Rejected:
 //! closing a reserve descriptor to accept and drop the connection, as libuv does; a delay keeps it.
 
 use std::future::Future;
@@ -101,7 +101,7 @@ impl Retry for &SharedBackoff {
     fn reset(&mut self) {
         if let Some(shared) = self.0.get() {
             shared.lock().backoff.reset();
-            // No timer wakes them any more.
+            // No timer wakes the other tasks any more.
             shared.wake_by_ref();
         }
     }
@@ -131,14 +131,14 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under it, and if it did the state would still be consistent.
+        // No code panics while the lock is held, and a panic would leave the state consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Backoff {
-    /// `poll_ready` for a timer that another thread's reactor may hold: if that one is gone, the
-    /// reactor of this thread takes over.
+    /// `poll_ready` for a timer that another thread's reactor may hold: if that reactor was closed,
+    /// the one of this thread takes over.
     fn poll_ready_anywhere(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let deadline = self.timer.as_ref().map(Timer::deadline);
         match (self.poll_ready(cx), deadline) {

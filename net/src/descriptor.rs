@@ -1,4 +1,4 @@
-//! A socket as the descriptor that it is.
+//! Conversions between sockets and descriptors.
 
 /// Implements the conversions between a socket with `from_std` and `into_std` and its descriptor.
 macro_rules! descriptor {

@@ -39,9 +39,9 @@
 //! * [`ToSocketAddrs`] is what an address can be given as; [`lookup_host`] resolves a name.
 //!
 //! # Errors
-//! Every operation that waits can return, besides its own errors:
+//! Every operation that waits can also return:
 //! * `Other` if no runtime drives the current thread, or if the runtime in which the socket first
-//!   waited has ended;
+//!   waited was dropped;
 //! * `AlreadyExists` if another socket waits for the same open file (epoll);
 //! * `Unsupported` for an interest that the platform cannot report.
 //!

@@ -56,7 +56,7 @@ macro_rules! operation {
 
 macro_rules! attach {
     ($($source:ident).+) => {
-        /// Makes the socket belong to the runtime of this thread, before it first has to wait.
+        /// Assigns the socket to the runtime of this thread before it first has to wait.
         ///
         /// A socket belongs to the runtime in which it first has to wait, and can then be used from
         /// any thread. If it is passed on before that, it belongs to the runtime of the other
@@ -65,7 +65,7 @@ macro_rules! attach {
         ///
         /// # Errors
         /// Returns `Other` if no runtime drives this thread. If the system refuses to watch the
-        /// descriptor, that is the error of the first operation that has to wait.
+        /// descriptor, the first operation that has to wait returns the error.
         pub fn attach(&self) -> std::io::Result<()> {
             self.$($source).+.attach()
         }
@@ -248,7 +248,7 @@ macro_rules! closed {
         /// Waits until the peer sends no more: it shut down writing or closed its socket, the
         /// connection broke, or reading was shut down on this side.
         ///
-        /// Nothing is read, and unread bytes do not delay it.
+        /// No bytes are read, and unread bytes do not delay completion.
         ///
         /// # Errors
         /// Returns the [errors of waiting](crate#errors).
@@ -258,8 +258,8 @@ macro_rules! closed {
         /// once.
         ///
         /// # Platform-specific behavior
-        /// It is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where that exists.
-        /// With select it fails with `Unsupported`.
+        /// The condition is EPOLLRDHUP on Linux, EV_EOF on kqueue, and POLLRDHUP with poll where
+        /// that exists. With select this method fails with `Unsupported`.
         ///
         $(#[$docs])*
         pub async fn closed(&self) -> std::io::Result<()> {

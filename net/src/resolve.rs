@@ -1,7 +1,7 @@
 //! The resolver of the current thread.
 //!
-//! A lookup blocks (getaddrinfo(3) has no other way), so it needs a thread, and this crate has
-//! none. The runtime has one, and lends a [`Resolve`] to its own thread.
+//! A lookup blocks, because getaddrinfo(3) has no other mode, so it needs a thread of its own. This
+//! crate has none; the runtime sets a [`Resolve`] for its thread.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -83,9 +83,9 @@ pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
     }
 }
 
-/// Makes `resolver` the one of the calling thread until the guard is dropped.
+/// Makes `resolver` the current one of the calling thread until the guard is dropped.
 ///
-/// It may be nested: the innermost one is used. Guards are dropped in the reverse order.
+/// Calls may be nested: the innermost resolver is used. Drop the guards in the reverse order.
 ///
 /// # Examples
 /// See [`Resolve`].

@@ -12,7 +12,7 @@ use futures_io::{AsyncRead, AsyncWrite, IoSlice, IoSliceMut};
 
 use sealed::Connection;
 
-/// Keeps the trait to this crate.
+/// Seals the trait.
 pub(crate) mod sealed {
     /// A connection that can be split.
     pub trait Connection {

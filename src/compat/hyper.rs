@@ -49,7 +49,7 @@ use crate::io::scratch;
 use crate::time;
 
 pin_project! {
-    /// A wrapper that makes a stream of futures-io hyper's `Read` and `Write`, with vectored
+    /// A wrapper that implements hyper's `Read` and `Write` for a futures-io stream, with vectored
     /// writes.
     #[derive(Debug, Clone)]
     pub struct Io<T> {

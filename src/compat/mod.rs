@@ -1,10 +1,10 @@
 //! Adapters to the traits of other libraries.
 //!
-//! Each module needs the feature that is named there.
+//! Each module needs the feature that its documentation names.
 
 /// Implements the methods that the writer traits of futures-io, hyper and tokio have in common, by
-/// those of the wrapped `stream`. The method that closes a writer is `$close` in the implemented
-/// trait and `$inner_close` in that of the stream.
+/// calling those of the wrapped `stream`. The method that closes a writer is `$close` in the
+/// implemented trait and `$inner_close` in the stream's trait.
 #[cfg(any(feature = "hyper", feature = "tokio-io"))]
 macro_rules! forward_write {
     ($close:ident => $inner_close:ident) => {

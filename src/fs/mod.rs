@@ -1,9 +1,9 @@
 //! Files and directories, with the names of [`std::fs`].
 //!
-//! Regular files cannot be waited for: the system reports them ready at any time and blocks the
-//! thread while the disk is busy. So every operation here runs on the blocking pool, as one job.
-//! Reads and writes of a [`File`] move 64 KiB to 2 MiB for each job. The pool starts its first
-//! thread with the first job.
+//! Regular files have no readiness to wait for: the system always reports them ready, and an
+//! operation blocks the thread while the disk is busy. So every operation here runs on the blocking
+//! pool, as one job. Reads and writes of a [`File`] move 64 KiB to 2 MiB for each job. The pool
+//! starts its first thread with the first job.
 //!
 //! # Errors
 //! All functions return the errors of their namesakes in [`std::fs`], with the same kinds. The text
@@ -18,7 +18,7 @@
 //! writes of a [`File`] that have returned `Ok`.
 //!
 //! # Platform-specific behavior
-//! The same as that of [`std::fs`]. What std has only in its extension traits is available through
+//! The behavior is that of [`std::fs`]. The methods of std's extension traits are available through
 //! [`File::into_std`] and [`spawn_blocking`](crate::spawn_blocking).
 //!
 //! # Examples
@@ -138,7 +138,7 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 
 /// Writes `contents` to a file, which is created or truncated, like [`std::fs::write`].
 ///
-/// `contents` are copied, because the pool cannot borrow them.
+/// `contents` is copied, because the pool cannot borrow them.
 ///
 /// # Errors
 /// Returns `NotFound` if a directory of the path does not exist. See the [module](self) for the

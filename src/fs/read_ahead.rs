@@ -62,7 +62,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// Drops the unread bytes, and moves the file's position back by as many.
+    /// Drops the unread bytes, and moves the file's position back by their number.
     pub(super) fn rewind(&mut self, mut file: &std::fs::File) -> io::Result<()> {
         let unread = self.unread().len();
         if unread > 0 {

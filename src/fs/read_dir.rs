@@ -218,8 +218,8 @@ impl DirEntry {
     /// Dropping the future changes nothing on the disk.
     ///
     /// # Platform-specific behavior
-    /// Most file systems store the type with the name. The query still runs on the pool, for those
-    /// that have to look it up.
+    /// Most file systems store the type with the name. The query still runs on the pool, for file
+    /// systems that have to look it up.
     pub async fn file_type(&self) -> io::Result<FileType> {
         let entry = self.entry.clone();
         on_path("read the metadata of", &self.path(), move |_| {

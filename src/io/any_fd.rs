@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_reactor::{Direction, Interest, Readiness, Source};
 
-/// A non-blocking descriptor of any pollable kind: a pipe, a terminal, an inotify, a foreign
-/// socket.
+/// A non-blocking descriptor of any pollable kind: a pipe, a terminal, an inotify instance, a
+/// socket of another library.
 ///
 /// [`read_with`](Async::read_with) and [`write_with`](Async::write_with) run any operation. If `&T`
 /// is [`Read`] or [`Write`], `Async<T>` is [`AsyncRead`] or [`AsyncWrite`].
@@ -113,13 +113,13 @@ impl<T: AsFd> Async<T> {
         Async { source }
     }
 
-    /// Makes the descriptor belong to the runtime of this thread, before it first has to wait.
+    /// Assigns the descriptor to the runtime of this thread before it first has to wait.
     ///
-    /// It can then wait on any thread. One that belongs to a runtime already is left there.
+    /// Any thread can then wait for it. A descriptor that already belongs to a runtime stays there.
     ///
     /// # Errors
     /// Returns `Other` if no runtime drives this thread. If the system refuses to watch the
-    /// descriptor, that is the error of the first operation that has to wait.
+    /// descriptor, the first operation that has to wait returns the error.
     pub fn attach(&self) -> io::Result<()> {
         self.source.attach()
     }
@@ -131,9 +131,8 @@ impl<T: AsFd> Async<T> {
 
     /// Returns a mutable reference to the wrapped value.
     ///
-    /// Its descriptor must stay the same: another one in its place is not registered, and the
-    /// number of the old one may by then belong to another object, which would be deregistered
-    /// instead.
+    /// Do not replace its descriptor: a new one is not registered, and the number of the old one
+    /// may then belong to another object, which would be deregistered instead.
     pub fn get_mut(&mut self) -> &mut T {
         self.source.get_mut()
     }
@@ -143,8 +142,7 @@ impl<T: AsFd> Async<T> {
         self.source.into_inner()
     }
 
-    /// Waits until the descriptor is readable, which includes its end. See
-    /// [`ready`](Async::ready).
+    /// Waits until the descriptor is readable or at its end. See [`ready`](Async::ready).
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
@@ -204,8 +202,9 @@ impl<T: AsFd> Async<T> {
     /// Waits for the end of an operation that was begun on the wrapped value in `direction`, such
     /// as connecting.
     ///
-    /// Nothing is attempted. The end is that the kernel reports the descriptor ready in
-    /// `direction`; for a connection that is writing, and `SO_ERROR` then says whether it was made.
+    /// No operation is attempted: the future completes when the kernel reports the descriptor ready
+    /// in `direction`. A connection attempt ends in the direction of writing; `SO_ERROR` then has
+    /// its result.
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
@@ -238,7 +237,7 @@ impl<T: AsFd> Async<T> {
 
     /// Waits until the peer has closed the connection, or will send no more data.
     ///
-    /// Nothing is read, and unread data do not delay this.
+    /// No data is read, and unread data does not delay completion.
     ///
     /// # Errors
     /// Returns `Other` outside a runtime, and if the runtime in which it waited was dropped;
@@ -406,7 +405,7 @@ impl<T: AsFd> Async<T> {
 
     /// Runs an operation for priority data without waiting.
     ///
-    /// Afterwards [`Interest::PRIORITY`] is no longer reported until more such data arrive.
+    /// Afterwards [`Interest::PRIORITY`] is no longer reported until more such data arrives.
     ///
     /// # Errors
     /// Returns the errors of `op`.
@@ -547,7 +546,7 @@ macro_rules! impl_async_io {
                     .poll_io(Direction::Write, cx, |mut io| io.write_vectored(bufs))
             }
 
-            /// Flushes the wrapped value, which is tried before anything is waited for: most
+            /// Flushes the wrapped value. The flush is tried before waiting, because most
             /// descriptors have nothing to flush.
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 let mut io = self.source.get_ref();

@@ -54,7 +54,7 @@ pub(super) struct Transfer {
     written: usize,
     total: u64,
     at_end: bool,
-    /// True if data were written since the last flush.
+    /// True if data was written since the last flush.
     unflushed: bool,
     proceed: Proceed,
 }
@@ -99,7 +99,7 @@ impl Transfer {
             let moved = self.poll_piece(cx, reader.as_mut(), writer.as_mut())?;
             if moved.is_pending() {
                 if self.unflushed {
-                    // The peer may wait for these data before it sends more.
+                    // The peer may wait for this data before it sends more.
                     ready!(writer.as_mut().poll_flush(cx))?;
                     self.unflushed = false;
                 }

@@ -8,9 +8,9 @@
 //! which yield after 128 operations in one poll so that other tasks run.
 //!
 //! # Errors
-//! An error of opening, binding, connecting or starting something names what it concerns, so it has
-//! no [`raw_os_error`](Error::raw_os_error): [`os_error`] finds the number of the system in it. An
-//! error of an operation on an open socket or pipe is that of the system, unchanged.
+//! The error of an operation that opens, binds, connects or starts something names its object, and
+//! its [`raw_os_error`](Error::raw_os_error) is `None`: [`os_error`] returns the errno in it. An
+//! operation on an open socket or pipe returns the system's error unchanged.
 //!
 //! # Platform-specific behavior
 //! * [`Async`] lists the descriptors that can be waited for. Regular files and directories cannot

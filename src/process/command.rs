@@ -90,21 +90,21 @@ impl Command {
         self
     }
 
-    /// Sets the standard input. Default inherited, for [`output`](Command::output) /dev/null.
+    /// Sets the standard input. Inherited by default; /dev/null for [`output`](Command::output).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.std.stdin(stdin);
         self.configured[0] = true;
         self
     }
 
-    /// Sets the standard output. Default inherited, for [`output`](Command::output) a pipe.
+    /// Sets the standard output. Inherited by default; a pipe for [`output`](Command::output).
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Command {
         self.std.stdout(stdout);
         self.configured[1] = true;
         self
     }
 
-    /// Sets the standard error. Default inherited, for [`output`](Command::output) a pipe.
+    /// Sets the standard error. Inherited by default; a pipe for [`output`](Command::output).
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Command {
         self.std.stderr(stderr);
         self.configured[2] = true;

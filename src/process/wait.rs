@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::exit::ExitWatch;
 
-/// A child process together with what watches for its exit.
+/// A child process, and the source of its exit notification.
 #[derive(Debug)]
 pub(super) struct Waitable {
     pub(super) std: Child,

@@ -54,7 +54,7 @@ pub struct Runtime {
     resolver: Rc<BlockingResolver>,
     /// The descriptor for another event loop, created by the first `pollable_fd`.
     pub(super) fd: OnceCell<OwnedFd>,
-    /// Dropped after the tasks of this runtime, which may use what is tokio's until then.
+    /// Dropped after the tasks of this runtime, which may use tokio's context until then.
     #[cfg(feature = "tokio")]
     pub(super) host: Option<super::host::Host>,
 }
@@ -167,7 +167,7 @@ impl Runtime {
         }
     }
 
-    /// Returns a handle, by which any thread can spawn tasks and run closures on this runtime.
+    /// Returns a handle with which any thread can spawn tasks and run closures on this runtime.
     ///
     /// # Examples
     /// ```
@@ -204,7 +204,7 @@ impl Runtime {
         self.driver.reactor.stats()
     }
 
-    /// Returns the system interface that the reactor waits with.
+    /// Returns the backend: the system calls that the reactor waits with.
     pub fn backend(&self) -> Backend {
         self.driver.reactor.backend()
     }

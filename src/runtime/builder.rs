@@ -51,9 +51,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets the system interface to wait with.
+    /// Sets the backend: the system calls that the reactor waits with.
     ///
-    /// [`Backend::available`] lists those of this platform. By default
+    /// [`Backend::available`] lists the backends of this platform. By default
     /// [`build`](Builder::build) reads the environment variable `RUNTIME_BACKEND` (`epoll`,
     /// `kqueue`, `poll` or `select`), once for each runtime; if it is not set, the most efficient
     /// one is used.

@@ -24,7 +24,7 @@ impl Runtime {
     /// calling loop regains control soon.
     ///
     /// # Errors
-    /// Returns an error of kind `Other` in a child of fork(2) in which
+    /// Returns `Other` in a child of fork(2) in which
     /// [`after_fork_child`](Runtime::after_fork_child) was not called. Returns the error of the
     /// waiting system call if the runtime's descriptor was closed by other code. Returns
     /// `Unsupported` if the runtime has tokio's context.
@@ -85,8 +85,8 @@ impl Runtime {
     /// ready. Returns `None` if no timer is armed and no task is ready; then the next call is due
     /// when the [descriptor](Runtime::pollable_fd) becomes readable.
     ///
-    /// Every use of the runtime on this thread may change the deadline, so call this last before
-    /// waiting.
+    /// Every use of the runtime on this thread may change the deadline, so call this method last
+    /// before waiting.
     ///
     /// # Complexity
     /// O(1), plus O(log n) for each timer that was postponed.

@@ -10,16 +10,17 @@ impl Runtime {
     /// Makes the runtime usable in a child of fork(2).
     ///
     /// The child has a copy of the parent's runtime: tasks, timers and sockets exist in both
-    /// processes. Until this is called in the child, [`block_on`](Runtime::block_on) panics, and
-    /// [`turn`](Runtime::turn) and all operations that would have to wait return an error. Dropping
-    /// the runtime instead is harmless, unless other threads used it during the fork: a lock of
-    /// theirs may then be held forever, and the runtime must be [forgotten](std::mem::forget). The
-    /// parent is not affected. In a process that was not forked, this does nothing.
+    /// processes. Until this method is called in the child, [`block_on`](Runtime::block_on) panics,
+    /// and [`turn`](Runtime::turn) and all operations that would have to wait return an error.
+    /// Dropping the runtime instead is harmless, unless other threads used it during the fork: a
+    /// lock that they held may then stay locked forever, and the runtime must be
+    /// [forgotten](std::mem::forget). The parent is not affected. In a process that was not forked,
+    /// this does nothing.
     ///
-    /// This creates a new selector and registers every socket that has waited. The sockets are
-    /// shared with the parent, as all descriptors are: data that one process reads is not seen by
-    /// the other, so each process should close the sockets that it does not use. Abort tasks that
-    /// must not run in the child before calling this. Signal listeners of the parent receive
+    /// The method creates a new selector and registers every socket that has waited. The sockets
+    /// are shared with the parent, as all descriptors are: data that one process reads is not seen
+    /// by the other, so each process should close the sockets that it does not use. Abort tasks
+    /// that must not run in the child before calling this. Signal listeners of the parent receive
     /// nothing in the child: create new ones.
     ///
     /// # When to fork
@@ -31,14 +32,14 @@ impl Runtime {
     /// A plain clone(2) or `_Fork` calls no such handlers and is not detected.
     ///
     /// # Errors
-    /// Returns `Unsupported` if the runtime had threads for blocking jobs: they do not exist in the
-    /// child, which would wait for their jobs forever. Returns it as well if the runtime has the
-    /// context of tokio, which a child cannot use. Returns the system's error if no descriptor or
-    /// memory is available. The runtime is unchanged in both cases.
+    /// Returns `Unsupported` if the runtime had threads for blocking jobs, because these do not
+    /// exist in the child, which would wait for their jobs forever; or if the runtime has tokio's
+    /// context, which a child cannot use. Returns the system's error if no descriptor or memory is
+    /// available. After an error the runtime is unchanged.
     ///
     /// # Platform-specific behavior
-    /// A child does not inherit a kqueue; it inherits an epoll, which stays the parent's. Both are
-    /// replaced here.
+    /// A child does not inherit a kqueue. It inherits an epoll instance, which still belongs to the
+    /// parent. This method replaces either.
     ///
     /// # Complexity
     /// O(n) in the number of sockets that have waited, with one system call for each on epoll.

@@ -1,4 +1,4 @@
-//! The runtime of tokio that drives a runtime (feature `tokio`).
+//! The tokio runtime that drives a runtime (feature `tokio`).
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Makes a runtime of tokio that watches `reactor`.
+    /// Creates a tokio runtime that watches `reactor`.
     ///
     /// # Errors
     /// Returns `Unsupported` if the reactor has no descriptor to watch, and the system's error if
@@ -50,7 +50,8 @@ impl Host {
         })
     }
 
-    /// Returns true if the reactor has events, and otherwise has the guest polled once it has.
+    /// Returns true if the reactor has events. Otherwise arranges for the guest to be polled once
+    /// it has.
     pub(super) fn poll_events(&self, cx: &mut Context<'_>) -> bool {
         match self.fd.poll_read_ready(cx) {
             Poll::Pending => false,
@@ -60,7 +61,7 @@ impl Host {
                 ready.clear_ready();
                 true
             }
-            // tokio's reactor is shut down, which it is not while it polls this.
+            // tokio's reactor was shut down, which is impossible while tokio polls this.
             Poll::Ready(Err(e)) => panic!("tokio cannot watch the reactor any more: {e}"),
         }
     }
@@ -72,7 +73,7 @@ impl fmt::Debug for Host {
     }
 }
 
-/// Has tokio poll the guest.
+/// The unparker of a guest: it wakes the guest, so that tokio polls it.
 #[derive(Default)]
 pub(super) struct HostUnparker(Mutex<Option<Arc<Waker>>>);
 
@@ -81,7 +82,7 @@ impl HostUnparker {
         if self.get().is_some_and(|known| known.will_wake(waker)) {
             return;
         }
-        // Cloned before anything is locked, and what was there before is dropped after.
+        // Cloned before the lock is taken; the previous waker is dropped after it is released.
         let waker = Some(Arc::new(waker.clone()));
         let before = std::mem::replace(
             &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
@@ -100,7 +101,7 @@ impl HostUnparker {
 
 impl Unpark for HostUnparker {
     fn unpark(&self) {
-        // Without one, the guest has never been polled, and drains its inbox when it is.
+        // Without a waker the guest was never polled, and its first poll drains the inbox.
         if let Some(waker) = self.get() {
             waker.wake_by_ref();
         }

@@ -1,13 +1,13 @@
 //! A runtime as a guest of tokio (feature `tokio`).
 //!
 //! tokio's `current_thread` runtime runs, and this runtime is one future in it: [`Guest`]. It waits
-//! for the reactor's descriptor by tokio's reactor and for the earliest deadline by tokio's timer,
-//! so there is one thread, and one system call that blocks. Tasks of this runtime are polled inside
-//! that future and so find tokio's context; tasks of tokio find this runtime, which is entered as a
-//! guest.
+//! for the reactor's descriptor with tokio's reactor and for the earliest deadline with tokio's
+//! timer, so there is one thread, and one system call that blocks. Tasks of this runtime are polled
+//! inside that future and so find tokio's context; tasks of tokio find this runtime, which is
+//! entered as a guest.
 //!
-//! Rejected: a runtime of tokio with a thread of its own, whose context this thread enters. It
-//! costs that thread and a system call for each wake between the two, and its tasks would not find
+//! Rejected: a tokio runtime on a thread of its own, whose context this thread enters. That costs
+//! the thread and a system call for each wake between the two, and tokio's tasks would not find
 //! this runtime.
 
 use std::future::Future;
@@ -30,7 +30,7 @@ use crate::driver::{Driver, POLLS_PER_TURN};
 const MANY_EVENTS: usize = 64;
 
 impl Runtime {
-    /// Makes a runtime that tokio drives.
+    /// Creates a runtime that tokio drives.
     pub(super) fn hosted(driver: Driver, executor: Config) -> io::Result<Runtime> {
         let unparker = Arc::new(HostUnparker::default());
         let host = Host::new(&driver.reactor, unparker.clone())?;
@@ -40,11 +40,11 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Returns the handle of tokio's runtime, or `None` if this one was built
-    /// [without it](crate::Builder::tokio).
+    /// Returns the handle of the tokio runtime, or `None` if this runtime was built [without
+    /// one](crate::Builder::tokio).
     ///
-    /// Tasks find it with `tokio::runtime::Handle::current`. This one is for tasks that are spawned
-    /// before [`block_on`](Runtime::block_on).
+    /// Tasks obtain it from `tokio::runtime::Handle::current`. This method is for spawning tokio's
+    /// tasks before [`block_on`](Runtime::block_on).
     pub fn tokio_handle(&self) -> Option<&tokio::runtime::Handle> {
         self.host.as_ref().map(|host| host.tokio.handle())
     }
@@ -58,12 +58,12 @@ impl Runtime {
         Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 
-    /// Runs `root` as [`block_on`](Runtime::block_on) does, in the runtime of tokio.
+    /// Runs `root` as [`block_on`](Runtime::block_on) does, in the tokio runtime.
     pub(super) fn block_on_hosted<F: Future>(&self, host: &Host, root: Pin<&mut F>) -> F::Output {
         let _guest = self.executor.enter_as_guest();
         let root_waker = self.executor.root_waker();
         root_waker.wake_by_ref();
-        // Not one budget for all tasks: the first of each batch would use it up.
+        // Unconstrained: the first task of each batch would use up a budget that all tasks share.
         let output = host.tokio.block_on(tokio::task::unconstrained(Guest {
             runtime: self,
             host,
@@ -77,7 +77,7 @@ impl Runtime {
 }
 
 pin_project! {
-    /// A runtime, as a future of tokio's. It is ready when the future of `block_on` is.
+    /// A runtime as a future that tokio polls. It is ready when the future of `block_on` is.
     struct Guest<'a, F> {
         runtime: &'a Runtime,
         host: &'a Host,
@@ -115,7 +115,7 @@ impl<F: Future> Future for Guest<'_, F> {
             polled += executor.take_charged_polls();
             let has_work = executor.has_work();
             if polled >= POLLS_PER_TURN {
-                // tokio's tasks have their turn, and its reactor.
+                // Lets tokio's tasks and its reactor run.
                 turn(reactor);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -136,14 +136,15 @@ impl<F: Future> Future for Guest<'_, F> {
     }
 }
 
-/// Returns true if `deadline` has passed, and otherwise has the guest polled once it has.
+/// Returns true if `deadline` has passed. Otherwise arranges for the guest to be polled once it
+/// has.
 fn poll_deadline(
     timer: &mut Option<HostTimer>,
     deadline: Option<Instant>,
     cx: &mut Context<'_>,
 ) -> bool {
     let Some(deadline) = deadline else {
-        // A timer that is still armed may have the guest polled once too often.
+        // A timer that is still armed may cause one spurious poll of the guest.
         return false;
     };
     let timer = timer.get_or_insert_with(|| HostTimer {
@@ -165,7 +166,7 @@ fn turn(reactor: &Reactor) -> usize {
     reactor.event_count()
 }
 
-/// One poll of the guest: what its tasks ask for needs no host to be told.
+/// One poll of the guest, during which requests of its tasks need not notify the host.
 struct Turn<'a> {
     runtime: &'a Runtime,
     _executor: runtime_executor::EnterGuard,

@@ -93,8 +93,8 @@ impl Builder {
     /// [`TcpListener::bind_shared`](crate::net::TcpListener::bind_shared), and the system
     /// distributes the clients. On every platform one core can accept connections and pass them on
     /// through [`PerCore::handles`]: a connection belongs to the runtime in which it first has to
-    /// wait, so one that was only accepted can move freely. One that has already waited moves by
-    /// `into_std` and `from_std`.
+    /// wait, so one that was only accepted can move freely. A connection that has already waited
+    /// moves by `into_std` and `from_std`.
     ///
     /// # Errors
     /// Returns `InvalidInput` if `cores` is 0; the errors that [`build`](Builder::build) lists; the

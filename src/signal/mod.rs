@@ -4,9 +4,9 @@
 //! of listeners may wait for the same signal, on any number of runtimes: each receives it.
 //!
 //! # Implementation
-//! The first listener for a signal installs a handler, that of signal-hook-registry, which also
-//! calls the handler that was installed before. The handler writes a byte to the socket pair of
-//! each listener, which waits for it in the reactor like any other descriptor. A listener uses two
+//! The first listener for a signal installs the handler of signal-hook-registry, which also calls
+//! the handler that was installed before. The handler writes a byte to the socket pair of each
+//! listener, which waits for it in the reactor like any other descriptor. A listener uses two
 //! descriptors and no thread. **Dropping the last listener restores the disposition** that was
 //! there before the first one, so that Ctrl-C ends the process again.
 //!

@@ -10,8 +10,8 @@ use std::io;
 /// processors.
 ///
 /// # Platform-specific behavior
-/// Does nothing except on Linux and Android. macOS has no more than hints, and the calls of the
-/// BSDs differ in what they name and what they affect.
+/// Does nothing except on Linux and Android. macOS offers only hints, and the calls of the BSDs
+/// differ in name and effect.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn pin_thread(index: usize) -> io::Result<()> {
     const SIZE: usize = size_of::<libc::cpu_set_t>();

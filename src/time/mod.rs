@@ -5,7 +5,7 @@
 //! where the kernel permits. How late a timer may fire depends on the system; see below.
 //!
 //! # Many timers
-//! If many deadlines lie close together, the kernel's timer slack decides how often the thread
+//! If many deadlines are close together, the kernel's timer slack decides how often the thread
 //! wakes up, and each wake-up costs more than handling a timer. A program with thousands of timers
 //! a second that needs no such precision should increase the slack of its thread (on Linux by
 //! prctl(2), PR_SET_TIMERSLACK).

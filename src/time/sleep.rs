@@ -11,9 +11,9 @@ use runtime_reactor::Timer;
 
 /// Waits for at least `duration`.
 ///
-/// The duration begins with this call. One that the clock cannot represent counts as thirty years.
-/// A duration of zero completes in the next turn of the reactor, so that sockets are served in the
-/// meantime.
+/// The duration begins with this call. A duration that the clock cannot represent counts as thirty
+/// years. A duration of zero completes in the next turn of the reactor, so that other events are
+/// handled first.
 ///
 /// # Panics
 /// The future panics if it is polled outside a runtime, or after the runtime in which it waits was

@@ -26,7 +26,7 @@ use super::Sleep;
 /// waits was dropped.
 ///
 /// # Cancel safety
-/// The same as that of `future`.
+/// Cancel safe if `future` is.
 ///
 /// # Examples
 /// ```
@@ -64,7 +64,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 /// waits was dropped.
 ///
 /// # Cancel safety
-/// The same as that of `future`.
+/// Cancel safe if `future` is.
 ///
 /// # Examples
 /// ```

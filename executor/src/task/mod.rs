@@ -1,5 +1,5 @@
-//! A task: its allocation, its waker, and the way of its output. The only folder of this crate with
-//! unsafe code.
+//! A task: its allocation, its waker, and the delivery of its output. The only folder of this crate
+//! with unsafe code.
 //!
 //! # The life of a task
 //!
@@ -53,11 +53,11 @@ pub(crate) trait Task {
     /// catches it, in one place for all types, and passes it to [`fail`](Task::fail).
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Drops the contents and makes the panic that came out of `poll` the output. Never unwinds.
+    /// Drops the contents and stores the panic of `poll` as the output. Never unwinds.
     fn fail(self: Pin<&mut Self>, id: Id, payload: Box<dyn Any + Send>);
 
-    /// Drops the future, if it is not complete, and makes `error` the output, or the panic of that
-    /// drop. Never unwinds.
+    /// Drops the future, if it is not complete, and stores `error`, or the panic of that drop, as
+    /// the output. Never unwinds.
     fn cancel(self: Pin<&mut Self>, id: Id, error: JoinError);
 
     /// Moves the output to `to`, an `Option<Result<T, JoinError>>`, and ends the task. Moves

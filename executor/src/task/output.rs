@@ -1,8 +1,8 @@
-//! The way of an output to a join handle on another thread.
+//! The delivery of an output to a join handle on another thread.
 //!
 //! Handle and task share an [`OutputCell`]. The scheduler holds its end of it as a [`RemoteJoin`],
 //! which does not know the output's type. Whichever comes first, the output or the handle's drop,
-//! decides what becomes of the output (checked with loom, below).
+//! decides whether the output is stored or dropped (checked with loom, below).
 
 use std::mem;
 use std::pin::Pin;
@@ -39,9 +39,9 @@ enum OutputState<T> {
 
 /// The result of [`OutputCell::complete`].
 pub(crate) enum Completed {
-    /// The output is in the cell. The waker is to be called.
+    /// The output is in the cell. The caller must call the waker.
     Stored(Option<Waker>),
-    /// The handle was dropped, so the output was dropped; unless it was a panic, which is
+    /// The handle was dropped, and the output with it, unless it is a panic, which is now
     /// unhandled.
     Dropped(Option<JoinError>),
 }
@@ -141,7 +141,7 @@ pub(crate) struct RemoteJoin {
 trait CompleteWith {
     /// Moves the output of a complete task to the cell.
     fn complete_with(&self, task: Pin<Box<dyn Task>>, id: Id) -> Completed;
-    /// Makes it an error that the runtime was dropped.
+    /// Stores the error that the runtime was dropped.
     fn complete_dropped(&self, id: Id) -> Completed;
 }
 

@@ -58,7 +58,8 @@ pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream,
     Ok((socket.into(), peer_of(&peer)?))
 }
 
-/// Returns the address of a peer. macOS yields an empty one for a peer that is gone already.
+/// Returns the address of a peer. macOS yields an empty one for a peer that has already closed its
+/// socket.
 fn peer_of(peer: &SockAddr) -> io::Result<SocketAddr> {
     peer.as_socket()
         .ok_or_else(|| io::Error::from_raw_os_error(libc::ECONNABORTED))
@@ -124,7 +125,7 @@ pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io
     socket.set_tcp_keepalive(&set)
 }
 
-/// Sets the schedule of keepalive probes, which OpenBSD has for all connections together.
+/// Sets the schedule of keepalive probes, which OpenBSD sets for all connections together.
 #[cfg(target_os = "openbsd")]
 pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
     if *keepalive != TcpKeepalive::new() {

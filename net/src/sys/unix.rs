@@ -42,8 +42,7 @@ fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
         return SocketAddr::from_abstract_name(name);
     }
     // Not `as_unix`, which panics for a peer's name that std cannot represent: 108 bytes without a
-    // zero on Linux, more than one zero at the end elsewhere. The connection is usable all the
-    // same.
+    // zero on Linux, more than one zero at the end elsewhere. The connection is still usable.
     let path = addr
         .as_pathname()
         .map_or(&b""[..], |path| path.as_os_str().as_bytes());

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The schedule of TCP keepalive probes: how long a connection is idle before the first one, their
 /// interval, and how many go unanswered before the connection is closed.
 ///
-/// A parameter that is not set stays what it is, at first the system's default.
+/// A parameter that is not set keeps its value, which is initially the system's default.
 ///
 /// # Examples
 /// ```

@@ -7,7 +7,7 @@
 //! # Platform-specific behavior
 //! * The [behavior of all sockets](crate#platform-specific-behavior) applies.
 //! * Clients are distributed over listeners that [share an address](TcpListener::bind_shared) by
-//!   Linux, DragonFly and FreeBSD; elsewhere one of the listeners gets all.
+//!   Linux, DragonFly and FreeBSD; elsewhere one of the listeners gets all clients.
 //! * Linux reports errors of a single connection to `accept` (accept(2)), other systems
 //!   ECONNABORTED alone. Neither is returned: the next connection is accepted.
 //! * An attempt to connect without an answer fails after about two minutes on Linux
@@ -18,7 +18,7 @@
 //! * [Binding to an interface](TcpSocket::bind_device) and
 //!   [TCP_QUICKACK](TcpStream::set_quickack) exist on Linux and Android only.
 //! * SIGPIPE is suppressed by each call, on macOS by an option of the socket (`SO_NOSIGPIPE`),
-//!   which stays what it is for a socket that comes from elsewhere.
+//!   which is left unchanged on a socket that was created elsewhere.
 //! * A [keepalive schedule](TcpStream::set_tcp_keepalive) of one connection does not exist on
 //!   OpenBSD.
 //!

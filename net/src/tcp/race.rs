@@ -1,9 +1,9 @@
-//! A race between attempts to connect to the addresses of a host, after RFC 8305.
+//! A race between attempts to connect to the addresses of a host, as in RFC 8305.
 //!
-//! The resolver has sorted the addresses after RFC 6724. The families alternate, so that a network
-//! with broken IPv6 costs one delay and not one for each address. An attempt without an answer is
-//! not canceled but joined by the next one, after a delay, or at once if it fails. The first
-//! connection cancels all other attempts.
+//! The resolver has sorted the addresses according to RFC 6724. The families alternate, so that a
+//! network with broken IPv6 costs one delay and not one for each address. An attempt without an
+//! answer is not canceled: the next one begins beside it after a delay, or at once if it fails. The
+//! first connection cancels all other attempts.
 
 use std::future::Future;
 use std::io;

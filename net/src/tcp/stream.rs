@@ -59,10 +59,9 @@ pub struct TcpStream {
 impl TcpStream {
     /// Connects to the first address of `addr` that answers.
     ///
-    /// Several addresses race after RFC 8305 ("Happy Eyeballs"): IPv6 and IPv4 alternate, beginning
-    /// with the family of the first address; an attempt that has not completed after 250 ms is
-    /// joined by the next one, and one that fails is followed at once. The first connection cancels
-    /// the other attempts.
+    /// Several addresses are raced as in RFC 8305 ("Happy Eyeballs"): IPv6 and IPv4 alternate,
+    /// beginning with the family of the first address. The next attempt begins 250 ms after the one
+    /// before, or as soon as that one fails. The first connection cancels the other attempts.
     ///
     /// # Errors
     /// Returns the errors of all addresses as one,
@@ -412,8 +411,8 @@ impl TcpStream {
 
     methods::try_io! { net::TcpStream,
         ///
-        /// With [`Interest::PRIORITY`](crate::Interest::PRIORITY) it is called even if no urgent
-        /// data is known of, and the readiness for urgent data is cleared.
+        /// With [`Interest::PRIORITY`](crate::Interest::PRIORITY) `op` is called even if no urgent
+        /// data is known to have arrived, and the readiness for urgent data is cleared.
         ///
         /// # Examples
         /// ```
@@ -485,8 +484,8 @@ impl TcpStream {
     /// * `None`, the default: dropping returns at once, and the system keeps sending.
     /// * Zero: dropping returns at once and discards unsent bytes; the peer gets `ConnectionReset`.
     /// * More: **dropping blocks the thread**, and every task on it, until all bytes are
-    ///   acknowledged or the time is over. To know that the peer has received everything, shut down
-    ///   writing and read until the end of the stream instead.
+    ///   acknowledged or the time has passed. To know that the peer has received everything, shut
+    ///   down writing and read until the end of the stream instead.
     ///
     /// # Errors
     /// Returns the errors of setsockopt(2).

@@ -9,8 +9,8 @@ use super::socket::UdpSocket;
 use crate::methods;
 use crate::sys::udp::{self, MulticastV4};
 
-/// Defines a getter and a setter for each option. The documentation is the setter's; the getter's
-/// is what stands behind `Returns`.
+/// Defines a getter and a setter for each option. The documentation is that of the setter; the text
+/// of the getter follows `Returns`.
 macro_rules! options {
     ($(
         $(#[doc = $doc:literal])*

@@ -77,8 +77,8 @@ impl UdpSocket {
     /// Connects to the first address of `addr` that is available: the only one that the socket then
     /// sends to and receives from.
     ///
-    /// It sends nothing. Datagrams that arrived before may still be received. It may be called
-    /// again, with another address.
+    /// No datagram is sent. Datagrams that arrived before may still be received. The socket may be
+    /// connected again, to another address.
     ///
     /// # Errors
     /// Returns the error of the last address, as `connect to 192.0.2.7:53: ...`:
@@ -176,8 +176,7 @@ impl UdpSocket {
     /// A dropped future has sent nothing.
     ///
     /// # Platform-specific behavior
-    /// On a connected socket Linux sends to `addr` all the same; macOS and the BSDs fail with
-    /// EISCONN.
+    /// On a connected socket Linux still sends to `addr`; macOS and the BSDs fail with EISCONN.
     ///
     /// # Examples
     /// See [the module](crate::udp).

@@ -258,7 +258,7 @@ impl UnixDatagram {
     /// A dropped future has sent nothing.
     ///
     /// # Platform-specific behavior
-    /// A full queue is waited for as by `send_to`.
+    /// A full queue is handled as by `send_to`.
     ///
     /// # Examples
     /// ```

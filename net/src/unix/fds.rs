@@ -119,9 +119,9 @@ impl UnixStream {
     ///
     /// The descriptors are close-on-exec. Reading stops behind the bytes that carry descriptors. A
     /// result of 0 means the end of the stream, unless `buf` is empty. Descriptors for which there
-    /// is no place are closed, and [reported](ReceivedFds::is_truncated). A descriptor in a place
-    /// that is filled is dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and not
-    /// reported.
+    /// is no place are closed, and [reported](ReceivedFds::is_truncated). A descriptor that was in
+    /// a filled place before is dropped. Descriptors that only `SO_PASSPIDFD` adds are closed and
+    /// not reported.
     ///
     /// # Errors
     /// Returns the errors of [`try_read`](UnixStream::try_read), and the
@@ -182,7 +182,7 @@ impl UnixDatagram {
     /// places of `fds`.
     ///
     /// The descriptors are close-on-exec. Those for which there is no place are closed, and bytes
-    /// that do not fit are lost; both is [reported](ReceivedFds::is_truncated).
+    /// that do not fit are lost; both are [reported](ReceivedFds::is_truncated).
     ///
     /// # Errors
     /// Returns the errors of [`recv`](UnixDatagram::recv), and on macOS and the BSDs EMSGSIZE

@@ -75,7 +75,7 @@ impl UnixStream {
     /// Dropping the future cancels the attempt.
     ///
     /// # Platform-specific behavior
-    /// A full queue is waited for as by `connect`.
+    /// A full queue is handled as by `connect`.
     ///
     /// # Examples
     /// ```
@@ -229,7 +229,7 @@ impl UnixStream {
     /// Returns the errors of getsockopt(2) or getpeereid(3).
     ///
     /// # Platform-specific behavior
-    /// NetBSD has them for sockets that connected, not for those that were made as a pair.
+    /// NetBSD has credentials for sockets that connected, not for those of a pair.
     ///
     /// # Examples
     /// ```

@@ -10,13 +10,14 @@ use tokio::io::ReadBuf;
 use crate::io::scratch;
 
 pin_project! {
-    /// A stream between futures-io and tokio.
+    /// A wrapper that adapts a stream between the traits of futures-io and tokio.
     ///
-    /// Around a reader or writer of futures-io it is one of tokio, and around one of tokio it is
-    /// one of futures-io. Streams of this crate need it for neither.
+    /// Around a futures-io reader or writer it implements tokio's traits, and around a tokio reader
+    /// or writer it implements those of futures-io. The streams of this crate implement both
+    /// without it.
     ///
     /// # Examples
-    /// A pipe in memory, which is tokio's, copied by this crate's `copy`:
+    /// tokio's in-memory pipe, copied by this crate's `copy`:
     /// ```
     /// use runtime::compat::tokio::Compat;
     /// use runtime::io::{AsyncWriteExt, copy};
@@ -80,7 +81,7 @@ impl<T> Compat<T> {
 /// Reads into the buffer of this thread and copies what was read.
 ///
 /// tokio's buffer need not be initialized, and a reader of futures-io takes initialized memory.
-/// To copy what was read is cheaper than to clear all of the buffer before each read.
+/// Copying what was read is cheaper than clearing the whole buffer before each read.
 pub(super) fn poll_read_by_copy(
     buf: &mut ReadBuf<'_>,
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
@@ -134,7 +135,7 @@ impl<T: futures_io::AsyncSeek> tokio::io::AsyncSeek for Compat<T> {
 
     fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
         let this = self.project();
-        // Without a seek that was begun, tokio asks for the position.
+        // If no seek was begun, tokio requests the position.
         let position = this.seek.unwrap_or(SeekFrom::Current(0));
         let moved = ready!(this.stream.poll_seek(cx, position));
         *this.seek = None;
@@ -176,7 +177,7 @@ impl<T: tokio::io::AsyncSeek> futures_io::AsyncSeek for Compat<T> {
     ) -> Poll<io::Result<u64>> {
         let mut this = self.project();
         if *this.seek != Some(position) {
-            // tokio wants what was begun before to be complete.
+            // tokio requires an earlier seek to be complete.
             ready!(this.stream.as_mut().poll_complete(cx))?;
             this.stream.as_mut().start_seek(position)?;
             *this.seek = Some(position);

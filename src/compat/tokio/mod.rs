@@ -10,10 +10,10 @@
 //! instructions the first way and 635 the second (callgrind); an adapter that clears the room first
 //! takes 8,799. [`Compat`] carries streams of other libraries over, in both directions.
 //!
-//! `TcpStream` and `UnixStream` have a method `shutdown` of their own, as std's have, which takes a
-//! direction; that of tokio is called as in the example below.
+//! `TcpStream` and `UnixStream` have an inherent method `shutdown`, as in std, which takes a
+//! direction; the example below calls tokio's.
 //!
-//! The feature brings the traits of tokio and nothing else of it: one crate, no thread, no reactor.
+//! The feature adds only tokio's traits: one crate, no thread, no reactor.
 //!
 //! # Examples
 //! ```
@@ -35,8 +35,8 @@
 //!
 //! # Context
 //! A library that panics with *there is no reactor running* calls `tokio::spawn`, or uses tokio's
-//! timers, sockets or files. The feature `tokio` lets it work unchanged, in all tasks of a runtime
-//! that was made for it:
+//! timers, sockets or files. The feature `tokio` lets such a library work unchanged, in all tasks
+//! of a runtime that is built with tokio's context:
 //!
 //! ```ignore
 //! #[runtime::main(tokio)] // or Runtime::builder().tokio(true).build()
@@ -72,9 +72,9 @@
 //! * The blocking jobs of each side run on threads of their own pool. Those of
 //!   [`spawn_blocking`](crate::spawn_blocking) do not find tokio's context.
 //! * [`Runtime::turn`](crate::Runtime::turn), [`pollable_fd`](crate::Runtime::pollable_fd) and
-//!   [`after_fork_child`](crate::Runtime::after_fork_child) are `Unsupported`.
-//! * The backends poll and select are refused with `Unsupported`: they have no descriptor that
-//!   tokio could watch.
+//!   [`after_fork_child`](crate::Runtime::after_fork_child) return `Unsupported`.
+//! * With the backends poll and select, building the runtime returns `Unsupported`: they have no
+//!   descriptor that tokio could watch.
 //!
 //! When the runtime is dropped, its tasks are dropped first and find both contexts. Then tokio's
 //! runtime is dropped, with its tasks; it waits for blocking jobs of tokio that have begun.

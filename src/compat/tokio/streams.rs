@@ -1,4 +1,4 @@
-//! tokio's traits on the streams of this crate that `runtime-net` does not have.
+//! tokio's traits for the streams of this crate that are not in `runtime-net`.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::AsFd;
@@ -13,7 +13,7 @@ use crate::io::{Async, Stderr, Stdin, Stdout};
 #[cfg(feature = "process")]
 use crate::process::{ChildStderr, ChildStdin, ChildStdout};
 
-/// Implements `AsyncRead` by means of the type's `AsyncRead` of futures-io.
+/// Implements `AsyncRead` through the type's futures-io `AsyncRead`.
 macro_rules! read_by_copy {
     ($($type:ty $([$inner:ident])?),* $(,)?) => {$(
         impl$(<$inner: AsFd>)? AsyncRead for $type
@@ -33,7 +33,7 @@ macro_rules! read_by_copy {
     )*};
 }
 
-/// Implements `AsyncWrite` by means of the type's `AsyncWrite` of futures-io.
+/// Implements `AsyncWrite` through the type's futures-io `AsyncWrite`.
 macro_rules! write_as_for_futures_io {
     ($($type:ty $([$inner:ident])?),* $(,)?) => {$(
         impl$(<$inner: AsFd>)? AsyncWrite for $type

@@ -55,7 +55,7 @@ impl File {
 
     /// Waits until the pending write is complete, and returns its error.
     fn poll_write_done(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Data read in the meantime stay in the buffer. An error is dropped: the next read gets it
+        // Data read in the meantime stays in the buffer. An error is dropped: the next read gets it
         // again.
         ready!(self.poll_idle(cx));
         Poll::Ready(self.take_write_error().map_err(|e| self.failed("write", e)))

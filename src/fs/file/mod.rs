@@ -44,7 +44,7 @@ use state::{Shared, State};
 /// cleared. How much of the failed write is in the file is unknown.
 ///
 /// # Cancel safety
-/// Dropping a read loses no data: the next read returns them. A write that returned `Pending` has
+/// Dropping a read loses no data: the next read returns it. A write that returned `Pending` has
 /// written nothing. A dropped seek may have taken effect; if the next operation is the same seek,
 /// it is not repeated and returns the result of the first.
 ///
@@ -224,9 +224,9 @@ impl File {
     /// would have begun.
     ///
     /// # Errors
-    /// Returns the error of a pending write. Returns an error with the code ESPIPE if there are
-    /// read-ahead data and the file cannot seek: read them first. The file is closed in both
-    /// cases. See the [module](super) for the others.
+    /// Returns the error of a pending write. Returns an error with the code ESPIPE if there is
+    /// read-ahead data and the file cannot seek: read them first. The file is closed in both cases.
+    /// See the [module](super) for the others.
     ///
     /// # Cancel safety
     /// Dropping the future drops the file.
@@ -510,7 +510,7 @@ impl File {
             .await
     }
 
-    /// Returns the metadata of the file. They may not include a pending write.
+    /// Returns the metadata of the file. The metadata may not include a pending write.
     ///
     /// # Errors
     /// Returns the errors of fstat(2). See the [module](super) for the others.
