@@ -1,17 +1,17 @@
-//! How the documentation is written, as far as a program can tell. CONTRIBUTING.md has the rules.
+//! The rules of CONTRIBUTING.md for documentation and comments, as far as a program can check them.
 
 use std::fs;
 
 use super::sources::{ROOT, all_sources, files};
 
-/// First words that leave a summary without a subject of its own.
+/// First words that leave a summary without a subject.
 const RIDDLES: [&str; 12] = [
     "As", "What", "Whether", "So", "Who", "Whoever", "Whom", "Whose", "Which", "How", "Those",
     "That",
 ];
 
-/// Words and phrases that a reader has to guess at, in any comment of the sources.
-const VAGUE: [&str; 14] = [
+/// Words and phrases that no comment may contain, because a reader has to guess their meaning.
+const VAGUE: [&str; 33] = [
     "somebody",
     "someone",
     "nobody",
@@ -26,6 +26,25 @@ const VAGUE: [&str; 14] = [
     " told ",
     " tells ",
     "at the most",
+    " anew",
+    " hence ",
+    "thereby",
+    "hither",
+    " shall ",
+    " hear ",
+    " is gone",
+    "mailbox",
+    "adopt",
+    "meanwhile",
+    "beforehand",
+    "likewise",
+    "for ever ",
+    "goes on",
+    "what becomes",
+    "ours alone",
+    "has it that",
+    "behind its back",
+    "all the same",
 ];
 
 /// A public item and its summary: the first paragraph of its documentation.
@@ -72,7 +91,7 @@ impl Summary {
             Kind::Function if !is_verb && first != "Poll-based" => {
                 Some("does not begin with a verb in the third person")
             }
-            Kind::Type if is_verb => Some("is no noun phrase"),
+            Kind::Type if is_verb => Some("is not a noun phrase"),
             _ => None,
         }
     }
@@ -210,7 +229,7 @@ mod tests {
         }
         assert_eq!(complaint_of("/// A connection.\npub struct X;"), None);
         let verb = "/// Connects.\npub struct X;";
-        assert_eq!(complaint_of(verb), Some("is no noun phrase"));
+        assert_eq!(complaint_of(verb), Some("is not a noun phrase"));
     }
 
     #[test]
