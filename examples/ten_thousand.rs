@@ -99,7 +99,7 @@ async fn hold(runtime: &Runtime, listener: TcpListener, connections: usize) -> i
         };
         runtime::spawn(async move {
             let (reader, writer) = stream.split();
-            // An error means that the client is gone; the client process reports it.
+            // An error means that the client has disconnected; the client process reports it.
             let _ = io::copy(reader, writer).await;
         });
         progress.show(done);

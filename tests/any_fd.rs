@@ -136,7 +136,7 @@ async fn completes(future: impl Future) -> bool {
 }
 
 #[runtime::test]
-async fn a_fresh_descriptor_is_ready_for_what_the_kernel_says() {
+async fn the_kernel_determines_the_readiness_of_a_new_descriptor() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let ours = Async::new(ours).unwrap();
     assert!(!completes(ours.readable()).await);
@@ -217,7 +217,7 @@ async fn readiness_is_also_known_on_another_thread() {
 }
 
 #[runtime::test]
-async fn a_connection_that_was_begun_by_hand_is_waited_for() {
+async fn a_connection_attempt_of_another_library_is_awaited() {
     use rustix::net::{AddressFamily, SocketType, connect, listen, socket};
     // A listener with a full queue answers no further client for the time being.
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();

@@ -1,4 +1,4 @@
-//! Sockets that are bound to a runtime before they first wait, and then driven from elsewhere.
+//! Sockets that are attached to a runtime before they first wait, and then used on other threads.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn block_on_thread<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Accepts a connection, has it read on a thread without a runtime, and returns what came of that.
+/// Accepts a connection, reads from it on a thread without a runtime, and returns the result.
 async fn read_elsewhere(attach: bool) -> std::io::Result<[u8; 4]> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -104,7 +104,7 @@ fn attaching_outside_a_runtime_is_an_error() {
             .await
             .unwrap()
     });
-    // Connecting may have waited, in a runtime that is gone.
+    // Connecting may have waited, in a runtime that was dropped.
     let stream = TcpStream::from_std(stream.into_std()).unwrap();
     let error = stream.attach().unwrap_err();
     let text = error.to_string();

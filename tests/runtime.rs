@@ -1,4 +1,4 @@
-//! `Runtime`: tasks, handles, the blocking pool, and what happens when it is dropped.
+//! `Runtime`: tasks, handles, the blocking pool, and dropping it.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};

@@ -11,7 +11,7 @@ use runtime::time::{Duration, Sleep, sleep};
 /// A connection whose writes fail with `TimedOut` once the client has accepted no data for a while.
 ///
 /// Without this limit a client that never reads its response keeps a connection and an open file
-/// for as long as it likes. A write that does not have to wait arms no timer.
+/// forever. A write that does not have to wait arms no timer.
 pub(crate) struct SendLimit {
     stream: TcpStream,
     limit: Duration,

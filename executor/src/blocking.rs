@@ -36,7 +36,7 @@ pub(crate) struct Pool {
 pub(crate) enum Class {
     /// It is canceled or rejected: its handle returns an error.
     Cancelable,
-    /// It runs all the same, if need be on the thread that submits it or closes the pool.
+    /// It still runs, if necessary on the thread that submits it or closes the pool.
     Mandatory,
 }
 
@@ -234,8 +234,8 @@ impl Pool {
         }
     }
 
-    /// Waits until the mandatory jobs of a closed pool have run. Those that are still queued run
-    /// on this thread, because all threads of the pool may be busy for ever.
+    /// Waits until the mandatory jobs of a closed pool have run. Those that are still queued run on
+    /// this thread, because all threads of the pool may be busy forever.
     pub(crate) fn finish(&self) {
         let mut state = self.state.lock();
         loop {

@@ -199,7 +199,7 @@ impl Scheduler {
         }
     }
 
-    /// Schedules the task or root future that `id` stands for, unless it is scheduled or complete.
+    /// Schedules the task or root future that `id` refers to, unless it is scheduled or complete.
     /// Returns false if `id` belongs to another executor. Runs no foreign code.
     #[inline]
     pub(crate) fn wake(&self, id: WakerId) -> bool {

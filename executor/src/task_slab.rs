@@ -247,7 +247,7 @@ impl TaskSlab {
         contents
     }
 
-    /// Returns true if a waker stands for a task that is neither scheduled nor complete.
+    /// Returns true if a waker refers to a task that is neither scheduled nor complete.
     #[inline]
     pub(crate) fn is_idle(&self, id: WakerId) -> bool {
         self.slots.get(id.slot() as usize).is_some_and(|slot| {

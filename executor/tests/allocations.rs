@@ -1,4 +1,4 @@
-//! One allocation for a spawn, none for what happens afterwards.
+//! A spawn makes one allocation, and no later operation makes any.
 
 mod support;
 
@@ -101,7 +101,7 @@ fn yielding_joining_waking_and_aborting_allocate_nothing() {
             }));
             assert_eq!(joins.await.unwrap(), 8);
             wakes.abort();
-            // The error that says so is one, and is counted below.
+            // The error is one allocation, and is counted below.
             drop(wakes);
         });
     });

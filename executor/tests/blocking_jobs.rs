@@ -32,7 +32,7 @@ fn gated(handle: &Handle) -> (runtime_executor::JoinHandle<()>, Receiver<()>, Se
     (job, begun, end)
 }
 
-/// Lets the thread that runs this say when it ends.
+/// Makes the thread that runs this report its end.
 fn send_on_thread_exit(sender: Sender<ThreadId>) {
     struct Tells(Sender<ThreadId>);
     impl Drop for Tells {
@@ -63,7 +63,7 @@ fn a_job_runs_on_another_thread_with_the_pools_name() {
 
 #[test]
 fn a_task_woken_by_a_job_gets_the_same_thread_for_its_next_job() {
-    /// Begins the next job, and says whether that runs before this has returned.
+    /// Begins the next job, and reports whether that runs before this one has returned.
     struct Next(Handle, Sender<bool>);
     impl Wake for Next {
         fn wake(self: Arc<Self>) {
@@ -86,10 +86,11 @@ fn a_task_woken_by_a_job_gets_the_same_thread_for_its_next_job() {
     assert!(!received.recv().unwrap(), "a second thread was started");
 }
 
-/// How many threads of this process have a name; `None` where that cannot be read.
+/// Returns the number of threads of this process with a name, or `None` where that cannot be read.
 ///
-/// The most of many looks: while other tests' threads come and go, a listing of /proc/self/task may
-/// leave out one that is there (proc_task_readdir of Linux starts over from a thread that is gone).
+/// The maximum of many reads: while other tests' threads come and go, a listing of /proc/self/task
+/// may leave out one that is there (proc_task_readdir of Linux starts over after a thread that has
+/// ended).
 fn threads_named(name: &str) -> Option<usize> {
     (0..50).map(|_| listed_threads_named(name)).max().flatten()
 }
@@ -182,7 +183,7 @@ fn more_jobs_than_the_bound_wait_in_order() {
 fn the_bound_holds_for_many_jobs() {
     let _watchdog = watchdog();
     let looped = with_pool(4);
-    // How many run now, and how many did at the most.
+    // The number of jobs that run now, and the maximum so far.
     let counts = Arc::new(Mutex::new((0, 0)));
     looped.block_on(async {
         let jobs: Vec<_> = (0..2000)
@@ -273,7 +274,7 @@ fn a_panic_is_the_error_of_the_handle_and_the_thread_goes_on() {
     });
 }
 
-/// Something whose drop panics.
+/// A value whose drop panics.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -384,7 +385,7 @@ fn a_job_knows_its_runtime_and_can_use_it() {
 }
 
 #[test]
-fn a_job_that_spawns_after_the_runtime_is_gone_gets_an_error() {
+fn a_job_that_spawns_after_the_runtime_was_dropped_gets_an_error() {
     let _watchdog = watchdog();
     let looped = Loop::new();
     let (end, ended) = channel::<()>();
@@ -509,7 +510,7 @@ fn dropping_the_executor_waits_for_a_mandatory_job_that_runs() {
 }
 
 #[test]
-fn a_mandatory_job_that_is_submitted_after_the_executor_is_gone_runs_at_once() {
+fn a_mandatory_job_that_is_submitted_after_the_executor_was_dropped_runs_at_once() {
     let looped = with_pool(1);
     let handle = looped.executor.handle().clone();
     drop(looped);

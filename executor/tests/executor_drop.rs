@@ -31,7 +31,7 @@ fn tasks_are_dropped_in_the_order_in_which_they_were_spawned() {
         let order = order.clone();
         move || order.borrow_mut().push(n)
     };
-    // So that slots are not in the order of spawning.
+    // Frees slots, so that their order is not that of spawning.
     for _ in 0..3 {
         drop(looped.executor.spawn(yield_now()));
     }

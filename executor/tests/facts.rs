@@ -1,4 +1,4 @@
-//! Which types are `Send` and `Sync`, and which are not: checked by the compiler, both ways.
+//! The types that are `Send` and `Sync`, and those that are not, checked by the compiler.
 
 use std::rc::Rc;
 use std::task::Waker;

@@ -330,7 +330,7 @@ fn a_handle_polled_on_another_thread_and_dropped_here_before_the_message_detache
 }
 
 #[test]
-fn a_handle_of_a_runtime_that_is_gone_says_so_and_never_hangs() {
+fn a_handle_of_a_dropped_runtime_returns_an_error_and_never_hangs() {
     let _watchdog = watchdog();
     let make = |settle: bool| {
         let looped = Loop::new();

@@ -14,7 +14,7 @@ use support::{Loop, wait_for, watchdog};
 const TASKS: usize = 50;
 const WAKES: usize = 100_000;
 
-/// An event that a task waits for: the sender wakes the task afterwards.
+/// An event that a task waits for. The sender sets it and then wakes the task.
 #[derive(Default)]
 struct Cell {
     sent: AtomicUsize,

@@ -25,7 +25,7 @@ macro_rules! says {
 }
 
 #[test]
-fn every_call_that_needs_a_runtime_says_its_name_what_to_do_and_where() {
+fn every_call_outside_a_runtime_names_itself_its_location_and_the_remedy() {
     assert!(!Executor::is_entered());
     says!("spawn", spawn(async {}));
     says!("Builder::spawn", Builder::new().name("n").spawn(async {}));

@@ -1,4 +1,4 @@
-//! A future that is not `Send` lives and dies on the thread of its executor.
+//! A future that is not `Send` is polled and dropped on the thread of its executor.
 
 mod support;
 
@@ -11,7 +11,7 @@ use std::thread::{self, ThreadId};
 
 use support::{Loop, elsewhere, poll_once, wait_for, watchdog};
 
-/// Where things happened.
+/// The threads of the events.
 type Places = Arc<Mutex<Vec<ThreadId>>>;
 
 /// A future that is not Send, ends on request, and notes the thread of its polls and its drop.
@@ -199,7 +199,7 @@ fn a_thousand_handles_and_wakers_die_elsewhere_while_it_runs() {
 }
 
 #[test]
-fn a_future_refused_by_a_closed_executor_is_dropped_by_who_sent_it() {
+fn a_future_refused_by_a_closed_executor_is_dropped_by_its_sender() {
     let looped = Loop::new();
     let remote = looped.executor.handle().clone();
     drop(looped);

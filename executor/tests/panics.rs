@@ -24,7 +24,7 @@ fn with(panic_policy: PanicPolicy) -> Loop {
     Loop::with(Config::new().panic_policy(panic_policy))
 }
 
-/// Something whose drop panics.
+/// A value whose drop panics.
 struct Bomb(&'static str);
 
 impl Drop for Bomb {
@@ -33,7 +33,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A future that holds a bomb, and ends when it is polled so often.
+/// A future that holds a bomb, and completes at the given poll.
 struct Armed {
     polls: usize,
     _bomb: Bomb,
@@ -113,7 +113,7 @@ fn a_future_whose_drop_panics_after_ready_is_a_panic_of_the_task() {
 }
 
 #[test]
-fn a_future_whose_drop_panics_after_pending_and_ready_is_one_too() {
+fn a_future_whose_drop_panics_after_pending_and_ready_is_a_panic_too() {
     let looped = Loop::new();
     let error = looped
         .block_on(looped.executor.spawn(armed(2)))
@@ -123,7 +123,7 @@ fn a_future_whose_drop_panics_after_pending_and_ready_is_one_too() {
 }
 
 #[test]
-fn a_future_whose_drop_panics_when_it_is_aborted_is_one_too() {
+fn a_future_whose_drop_panics_when_it_is_aborted_is_a_panic_too() {
     let looped = Loop::new();
     let handle = looped.executor.spawn(armed(usize::MAX));
     looped.batch();
@@ -155,7 +155,7 @@ fn a_poll_and_the_drop_after_it_that_both_panic_end_the_task() {
     let looped = Loop::new();
     let handle = looped.executor.spawn(async {
         let _bomb = Bomb("second");
-        // The bomb goes off while this unwinds and would abort: so it is kept from that.
+        // A bomb that panics during unwinding would abort the process, so it is disarmed.
         std::mem::forget(_bomb);
         panic!("first");
     });
@@ -186,7 +186,7 @@ fn unwanted<T: Send + 'static>(looped: &Loop, make: fn() -> T) {
     let handle = looped.executor.spawn(async move { make() });
     elsewhere(|| drop(handle));
     looped.settle();
-    // Detached on another thread, which had asked for the output.
+    // Detached on another thread, which had requested the output.
     let handle = looped.executor.spawn(async move { make() });
     elsewhere(|| {
         assert!(!handle.is_finished());
@@ -402,7 +402,7 @@ fn a_panic_inside_a_join_is_the_joiners_to_raise() {
 }
 
 #[test]
-fn into_panic_of_an_abort_says_what_it_was() {
+fn into_panic_of_an_abort_names_the_abort() {
     let looped = Loop::new();
     let handle = looped.executor.spawn(poll_fn(|_| Poll::<()>::Pending));
     looped.block_on(async { handle.abort() });

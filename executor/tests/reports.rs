@@ -80,7 +80,7 @@ fn a_panic_that_could_not_be_raised_any_more_is_reported_at_the_end() {
     if is_child() {
         let looped = Loop::with(Config::new().panic_policy(PanicPolicy::Propagate));
         let handle = looped.executor.spawn(async { panic!("late") });
-        // And one whose handle is there, and will only say that the runtime was dropped.
+        // A task with a handle, which returns only the error that the runtime was dropped.
         let other = looped.executor.spawn(async { panic!("never asked") });
         looped.settle();
         looped.block_on(async { drop(handle) });
@@ -131,7 +131,7 @@ fn a_detached_blocking_job_that_panics_is_reported() {
             });
             drop(handle);
             drop(release);
-            // There is one thread: what it runs next comes after the panic was dealt with.
+            // There is one thread, so its next job runs after the panic was handled.
             spawn_blocking(|| ()).await.unwrap();
         });
         return looped.settle();

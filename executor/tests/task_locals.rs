@@ -82,7 +82,7 @@ fn a_value_with_interior_keeps_what_was_set_across_awaits() {
 }
 
 #[test]
-fn a_panic_restores_what_was_there() {
+fn a_panic_restores_the_previous_value() {
     let looped = Loop::new();
     looped.block_on(NUMBER.scope(1, async {
         let panics = spawn(NUMBER.scope(2, async {

@@ -1,5 +1,5 @@
-//! Every way to use a waker, in every phase of a task, from every place: what is polled, dropped
-//! and woken, step by step.
+//! Every use of a waker, in every phase of a task, from every place, with the polls, drops and
+//! wakes that result.
 
 mod support;
 
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use runtime_executor::JoinHandle;
 use support::{CountingWaker, Loop, SharedCount, elsewhere, on_drop, poll_once};
 
-/// What is done with a waker.
+/// A use of a waker.
 type Use = fn(&Waker);
 const USES: [(&str, Use, bool); 5] = [
     ("wake", |waker| Waker::wake(Waker::clone(waker)), true),
@@ -32,7 +32,7 @@ const USES: [(&str, Use, bool); 5] = [
     ),
 ];
 
-/// From where it is done.
+/// The place of the use.
 type Place = fn(&Loop, &(dyn Fn() + Sync));
 const PLACES: [(&str, Place); 3] = [
     ("here", |looped, f| {

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_whose_reactor_is_gone_goes_on_in_another_one() {
+    fn a_deadline_of_a_dropped_reactor_continues_in_another_one() {
         let mut shared = &shared_with(Timer::after(Duration::from_millis(1)));
         let (woken, waker) = flag();
         let mut cx = Context::from_waker(&waker);

@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shutting_down_a_connection_that_is_gone_is_no_error() {
+    fn shutting_down_a_closed_connection_is_not_an_error() {
         let shutdown = |errno| forgive_gone(Err(io::Error::from_raw_os_error(errno)));
         assert!(shutdown(libc::ENOTCONN).is_ok() && shutdown(libc::EINVAL).is_ok());
         let error = shutdown(libc::ENOTSOCK).unwrap_err();

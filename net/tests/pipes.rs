@@ -181,7 +181,7 @@ fn every_packet_of_a_pipe_made_elsewhere_is_read() {
         let mut ends = [-1; 2];
         // SAFETY: pipe2 writes two descriptors into the array of two that it is given.
         assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_DIRECT) }, 0);
-        // SAFETY: the kernel has just given us these and nobody else knows them.
+        // SAFETY: the kernel has just returned these descriptors, and they have no other owner.
         let [reader, writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
         let mut receiver = Receiver::try_from(reader).unwrap();
         let mut sender = Sender::try_from(writer).unwrap();

@@ -1,5 +1,5 @@
 //! Writing to a connection that the peer has closed is an error even in a process that SIGPIPE
-//! would kill. A binary of its own: signal dispositions belong to the whole process.
+//! would kill. A separate binary: signal dispositions belong to the whole process.
 
 mod support;
 

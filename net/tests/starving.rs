@@ -1,5 +1,5 @@
-//! Accepting while the process has no descriptor left. A binary of its own with one test: the
-//! limit belongs to the whole process.
+//! Accepting while the process has no descriptor left. A separate binary with one test: the limit
+//! belongs to the whole process.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Conversion to sockets of std and back, and options.
+//! Conversion to `std` sockets and back, and options.
 
 mod support;
 

@@ -43,8 +43,8 @@ fn a_sender_with_any_kind_of_name_can_be_answered() {
             assert_eq!(client.recv(&mut [0; 16]).await.unwrap(), 6);
             assert_eq!(client.recv(&mut [0; 16]).await.unwrap(), 5);
         }
-        let nobody = SocketAddr::from_pathname("").unwrap();
-        assert!(server.send_to_addr(b"x", &nobody).await.is_err());
+        let unnamed = SocketAddr::from_pathname("").unwrap();
+        assert!(server.send_to_addr(b"x", &unnamed).await.is_err());
     });
 }
 

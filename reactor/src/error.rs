@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use crate::sys::UNPOLLABLE;
 
-/// An error of the system with a text that names the operation that failed.
+/// A system error with a text that names the operation that failed.
 #[derive(Debug)]
 struct ContextError {
     text: String,

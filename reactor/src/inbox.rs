@@ -210,8 +210,8 @@ impl Inbox {
             return;
         }
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
-        // It fails only if the descriptor was closed by other code; there is no caller to report
-        // the error to.
+        // It fails only if other code has closed the descriptor; there is no caller to report the
+        // error to.
         let notified = unpoisoned(self.notifier.read()).notify();
         debug_assert!(
             notified.is_ok(),

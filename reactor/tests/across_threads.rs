@@ -194,7 +194,7 @@ fn a_timer_completes_on_the_thread_it_was_moved_to() {
 }
 
 #[test]
-fn a_source_dropped_on_another_thread_is_gone_here_too() {
+fn a_source_dropped_on_another_thread_is_removed_here_too() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let task = Task::default();

@@ -1,4 +1,4 @@
-//! What may cross threads, and what must not: checked by the compiler.
+//! The types that are `Send` and `Sync`, and those that are not, checked by the compiler.
 
 use std::net::TcpStream;
 use std::rc::Rc;

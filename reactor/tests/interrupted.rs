@@ -1,6 +1,6 @@
 //! Waits interrupted by signals: no event is lost and no deadline moves.
 //!
-//! This is a test binary of its own, because signal handlers belong to the process.
+//! A separate test binary, because signal handlers belong to the process.
 
 mod support;
 

@@ -60,7 +60,7 @@ fn two_threads_that_race_to_notify_never_leave_the_reactor_asleep() {
                 for _ in 0..ROUNDS {
                     seen.store(false, Ordering::SeqCst);
                     notifier.notify();
-                    // The reactor hears of each before the next one is sent.
+                    // The reactor processes each before the next one is sent.
                     while !seen.load(Ordering::SeqCst) {
                         thread::yield_now();
                     }

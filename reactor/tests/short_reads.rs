@@ -75,13 +75,13 @@ fn send_descriptor(stream: &UnixStream, bytes: &[u8]) {
     message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as _;
     // SAFETY: `message` is a valid msghdr with a control buffer.
     let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
-    // SAFETY: the header lies in the control buffer, which is large enough, aligned and zeroed.
+    // SAFETY: the header is in the control buffer, which is large enough, aligned and zeroed.
     let filled = unsafe { &mut *header };
     filled.cmsg_level = libc::SOL_SOCKET;
     filled.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: CMSG_LEN only computes a length.
     filled.cmsg_len = unsafe { libc::CMSG_LEN(size_of::<i32>() as u32) } as _;
-    // SAFETY: `header` points to a header in the control buffer; its data lies in there too.
+    // SAFETY: `header` points to a header in the control buffer; its data is in the buffer too.
     let data = unsafe { libc::CMSG_DATA(header) }.cast::<i32>();
     // SAFETY: the control buffer has room for one descriptor behind the header.
     unsafe { data.write_unaligned(stream.as_raw_fd()) };

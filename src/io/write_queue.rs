@@ -41,7 +41,7 @@ struct State {
     bytes: usize,
     is_writing: bool,
     /// True if a flush waits for the queue to become empty. New writes wait in the meantime, so
-    /// that tasks that write without a pause do not delay it for ever.
+    /// that tasks that write without a pause do not delay it forever.
     is_flushing: bool,
     /// The runtimes that have a job which empties the queue.
     writers: Vec<Handle>,

@@ -104,9 +104,10 @@ impl Runtime {
     /// Timers and tasks spawned on this thread do not make it readable; see
     /// [`next_deadline`](Runtime::next_deadline). It must not be read from.
     ///
-    /// The descriptor is a duplicate, created by the first call and closed with the runtime. This
-    /// is no implementation of `AsFd`, because creating it can fail. After the first call, each
-    /// wake from another thread costs a system call, even while this thread is not waiting.
+    /// The descriptor is a duplicate, created by the first call and closed with the runtime. The
+    /// method does not implement `AsFd`, because creating the descriptor can fail. After the first
+    /// call, each wake from another thread costs a system call, even while this thread is not
+    /// waiting.
     ///
     /// # Errors
     /// Returns `Unsupported` if the backend has no such descriptor (poll and select), or if the

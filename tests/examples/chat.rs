@@ -77,7 +77,7 @@ fn a_line_over_the_limit_ends_the_connection() {
 }
 
 #[test]
-fn a_member_who_does_not_read_delays_no_one_and_is_notified_of_missed_lines() {
+fn a_member_that_does_not_read_delays_no_other_and_is_notified_of_missed_lines() {
     const AT_A_TIME: usize = 32; // fewer than fit into the queue of a member who reads
     let server = Server::start("chat", &[]);
     let mut slow = Client::join(&server, "slow");

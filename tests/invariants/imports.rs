@@ -1,8 +1,8 @@
-//! Which file imports which, and the circles among them.
+//! The imports between files, and the circles among them.
 //!
 //! A file imports another one when a path in it (`crate::`, `self::`, `super::`, a child module, or
 //! a name that `use` has brought in) ends at an item of that file. Re-exports are followed to the
-//! file that has the item. To declare a module or to re-export from it is no import.
+//! file that has the item. Declaring a module or re-exporting from it is not an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

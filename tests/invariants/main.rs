@@ -1,4 +1,4 @@
-//! The absences that ARCHITECTURE.md promises, looked for in the sources.
+//! The invariants of ARCHITECTURE.md that are visible in the sources.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ mod sources;
 
 use sources::{ROOT, Source, all_sources, sources};
 
-/// Asserts that `what` stands only in files whose paths begin with one of `allowed`, and that it
-/// does stand somewhere, so that the search is one.
+/// Asserts that `what` occurs only in files whose paths begin with one of `allowed`, and that it
+/// occurs somewhere, so that the search proves something.
 fn only_in(what: &str, allowed: &[&str]) {
     let has_it = |source: &Source| source.code.contains(what);
     let places: Vec<String> = all_sources()
@@ -19,16 +19,16 @@ fn only_in(what: &str, allowed: &[&str]) {
         .collect();
     assert!(
         !places.is_empty(),
-        "{what:?} stands nowhere: is this test up to date?"
+        "{what:?} occurs nowhere: is this test up to date?"
     );
     for place in places {
         let is_allowed = allowed.iter().any(|prefix| place.starts_with(prefix));
-        assert!(is_allowed, "{what:?} stands in {place}");
+        assert!(is_allowed, "{what:?} occurs in {place}");
     }
 }
 
 #[test]
-fn unsafe_code_stands_only_where_it_may() {
+fn unsafe_code_is_only_where_invariant_7_allows() {
     let allowed = [
         "reactor/src/sys/",
         "net/src/sys/",
@@ -43,7 +43,7 @@ fn unsafe_code_stands_only_where_it_may() {
 }
 
 #[test]
-fn platforms_are_told_apart_only_where_they_may() {
+fn platforms_are_distinguished_only_where_invariant_6_allows() {
     let allowed = [
         "reactor/src/sys/",
         "net/src/sys/",
@@ -138,7 +138,7 @@ fn dependencies_are_those_that_architecture_lists() {
 }
 
 #[test]
-fn the_loop_stands_in_one_place_in_under_thirty_lines() {
+fn the_loop_is_one_function_of_under_thirty_lines() {
     let runtime = sources("src")
         .into_iter()
         .find(|source| source.path == "src/runtime/block_on.rs");

@@ -14,13 +14,13 @@ pub(crate) const CRATES: [&str; 5] = [
     "macros/src",
 ];
 
-/// A source file without what is compiled for tests only.
+/// A source file without the parts that are compiled for tests only.
 pub(crate) struct Source {
     /// The path from the root of the workspace.
     pub(crate) path: String,
-    /// Everything in it, comments too.
+    /// The whole text, including comments.
     pub(crate) text: String,
-    /// The lines that are no comments.
+    /// The lines that are not comments.
     pub(crate) code: String,
 }
 
@@ -88,7 +88,7 @@ fn read(path: PathBuf) -> Source {
     }
 }
 
-/// Cuts the module of tests off, which is the last item of its file.
+/// Removes the module of tests, which is the last item of its file.
 fn without_tests(text: &str) -> &str {
     let mut start = 0;
     let mut attribute = None;

@@ -1,4 +1,4 @@
-//! What each of the two runtimes offers works in the tasks of the other.
+//! The features of each runtime work in the tasks of the other.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What is dropped with the runtime still finds both contexts.
+//! Tasks that are dropped with the runtime still find both contexts.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn a_task_that_is_dropped_with_the_runtime_finds_both_contexts() {
     let report = Report(send);
     runtime.block_on(async {
         drop(runtime::spawn(async move {
-            // What it holds of tokio is dropped in tokio's context too.
+            // tokio's values in it are dropped in tokio's context too.
             let _report = report;
             let mut interval = tokio::time::interval(Duration::from_secs(3600));
             let _socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();

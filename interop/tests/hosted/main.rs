@@ -7,7 +7,7 @@ mod refused;
 
 use std::time::Duration;
 
-/// Where nothing happens for so long, something was lost.
+/// A test that makes no progress for this long has lost a wake.
 const TOO_LONG: Duration = Duration::from_secs(60);
 
 /// Runs a future on a runtime with tokio's context, and panics if it does not end.

@@ -1,4 +1,4 @@
-//! What a runtime with tokio's context refuses, and says so.
+//! Operations that a runtime with tokio's context rejects with an error.
 
 use std::io::ErrorKind;
 use std::time::Duration;

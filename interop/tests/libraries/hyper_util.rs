@@ -274,7 +274,7 @@ async fn a_unix_socket_is_reached_whatever_the_uri_says() {
 }
 
 #[runtime::test]
-async fn a_connector_says_what_it_could_not_do() {
+async fn a_connector_names_the_failed_operation() {
     use tower::Service;
     let connect = |connector: Connector, uri: &str| {
         let uri: Uri = uri.parse().unwrap();

@@ -28,7 +28,7 @@ async fn a_timeout_ends_a_slow_call_of_a_service_that_is_not_send() {
 }
 
 #[runtime::test(tokio)]
-async fn a_rate_limit_delays_what_is_too_much() {
+async fn a_rate_limit_delays_excess_requests() {
     let period = Duration::from_millis(20);
     let mut service = ServiceBuilder::new()
         .rate_limit(2, period)

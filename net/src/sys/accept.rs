@@ -36,8 +36,7 @@ pub(crate) enum AcceptError {
     Listener,
 }
 
-/// Classifies an error of `accept`, or of registering the listener, whose number stands behind
-/// words.
+/// Classifies an error of `accept`, or of registering the listener, whose number follows words.
 ///
 /// accept(2) of Linux: "already-pending network errors on the new socket [...] should be treated
 /// like EAGAIN by retrying". The other systems return ECONNABORTED only.

@@ -59,7 +59,7 @@ pub(crate) fn path_addr(path: &Path) -> io::Result<SockAddr> {
     from_std(&SocketAddr::from_pathname(path)?)
 }
 
-/// Converts an address of std to one of socket2.
+/// Converts a `std` address to one of socket2.
 pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {

@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(run(&script, &[HANGS, REFUSES, ANSWERS]).unwrap(), ANSWERS);
         let begun = script.ports();
         assert_eq!(begun, [HANGS, REFUSES, ANSWERS]);
-        // The second began after the delay. The third did not: no turn lies between them.
+        // The second began after the delay. The third did not: no turn comes between them.
         let times = script.times();
         assert!(times[1] - times[0] >= ATTEMPT_DELAY);
     }

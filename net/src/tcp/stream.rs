@@ -375,7 +375,7 @@ impl TcpStream {
         /// [keepalive probes](TcpStream::set_tcp_keepalive) only.
         ///
         /// # Examples
-        /// Giving up a request whose client is gone:
+        /// Giving up a request whose client has closed the connection:
         /// ```
         /// use runtime::net::TcpStream;
         ///

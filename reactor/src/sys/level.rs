@@ -13,7 +13,7 @@ use crate::token::Token;
 pub(super) struct LevelRegistrations {
     /// Indexed like the slab of the reactor, by [`Token::index`].
     entries: Vec<Option<Entry>>,
-    /// What the kernel reports whether it was asked for or not.
+    /// The readiness that the kernel reports with or without a request.
     unrequested: Readiness,
 }
 
@@ -23,16 +23,16 @@ pub(super) struct Entry {
     pub(super) token: Token,
     /// The readiness that ends the present waits; empty while nothing waits.
     pub(super) armed: Readiness,
-    /// The last report, if the kernel would repeat it at once without being asked; else empty.
+    /// The last report, if the kernel would repeat it at once without a request; otherwise empty.
     last_report: Readiness,
-    /// What `arm_non_directional` asked for beyond `last_report`. It is not armed until an
-    /// operation has found that the report is no longer true, since every wait would end with that
-    /// report.
+    /// The readiness that `arm_non_directional` requested beyond `last_report`. It is not armed
+    /// until an operation has found that the report is no longer true, since every wait would end
+    /// with that report.
     postponed: Readiness,
 }
 
 impl LevelRegistrations {
-    /// Makes an empty list for a kernel that reports `unrequested` without being asked.
+    /// Makes an empty list for a kernel that reports `unrequested` without a request.
     pub(super) fn new(unrequested: Readiness) -> LevelRegistrations {
         LevelRegistrations {
             entries: Vec::new(),

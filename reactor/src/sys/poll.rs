@@ -5,10 +5,10 @@
 //! Urgent data is requested only while something waits for it: POLLPRI lasts until the data is
 //! read, which no task is required to do.
 //!
-//! A wait for an error alone requests nothing. Linux wakes for it all the same. The other kernels
-//! report a POLLERR or POLLHUP when they look at a descriptor, but record the waiter only for a
-//! direction that was requested, so the change does not end the wait. A requested direction that is
-//! ready already would end every wait. So such waits are cut to [`CHECK_INTERVAL`] there.
+//! A wait for an error alone requests nothing. Linux still wakes for it. The other kernels report a
+//! POLLERR or POLLHUP when they look at a descriptor, but record the waiter only for a direction
+//! that was requested, so the change does not end the wait. A requested direction that is ready
+//! already would end every wait. So such waits are cut to [`CHECK_INTERVAL`] there.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;

@@ -53,7 +53,7 @@ pub(crate) trait Selector {
     /// Registers a descriptor for both directions under `token`.
     ///
     /// The reactor calls it once in the life of a registration, and immediately before a `wait`, so
-    /// that a source which is gone by then costs nothing. Every later event of the descriptor
+    /// that a source that was dropped by then costs nothing. Every later event of the descriptor
     /// carries `token`. What is ready already counts as a new edge. A level backend starts with
     /// nothing armed.
     ///

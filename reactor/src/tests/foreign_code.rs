@@ -117,7 +117,7 @@ fn a_waker_may_use_the_reactor_when_it_is_dropped() {
 }
 
 #[test]
-fn wakers_of_what_is_removed_by_message_may_use_the_reactor() {
+fn wakers_of_sources_removed_by_message_may_use_the_reactor() {
     let stage = Stage::new();
     let (source, _) = stage.waiting_source(&acts_when_dropped());
     let mut timer = Timer::at(Instant::now() + Duration::from_secs(1000));

@@ -37,7 +37,7 @@ fn registered(stage: &Stage) -> (Source<File>, Token, RawFd) {
 }
 
 #[test]
-fn a_wait_by_message_registers_anew() {
+fn a_wait_by_message_registers_again() {
     let stage = Stage::with_levels();
     let (source, token, fd) = registered(&stage);
     stage.turn_with(&[event(token, Readiness::READABLE)]);
@@ -129,7 +129,7 @@ fn a_waker_woken_by_a_message_does_not_wait_for_an_event() {
 }
 
 #[test]
-fn a_source_removed_in_the_same_batch_is_not_registered_anew() {
+fn a_source_removed_in_the_same_batch_is_not_registered_again() {
     let stage = Stage::new();
     let (source, token, _) = registered(&stage);
     let waker = CountingWaker::new();
@@ -256,7 +256,7 @@ fn an_operation_begun_and_moved_to_another_thread_ends_when_the_kernel_says_so()
 }
 
 #[test]
-fn a_source_that_another_reactor_registered_meanwhile_is_not_registered_again() {
+fn a_source_that_another_reactor_has_registered_is_not_registered_again() {
     let stage = Stage::new();
     let source = Source::new(null());
     // Inside the operation another thread comes first, with a reactor of its own.

@@ -159,7 +159,7 @@ fn a_timer_reset_while_it_is_awaited_stays_so() {
 }
 
 #[test]
-fn a_timer_reset_after_it_has_fired_starts_anew() {
+fn a_timer_reset_after_it_has_fired_starts_again() {
     let stage = Stage::new();
     let mut timer = Timer::at(Instant::now());
     assert!(!is_done(&mut timer));
@@ -225,7 +225,7 @@ fn a_timer_moved_to_another_thread_is_polled_by_message() {
     assert_eq!(
         stage.limits(),
         [Some(Duration::ZERO)],
-        "the one before was woken, and so nobody blocks"
+        "the one before was woken, and so that no task blocks"
     );
     assert_eq!((here.count(), there.count()), (1, 0));
     timer.reset(Instant::now());
@@ -278,7 +278,7 @@ fn a_message_about_a_timer_that_has_fired_wakes_its_waker() {
 }
 
 #[test]
-fn a_timer_reset_on_another_thread_is_armed_anew_by_its_next_poll() {
+fn a_timer_reset_on_another_thread_is_armed_again_by_its_next_poll() {
     let stage = Stage::new();
     let mut timer = Timer::at(Instant::now() + HOUR);
     assert!(!is_done(&mut timer));

@@ -16,7 +16,7 @@ fn notifications(stage: &Stage) -> usize {
 }
 
 #[test]
-fn the_limit_is_what_was_asked_but_at_most_an_hour() {
+fn the_limit_is_the_requested_one_but_at_most_an_hour() {
     let stage = Stage::new();
     let ns = Some(Duration::from_nanos(1));
     for (asked, passed) in [

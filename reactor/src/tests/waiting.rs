@@ -175,7 +175,7 @@ fn a_short_read_before_the_registration_says_nothing() {
 }
 
 #[test]
-fn a_level_is_armed_anew_before_every_wait() {
+fn a_level_is_armed_again_before_every_wait() {
     let stage = Stage::with_levels();
     let (source, token) = stage.waiting_source(Waker::noop());
     stage.script.take_calls();
@@ -361,7 +361,7 @@ fn ready_is_every_direction_that_no_attempt_found_blocked() {
 }
 
 #[test]
-fn ready_waits_in_every_direction_it_is_asked_for() {
+fn ready_waits_in_every_requested_direction() {
     for readiness in [Readiness::READABLE, Readiness::WRITABLE] {
         let stage = Stage::new();
         let source = Source::new(null());

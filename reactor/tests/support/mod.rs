@@ -1,4 +1,4 @@
-//! What the tests of this directory share.
+//! Helpers that the tests of this directory share.
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
@@ -46,7 +46,7 @@ pub(crate) fn reactor() -> (Rc<Reactor>, EnterGuard) {
     (reactor, entered)
 }
 
-/// Whether the kernel is asked again by every wait, for what somebody waits for and nothing else.
+/// True if every wait asks the kernel again, only for the interest of waiters.
 pub(crate) fn has_levels(reactor: &Reactor) -> bool {
     matches!(reactor.backend(), Backend::Poll | Backend::Select)
 }
@@ -72,7 +72,7 @@ pub(crate) fn turn_until(reactor: &Reactor, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Looks once, without waiting, for everything that is there already.
+/// Turns once, without waiting, for all events that are there already.
 pub(crate) fn look(reactor: &Reactor) {
     reactor.turn(Some(Duration::ZERO)).unwrap();
 }
@@ -90,7 +90,7 @@ pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     let mut ends = [-1; 2];
     // SAFETY: pipe writes two descriptors into the array of two that it is given.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    // SAFETY: the kernel has just given us these and nobody else knows them.
+    // SAFETY: the kernel has just returned these descriptors, and they have no other owner.
     let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
     for end in &ends {
         set_nonblocking(end.as_fd()).unwrap();
@@ -155,7 +155,7 @@ where
     }
 }
 
-/// Moves a future to its end by turning the reactor whenever it has to wait.
+/// Runs a future to completion, turning the reactor whenever it has to wait.
 pub(crate) fn block_on<F: Future>(reactor: &Reactor, future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let task = Task::default();

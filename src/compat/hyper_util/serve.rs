@@ -42,7 +42,7 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<TcpStream> {
         let (stream, _) = TcpListener::accept(self).await?;
-        // A connection whose peer has gone in the meantime says so when it is read.
+        // Reading from a connection that the peer has closed in the meantime returns the error.
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }

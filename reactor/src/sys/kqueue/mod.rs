@@ -300,7 +300,7 @@ impl Selector for Kqueue {
         }
         // The changes are applied first, because it is the fallback that waits.
         self.collect(events, Some(Duration::ZERO))?;
-        // A notification is in the event list, but is no event.
+        // A notification is in the event list, but is not an event.
         let limit = if self.eventlist.is_empty() {
             zero_unless_empty(events, limit)
         } else {

@@ -201,7 +201,7 @@ pub(super) fn unread(fd: RawFd) -> (i64, i64) {
     (short, if all > short { all - 1 } else { all })
 }
 
-/// Returns what FIONREAD reports. A listener has no such count; 1 stands for "ready" there.
+/// Returns what FIONREAD reports. A listener has no such count; 1 means "ready" there.
 fn pending(fd: RawFd) -> i64 {
     let mut bytes: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int, and the pointer is valid for one.

@@ -5,7 +5,7 @@
 //! - A [`Queue`] keeps a list of knotes, one for each registered filter, as the kernels do.
 //! - The *state* of a descriptor is read with poll(2) when an event is about to be reported.
 //! - A *change* of that state is detected with one edge-triggered epoll(7) for each filter. It
-//!   stands for the KNOTE calls in the sockets and pipes of the kernels.
+//!   replaces the KNOTE calls in the sockets and pipes of the kernels.
 //! - The exit of a process is detected with a pidfd.
 //! - The number of readable bytes is counted as the BSDs and macOS count it when urgent data lies
 //!   among them.
@@ -262,7 +262,8 @@ impl Knotes {
         };
         let may_be_oneshot = change.filter == EVFILT_PROC;
         assert!(!is_oneshot || may_be_oneshot, "EV_ONESHOT without a model");
-        // Closing a descriptor deletes its knotes, so one of another file with this number is gone.
+        // Closing a descriptor deletes its knotes, so one of another file with this number no
+        // longer exists.
         let is_same = |knote: &Knote| knote.ident == change.ident && knote.filter == change.filter;
         let is_deleted = |knote: &Knote| knote.file != file || knote.is_deleted(&queue.flavor);
         self.all
