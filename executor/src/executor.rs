@@ -119,8 +119,8 @@ impl Executor {
         self.scheduler.has_root_wake() || self.has_ready_tasks()
     }
 
-    /// Returns how to [park](crate::Park::park) after `polled` futures were polled: may block
-    /// unless the executor [has work](Executor::has_work). The [charged
+    /// Returns the mode in which to [park](crate::Park::park) after `polled` futures were polled:
+    /// the thread may block unless the executor [has work](Executor::has_work). The [charged
     /// polls](Executor::take_charged_polls) are added to `polled`.
     pub fn park_mode(&self, polled: usize) -> ParkMode {
         if self.has_work() {

@@ -225,7 +225,7 @@ impl<T: 'static> Future for JoinHandle<T> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Some(JoinPoll::Gone) => gone(this.id),
+            Some(JoinPoll::NoTask) => runtime_dropped(this.id),
             None => return this.poll_remote(cx),
         };
         this.location = Location::Taken;
@@ -277,8 +277,8 @@ fn resting(number: u32) -> Option<Rc<Scheduler>> {
     }
 }
 
-/// The same with a foreign waker that has to be cloned. The clone is foreign code, which may
-/// complete the task or close the executor.
+/// Like [`poll_local`], with a foreign waker that has to be cloned. The clone is foreign code,
+/// which may complete the task or close the executor.
 #[cold]
 fn poll_local_cloning(key: TaskKey, waker: &Waker) -> Option<JoinPoll> {
     let clone = waker.clone();
@@ -308,7 +308,7 @@ fn request_output<T: 'static>(
     // that do.
     let first = requested.set(cell).is_ok();
     if first {
-        // If the executor is gone, dropping the operation completes the cell.
+        // If the executor was dropped, the drop of the operation completes the cell.
         context::send(key.executor, RemoteOp::RequestOutput { key, join });
     } else {
         // The cell of this one is not in use, so completing it wakes nothing.

@@ -96,7 +96,7 @@ fn a_handle_gets_the_error_once_the_executor_that_rested_is_gone() {
         wait_for(finished).map(drop).unwrap_err(),
         wait_for(never).unwrap_err(),
     ] {
-        assert!(error.to_string().contains("runtime is gone"), "{error}");
+        assert!(error.to_string().contains("runtime was dropped"), "{error}");
     }
 }
 

@@ -70,7 +70,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 
 /// The future returned by [`sleep`] and [`sleep_until`].
 ///
-/// Polled after completion, it completes again.
+/// The future completes again if it is polled after completion.
 ///
 /// A timer fires in a turn of the reactor, which wakes the task. A task that polls the future
 /// without returning to the runtime also sees that the deadline has passed, but late: every 32nd
@@ -197,7 +197,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.progress == Progress::Elapsed {
-            // If it yields, the timer is armed anew.
+            // If it yields, the timer is armed again.
             let polled = poll_proceed(cx);
             if polled.is_pending() {
                 self.progress = Progress::Pending(1);

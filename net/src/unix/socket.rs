@@ -55,7 +55,7 @@ impl UnixSocket {
     /// Creates a socket for a listener or a connection.
     ///
     /// # Errors
-    /// Returns EMFILE or ENFILE if there is no descriptor left, and other errors of socket(2).
+    /// Returns EMFILE or ENFILE if no descriptor is available, and other errors of socket(2).
     pub fn new_stream() -> io::Result<UnixSocket> {
         let socket = unix::socket(Type::STREAM)?;
         let kind = Kind::Stream;

@@ -19,8 +19,8 @@ impl Reactor {
         }
     }
 
-    /// Processes removals first: the descriptor of a source that was dropped may be another one's
-    /// by now, and must not be registered again. A request is processed while no message can come,
+    /// Processes removals first: the descriptor of a dropped source may belong to another source by
+    /// now, and must not be registered again. A request is processed while no message can come,
     /// because a source is closed only after its removal was sent.
     #[cold]
     fn process_messages(&self, woken: &mut WakeList) {

@@ -2,13 +2,13 @@
 //!
 //! # Streams
 //!
-//! With the feature `tokio-io` every stream of this crate is tokio's [`AsyncRead`] and
-//! [`AsyncWrite`] as well: TCP and Unix streams and their halves, pipes, files, the standard
-//! streams, those of child processes, and [`io::Async`](crate::io::Async). Sockets and pipes read
-//! straight into the caller's memory, initialized or not; the others read into a buffer of the
-//! thread, from which the bytes are copied. To read 64 bytes with room for 8 KiB takes 578
-//! instructions the first way and 635 the second (callgrind); an adapter that clears the room first
-//! takes 8,799. [`Compat`] carries streams of other libraries over, in both directions.
+//! With the feature `tokio-io` every stream of this crate also implements tokio's [`AsyncRead`] and
+//! [`AsyncWrite`]: TCP and Unix streams and their halves, pipes, files, the standard streams, those
+//! of child processes, and [`io::Async`](crate::io::Async). Sockets and pipes read straight into
+//! the caller's memory, initialized or not; the others read into a buffer of the thread, from which
+//! the bytes are copied. To read 64 bytes with room for 8 KiB takes 578 instructions the first way
+//! and 635 the second (callgrind); an adapter that clears the room first takes 8,799. [`Compat`]
+//! adapts streams of other libraries, in both directions.
 //!
 //! `TcpStream` and `UnixStream` have an inherent method `shutdown`, as in std, which takes a
 //! direction; the example below calls tokio's.
