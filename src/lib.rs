@@ -3,9 +3,10 @@
 //! A reactor on epoll or kqueue (poll or select elsewhere) waits for sockets, pipes, timers,
 //! signals and child processes. An executor polls tasks, on the thread that calls [`block_on`].
 //! Tasks may be `!Send`, so their state may be [`Rc`](std::rc::Rc) and
-//! [`RefCell`](std::cell::RefCell); sockets, timers and join handles are `Send + Sync`. Descriptors
-//! register lazily, at most once. Local wakes use no locks, atomics or system calls. No thread is
-//! started before the first blocking job.
+//! [`RefCell`](std::cell::RefCell); sockets, timers and join handles are `Send + Sync`. A
+//! descriptor is registered at most once, when it first has to wait. A wake on the runtime's thread
+//! uses no lock, atomic operation or system call. No thread is started before the first blocking
+//! job.
 //!
 //! # Examples
 //! An echo server and a client of it:
@@ -63,7 +64,7 @@
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
 //!
 //! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
-//! has five dependencies less with `default-features = false`.
+//! has five fewer dependencies with `default-features = false`.
 #![deny(unsafe_code)]
 
 /// The items that macro expansions call. They are not part of the public interface.

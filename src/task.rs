@@ -26,10 +26,10 @@ pin_project! {
 
 /// Runs a future without the cooperative budget of its task.
 ///
-/// Otherwise a poll of a task completes at most 128 operations that need not wait, such as past
-/// timers, finished tasks and copies in memory; then the task yields to the others. A future that
-/// is unconstrained may keep all other tasks from running. The limit of sockets, which is the
-/// number of their operations in a turn of the reactor, stays in force.
+/// With the budget, a poll of a task completes at most 128 operations that need not wait, such as
+/// expired timers, completed tasks and copies in memory; then the task yields to the others. An
+/// unconstrained future may keep all other tasks from running. The limit on the operations of a
+/// socket in one turn of the reactor still applies.
 ///
 /// # Examples
 /// ```

@@ -3,9 +3,9 @@
 //! There is no thread before the first job. A job goes to an idle thread, or to a new one while the
 //! limit allows it. A thread that has been idle for a while exits.
 //!
-//! Closing the pool cancels the jobs that have not begun, except mandatory ones. These hold what
-//! was accepted and must not be lost, such as bytes for a file: [`Pool::finish`] waits until all
-//! have run.
+//! Closing the pool cancels the jobs that have not begun, except mandatory ones. These hold data
+//! that was accepted and must not be lost, such as bytes for a file: [`Pool::finish`] waits until
+//! all have run.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -45,7 +45,7 @@ struct State {
     queue: VecDeque<(Arc<dyn Job>, Class)>,
     /// The number of mandatory jobs that are queued or running.
     mandatory: usize,
-    /// What runs after the last mandatory job of a closed pool.
+    /// The functions that run after the last mandatory job of a closed pool.
     finishers: Vec<Box<dyn FnOnce() + Send>>,
     threads: usize,
     /// The number of threads that wait for a job.
@@ -265,8 +265,8 @@ impl Pool {
         state.finishers.push(finisher);
     }
 
-    /// Closes the pool in a child of fork(2), which has no threads: they and all jobs are the
-    /// parent's.
+    /// Closes the pool in a child of fork(2), which has no threads: the threads and all jobs belong
+    /// to the parent.
     pub(crate) fn forget(&self) {
         let mut state = self.state.lock();
         state.closed = true;
@@ -305,7 +305,7 @@ impl<F, T> BlockingJob<F, T> {
         })
     }
 
-    /// Stores the output. Returns the waker to be called.
+    /// Stores the output. Returns the waker that the caller must call.
     fn complete(&self, output: Result<T, JoinError>) -> Option<Waker> {
         let completed = self.cell.complete(output);
         self.finished.store(true, Ordering::Release);

@@ -24,8 +24,8 @@ use crate::task::{runtime_dropped, take_output};
 ///
 /// On the task's own thread any executor can await the handle, and the output of a complete task is
 /// there at once, even while the runtime is not running. On other threads, and for a task that is
-/// not complete, the runtime has to run: a runtime that rests between two calls of `block_on` or
-/// `turn` is notified, and answers in the next one.
+/// not complete, the runtime has to run: a runtime that is suspended between two calls of
+/// `block_on` or `turn` is notified, and sends the output in the next call.
 ///
 /// # Errors
 /// The output is a [`JoinError`] if the task panicked, was aborted, or was dropped with its
@@ -51,7 +51,7 @@ use crate::task::{runtime_dropped, take_output};
 pub struct JoinHandle<T> {
     id: Id,
     location: Location<T>,
-    /// True if the budget was asked for the output, which is done once.
+    /// True if the output was counted in the budget, which happens once.
     yielded: bool,
 }
 
@@ -182,7 +182,7 @@ impl<T: 'static> JoinHandle<T> {
                 let key = self.id.key(*slot);
                 let cell = request_output(key, requested);
                 if !cell.is_complete() {
-                    // A runtime of this thread that is not running answers here.
+                    // The output of a suspended runtime of this thread is taken here.
                     if let Some(resting) = resting(key.executor) {
                         resting.drain_inbox();
                     }

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use crate::context;
 use crate::scheduler::Scheduler;
 
-/// Counts an operation that completes without waiting. Is pending if the budget of this poll is
-/// used up: then the task is woken, and the operation must complete at its next poll without
+/// Counts an operation that completes without waiting. Returns `Pending` if the budget of this poll
+/// is used up. The task is then woken, and the operation must complete at its next poll without
 /// another call.
 ///
-/// Outside a runtime it is always ready.
+/// Outside a runtime this is always ready.
 #[inline]
 pub fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
     if context::with(|scheduler| scheduler.take_budget()).unwrap_or(true) {
@@ -25,13 +25,13 @@ pub fn poll_proceed(cx: &Context<'_>) -> Poll<()> {
 /// The state of operations that may complete without waiting.
 #[derive(Debug, Clone, Default)]
 pub struct Proceed {
-    /// True if the last poll was pending, for whatever reason.
+    /// True if the last poll returned `Pending`, for any reason.
     waited: bool,
 }
 
 impl Proceed {
-    /// Counts an operation that is about to complete, unless it was pending before. Is pending at
-    /// most once, if the budget of this poll is used up.
+    /// Counts an operation that is about to complete, unless it was pending before. Returns
+    /// `Pending` at most once, if the budget of this poll is used up.
     #[inline]
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if !mem::take(&mut self.waited) && poll_proceed(cx).is_pending() {
@@ -41,7 +41,7 @@ impl Proceed {
         Poll::Ready(())
     }
 
-    /// Does the same as [`poll`](Proceed::poll) for an operation that stays ready until
+    /// Version of [`poll`](Proceed::poll) for an operation that stays ready until
     /// [`consume`](Proceed::consume), which counts it.
     pub fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<()> {
         let is_used_up = |scheduler: &Rc<Scheduler>| scheduler.is_budget_used_up();
@@ -85,9 +85,9 @@ pub fn without_budget<R>(f: impl FnOnce() -> R) -> R {
 /// Counts an operation that completes without waiting, and yields to the other tasks if this poll
 /// has completed 128 of them.
 ///
-/// Sleeps, intervals, join handles, copies and the other operations of this crate count by
-/// themselves. Call it in a loop over what may always be ready and does not come from this crate,
-/// such as the receiver of a channel. Outside a runtime it has no effect.
+/// Sleeps, intervals, join handles, copies and the other operations of this crate are counted
+/// automatically. Call this function in a loop over a source of another crate that may always be
+/// ready, such as the receiver of a channel. Outside a runtime the call has no effect.
 ///
 /// # Cancel safety
 /// Cancel safe: dropping the future has no effect.

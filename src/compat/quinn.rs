@@ -23,8 +23,8 @@ use crate::time::{Sleep, sleep_until};
 /// The runtime that quinn runs an endpoint on.
 ///
 /// Datagrams are sent and received in batches, with segmentation offload in both directions and
-/// with congestion marks, as far as the system has them (quinn-udp). The tasks of an endpoint and
-/// its connections run on the thread of this runtime; connections can be used on any thread.
+/// with congestion marks, as far as the system supports them (quinn-udp). The tasks of an endpoint
+/// and its connections run on the thread of this runtime; connections can be used on any thread.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     handle: Handle,

@@ -8,7 +8,7 @@
 //! # Errors
 //! All functions return the errors of their namesakes in [`std::fs`], with the same kinds. The text
 //! names operation and path, as in `open /etc/shadow: Permission denied (os error 13)`, and the
-//! error of the system is the [`source`](std::error::Error::source).
+//! system's error is the [`source`](std::error::Error::source).
 //! [`io::os_error`](crate::io::os_error) returns its number. All functions return an error of kind
 //! `Other` outside a runtime, and if the runtime is dropped before the job has begun.
 //!

@@ -23,8 +23,8 @@ impl WriteError {
         }
     }
 
-    /// Makes the error of an operation that had not returned `Ok`. It is returned by the next
-    /// operation, too, but need not be logged.
+    /// Creates the error of an operation that had not returned `Ok`. The next operation also
+    /// returns it, but it need not be logged.
     pub(crate) fn unlogged(error: io::Error) -> WriteError {
         WriteError {
             error: Some(error),

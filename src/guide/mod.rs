@@ -1,9 +1,9 @@
-//! Guides: how to come here from another runtime, and how to use other libraries.
+//! Guides: moving from another runtime, and using other libraries.
 //!
 //! * [`from_tokio`]: names, differences, and a program in both forms.
 //! * [`from_smol`]: the same for smol.
-//! * [`libraries`]: what axum, reqwest, hyper and others need here. It is the page for the panic
-//!   *there is no reactor running*.
+//! * [`libraries`]: the requirements of axum, reqwest, hyper and others, and the remedy for the
+//!   panic *there is no reactor running*.
 
 #[doc = include_str!("from_tokio.md")]
 pub mod from_tokio {}

@@ -131,7 +131,7 @@ pub fn stderr() -> Stderr {
 /// A handle to the standard input, created by [`stdin`].
 ///
 /// # Errors
-/// The first read opens the stream, and returns the error of the system if no descriptor is left.
+/// The first read opens the stream, and returns the system's error if no descriptor is available.
 /// The text of every error names the stream, and [`os_error`](super::os_error) returns its number.
 /// Reading returns `Other` if it has to wait outside a runtime.
 ///
@@ -143,7 +143,7 @@ pub struct Stdin(Stream<fs::File>);
 /// A handle to the standard output, created by [`stdout`].
 ///
 /// # Errors
-/// The first write opens the stream, and returns the error of the system if no descriptor is left.
+/// The first write opens the stream, and returns the system's error if no descriptor is available.
 /// The text of every error names the stream, and [`os_error`](super::os_error) returns its number.
 /// Writing returns `BrokenPipe` if the reader has closed the pipe, and `Other` if it has to wait
 /// outside a runtime.
@@ -156,7 +156,7 @@ pub struct Stdout(Stream<QueuedFile>);
 /// A handle to the standard error, created by [`stderr`].
 ///
 /// # Errors
-/// The first write opens the stream, and returns the error of the system if no descriptor is left.
+/// The first write opens the stream, and returns the system's error if no descriptor is available.
 /// The text of every error names the stream, and [`os_error`](super::os_error) returns its number.
 /// Writing returns `BrokenPipe` if the reader has closed the pipe, and `Other` if it has to wait
 /// outside a runtime.

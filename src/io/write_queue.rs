@@ -2,8 +2,8 @@
 //!
 //! A process has one queue for each stream, which all handles share. Writes are accepted in the
 //! order of the queue and performed in it, one at a time, by jobs on the blocking pool. Each
-//! runtime that has accepted a write has such a job, which ends once the queue is empty and which
-//! the drop of the runtime waits for. So nothing that a runtime has accepted is lost with it, even
+//! runtime that has accepted a write has such a job. The job ends once the queue is empty, and the
+//! drop of the runtime waits for it. So nothing that a runtime has accepted is lost with it, even
 //! if the job of another runtime writes it.
 
 use std::collections::VecDeque;
@@ -108,8 +108,8 @@ impl WriteQueue {
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.forks != forks() {
-            // This is a child of fork(2). The parent performs the writes; here is no thread for
-            // them.
+            // This is a child of fork(2). The parent performs the writes; the child has no thread
+            // for them.
             mem::forget(mem::replace(&mut *state, State::new(forks())));
         }
         state
@@ -234,8 +234,8 @@ impl WriteQueue {
         state.writers.retain(|it| !is_same_executor(it, runtime));
     }
 
-    /// Keeps the first error for the next operation, and returns another one. Returns true as well
-    /// if the runtime is to log the error when it ends.
+    /// Keeps the first error for the next operation, and returns another one. Also returns true if
+    /// the runtime must log the error when it ends.
     fn keep_error(
         &self,
         state: &mut State,
@@ -254,7 +254,7 @@ impl WriteQueue {
         (None, true)
     }
 
-    /// Logs the error that no operation has returned, since a runtime ends.
+    /// Logs the error that no operation has returned, because a runtime ends.
     fn log_error(&self, runtime: &Handle) {
         let mut state = self.lock();
         state.loggers.retain(|it| !is_same_executor(it, runtime));

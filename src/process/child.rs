@@ -70,8 +70,8 @@ impl Child {
     /// calls return the same status.
     ///
     /// # Errors
-    /// Returns an error with the code ECHILD if other code has taken the status; the error of the
-    /// system if no descriptor is left; `Other` if it has to wait outside a runtime. The text names
+    /// Returns an error with the code ECHILD if other code has taken the status; the system's error
+    /// if no descriptor is available; `Other` if it has to wait outside a runtime. The text names
     /// the process, and [`io::os_error`](crate::io::os_error) returns the number.
     ///
     /// # Cancel safety

@@ -19,7 +19,7 @@ use super::listener::Listener;
 /// # Errors
 /// Returns `InvalidInput`, with a text that names the signal, if it cannot be caught (SIGKILL,
 /// SIGSTOP), reports a fault of the program (SIGILL, SIGFPE, SIGSEGV), or does not exist. Returns
-/// the error of the system if no descriptor is left; two are needed. The text of that one names the
+/// the system's error if no descriptor is available; two are needed. The text of that one names the
 /// signal as well, and [`io::os_error`](crate::io::os_error) returns its number.
 ///
 /// # Platform-specific behavior

@@ -15,8 +15,8 @@ use super::stream::UnixStream;
 use crate::error::{invalid, with_context};
 use crate::sys::unix;
 
-/// A Unix socket that neither listens nor is connected yet, for a client with an address or a queue
-/// of another length.
+/// A Unix socket that neither listens nor is connected yet, to bind a client to an address or to
+/// choose the length of a listener's queue.
 ///
 /// # Examples
 /// ```

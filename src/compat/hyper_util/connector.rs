@@ -19,11 +19,11 @@ use crate::time::timeout;
 
 type Connecting<T> = Pin<Box<dyn Future<Output = io::Result<Io<T>>> + Send>>;
 
-/// A connector that reaches the host of a URI by TCP.
+/// A connector that connects to the host of a URI by TCP.
 ///
-/// The addresses of a host race as in [`TcpStream::connect`]. The port is that of the URI, or 443
-/// for the scheme `https` and 80 for others. It does not speak TLS: wrap it in a connector that
-/// does, such as that of hyper-rustls.
+/// The addresses of a host are raced as in [`TcpStream::connect`]. The port is that of the URI, or
+/// 443 for the scheme `https` and 80 for others. It does not support TLS: wrap it in a connector
+/// that does, such as that of hyper-rustls.
 ///
 /// # Errors
 /// A connection attempt fails with `InvalidInput` if the URI has no host, with `TimedOut` if the
@@ -53,8 +53,8 @@ impl Connector {
         self
     }
 
-    /// Sets the local address to connect from. Addresses of the other family are then left out, and
-    /// the rest are tried one after the other.
+    /// Sets the local address to connect from. Addresses of the other family are then skipped, and
+    /// the others are tried in order.
     pub fn local_address(mut self, address: IpAddr) -> Connector {
         self.local_address = Some(address);
         self

@@ -1,10 +1,10 @@
 //! hyper-util on the sockets, tasks and timers of this crate (feature `hyper-util`).
 //!
-//! * [`serve`] is a whole server for HTTP/1 and HTTP/2, with limits and a graceful shutdown.
+//! * [`serve`] creates a server for HTTP/1 and HTTP/2, with limits and a graceful shutdown.
 //! * [`Connector`] and [`UnixConnector`] connect for hyper-util's pooled client.
 //!
-//! Services, bodies and their futures need not be `Send`. The adapters of
-//! [`compat::hyper`](super::hyper) complete them.
+//! Services, bodies and their futures need not be `Send`. [`compat::hyper`](super::hyper) has
+//! further adapters.
 //!
 //! # Examples
 //! ```

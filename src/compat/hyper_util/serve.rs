@@ -58,7 +58,7 @@ impl Listener for UnixListener {
 
 /// Returns a server of `service` for the connections of `listener`.
 ///
-/// It speaks HTTP/1 and HTTP/2 (with prior knowledge) and permits upgrades. Each connection is a
+/// The server supports HTTP/1, HTTP/2 (with prior knowledge) and upgrades. Each connection is a
 /// task with a clone of the service.
 ///
 /// # Examples
@@ -74,7 +74,7 @@ pub fn serve<L, S>(listener: L, service: S) -> Server<L, S> {
     }
 }
 
-/// A server that [`serve`] has made, with its limits.
+/// A server created by [`serve`], with its limits.
 #[must_use = "a server does nothing unless it is run"]
 pub struct Server<L, S> {
     listener: L,
@@ -95,19 +95,19 @@ impl<L, S> Server<L, S> {
 
     /// Sets how long the head of an HTTP/1 request may take. Default 30 seconds.
     ///
-    /// It also limits how long an idle connection is kept open.
+    /// The limit also applies to idle connections.
     pub fn header_timeout(mut self, limit: Duration) -> Server<L, S> {
         self.header_timeout = limit;
         self
     }
 
-    /// Sets how long a connection is kept whose peer takes no data. Default unlimited.
+    /// Sets how long a connection is kept if the peer accepts no data. Default unlimited.
     pub fn send_timeout(mut self, limit: Duration) -> Server<L, S> {
         self.send_timeout = Some(limit);
         self
     }
 
-    /// Returns the options of hyper-util, for what has no method here.
+    /// Returns the options of hyper-util, for those that have no method here.
     ///
     /// The timer and the header timeout of HTTP/1 are set by this server.
     pub fn http(&mut self) -> &mut auto::Builder<Executor> {
@@ -187,7 +187,7 @@ where
             connections.spawn(async move {
                 let mut connection = pin!(connection);
                 let mut is_stopping = false;
-                // What goes wrong with a connection concerns its peer, who sees it.
+                // An error of a connection is not reported, because the peer notices it.
                 let _ = poll_fn(|cx| {
                     if !is_stopping && stop.poll(cx).is_ready() {
                         is_stopping = true;
@@ -221,7 +221,7 @@ impl<L: fmt::Debug, S> fmt::Debug for Server<L, S> {
 struct Stop {
     requested: Cell<bool>,
     next_id: Cell<u64>,
-    /// Of the connections that wait.
+    /// The wakers of the connections that wait.
     wakers: RefCell<BTreeMap<u64, Waker>>,
 }
 
