@@ -398,7 +398,7 @@ impl Scheduler {
     }
 }
 
-/// The messages of other threads.
+// The messages of other threads.
 impl Scheduler {
     pub(crate) fn has_messages(&self) -> bool {
         self.inbox.has_messages()
@@ -477,7 +477,7 @@ impl Scheduler {
     }
 }
 
-/// The operations of join handles on the task's own thread.
+// The operations of join handles on the task's own thread.
 impl Scheduler {
     /// Polls a task for its join handle. Runs no foreign code, so it returns `None` if `waker` is
     /// foreign and has to be cloned: then the caller does so and calls

@@ -102,4 +102,15 @@ pub mod internal {
     pub use crate::context::now;
     pub use crate::error::{os_error, with_context};
     pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};
+
+    /// Returns the number of events that the last turn of `reactor` took.
+    pub fn event_count(reactor: &crate::Reactor) -> usize {
+        reactor.event_count()
+    }
+
+    /// Sets whether the loop of a host, which watches the descriptor of `reactor`, runs futures of
+    /// its own now.
+    pub fn set_host_runs(reactor: &crate::Reactor, runs: bool) {
+        reactor.set_host_runs(runs);
+    }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use runtime_executor::{Config, Executor};
-use runtime_reactor::Reactor;
+use runtime_reactor::{Reactor, internal};
 
 use super::block_on::Runtime;
 use super::host::{Host, HostUnparker};
@@ -71,7 +71,7 @@ impl Runtime {
             root_waker,
             timer: None,
         }));
-        self.driver.reactor.set_host_runs(false);
+        internal::set_host_runs(&self.driver.reactor, false);
         output
     }
 }
@@ -163,7 +163,7 @@ fn turn(reactor: &Reactor) -> usize {
     if let Err(e) = reactor.turn(Some(Duration::ZERO)) {
         panic!("the runtime can no longer wait for events: {e}");
     }
-    reactor.event_count()
+    internal::event_count(reactor)
 }
 
 /// One poll of the guest, during which requests of its tasks need not notify the host.
@@ -174,7 +174,7 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn begin(runtime: &Runtime) -> Turn<'_> {
-        runtime.driver.reactor.set_host_runs(false);
+        internal::set_host_runs(&runtime.driver.reactor, false);
         Turn {
             runtime,
             _executor: runtime.executor.enter(),
@@ -184,6 +184,6 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.runtime.driver.reactor.set_host_runs(true);
+        internal::set_host_runs(&self.runtime.driver.reactor, true);
     }
 }

@@ -175,8 +175,7 @@ impl Reactor {
     }
 
     /// Returns the number of events that the last turn took.
-    #[doc(hidden)] // for the crate above
-    pub fn event_count(&self) -> usize {
+    pub(crate) fn event_count(&self) -> usize {
         self.events.borrow().len()
     }
 
@@ -187,8 +186,7 @@ impl Reactor {
     /// system call until the next turn: a timer, a source whose quota is used up, a registration
     /// that is not made yet. At other times the host asks [`wants_turn`](Reactor::wants_turn) and
     /// [`next_deadline`](Reactor::next_deadline).
-    #[doc(hidden)] // for the crate above
-    pub fn set_host_runs(&self, runs: bool) {
+    pub(crate) fn set_host_runs(&self, runs: bool) {
         self.host_runs.set(runs);
     }
 
