@@ -26,7 +26,7 @@ mod waiting;
 /// The time after which a wait is tried again for which the kernel had no memory.
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
 
-/// A reactor: waits for descriptors and deadlines, and wakes the tasks that asked for them.
+/// A reactor: waits for descriptors and deadlines, and wakes the tasks that wait for them.
 ///
 /// A reactor belongs to the thread that made it. It does nothing by itself: its owner calls
 /// [`turn`](Reactor::turn) whenever there is nothing else to do. A [`Source`](crate::Source) or
@@ -255,7 +255,7 @@ impl Reactor {
         let mut events = self.events.borrow_mut();
         let mut waited = self.selector.borrow_mut().wait(&mut events, limit);
         if waited.as_ref().is_err_and(is_out_of_memory) {
-            // Timers fire meanwhile, and the next turn tries again. The pause keeps that from
+            // Timers fire in the meantime, and the next turn tries again. The pause keeps that from
             // taking the processor from the processes that may free memory.
             sys::pause(limit.map_or(MEMORY_PAUSE, |limit| limit.min(MEMORY_PAUSE)));
             waited = Ok(());
