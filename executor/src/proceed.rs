@@ -41,7 +41,7 @@ impl Proceed {
         Poll::Ready(())
     }
 
-    /// Version of [`poll`](Proceed::poll) for an operation that stays ready until
+    /// Counts like [`poll`](Proceed::poll), for an operation that stays ready until
     /// [`consume`](Proceed::consume), which counts it.
     pub fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<()> {
         let is_used_up = |scheduler: &Rc<Scheduler>| scheduler.is_budget_used_up();

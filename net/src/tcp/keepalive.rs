@@ -12,7 +12,7 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use runtime::net::tcp::TcpKeepalive;
 ///
-/// // A peer that is gone is noticed after 60 + 3 * 10 seconds.
+/// // A vanished peer is noticed after 60 + 3 * 10 seconds.
 /// let keepalive = TcpKeepalive::new()
 ///     .with_time(Duration::from_secs(60))
 ///     .with_interval(Duration::from_secs(10))
