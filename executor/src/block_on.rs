@@ -36,7 +36,7 @@ impl Handle {
     ///     let answer = handle.block_on(async { 6 * 7 }).unwrap();
     ///     done.send(answer).unwrap();
     /// });
-    /// // Meanwhile this thread runs the runtime.
+    /// // In the meantime this thread runs the runtime.
     /// let answer = runtime.block_on(async move {
     ///     runtime::spawn_blocking(move || is_done.recv()).await.unwrap()
     /// });

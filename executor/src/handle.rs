@@ -134,7 +134,7 @@ impl Handle {
         }
     }
 
-    /// Spawns a task from any thread. It runs on the runtime's thread.
+    /// Spawns a task from any thread. The task runs on the runtime's thread.
     ///
     /// On that thread the call does the same as [`spawn`](crate::spawn). On any other it sends the
     /// future there.
@@ -272,7 +272,7 @@ impl Handle {
     }
 }
 
-/// A guard during whose life a handle is the thread's current one. Made by [`Handle::enter`].
+/// A guard during whose life a handle is the thread's current one. Created by [`Handle::enter`].
 #[derive(Debug)]
 #[must_use = "the handle is left when the guard is dropped"]
 pub struct HandleGuard<'a> {

@@ -369,7 +369,7 @@ impl AbortHandle {
     /// Returns true if the task or blocking job is complete.
     ///
     /// Only the runtime's own thread knows this of a task. On other threads, and while the runtime
-    /// is not running, the result is false until the runtime is gone. Use
+    /// is not running, the result is false until the runtime was dropped. Use
     /// [`JoinHandle::is_finished`] there.
     ///
     /// # Examples

@@ -37,8 +37,8 @@ impl DirBuilder {
         DirBuilder::default()
     }
 
-    /// Sets whether missing parents are created too, and an existing directory is no error. Default
-    /// false.
+    /// Sets whether missing parents are created too, and an existing directory is not an error.
+    /// Default false.
     pub fn recursive(&mut self, recursive: bool) -> &mut DirBuilder {
         self.recursive = recursive;
         self

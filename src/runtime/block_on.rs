@@ -213,9 +213,9 @@ impl Runtime {
     ///
     /// Meanwhile [`spawn`](crate::spawn), [`spawn_blocking`](crate::spawn_blocking) and
     /// [`Handle::current`] find it. Tasks are not polled before the next
-    /// [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn), which may be called meanwhile.
-    /// Guards may be nested; the last one that was created has precedence, and guards are dropped
-    /// in the reverse order.
+    /// [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn), which may be called in the
+    /// meantime. Guards may be nested; the last one that was created has precedence, and guards are
+    /// dropped in the reverse order.
     ///
     /// # Examples
     /// ```

@@ -21,10 +21,10 @@ use state::{Shared, State};
 /// A file runs one operation at a time. Reads fill a read-ahead buffer of 64 KiB to 2 MiB,
 /// depending on the size of the buffers passed in, and limited by
 /// [`set_max_buf_size`](File::set_max_buf_size). Writing and seeking drop the read-ahead data,
-/// which are read again if needed; a file that cannot seek (a named pipe, a socket) keeps them for
-/// its next read. Writing copies up to 2 MiB and **completes in the background**; the next
-/// operation waits for it. Each write is one job, so use a [`BufWriter`](crate::io::BufWriter) for
-/// small writes.
+/// which is read again if needed; a file that cannot seek (a named pipe, a socket) keeps it for its
+/// next read. Writing copies up to 2 MiB and **completes in the background**; the next operation
+/// waits for it. Each write is one job, so use a [`BufWriter`](crate::io::BufWriter) for small
+/// writes.
 ///
 /// # Dropping
 /// A write that returned `Ok` is performed, even if the file or the runtime is dropped before: the
@@ -364,7 +364,7 @@ impl File {
     /// turn.
     ///
     /// # Errors
-    /// Returns the error of a pending write, and the error of the system if no descriptor is left.
+    /// Returns the error of a pending write, and the system's error if no descriptor is available.
     /// See the [module](super) for the others.
     ///
     /// # Cancel safety
