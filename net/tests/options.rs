@@ -4,7 +4,9 @@ mod support;
 
 use std::io::ErrorKind;
 
-use runtime_net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use runtime_net::{TcpListener, TcpSocket};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use runtime_net::{TcpStream, UdpSocket};
 use support::{block_on, kind};
 
 #[test]
