@@ -26,7 +26,7 @@ extern "C" fn count() {
 }
 
 /// Returns a number that is different in every forked child. It changes only after
-/// [`start_counting_forks`] was called.
+/// `start_counting_forks` was called.
 #[inline]
 pub fn forks() -> u32 {
     FORKS.load(Ordering::Relaxed)

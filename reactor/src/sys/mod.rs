@@ -45,7 +45,7 @@ mod long_poll_list;
 mod notify;
 mod poll;
 mod ppoll;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) mod scripted;
 mod select;
 mod selector;
