@@ -110,7 +110,7 @@ impl Handle {
     /// Makes this handle the [current](Handle::current) one of a thread that belongs to no runtime,
     /// until the guard is dropped.
     ///
-    /// Meanwhile [`spawn_blocking`](crate::spawn_blocking) finds the runtime.
+    /// In the meantime [`spawn_blocking`](crate::spawn_blocking) finds the runtime.
     /// [`spawn`](crate::spawn) does not, since its futures need not be `Send`: use
     /// [`Handle::spawn`]. On a thread that runs a runtime, that one stays the current one. Guards
     /// are dropped in the reverse order of their creation.

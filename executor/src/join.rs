@@ -391,7 +391,8 @@ impl AbortHandle {
     }
 }
 
-/// Asks the executor of a task, which is gone or on this thread. Returns false on other threads.
+/// Queries the executor of a task, which was dropped or is on this thread. Returns false on other
+/// threads.
 fn is_complete(key: TaskKey) -> bool {
     context::with_if(key.executor, |scheduler| scheduler.is_complete(key))
         .unwrap_or_else(|| Inbox::find(key.executor).is_none())

@@ -211,7 +211,7 @@ impl Runtime {
 
     /// Makes this runtime the current one of the thread until the guard is dropped.
     ///
-    /// Meanwhile [`spawn`](crate::spawn), [`spawn_blocking`](crate::spawn_blocking) and
+    /// In the meantime [`spawn`](crate::spawn), [`spawn_blocking`](crate::spawn_blocking) and
     /// [`Handle::current`] find it. Tasks are not polled before the next
     /// [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn), which may be called in the
     /// meantime. Guards may be nested; the last one that was created has precedence, and guards are
