@@ -22,8 +22,8 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Sets the close-on-exec flag, where the call that made the descriptor could not.
 #[cfg_attr(
-    any(target_os = "linux", target_os = "android"),
-    allow(dead_code, reason = "for the kqueue, and the pipe that notifies one")
+    any(target_os = "linux", target_os = "android", target_os = "netbsd"),
+    allow(dead_code, reason = "for a kqueue, where the system has no kqueue1")
 )]
 pub(super) fn set_cloexec(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: F_SETFD takes an int and no pointer, and the borrow keeps `fd` open.

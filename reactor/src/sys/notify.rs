@@ -3,10 +3,9 @@
 //! kqueue notifies itself with `EVFILT_USER` and uses the pipe only where that filter is missing.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::cvt::cvt;
-use super::fcntl::{set_cloexec, set_nonblocking};
 use super::selector::Notify;
 
 /// The notifier of poll and select.
@@ -86,15 +85,23 @@ pub(super) struct Pipe {
 impl Pipe {
     pub(super) fn new() -> io::Result<Pipe> {
         let mut ends = [-1; 2];
-        // SAFETY: the pointer is valid for the two descriptors that pipe writes.
-        cvt(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
+        // SAFETY: the pointer is valid for the two descriptors that pipe2 writes.
+        cvt(unsafe { pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
         // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         let reader = unsafe { OwnedFd::from_raw_fd(ends[0]) };
         // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
         let writer = unsafe { OwnedFd::from_raw_fd(ends[1]) };
+        #[cfg(not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd",
+            target_os = "dragonfly",
+            target_os = "netbsd",
+            target_os = "openbsd",
+        )))]
         for end in [&reader, &writer] {
-            set_nonblocking(end.as_fd())?;
-            set_cloexec(end.as_fd())?;
+            super::fcntl::set_nonblocking(std::os::fd::AsFd::as_fd(end))?;
+            super::fcntl::set_cloexec(std::os::fd::AsFd::as_fd(end))?;
         }
         Ok(Pipe { reader, writer })
     }
@@ -119,6 +126,33 @@ impl Pipe {
         let mut bytes = [0; 256];
         while matches!(read(&self.reader, &mut bytes), Ok(n) if n == bytes.len()) {}
     }
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+))]
+use libc::pipe2;
+
+/// The same for systems without such a call. The flags are set afterwards there.
+///
+/// # Safety
+/// `ends` is valid for writes of two descriptors.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+)))]
+unsafe fn pipe2(ends: *mut libc::c_int, _: libc::c_int) -> libc::c_int {
+    // SAFETY: the caller passes a pointer to two descriptors.
+    unsafe { libc::pipe(ends) }
 }
 
 fn write(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {

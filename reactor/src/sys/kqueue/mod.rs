@@ -269,6 +269,10 @@ impl Selector for Kqueue {
         }
     }
 
+    /// Deletes at once instead of in the next changelist, although that costs a call for each
+    /// source. Until then the kqueue would be readable for another loop because of a source that is
+    /// gone. And the owner mostly closes the descriptor soon; then the kernel refuses the delete,
+    /// and a wait with a refusal takes two calls and collects its events in the second.
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         let fallback = self.fallback.as_mut();
         let is_in_fallback = fallback.is_some_and(|fallback| fallback.forget(token));
