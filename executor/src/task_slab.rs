@@ -74,6 +74,8 @@ struct Link(u32);
 /// The cost of a task beside its own allocation. Any growth should be deliberate.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Slot>() == 40);
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<Slot>() == 24);
 
 /// The serial number of a vacant slot.
 pub(crate) const VACANT: u32 = 0;

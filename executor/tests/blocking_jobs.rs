@@ -452,7 +452,8 @@ fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
         }
         std::process::exit(7);
     }
-    let stack = (1_u64 << 47).to_string();
+    let stack: u64 = if usize::BITS == 64 { 1 << 47 } else { 3 << 30 };
+    let stack = stack.to_string();
     let output = child(NAME, &[("RUST_MIN_STACK", &stack)]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{stderr}");

@@ -38,14 +38,14 @@ fn in_a_storm<R>(f: impl FnOnce() -> R) -> R {
     let set = unsafe { libc::sigaction(libc::SIGALRM, &action, ptr::null_mut()) };
     assert_eq!(set, 0);
     // SAFETY: pthread_self has no preconditions.
-    let target = unsafe { libc::pthread_self() };
+    let target = unsafe { libc::pthread_self() } as usize; // a pointer with musl, which is not Send
     let over = AtomicBool::new(false);
     thread::scope(|s| {
         let over = &over;
         s.spawn(move || {
             while !over.load(Ordering::SeqCst) {
                 // SAFETY: the target joins this thread before it ends, so it is alive.
-                unsafe { libc::pthread_kill(target, libc::SIGALRM) };
+                unsafe { libc::pthread_kill(target as libc::pthread_t, libc::SIGALRM) };
                 thread::yield_now();
             }
         });

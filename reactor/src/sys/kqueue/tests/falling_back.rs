@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -30,7 +31,13 @@ fn terminal() -> (File, File) {
     assert!(!name.is_null());
     // SAFETY: ptsname has returned a string that ends in 0 and lives until its next call.
     let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
-    let theirs = File::options().read(true).write(true).open(name).unwrap();
+    let theirs = File::options()
+        .read(true)
+        .write(true)
+        // Or it becomes the terminal of a session that has none, whose end sends SIGHUP.
+        .custom_flags(libc::O_NOCTTY)
+        .open(name)
+        .unwrap();
     (ours, theirs)
 }
 
