@@ -64,6 +64,9 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("the runtime counts in 64-bit atomics, which this target does not have");
+
 mod context;
 mod error;
 mod inbox;

@@ -35,7 +35,8 @@ pub(crate) struct ScheduledIo {
     /// operation that returns `WouldBlock`.
     readiness: AtomicU8,
     /// The errno of a registration that failed, or 0, by direction: kqueue registers the two
-    /// directions one by one. The next wait returns it.
+    /// directions one by one. The next wait returns it. A wait on another thread only reads it: the
+    /// message that it sends has the reactor's thread clear it, so no clear can be lost.
     errnos: [AtomicU16; 2],
     /// The number of unread bytes at the last event that reported one.
     unread: AtomicU32,

@@ -177,9 +177,9 @@ impl Builder {
     /// Returns `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name contains a
     /// NUL byte; `Unsupported` if the platform does not have the backend (the text lists those it
     /// has), or if tokio's context was requested and the backend has no descriptor that tokio can
-    /// watch; `Other` if the process already has 4,096 runtimes. Returns the system's error if no
-    /// memory or descriptor is available; a runtime needs two descriptors. Its text names the
-    /// backend, and [`io::os_error`](crate::io::os_error) returns its number.
+    /// watch; `Other` if the process already has 4,096 runtimes (32 on 32-bit platforms). Returns
+    /// the system's error if no memory or descriptor is available; a runtime needs two descriptors.
+    /// Its text names the backend, and [`io::os_error`](crate::io::os_error) returns its number.
     pub fn build(self) -> io::Result<Runtime> {
         let reactor = match self.backend {
             Some(backend) => Reactor::with_backend(backend)?,

@@ -84,6 +84,9 @@ impl Builder {
     /// Returns the outputs by core index.
     /// [`available_parallelism`](std::thread::available_parallelism) suggests a number of cores.
     ///
+    /// A process may have up to 4,096 runtimes, or 32 on 32-bit platforms, those of other threads
+    /// included.
+    ///
     /// The runtimes share nothing, and their tasks need not be `Send`. All runtimes are created
     /// before `main` begins on any. If `main` fails or panics on one core, the futures of the
     /// others are dropped where they wait, together with their tasks.
