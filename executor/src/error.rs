@@ -1,7 +1,7 @@
 //! The errors of tasks, and the panic message outside a runtime.
 
 use std::any::Any;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::{error, fmt, io};
 
@@ -175,6 +175,10 @@ impl fmt::Debug for JoinError {
         write!(f, "JoinError({self})")
     }
 }
+
+// The payload of a panic is only read, never changed.
+impl UnwindSafe for JoinError {}
+impl RefUnwindSafe for JoinError {}
 
 impl error::Error for JoinError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {

@@ -1,7 +1,7 @@
 //! The executor, as its owner uses it.
 
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -203,6 +203,10 @@ impl Drop for Executor {
         self.scheduler.close();
     }
 }
+
+// After a panic its state is as valid as before: no user code runs while that state changes.
+impl UnwindSafe for Executor {}
+impl RefUnwindSafe for Executor {}
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

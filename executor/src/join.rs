@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -235,6 +236,10 @@ impl<T: 'static> Future for JoinHandle<T> {
 
 impl<T> Unpin for JoinHandle<T> {}
 
+// After a panic its state is as valid as before: no user code runs while that state changes.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
@@ -397,6 +402,10 @@ fn is_complete(key: TaskKey) -> bool {
     context::with_if(key.executor, |scheduler| scheduler.is_complete(key))
         .unwrap_or_else(|| Inbox::find(key.executor).is_none())
 }
+
+// After a panic its state is as valid as before: no user code runs while that state changes.
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -36,7 +36,7 @@ use std::{fmt, io};
 ///     fn resolve(
 ///         &self,
 ///         name: String,
-///     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+///     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
 ///         Box::pin(async move {
 ///             match &*name {
 ///                 "db.test:5432" => Ok(vec![([10, 0, 0, 7], 5432).into()]),
@@ -60,11 +60,11 @@ pub trait Resolve {
     fn resolve(
         &self,
         name: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>>;
 }
 
 /// A lookup that a [`Resolve`] has begun.
-pub(crate) type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+pub(crate) type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>>;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<dyn Resolve>>> = const { RefCell::new(None) };

@@ -19,7 +19,7 @@ impl Resolve for Blocking {
     fn resolve(
         &self,
         name: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
         Box::pin(async move { resolve_blocking(&name) })
     }
 }
@@ -99,7 +99,7 @@ impl Resolve for KnowsNoName {
     fn resolve(
         &self,
         _: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
         Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "unknown name")) })
     }
 }

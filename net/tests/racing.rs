@@ -27,7 +27,7 @@ impl Resolve for NeverAnswers {
     fn resolve(
         &self,
         _: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
         Box::pin(pending())
     }
 }

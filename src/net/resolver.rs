@@ -17,7 +17,7 @@ impl Resolve for BlockingResolver {
     fn resolve(
         &self,
         name: String,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
         let lookup = runtime_executor::spawn_blocking(move || internal::resolve_blocking(&name));
         Box::pin(AbortOnDrop(lookup))
     }

@@ -159,11 +159,10 @@ impl FullQueue {
 /// A resolver that yields the same addresses for every name, after one `Pending`.
 pub struct FixedAddresses(pub Vec<net::SocketAddr>);
 
+type Found = std::io::Result<Vec<net::SocketAddr>>;
+
 impl Resolve for FixedAddresses {
-    fn resolve(
-        &self,
-        _: String,
-    ) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<net::SocketAddr>>> + Send>> {
+    fn resolve(&self, _: String) -> std::pin::Pin<Box<dyn Future<Output = Found> + Send + Sync>> {
         let addrs = self.0.clone();
         Box::pin(async move {
             futures_lite::future::yield_now().await;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::FileExt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -565,6 +566,11 @@ impl AsRawFd for File {
         self.shared.file.as_raw_fd()
     }
 }
+
+// After a panic its state is as valid as before: jobs run on other threads, and their panics become
+// errors.
+impl UnwindSafe for File {}
+impl RefUnwindSafe for File {}
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
