@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use runtime::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use runtime::net::pipe::{Receiver, Sender};
@@ -156,7 +157,7 @@ async fn a_dropped_wait_can_be_repeated() {
     let mut child = waiter().spawn().unwrap();
     let stdin = child.stdin.take();
     for _ in 0..3 {
-        let limit = std::time::Duration::from_millis(1);
+        let limit = Duration::from_millis(1);
         let wait = runtime::time::timeout(limit, child.wait());
         assert!(wait.await.is_err());
     }
@@ -344,7 +345,7 @@ fn a_child_can_move_to_another_runtime_after_it_was_awaited() {
     let stdin = child.stdin.take();
     let first = runtime::Runtime::new().unwrap();
     first.block_on(async {
-        let limit = std::time::Duration::from_millis(1);
+        let limit = Duration::from_millis(1);
         let wait = runtime::time::timeout(limit, child.wait());
         assert!(wait.await.is_err());
     });
@@ -372,4 +373,46 @@ fn waiting_outside_a_runtime_is_an_error() {
         "{error}"
     );
     drop(stdin);
+}
+
+#[test]
+fn a_child_whose_wait_began_in_a_runtime_that_is_gone_is_waited_for_in_another() {
+    let begin_to_wait = || {
+        runtime::block_on(async {
+            let mut child = Command::new("sh")
+                .args(["-c", "read -r line; exit 7"])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let stdin = child.stdin.take();
+            let mut wait = Box::pin(child.wait());
+            std::future::poll_fn(|cx| {
+                assert!(wait.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            drop(wait);
+            (child, stdin)
+        })
+    };
+
+    let (mut child, stdin) = begin_to_wait();
+    runtime::block_on(async {
+        drop(stdin);
+        assert_eq!(child.wait().await.unwrap().code(), Some(7));
+    });
+
+    let (mut child, _stdin) = begin_to_wait();
+    runtime::block_on(async { child.kill().await.unwrap() });
+
+    let (child, stdin) = begin_to_wait();
+    runtime::block_on(async {
+        let id = child.id();
+        drop(child); // a task of this runtime takes its status
+        drop(stdin);
+        let exists = || std::fs::exists(format!("/proc/{id}")).unwrap();
+        while cfg!(target_os = "linux") && exists() {
+            runtime::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
 }

@@ -23,6 +23,11 @@ pub(crate) fn get() -> Option<Rc<Reactor>> {
     CURRENT.with_borrow(|current| (**current).clone())
 }
 
+/// Returns true if this thread has a reactor.
+pub(crate) fn is_entered() -> bool {
+    with(|_| ()).is_some()
+}
+
 /// Returns the reactor of this thread if it is the one with this number.
 #[inline]
 pub(crate) fn get_if(number: u32) -> Option<Rc<Reactor>> {

@@ -68,6 +68,7 @@
 compile_error!("the runtime counts in 64-bit atomics, which this target does not have");
 
 mod context;
+mod current_io;
 mod error;
 mod inbox;
 mod interest;

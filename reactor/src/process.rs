@@ -1,10 +1,11 @@
 //! The exit of a process, awaited by process ID.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::ptr;
 use std::task::{Context, Poll};
 
 use crate::context;
+use crate::current_io::CurrentIo;
 use crate::error::no_runtime;
 use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest};
@@ -49,8 +50,8 @@ use crate::scheduled_io::ScheduledIo;
 #[derive(Debug)]
 pub struct Process {
     id: u32,
-    /// The state shared with the registration; written once, by the thread that first polled.
-    scheduled: OnceLock<Arc<ScheduledIo>>,
+    /// The state shared with the registration, which is written by the thread that first polls.
+    scheduled: CurrentIo,
 }
 
 impl Process {
@@ -59,7 +60,7 @@ impl Process {
     pub fn new(id: u32) -> Process {
         Process {
             id,
-            scheduled: OnceLock::new(),
+            scheduled: CurrentIo::default(),
         }
     }
 
@@ -71,7 +72,8 @@ impl Process {
     /// Returns ESRCH for a process that does not exist or is about to exit; on NetBSD, OpenBSD and
     /// macOS also for one that has exited and was not reaped. Returns `Unsupported` on a backend
     /// without this, EACCES on macOS for a process of another user, and ENOMEM. Returns an error
-    /// outside a runtime, or if the runtime where it was first polled was dropped.
+    /// outside a runtime. If the runtime where it was first polled was dropped, it is registered
+    /// again.
     ///
     /// # Cancel safety
     /// Not polling again loses nothing.
@@ -102,8 +104,8 @@ impl Process {
         let reactor = context::get()
             .ok_or_else(|| no_runtime(&format!("the wait for process {}", self.id)))?;
         let scheduled = reactor.register_process(self.id)?;
-        let registered = self.scheduled.get_or_init(|| scheduled.clone());
-        if !Arc::ptr_eq(registered, &scheduled) {
+        let registered = self.scheduled.set(&scheduled);
+        if !ptr::eq(registered, &*scheduled) {
             // Another thread was first, so it belongs to that thread's reactor.
             reactor.remove(scheduled.token);
         }
@@ -114,7 +116,7 @@ impl Process {
 impl Drop for Process {
     /// Makes no system call: what the kernel reports when the process ends is then stale.
     fn drop(&mut self) {
-        let Some(scheduled) = self.scheduled.get() else {
+        let Some(scheduled) = self.scheduled.last() else {
             return;
         };
         match context::get_if(scheduled.reactor) {

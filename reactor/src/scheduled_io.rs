@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{cannot_wait, with_context};
 use crate::interest::{Direction, Interest, Readiness};
@@ -40,6 +41,18 @@ pub(crate) struct ScheduledIo {
     errnos: [AtomicU16; 2],
     /// The number of unread bytes at the last event that reported one.
     unread: AtomicU32,
+    /// The next registration, once the reactor of this one was dropped.
+    pub(crate) next: OnceLock<Arc<ScheduledIo>>,
+}
+
+impl Drop for ScheduledIo {
+    /// Drops the following ones in a loop, where nested drops might overflow the stack.
+    fn drop(&mut self) {
+        let mut next = self.next.take();
+        while let Some(mut scheduled) = next.and_then(Arc::into_inner) {
+            next = scheduled.next.take();
+        }
+    }
 }
 
 impl ScheduledIo {
@@ -58,6 +71,7 @@ impl ScheduledIo {
             readiness: AtomicU8::new(readiness.to_bits()),
             errnos: [AtomicU16::new(0), AtomicU16::new(0)],
             unread: AtomicU32::new(0),
+            next: OnceLock::new(),
         }
     }
 

@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
-use std::{fmt, io};
+use std::{fmt, io, ptr};
 
 use crate::context;
+use crate::current_io::CurrentIo;
 use crate::error::no_runtime;
 use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest, Readiness};
@@ -29,9 +29,11 @@ use crate::tick::tick;
 /// belongs to no reactor, and costs no system call other than its own operations.
 ///
 /// A source may be used from any thread. On a thread other than its reactor's it waits by messages
-/// to that reactor. Share one source between tasks instead of making two for one descriptor. On
-/// epoll the second source that has to wait is refused with `AlreadyExists`; on kqueue it takes the
-/// events of the first; on poll and select both get theirs.
+/// to that reactor, which has to run: a source that belongs to a reactor that is alive is never
+/// moved to another. Once that reactor was dropped, the source is registered again, in the reactor
+/// of the thread that next polls it. Share one source between tasks instead of making two for one
+/// descriptor. On epoll the second source that has to wait is refused with `AlreadyExists`; on
+/// kqueue it takes the events of the first; on poll and select both get theirs.
 ///
 /// # Platform-specific behavior
 /// When a source is dropped, its descriptor is closed, and the kernel forgets it. If another
@@ -73,8 +75,8 @@ pub struct Source<T> {
 
 /// The part of a source that does not depend on its type.
 struct SourceState {
-    /// The state shared with the registration; written once, by the thread that first waited.
-    scheduled: OnceLock<Arc<ScheduledIo>>,
+    /// The state shared with the registration, which is written by the thread that first waits.
+    scheduled: CurrentIo,
     quota: Quota,
     /// The readiness that a `try_` method found missing before there was a registration, as bits.
     blocked: AtomicU8,
@@ -92,7 +94,7 @@ impl<T: AsFd> Source<T> {
     pub fn new(io: T) -> Source<T> {
         Source {
             state: SourceState {
-                scheduled: OnceLock::new(),
+                scheduled: CurrentIo::default(),
                 quota: Quota::default(),
                 blocked: AtomicU8::new(0),
                 streaming: false,
@@ -163,7 +165,8 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// Returns the error of `op`, except `WouldBlock` and `Interrupted`. Returns `Unsupported` if
     /// it has to wait for a descriptor that cannot be waited for, and an error if it has to wait
-    /// outside a runtime or the runtime in which it waited was dropped.
+    /// outside a runtime; that error names the runtime in which it waited before, if that was
+    /// dropped.
     pub fn poll_io<R>(
         &self,
         direction: Direction,
@@ -519,8 +522,7 @@ impl SourceState {
     /// Returns what it shares with its registration, if that is in the reactor of this thread.
     #[inline]
     fn local(&self) -> Option<&ScheduledIo> {
-        let scheduled = self.scheduled.get()?;
-        scheduled.is_local().then_some(scheduled)
+        self.scheduled.local()
     }
 
     /// Returns the reactor of its registration, if that is the one of this thread.
@@ -617,8 +619,8 @@ impl SourceState {
         })?;
         let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);
         let scheduled = reactor.register(fd, blocked)?;
-        let registered = self.scheduled.get_or_init(|| scheduled.clone());
-        if !Arc::ptr_eq(registered, &scheduled) {
+        let registered = self.scheduled.set(&scheduled);
+        if !ptr::eq(registered, &*scheduled) {
             // Another thread was first, so it belongs to that thread's reactor.
             reactor.remove_open(scheduled.token, fd);
         }
@@ -680,7 +682,7 @@ fn check(scheduled: &ScheduledIo, interest: Interest) -> io::Result<()> {
 
 impl Drop for SourceState {
     fn drop(&mut self) {
-        let Some(scheduled) = self.scheduled.get() else {
+        let Some(scheduled) = self.scheduled.last() else {
             return;
         };
         let token = scheduled.token;
@@ -731,7 +733,7 @@ impl<T> Unpin for Ready<'_, T> {}
 
 impl<T: fmt::Debug> fmt::Debug for Source<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheduled = self.state.scheduled.get();
+        let scheduled = self.state.scheduled.last();
         f.debug_struct("Source")
             .field("io", &self.io)
             .field("reactor", &scheduled.map(|scheduled| scheduled.reactor))

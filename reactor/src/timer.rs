@@ -10,6 +10,7 @@ use crate::context;
 use crate::error::no_runtime;
 use crate::inbox::{Inbox, Message, Removal, Request};
 use crate::reactor::Reactor;
+use crate::tick::tick;
 use crate::timers::Armed;
 
 /// The distance to a deadline that the clock cannot represent: thirty years.
@@ -22,11 +23,13 @@ const TIMER: &str = "this timer";
 ///
 /// A timer is armed when it is first polled, in the reactor of the polling thread; until then it
 /// costs nothing. On that thread arming, moving and dropping it take no lock, no system call and,
-/// in the long run, no allocation. On other threads it sends messages to that reactor.
+/// in the long run, no allocation. On other threads it sends messages to that reactor, which has to
+/// run: a timer never moves from one live reactor to another. If its reactor was dropped, the timer
+/// is armed again in the reactor of the thread that next polls it.
 ///
 /// # Errors
-/// Completes with an error if it is polled outside a runtime, or after the reactor in which it
-/// waits was dropped.
+/// Completes with an error if it is polled outside a runtime, also after the reactor in which it
+/// waited was dropped.
 ///
 /// # Cancel safety
 /// Dropping the timer disarms it and loses nothing.
@@ -156,6 +159,17 @@ impl Timer {
     }
 }
 
+/// Returns true if the reactor of a timer was dropped, and this thread has another one.
+#[inline]
+fn is_stranded(armed: Armed) -> bool {
+    armed.reactor != tick().reactor && is_stranded_elsewhere(armed)
+}
+
+#[cold]
+fn is_stranded_elsewhere(armed: Armed) -> bool {
+    context::is_entered() && Inbox::find(armed.reactor).is_none()
+}
+
 /// Sends a removal, which needs no answer: if the reactor was dropped, so were its timers.
 #[cold]
 fn send(reactor: u32, removal: Removal) {
@@ -168,7 +182,7 @@ impl Future for Timer {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(armed) = self.armed else {
+        let Some(armed) = self.armed.filter(|armed| !is_stranded(*armed)) else {
             return self.arm(cx);
         };
         let result = match context::get_if(armed.reactor) {
