@@ -327,7 +327,9 @@ fn request_output<T: 'static>(
 
 /// A handle that aborts a task, and can be cloned. Created by [`JoinHandle::abort_handle`].
 ///
-/// It does not keep the task alive, and has no effect once the task is complete.
+/// It does not keep the task alive, and has no effect once the task is complete. An exception is a
+/// handle that is kept while its runtime spawns 2^31 further tasks: it aborts the later task that
+/// has the same number, if that is also in the same place in memory.
 ///
 /// # Examples
 /// ```
