@@ -59,6 +59,8 @@ pub(crate) struct RemoteTask {
     inbox: Arc<Inbox>,
     /// Set when the message that spawns the task has arrived.
     slot: OnceLock<u32>,
+    /// True if it was aborted before that message was handled. Accessed on the executor's thread.
+    aborted: AtomicBool,
 }
 
 impl RemoteTask {
@@ -67,6 +69,7 @@ impl RemoteTask {
             id,
             inbox,
             slot: OnceLock::new(),
+            aborted: AtomicBool::new(false),
         })
     }
 
@@ -79,6 +82,16 @@ impl RemoteTask {
         debug_assert!(first.is_ok(), "a task is spawned once");
     }
 
+    /// Notes an abort that is handled before the message that spawns the task: by a nested
+    /// `run_ready`, called by foreign code while earlier messages are handled.
+    pub(crate) fn set_aborted(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
     /// Returns the key of the task, once it has arrived.
     pub(crate) fn key(&self) -> Option<TaskKey> {
         self.slot.get().map(|slot| self.id.key(*slot))
@@ -88,7 +101,6 @@ impl RemoteTask {
 impl Abort for RemoteTask {
     fn abort(self: Arc<Self>) {
         let inbox = self.inbox.clone();
-        // Messages arrive in order, so the task has arrived by then.
         inbox.send(RemoteOp::AbortRemote(self));
     }
 

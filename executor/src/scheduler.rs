@@ -432,15 +432,18 @@ impl Scheduler {
                 let serial = remote.id().serial();
                 let slot = self.tasks.borrow_mut().insert(task, serial);
                 remote.set_slot(slot);
-                self.send_output(self.key(slot, serial), join);
+                let key = self.key(slot, serial);
+                if remote.is_aborted() {
+                    self.abort(key);
+                }
+                self.send_output(key, join);
             }
             RemoteOp::RequestOutput { key, join } => self.send_output(key, join),
             RemoteOp::Abort(key) => self.abort(key),
-            RemoteOp::AbortRemote(remote) => {
-                if let Some(key) = remote.key() {
-                    self.abort(key);
-                }
-            }
+            RemoteOp::AbortRemote(remote) => match remote.key() {
+                Some(key) => self.abort(key),
+                None => remote.set_aborted(),
+            },
             RemoteOp::Detach(key) => self.detach(key),
             RemoteOp::UnhandledPanic(error) => self.unhandled_panic(error),
         }

@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 
 use runtime_executor::{AbortHandle, Executor, Handle, JoinHandle, id, spawn, try_id, yield_now};
@@ -669,4 +670,34 @@ fn a_blocking_job_has_an_identity_and_the_thread_outside_has_none() {
         assert!(failed.await.is_err());
     });
     assert_eq!(try_id(), None);
+}
+
+#[test]
+fn an_abort_that_is_handled_before_its_spawn_is_not_lost() {
+    thread_local! {
+        static NESTED: RefCell<Option<(Rc<Loop>, AbortHandle)>> = const { RefCell::new(None) };
+    }
+    /// Aborts a task on another thread and runs the executor, inside the handling of a message.
+    struct RunsNested;
+    impl Wake for RunsNested {
+        fn wake(self: Arc<Self>) {
+            let (looped, abort) = NESTED.take().unwrap();
+            elsewhere(|| abort.abort());
+            looped.batch();
+        }
+    }
+    let _watchdog = watchdog();
+    let looped = Rc::new(Loop::new());
+    let mut complete = looped.executor.spawn(async {});
+    looped.settle();
+    let remote = looped.executor.handle().clone();
+    let spawned = elsewhere(|| {
+        let waker = Waker::from(Arc::new(RunsNested));
+        assert!(poll_once(&mut complete, &waker).is_pending());
+        remote.spawn(pending::<()>())
+    });
+    NESTED.set(Some((looped.clone(), spawned.abort_handle())));
+    looped.settle();
+    assert!(NESTED.take().is_none(), "the waker was called");
+    assert!(wait_for(spawned).unwrap_err().is_cancelled());
 }
