@@ -5,8 +5,9 @@ use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use runtime::io::AsyncReadExt;
 use runtime::net::{TcpListener, TcpStream};
@@ -353,7 +354,7 @@ fn an_entered_runtime_is_the_one_that_spawn_finds() {
 #[test]
 fn a_timer_and_a_socket_may_be_polled_where_a_runtime_is_entered() {
     let runtime = Runtime::new().unwrap();
-    let mut sleep = Box::pin(runtime::time::sleep(std::time::Duration::from_millis(1)));
+    let mut sleep = Box::pin(runtime::time::sleep(Duration::from_millis(1)));
     let guard = runtime.enter();
     let polled = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());
@@ -370,4 +371,30 @@ fn a_runtime_that_runs_does_not_run_another_one_that_is_entered() {
         catch_unwind(AssertUnwindSafe(|| other.block_on(async {})))
     });
     assert!(panicked.is_err());
+}
+
+#[test]
+fn a_waker_that_panics_while_a_panic_drops_the_runtime_does_not_abort_the_process() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("second");
+        }
+    }
+    let mut sleep = Box::pin(runtime::time::sleep(Duration::from_secs(3600)));
+    let polled = AssertUnwindSafe(|| {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let waker = Waker::from(Arc::new(Panics));
+            assert!(
+                sleep
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+        });
+        panic!("first");
+    });
+    let payload = catch_unwind(polled).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"first"));
 }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use runtime_executor::internal::is_large;
 use runtime_executor::{Executor, Handle, JoinHandle, Park};
@@ -24,8 +25,8 @@ use crate::net::resolver::BlockingResolver;
 /// or to run inside [another event loop](Runtime::turn).
 ///
 /// A runtime belongs to the thread that creates it; a [`Handle`] reaches it from other threads. A
-/// process may have up to 4,096 runtimes (32 on 32-bit platforms), which share nothing. A runtime
-/// starts no thread before its first blocking job.
+/// process may have up to 4,096 runtimes at a time (32 on 32-bit platforms), which share nothing,
+/// and 2^32 altogether. A runtime starts no thread before its first blocking job.
 ///
 /// # Dropping
 /// Dropping a runtime drops its tasks on this thread, in the order in which they were spawned;
@@ -328,7 +329,13 @@ impl Drop for Runtime {
         let _tokio = self.host.as_ref().map(|host| host.tokio.enter());
         let _entered = self.enter_running();
         self.executor.close();
-        self.driver.reactor.close();
+        let close = || self.driver.reactor.close();
+        if thread::panicking() {
+            // Waking is foreign code. A panic of it would be the second one, which aborts.
+            let _ = catch_unwind(AssertUnwindSafe(close));
+        } else {
+            close();
+        }
     }
 }
 
