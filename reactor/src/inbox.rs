@@ -20,11 +20,12 @@
 //! and the selector is notified, or before, and the owner does not block. No message is lost
 //! (checked with loom, below).
 
-use std::io;
+use std::collections::BinaryHeap;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 use std::task::Waker;
+use std::{io, mem};
 
 use crate::error::shut_down;
 use crate::interest::{Direction, Interest};
@@ -83,6 +84,43 @@ impl From<Removal> for Message {
 impl From<Request> for Message {
     fn from(request: Request) -> Message {
         Message::Request(request)
+    }
+}
+
+/// Kind of a wait, its source or timer, and the two words of its waker.
+type WaitKey = (u16, u64, usize, usize);
+
+/// A message whose repetitions in one queue change nothing.
+trait Repeatable {
+    /// Returns the same key for a message and its repetitions, or `None` if it has none.
+    fn repetition_key(&self) -> Option<WaitKey> {
+        None
+    }
+}
+
+impl Repeatable for Message {
+    /// Each poll from another thread sends a wait, while the reactor may rest.
+    fn repetition_key(&self) -> Option<WaitKey> {
+        let (kind, id, waker) = match self {
+            Message::Request(Request::Wait {
+                token,
+                direction,
+                waker,
+            }) => (direction.index() as u16, token.to_bits(), waker),
+            Message::Request(Request::WaitNonDirectional {
+                token,
+                interest,
+                waker,
+            }) => (
+                0x100 | u16::from(interest.to_bits()),
+                token.to_bits(),
+                waker,
+            ),
+            Message::Request(Request::WaitTimer { key, waker }) => (0x200, key.to_bits(), waker),
+            Message::Request(Request::Retry { .. }) | Message::Removal(_) => return None,
+        };
+        let vtable: *const _ = waker.vtable();
+        Some((kind, id, waker.data().addr(), vtable.addr()))
     }
 }
 
@@ -278,16 +316,67 @@ impl Inbox {
 #[derive(Debug)]
 struct MessageQueue<M> {
     /// `None` once it is closed.
-    list: Mutex<Option<Vec<M>>>,
+    list: Mutex<Option<MessageList<M>>>,
     /// True if the list is not empty; written under the lock and read without it, so that an empty
     /// list costs its owner one plain load.
     any: AtomicBool,
 }
 
-impl<M> MessageQueue<M> {
+/// Messages without many repetitions: there are at most twice as many as different ones, or
+/// [`MIN_LIMIT`].
+#[derive(Debug)]
+struct MessageList<M> {
+    messages: Vec<M>,
+    /// The length at which repetitions are removed.
+    limit: usize,
+}
+
+/// Below this length repetitions are not removed.
+const MIN_LIMIT: usize = 64;
+
+impl<M: Repeatable> MessageList<M> {
+    fn new() -> MessageList<M> {
+        MessageList {
+            messages: Vec::new(),
+            limit: MIN_LIMIT,
+        }
+    }
+
+    /// Appends a message, in O(log n) amortized. Returns messages to be dropped without a lock.
+    fn push(&mut self, message: M) -> Vec<M> {
+        self.messages.push(message);
+        if self.messages.len() < self.limit {
+            return Vec::new();
+        }
+        let repetitions = self.remove_repetitions();
+        self.limit = (2 * self.messages.len()).max(MIN_LIMIT);
+        repetitions
+    }
+
+    #[cold]
+    fn remove_repetitions(&mut self) -> Vec<M> {
+        let keys = self.messages.iter().zip(0_usize..);
+        let keys = keys.filter_map(|(message, i)| Some((message.repetition_key()?, i)));
+        // Sorted by a heap, which is less code than a quicksort.
+        let keys = keys.collect::<BinaryHeap<_>>().into_sorted_vec();
+        let mut is_repetition = vec![false; self.messages.len()];
+        for pair in keys.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                is_repetition[pair[1].1] = true;
+            }
+        }
+        let mut is_repetition = is_repetition.into_iter();
+        let messages = mem::take(&mut self.messages).into_iter();
+        let (repetitions, messages) = messages.partition(|_| is_repetition.next() == Some(true));
+        self.messages = messages;
+        repetitions
+    }
+}
+
+impl<M: Repeatable> MessageQueue<M> {
     fn new() -> MessageQueue<M> {
         MessageQueue {
-            list: Mutex::new(Some(Vec::new())),
+            list: Mutex::new(Some(MessageList::new())),
             any: AtomicBool::new(false),
         }
     }
@@ -300,17 +389,20 @@ impl<M> MessageQueue<M> {
     fn push_after(&self, first: impl FnOnce(), message: M) -> Result<(), M> {
         let mut list = self.list.lock();
         first();
-        match &mut *list {
+        let repetitions = match &mut *list {
             Some(list) => list.push(message),
             None => return Err(message),
-        }
+        };
         self.any.store(true, Ordering::Release);
+        drop(list);
+        // To drop a waker is foreign code.
+        drop(repetitions);
         Ok(())
     }
 
     fn unless_any(&self, change: impl FnOnce()) -> bool {
         let list = self.list.lock();
-        let is_empty = list.as_ref().is_none_or(Vec::is_empty);
+        let is_empty = list.as_ref().is_none_or(|list| list.messages.is_empty());
         if is_empty {
             change();
         }
@@ -323,11 +415,14 @@ impl<M> MessageQueue<M> {
         }
         let mut list = self.list.lock();
         self.any.store(false, Ordering::Relaxed);
-        list.as_mut().map(std::mem::take).unwrap_or_default()
+        let list = list.as_mut();
+        list.map(|list| mem::replace(list, MessageList::new()).messages)
+            .unwrap_or_default()
     }
 
     fn close(&self) -> Vec<M> {
-        self.list.lock().take().unwrap_or_default()
+        let list = self.list.lock().take();
+        list.map(|list| list.messages).unwrap_or_default()
     }
 }
 
@@ -363,9 +458,49 @@ impl ParkState {
     }
 }
 
+#[cfg(test)]
+impl Repeatable for u8 {}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::wake_list::tests::CountingWaker;
+
+    #[test]
+    fn repeated_waits_take_one_entry_each_and_no_other_message_is_lost() {
+        let queue = MessageQueue::new();
+        let counts = [CountingWaker::new(), CountingWaker::new()];
+        let token = |i: u64| Token::from_bits(i % 3);
+        for i in 0..10_000 {
+            let waker = counts[i as usize % 2].waker();
+            let wait = Request::Wait {
+                token: token(i),
+                direction: Direction::BOTH[i as usize / 6 % 2],
+                waker,
+            };
+            assert!(queue.push(Message::from(wait)).is_ok());
+            if i % 1_000 == 0 {
+                let removal = Removal::Source(token(i)).into();
+                assert!(queue.push(removal).is_ok());
+            }
+            let list = queue.list.lock();
+            assert!(list.as_ref().unwrap().messages.len() <= MIN_LIMIT);
+        }
+        let messages = queue.take();
+        let removals = messages
+            .iter()
+            .filter(|message| matches!(message, Message::Removal(_)));
+        assert_eq!(removals.count(), 10);
+        let keys = messages.iter().filter_map(Repeatable::repetition_key);
+        let keys: std::collections::BTreeSet<_> = keys.collect();
+        assert_eq!(keys.len(), 12, "3 sources, 2 directions, 2 wakers");
+        for message in messages {
+            if let Some(waker) = message.into_waker() {
+                waker.wake();
+            }
+        }
+        assert!(counts.iter().all(|count| count.count() >= 6));
+    }
 
     #[test]
     fn only_the_first_notification_of_a_wait_has_to_notify_the_selector() {
@@ -383,7 +518,7 @@ mod tests {
     #[test]
     fn a_closed_queue_returns_messages() {
         let queue = MessageQueue::new();
-        assert_eq!(queue.push(1), Ok(()));
+        assert_eq!(queue.push(1_u8), Ok(()));
         assert_eq!(queue.close(), [1]);
         assert_eq!(queue.push(2), Err(2));
         assert!(queue.take().is_empty());

@@ -91,6 +91,10 @@ impl fmt::Display for Direction {
 pub struct Interest(u8);
 
 impl Interest {
+    pub(crate) const fn to_bits(self) -> u8 {
+        self.0
+    }
+
     /// Interest in data, a connection to accept, or the end of the stream.
     pub const READABLE: Interest = Interest(1);
     /// Interest in room to write, the completion of a `connect`, or a closed peer.

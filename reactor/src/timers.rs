@@ -24,6 +24,12 @@ pub(crate) struct TimerKey {
     generation: u32,
 }
 
+impl TimerKey {
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.index) << 32 | u64::from(self.generation)
+    }
+}
+
 /// Names an armed timer and its reactor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Armed {
