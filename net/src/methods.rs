@@ -355,10 +355,10 @@ macro_rules! quickack {
 }
 
 /// Defines what listeners have in common: accepting, the number of delays, and the stream
-/// `Incoming`. `$type` has a field `acceptor`; `$display` converts its address for errors.
+/// `Incoming`. `$type` has a field `acceptor`.
 macro_rules! listener {
     (
-        $type:ident accepts $stream:ident of $std:ty, $accept:path, $display:expr;
+        $type:ident accepts $stream:ident of $std:ty, $accept:path;
         $(#[$incoming_docs:meta])*
         incoming
     ) => {
@@ -374,7 +374,8 @@ macro_rules! listener {
             /// single connection that failed in the queue (`ECONNABORTED`, and the network errors
             /// listed in accept(2)) are not returned: the next one is accepted. Nor are those of
             /// running out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
-            /// [`TcpListener`](crate::TcpListener#running-out-of-descriptors).
+            /// [`TcpListener`](crate::TcpListener#running-out-of-descriptors). The error of accept(2)
+            /// is returned as it is, with `raw_os_error`.
             ///
             /// # Cancel safety
             /// Dropping the future loses no connection.
@@ -400,7 +401,7 @@ macro_rules! listener {
                 cx: &mut Context<'_>,
             ) -> Poll<io::Result<($stream, SocketAddr)>> {
                 let accepted = self.acceptor.poll_accept_shared(cx, $accept);
-                accepted.map(|accepted| self.convert(accepted))
+                accepted.map(Self::convert)
             }
 
             /// Attempts [`accept`](Self::accept) without waiting.
@@ -411,7 +412,7 @@ macro_rules! listener {
             pub fn try_accept(&self) -> io::Result<($stream, SocketAddr)> {
                 match self.acceptor.source.try_io(Direction::Read, $accept) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(e),
-                    accepted => self.convert(accepted),
+                    accepted => Self::convert(accepted),
                 }
             }
 
@@ -456,25 +457,13 @@ macro_rules! listener {
                 backoff: &mut Backoff,
             ) -> Poll<io::Result<($stream, SocketAddr)>> {
                 let accepted = self.acceptor.poll_accept(cx, backoff, $accept);
-                accepted.map(|accepted| self.convert(accepted))
+                accepted.map(Self::convert)
             }
 
             fn convert(
-                &self,
                 accepted: io::Result<($std, SocketAddr)>,
             ) -> io::Result<($stream, SocketAddr)> {
-                match accepted {
-                    Ok((stream, peer)) => Ok(($stream::new(stream), peer)),
-                    Err(e) => Err(self.accept_error(e)),
-                }
-            }
-
-            #[cold]
-            fn accept_error(&self, error: io::Error) -> io::Error {
-                match self.local_addr() {
-                    Ok(addr) => with_context(format!("accept on {}", $display(&addr)), error),
-                    Err(_) => with_context("accept", error),
-                }
+                accepted.map(|(stream, peer)| ($stream::new(stream), peer))
             }
 
             /// Returns a stream of accepted connections, without their addresses, that never ends.

@@ -134,10 +134,7 @@ fn accepting_on_a_socket_that_cannot_listen_is_an_error() {
         let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(datagrams)).unwrap();
         let error = listener.accept().await.unwrap_err();
-        assert!(
-            error.to_string().starts_with("accept on 127.0.0.1:"),
-            "{error}"
-        );
+        assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP), "{error}");
         assert_eq!(listener.accept_backoffs(), 0);
     });
 }
@@ -199,7 +196,7 @@ fn accepting_on_a_socket_that_does_not_listen_is_an_error() {
         let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(socket)).unwrap();
         let error = listener.accept().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().starts_with("accept on "), "{error}");
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "{error}");
     });
 }
 

@@ -198,7 +198,7 @@ impl TcpListener {
 }
 
 methods::listener! {
-    TcpListener accepts TcpStream of net::TcpStream, tcp::accept, SocketAddr::to_string;
+    TcpListener accepts TcpStream of net::TcpStream, tcp::accept;
     /// ```
     /// use futures_lite::StreamExt;
     /// use runtime::net::TcpListener;

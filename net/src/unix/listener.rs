@@ -147,7 +147,7 @@ impl UnixListener {
 }
 
 methods::listener! {
-    UnixListener accepts UnixStream of net::UnixStream, unix::accept, display;
+    UnixListener accepts UnixStream of net::UnixStream, unix::accept;
     /// See [`TcpListener::incoming`](crate::TcpListener::incoming).
     incoming
 }
