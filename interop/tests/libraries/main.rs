@@ -2,6 +2,7 @@
 //! `runtime`. Where a program of another maker can be the peer, it is one.
 
 mod axum;
+mod channels;
 mod hyper_util;
 mod quinn;
 mod reqwest;
