@@ -374,8 +374,8 @@ macro_rules! listener {
             /// single connection that failed in the queue (`ECONNABORTED`, and the network errors
             /// listed in accept(2)) are not returned: the next one is accepted. Nor are those of
             /// running out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`): see
-            /// [`TcpListener`](crate::TcpListener#running-out-of-descriptors). The error of accept(2)
-            /// is returned as it is, with `raw_os_error`.
+            /// [`TcpListener`](crate::TcpListener#running-out-of-descriptors). The error of
+            /// accept(2) is returned as it is, with `raw_os_error`.
             ///
             /// # Cancel safety
             /// Dropping the future loses no connection.
