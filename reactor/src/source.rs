@@ -560,13 +560,17 @@ impl SourceState {
     /// waker.
     #[cold]
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
-        let scheduled = match self.scheduled.get() {
-            Some(scheduled) => scheduled,
-            None => self.register(fd, Some(direction))?,
+        let scheduled = match self.scheduled.local() {
+            Some(scheduled) => {
+                scheduled.clear_readiness(direction);
+                scheduled
+            }
+            // A new registration begins without readiness in `direction`.
+            None => match self.scheduled.get() {
+                Some(scheduled) => scheduled,
+                None => self.register(fd, Some(direction))?,
+            },
         };
-        if scheduled.is_local() {
-            scheduled.clear_readiness(direction);
-        }
         // Cloning a waker is foreign code, and so is dropping it: nothing is borrowed then.
         // Checking first whether it is needed would cost more than most clones.
         let mut waker = Some(cx.waker().clone());
