@@ -398,3 +398,44 @@ fn a_waker_that_panics_while_a_panic_drops_the_runtime_does_not_abort_the_proces
     let payload = catch_unwind(polled).unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&"first"));
 }
+
+#[test]
+fn the_hooks_of_a_wait_are_called_in_pairs_and_a_task_that_one_wakes_runs_at_once() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
+    let (parks, unparks) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let waiting: Arc<Mutex<Option<Waker>>> = Arc::default();
+    let runtime = Runtime::builder()
+        .on_park({
+            let (parks, waiting) = (parks.clone(), waiting.clone());
+            move || {
+                parks.fetch_add(1, Ordering::Relaxed);
+                // Without the second look at the queue the thread would wait forever.
+                if let Some(waker) = waiting.lock().unwrap().take() {
+                    waker.wake();
+                }
+            }
+        })
+        .on_unpark({
+            let unparks = unparks.clone();
+            move || {
+                unparks.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+        .build()
+        .unwrap();
+    let mut polls = 0;
+    let future = poll_fn(|cx| {
+        polls += 1;
+        if polls == 3 {
+            return Poll::Ready(());
+        }
+        *waiting.lock().unwrap() = Some(cx.waker().clone());
+        Poll::Pending
+    });
+    runtime.block_on(future);
+    assert_eq!(parks.load(Ordering::Relaxed), 2);
+    assert_eq!(unparks.load(Ordering::Relaxed), 2);
+}

@@ -12,9 +12,10 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use runtime_executor::internal::is_large;
-use runtime_executor::{Executor, Handle, JoinHandle, Park};
+use runtime_executor::{Executor, Handle, JoinHandle, Park, ParkMode};
 use runtime_reactor::{Backend, Stats};
 
+use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 use crate::net::resolver::BlockingResolver;
 
@@ -56,6 +57,7 @@ pub struct Runtime {
     resolver: Rc<BlockingResolver>,
     /// The descriptor for another event loop, created by the first `pollable_fd`.
     pub(super) fd: OnceCell<OwnedFd>,
+    pub(super) hooks: Option<Box<ParkHooks>>,
     /// Dropped after the tasks of this runtime, which may use tokio's context until then.
     #[cfg(feature = "tokio")]
     pub(super) host: Option<super::host::Host>,
@@ -68,6 +70,7 @@ impl Runtime {
             driver,
             resolver: Rc::new(BlockingResolver),
             fd: OnceCell::new(),
+            hooks: None,
             #[cfg(feature = "tokio")]
             host: None,
         }
@@ -137,8 +140,19 @@ impl Runtime {
                 }
             }
             let polled = self.executor.run_ready() + usize::from(root_woken);
-            self.driver.park(self.executor.park_mode(polled));
+            match (self.executor.park_mode(polled), &self.hooks) {
+                (ParkMode::Block, Some(hooks)) => self.park_with_hooks(hooks),
+                (mode, _) => self.driver.park(mode),
+            }
         }
+    }
+
+    #[cold]
+    fn park_with_hooks(&self, hooks: &ParkHooks) {
+        hooks.before_park();
+        // The hook may have made a task ready.
+        self.driver.park(self.executor.park_mode(0));
+        hooks.after_park();
     }
 
     /// Spawns a task, which makes progress during [`block_on`](Runtime::block_on) and

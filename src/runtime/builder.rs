@@ -1,12 +1,14 @@
 //! The options of a runtime, and its creation.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime_executor::{Config, Executor, PanicPolicy};
 use runtime_reactor::{Backend, Reactor};
 
 use super::block_on::Runtime;
+use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 
 impl Runtime {
@@ -45,6 +47,7 @@ impl Runtime {
 pub struct Builder {
     backend: Option<Backend>,
     executor: Config,
+    hooks: ParkHooks,
     pub(super) pin_cores: bool,
     #[cfg(feature = "tokio")]
     tokio: bool,
@@ -127,6 +130,45 @@ impl Builder {
         self
     }
 
+    /// Sets a function that [`block_on`](Runtime::block_on) calls before the thread waits because
+    /// no task is ready. If it wakes or spawns a task, the thread does not wait.
+    ///
+    /// [`Runtime::turn`] does not call it, because its caller decides when to wait. A panic in the
+    /// function is a panic of `block_on`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let waits = Arc::new(AtomicU32::new(0));
+    /// let counted = waits.clone();
+    /// let runtime = runtime::Runtime::builder()
+    ///     .on_park(move || {
+    ///         counted.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    ///     .build()?;
+    /// runtime.block_on(runtime::time::sleep(Duration::from_millis(1)));
+    /// assert!(waits.load(Ordering::Relaxed) > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.hooks.on_park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets a function that [`block_on`](Runtime::block_on) calls after the thread has waited, once
+    /// for each call of [`on_park`](Builder::on_park).
+    ///
+    /// A panic in the function is a panic of `block_on`.
+    pub fn on_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.hooks.on_unpark = Some(Arc::new(hook));
+        self
+    }
+
     /// Sets the name of the runtime, which [`Handle::name`](crate::Handle::name) returns. Default
     /// none.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
@@ -188,9 +230,11 @@ impl Builder {
         let driver = Driver::new(reactor);
         #[cfg(feature = "tokio")]
         if self.tokio {
-            return Runtime::hosted(driver, self.executor);
+            return Runtime::hosted(driver, self.executor, self.hooks);
         }
         let executor = Executor::new(driver.unparker(), self.executor)?;
-        Ok(Runtime::from_parts(executor, driver))
+        let mut runtime = Runtime::from_parts(executor, driver);
+        runtime.hooks = self.hooks.boxed();
+        Ok(runtime)
     }
 }

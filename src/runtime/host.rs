@@ -12,6 +12,8 @@ use runtime_reactor::internal::with_context;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::park_hooks::ParkHooks;
+
 /// The host of a runtime.
 pub(super) struct Host {
     /// The reactor's descriptor. Dropped before the runtime in which it is registered.
@@ -26,16 +28,23 @@ impl Host {
     /// # Errors
     /// Returns `Unsupported` if the reactor has no descriptor to watch, and the system's error if
     /// no descriptor is available.
-    pub(super) fn new(reactor: &Reactor, unparker: Arc<HostUnparker>) -> io::Result<Host> {
+    pub(super) fn new(
+        reactor: &Reactor,
+        unparker: Arc<HostUnparker>,
+        hooks: ParkHooks,
+    ) -> io::Result<Host> {
         let fd = reactor.pollable_fd().map_err(|e| {
             let remedy = "tokio(true) needs a backend that tokio can watch, epoll or kqueue";
             with_context(remedy, e)
         })?;
-        let tokio = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .thread_name("runtime-tokio-blocking")
-            .build()?;
+        let mut tokio = tokio::runtime::Builder::new_current_thread();
+        tokio.enable_io().enable_time();
+        tokio.thread_name("runtime-tokio-blocking");
+        // It is tokio that waits.
+        let (before, after) = (hooks.clone(), hooks);
+        tokio.on_thread_park(move || before.before_park());
+        tokio.on_thread_unpark(move || after.after_park());
+        let tokio = tokio.build()?;
         let entered = tokio.enter();
         #[allow(
             deprecated,

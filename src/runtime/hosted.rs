@@ -23,6 +23,7 @@ use runtime_reactor::{Reactor, internal};
 
 use super::block_on::Runtime;
 use super::host::{Host, HostUnparker};
+use super::park_hooks::ParkHooks;
 use crate::driver::{Driver, POLLS_PER_TURN};
 
 /// A turn that takes fewer events than this has taken all of them: no backend that tokio can watch
@@ -31,9 +32,13 @@ const MANY_EVENTS: usize = 64;
 
 impl Runtime {
     /// Creates a runtime that tokio drives.
-    pub(super) fn hosted(driver: Driver, executor: Config) -> io::Result<Runtime> {
+    pub(super) fn hosted(
+        driver: Driver,
+        executor: Config,
+        hooks: ParkHooks,
+    ) -> io::Result<Runtime> {
         let unparker = Arc::new(HostUnparker::default());
-        let host = Host::new(&driver.reactor, unparker.clone())?;
+        let host = Host::new(&driver.reactor, unparker.clone(), hooks)?;
         let executor = Executor::new(unparker, executor)?;
         let mut runtime = Runtime::from_parts(executor, driver);
         runtime.host = Some(host);
