@@ -93,7 +93,7 @@ const _: () = {
 
 const fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe + Unpin>() {}
 
-/// What is neither, wherever it is.
+/// A type that is neither `Unpin` nor `Sync`.
 struct Nothing(
     #[allow(dead_code)] PhantomPinned,
     #[allow(dead_code)] Cell<*mut u8>,

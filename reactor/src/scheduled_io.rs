@@ -30,7 +30,7 @@ pub(crate) struct ScheduledIo {
     pub(crate) reactor: u32,
     pub(crate) token: Token,
     pub(crate) target: Target,
-    /// What the selector can report other than directions.
+    /// The non-directional interest that the selector can report.
     pub(crate) supported: Interest,
     /// Set by events, and initially, because the first operation is simply tried; cleared by the
     /// operation that returns `WouldBlock`.

@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::interest::Direction;
 use crate::wake_list::WakeList;
 
-/// How many extra wakers are kept at first.
+/// The number of extra wakers that are kept at first.
 const INITIAL_LIMIT: u32 = 64;
 
 /// A waker that was woken to free a place, and still waits, is back within this many turns.
@@ -27,8 +27,8 @@ struct Overflow {
     /// because two tasks share the source. So there are none while `last` is empty. Without a
     /// direction: those that wait for a hang-up, an error or urgent data.
     extra_wakers: Vec<(Option<Direction>, Waker)>,
-    /// How many extra wakers there may be before all are woken to wait again if necessary. This
-    /// bounds the number of abandoned wakers.
+    /// The number of extra wakers at which all are woken, to wait again if necessary. This bounds
+    /// the number of abandoned wakers.
     limit: u32,
     /// The turn in which the limit was last reached.
     last_overflow: u32,

@@ -260,7 +260,7 @@ impl<T: AsFd> Async<T> {
     /// A future that is created when readiness is already known asks the kernel whether it still
     /// exists, by poll(2). Operations may therefore be performed on [`get_ref`](Async::get_ref)
     /// directly. After [`try_io`](Async::try_io) has returned `WouldBlock`, poll(2) is not called.
-    /// As with poll(2) itself, the operation may still return `WouldBlock`, for example because
+    /// After poll(2) itself the operation may still return `WouldBlock`, for example because
     /// another task was faster.
     ///
     /// # Errors

@@ -102,7 +102,7 @@ pub struct Sleep {
     location: &'static Location<'static>,
 }
 
-/// What the polls of a [`Sleep`] have found.
+/// The results of the polls of a [`Sleep`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     /// It was not polled since it was created, reset or completed.

@@ -140,7 +140,7 @@ impl<F: Future, L: Label> TaskCell<F, L> {
         stage.set(Stage::Complete(Some(output)));
     }
 
-    /// As [`set_output`](TaskCell::set_output), but a panic of the drop becomes the output.
+    /// Stores the output, or the panic of the future's drop in its place.
     fn complete(mut self: Pin<&mut Self>, id: Id, output: Result<F::Output, JoinError>) {
         let set = || self.as_mut().set_output(output);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(set)) {

@@ -296,7 +296,7 @@ pub(super) const POLLRDHUP: libc::c_short = libc::POLLRDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(super) const POLLRDHUP: libc::c_short = 0;
 
-/// What poll(2) reports without a request: POLLERR and POLLHUP. The latter may be the end of the
+/// The bits that poll(2) reports unrequested: POLLERR, POLLHUP. The latter may be the end of the
 /// peer's direction alone where the system has no POLLRDHUP.
 const UNREQUESTED: Readiness = {
     let mut bits = Readiness::WRITE_CLOSED.to_bits() | Readiness::ERROR.to_bits();

@@ -30,7 +30,7 @@ pub(crate) enum Call {
 /// The result of one `wait`, computed when it is called.
 pub(crate) type Answer = Box<dyn FnOnce() -> io::Result<Vec<Event>>>;
 
-/// What a test does in the middle of a call.
+/// The code that a test runs in the middle of a call.
 pub(crate) type Act = Box<dyn FnOnce()>;
 
 /// The script and the record, shared by the test and the selector.

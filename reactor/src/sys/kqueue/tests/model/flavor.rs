@@ -15,7 +15,7 @@ pub(crate) struct Flavor {
     pub(crate) trigger_ignored_on_add: bool,
     /// `EV_CLEAR` cancels a `NOTE_TRIGGER` in the same change (filt_usertouch).
     pub(crate) clear_cancels_trigger: bool,
-    /// What happens to a receipt that does not fit into the event list.
+    /// The fate of a receipt that does not fit into the event list.
     pub(crate) full_eventlist: FullEventlist,
     /// A receipt carries the flags of its change besides `EV_ERROR` (XNU).
     pub(crate) receipts_keep_flags: bool,
@@ -65,7 +65,7 @@ pub(crate) struct Flavor {
     pub(crate) udata_is_32_bit: bool,
 }
 
-/// What a kernel does with a receipt for which the event list has no room.
+/// The treatment of a receipt for which the event list has no room.
 ///
 /// A change that failed without `EV_RECEIPT` makes the call itself fail in that case, except on
 /// DragonFly.
@@ -82,7 +82,7 @@ pub(crate) enum FullEventlist {
     StopsEmpty,
 }
 
-/// Which filters work on the two ends of a pipe.
+/// The filters that work on the two ends of a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PipeFilters {
     /// The other direction's filter is accepted and never reports anything (pipe_nfiltops).
