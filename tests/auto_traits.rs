@@ -93,7 +93,7 @@ const _: () = {
 
 const fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe + Unpin>() {}
 
-/// A type that is neither `Unpin` nor `Sync`.
+/// A type without any of the auto traits that the tables ask for.
 struct Nothing(
     #[allow(dead_code)] PhantomPinned,
     #[allow(dead_code)] Cell<*mut u8>,

@@ -34,7 +34,7 @@ use super::orphans;
 pub struct Command {
     std: process::Command,
     kill_on_drop: bool,
-    /// True for each of stdin, stdout and stderr that was set. `output` has defaults for the others.
+    /// True for each of stdin, stdout and stderr that was set. `output` has defaults for the rest.
     configured: [bool; 3],
 }
 
