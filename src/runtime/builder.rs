@@ -136,6 +136,8 @@ impl Builder {
     /// [`Runtime::turn`] does not call it, because its caller decides when to wait. A panic in the
     /// function is a panic of `block_on`.
     ///
+    /// In a runtime with tokio's context, tokio waits and calls it.
+    ///
     /// # Examples
     /// ```
     /// use std::sync::Arc;

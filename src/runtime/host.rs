@@ -41,9 +41,12 @@ impl Host {
         tokio.enable_io().enable_time();
         tokio.thread_name("runtime-tokio-blocking");
         // It is tokio that waits.
-        let (before, after) = (hooks.clone(), hooks);
-        tokio.on_thread_park(move || before.before_park());
-        tokio.on_thread_unpark(move || after.after_park());
+        if let Some(hook) = hooks.on_park {
+            tokio.on_thread_park(move || hook());
+        }
+        if let Some(hook) = hooks.on_unpark {
+            tokio.on_thread_unpark(move || hook());
+        }
         let tokio = tokio.build()?;
         let entered = tokio.enter();
         #[allow(

@@ -247,3 +247,25 @@ fn five_hundred_connections_are_served_at_once() {
         server.abort();
     });
 }
+
+#[test]
+fn tokio_calls_the_hooks_around_its_waits() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let calls: std::sync::Arc<[AtomicU32; 2]> = std::sync::Arc::default();
+    let count = |i: usize| {
+        let calls = calls.clone();
+        move || {
+            calls[i].fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let runtime = runtime::Runtime::builder()
+        .tokio(true)
+        .on_park(count(0))
+        .on_unpark(count(1))
+        .build()
+        .unwrap();
+    runtime.block_on(runtime::time::sleep(Duration::from_millis(1)));
+    let [parks, unparks] = [0, 1].map(|i| calls[i].load(Ordering::Relaxed));
+    assert!(parks > 0 && parks == unparks, "{parks} and {unparks}");
+}
