@@ -131,7 +131,7 @@ const SERVERS: [(&str, &str, &str); 6] = [
     ("bare", "", THREADS),
     (
         "runtime",
-        "runtime = { path = \"ROOT\", default-features = false }",
+        "runtime = { package = \"uniloop\", path = \"ROOT\", default-features = false }",
         RUNTIME,
     ),
     (
@@ -210,7 +210,7 @@ fn build(name: &str, dependency: &str, source: &str) -> io::Result<[f64; 3]> {
 }
 
 /// The dependency with the default features of `runtime`.
-const WITH_DEFAULTS: &str = "runtime = { path = \"ROOT\" }";
+const WITH_DEFAULTS: &str = "runtime = { package = \"uniloop\", path = \"ROOT\" }";
 
 pub(crate) fn run(rounds: usize) -> Results {
     let mut results = Results::new("adopt");

@@ -1,4 +1,4 @@
-//! The single-threaded executor of [`runtime`](https://docs.rs/runtime): the only code that polls.
+//! The single-threaded executor of [`runtime`](https://docs.rs/uniloop): the only code that polls.
 //!
 //! It knows tasks, a run queue and wakers, but no descriptors. An [`Executor`] polls the tasks that
 //! are ready and never blocks. It knows the call that blocks its thread only as a [`Park`] and an

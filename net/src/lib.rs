@@ -1,4 +1,4 @@
-//! The sockets of [`runtime`](https://docs.rs/runtime): TCP, UDP, Unix sockets and pipes.
+//! The sockets of [`runtime`](https://docs.rs/uniloop): TCP, UDP, Unix sockets and pipes.
 //!
 //! Programs use them as `runtime::net`. They are `Send + Sync`. An operation is simply attempted;
 //! one that would block registers its descriptor, at most once, with the reactor of the polling

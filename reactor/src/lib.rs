@@ -1,4 +1,4 @@
-//! The reactor of [`runtime`](https://docs.rs/runtime): waits for descriptors and deadlines.
+//! The reactor of [`runtime`](https://docs.rs/uniloop): waits for descriptors and deadlines.
 //!
 //! It knows descriptors, deadlines and wakers, and nothing of tasks. It is the only code of the
 //! runtime that blocks a thread.

@@ -1,4 +1,4 @@
-//! tokio's traits for the streams of this crate that are not in `runtime-net`.
+//! tokio's traits for the streams of this crate that are not in `runtime_net`.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::AsFd;
