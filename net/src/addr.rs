@@ -43,7 +43,8 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 /// # Errors
 /// Returns `InvalidInput` if a string is not `"host:port"`; the error of the resolver for an
 /// unknown name, as `look up example.org:80: ...`; and `Other` if a name has to be looked up and no
-/// runtime drives the current thread.
+/// runtime drives the current thread. The errors of getaddrinfo(3) are no numbers of the system, so
+/// `runtime::io::os_error` returns `None` for them.
 ///
 /// # Cancel safety
 /// Dropping the future cancels a lookup that has not begun. getaddrinfo(3) cannot be canceled, so a

@@ -45,6 +45,10 @@
 //! * `AlreadyExists` if another socket waits for the same open file (epoll);
 //! * `Unsupported` for an interest that the platform cannot report.
 //!
+//! An error of binding, connecting, listening, opening or waiting names its object in its text, so
+//! its [`raw_os_error`](std::io::Error::raw_os_error) is `None`; `runtime::io::os_error` returns
+//! its number. An operation on an open socket or pipe returns the system's error unchanged.
+//!
 //! Where only the system call is named ("the errors of getsockopt(2)"), the method fails for a
 //! descriptor of another kind, which `TryFrom<OwnedFd>` does not detect, and on macOS for options
 //! of a connection that the peer has reset (`InvalidInput`).

@@ -221,6 +221,7 @@ impl OpenOptions {
     /// # Errors
     /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe, ENXIO
     /// if it is not open for reading, `NotFound`, `PermissionDenied` and other errors of open(2).
+    /// `runtime::io::os_error` returns the number of an error of the system.
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         let file = self.open(path.as_ref(), fs::OpenOptions::new().write(true))?;
         let source = Source::new(file).sole_owner();
@@ -234,7 +235,8 @@ impl OpenOptions {
     ///
     /// # Errors
     /// Returns an error as `open /run/fifo: ...`: `InvalidInput` if the file is not a pipe,
-    /// `NotFound`, `PermissionDenied` and other errors of open(2).
+    /// `NotFound`, `PermissionDenied` and other errors of open(2). `runtime::io::os_error` returns
+    /// the number of an error of the system.
     ///
     /// # Examples
     /// A receiver that outlives its senders:

@@ -60,8 +60,9 @@ impl TcpListener {
     /// # Errors
     /// Returns the error of the last address, as `bind 127.0.0.1:80: ...`: `AddrInUse` if another
     /// socket has the address, `AddrNotAvailable` if it is not an address of this machine,
-    /// `PermissionDenied` if the port needs privileges. Returns `InvalidInput` if there is no
-    /// address, and the errors of [`lookup_host`](crate::lookup_host).
+    /// `PermissionDenied` if the port needs privileges; `runtime::io::os_error` returns its number.
+    /// Returns `InvalidInput` if there is no address, and the errors of
+    /// [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is bound unless the future completes.
@@ -91,6 +92,7 @@ impl TcpListener {
     ///
     /// # Errors
     /// Returns the errors of `bind`: `AddrInUse` if a socket that does not share has the address.
+    /// `runtime::io::os_error` returns the number.
     ///
     /// # Cancel safety
     /// Nothing is bound unless the future completes.

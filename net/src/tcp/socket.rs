@@ -86,7 +86,8 @@ impl TcpSocket {
     /// # Errors
     /// Returns an error as `bind 127.0.0.1:80: ...`: `AddrInUse` if another socket has the address,
     /// `AddrNotAvailable` if it is not an address of this machine, `PermissionDenied` if the port
-    /// needs privileges, `InvalidInput` if the socket is bound already.
+    /// needs privileges, `InvalidInput` if the socket is bound already. `runtime::io::os_error`
+    /// returns its number.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         let bound = self.socket.bind(&addr.into());
         bound.map_err(|e| with_context(format!("bind {addr}"), e))
@@ -100,7 +101,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns an error as `listen on 127.0.0.1:80: ...`: `AddrInUse` if another socket listens on
     /// the address, which two sockets bound with `SO_REUSEADDR` find out only now; `InvalidInput`
-    /// if the socket is connected.
+    /// if the socket is connected. `runtime::io::os_error` returns its number.
     ///
     /// # Examples
     /// See [`TcpSocket`].
@@ -119,7 +120,8 @@ impl TcpSocket {
     /// Returns an error as `connect to 127.0.0.1:80: ...`: `ConnectionRefused` if no socket listens
     /// on the address, `TimedOut`, `HostUnreachable`, `NetworkUnreachable` and other errors of
     /// connect(2); `ConnectionAborted` if the attempt failed without a reason; the [errors of
-    /// waiting](crate#errors).
+    /// waiting](crate#errors). `runtime::io::os_error` returns the number of an error of the
+    /// system.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the attempt and closes the socket.

@@ -68,10 +68,10 @@ impl TcpStream {
     /// `connect to [::1]:80: ...; to 127.0.0.1:80: ...`. Its kind and its
     /// [`source`](std::error::Error::source) are those of the last failure: `ConnectionRefused` if
     /// no socket listens on the address, `TimedOut`, `HostUnreachable`, `NetworkUnreachable`, and
-    /// the others of [`TcpSocket::connect`](crate::TcpSocket::connect). Returns `InvalidInput` if
-    /// there is no address, and the errors of [`lookup_host`](crate::lookup_host). The system
-    /// decides how long an attempt may take, on Linux about two minutes: see
-    /// [`connect_timeout`](TcpStream::connect_timeout).
+    /// the others of [`TcpSocket::connect`](crate::TcpSocket::connect); `runtime::io::os_error`
+    /// returns the number of the last failure. Returns `InvalidInput` if there is no address, and
+    /// the errors of [`lookup_host`](crate::lookup_host). The system decides how long an attempt
+    /// may take, on Linux about two minutes: see [`connect_timeout`](TcpStream::connect_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future cancels all attempts and closes their sockets.
@@ -99,7 +99,8 @@ impl TcpStream {
     ///
     /// # Errors
     /// Returns `TimedOut`, with the state of every address, if the limit expires, and the errors of
-    /// `connect`.
+    /// `connect`. `runtime::io::os_error` returns the number of an error of the system, and `None`
+    /// for an expired limit.
     ///
     /// # Cancel safety
     /// Dropping the future cancels all attempts and closes their sockets.

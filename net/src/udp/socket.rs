@@ -42,8 +42,9 @@ impl UdpSocket {
     /// # Errors
     /// Returns the error of the last address, as `bind 127.0.0.1:53: ...`: `AddrInUse` if another
     /// socket has the address, `AddrNotAvailable` if it is not an address of this machine,
-    /// `PermissionDenied` if the port needs privileges. Returns `InvalidInput` if there is no
-    /// address, and the errors of [`lookup_host`](crate::lookup_host).
+    /// `PermissionDenied` if the port needs privileges; `runtime::io::os_error` returns its number.
+    /// Returns `InvalidInput` if there is no address, and the errors of
+    /// [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is bound unless the future completes.
@@ -82,8 +83,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// Returns the error of the last address, as `connect to 192.0.2.7:53: ...`:
-    /// `NetworkUnreachable` and other errors of connect(2). Returns `InvalidInput` if there is no
-    /// address, and the errors of [`lookup_host`](crate::lookup_host).
+    /// `NetworkUnreachable` and other errors of connect(2); `runtime::io::os_error` returns its
+    /// number. Returns `InvalidInput` if there is no address, and the errors of
+    /// [`lookup_host`](crate::lookup_host).
     ///
     /// # Cancel safety
     /// Nothing is connected unless the future completes.
@@ -170,7 +172,8 @@ impl UdpSocket {
     /// Returns the errors of [`send`](UdpSocket::send) except those of a missing connection;
     /// `NetworkUnreachable`; `PermissionDenied` for a broadcast that is not
     /// [allowed](UdpSocket::set_broadcast); `InvalidInput` if there is no address; and the errors
-    /// of [`lookup_host`](crate::lookup_host).
+    /// of [`lookup_host`](crate::lookup_host). Those of sendto(2) are returned as they are, with
+    /// `raw_os_error`.
     ///
     /// # Cancel safety
     /// A dropped future has sent nothing.

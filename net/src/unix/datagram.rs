@@ -54,7 +54,8 @@ impl UnixDatagram {
     /// Creates a socket file at `path`, to which other sockets can send.
     ///
     /// # Errors
-    /// Returns the errors of [`UnixListener::bind`](crate::UnixListener::bind).
+    /// Returns the errors of [`UnixListener::bind`](crate::UnixListener::bind), whose number
+    /// `runtime::io::os_error` returns.
     ///
     /// # Examples
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
@@ -67,7 +68,7 @@ impl UnixDatagram {
     /// Binds like [`bind`](UnixDatagram::bind), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// Returns the errors of `bind`.
+    /// Returns the errors of `bind`, whose number `runtime::io::os_error` returns.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
         let bound = unix::from_std(addr).and_then(|addr| UnixDatagram::bind_to(&addr));
         bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
@@ -103,6 +104,7 @@ impl UnixDatagram {
     /// Returns an error as `connect to /run/app.sock: ...`: `NotFound` if there is no such file,
     /// `ConnectionRefused` if no socket is bound to it, `PermissionDenied` and other errors of
     /// connect(2); `InvalidInput` if the path is too long or contains a zero byte.
+    /// `runtime::io::os_error` returns the number of an error of the system.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let connected = self.source.get_ref().connect(path);
@@ -113,7 +115,7 @@ impl UnixDatagram {
     /// name.
     ///
     /// # Errors
-    /// Returns the errors of `connect`.
+    /// Returns the errors of `connect`, whose number `runtime::io::os_error` returns.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let connected = self.source.get_ref().connect_addr(addr);
         connected.map_err(|e| with_context(format!("connect to {}", display(addr)), e))

@@ -55,7 +55,8 @@ impl UnixListener {
     /// Returns an error as `bind /run/app.sock: ...`: `AddrInUse` if `path` exists, even if no
     /// socket listens on it any more; `InvalidInput` if the path is [too
     /// long](crate::unix#platform-specific-behavior) or contains a zero byte; `PermissionDenied`,
-    /// `NotFound` and other errors of bind(2).
+    /// `NotFound` and other errors of bind(2). `runtime::io::os_error` returns the number of an
+    /// error of the system.
     ///
     /// # Examples
     /// Replacing the file that an earlier run of the program may have left:
@@ -90,7 +91,7 @@ impl UnixListener {
     /// Binds like [`bind`](UnixListener::bind), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// Returns the errors of `bind`.
+    /// Returns the errors of `bind`, whose number `runtime::io::os_error` returns.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixListener> {
         let bound = unix::from_std(addr).and_then(|addr| UnixListener::bind_to(&addr));
         bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))

@@ -76,7 +76,7 @@ impl UnixSocket {
     ///
     /// # Errors
     /// Returns the errors of [`UnixListener::bind`], and `InvalidInput` if the socket is bound
-    /// already.
+    /// already. `runtime::io::os_error` returns the number of an error of the system.
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let bound = unix::path_addr(path).and_then(|addr| self.socket.bind(&addr));
@@ -86,7 +86,7 @@ impl UnixSocket {
     /// Binds like [`bind`](UnixSocket::bind), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// Returns the errors of `bind`.
+    /// Returns the errors of `bind`, whose number `runtime::io::os_error` returns.
     pub fn bind_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let bound = unix::from_std(addr).and_then(|addr| self.socket.bind(&addr));
         bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
@@ -99,7 +99,8 @@ impl UnixSocket {
     ///
     /// # Errors
     /// Returns `InvalidInput` if it is a socket for datagrams or, on Linux, if it is not bound; and
-    /// other errors of listen(2).
+    /// other errors of listen(2). `runtime::io::os_error` returns the number of an error of the
+    /// system.
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.require(Kind::Stream, "listen")?;
         let backlog = backlog.try_into().unwrap_or(libc::c_int::MAX);
@@ -112,7 +113,7 @@ impl UnixSocket {
     ///
     /// # Errors
     /// Returns the errors of [`UnixStream::connect`], and `InvalidInput` if it is a socket for
-    /// datagrams.
+    /// datagrams. `runtime::io::os_error` returns the number of an error of the system.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the attempt and closes the socket.
@@ -125,7 +126,7 @@ impl UnixSocket {
     /// Connects like [`connect`](UnixSocket::connect), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// Returns the errors of `connect`.
+    /// Returns the errors of `connect`, whose number `runtime::io::os_error` returns.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the attempt and closes the socket.

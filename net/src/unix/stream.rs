@@ -47,6 +47,7 @@ impl UnixStream {
     /// Returns an error as `connect to /run/app.sock: ...`: `NotFound` if there is no such file,
     /// `ConnectionRefused` if no socket listens on it, `PermissionDenied` and other errors of
     /// connect(2); `InvalidInput` if the path is too long or contains a zero byte.
+    /// `runtime::io::os_error` returns the number of an error of the system.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the attempt.
@@ -69,7 +70,7 @@ impl UnixStream {
     /// Connects like [`connect`](UnixStream::connect), to an address that may be an abstract name.
     ///
     /// # Errors
-    /// Returns the errors of `connect`.
+    /// Returns the errors of `connect`, whose number `runtime::io::os_error` returns.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the attempt.
