@@ -62,6 +62,7 @@
 //! | `quinn` | no | QUIC: [`compat::quinn`](compat) | quinn |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
+//! | `axum` | no | `axum::serve` on the listeners of [`net`] | axum, and the feature `tokio` |
 //!
 //! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
 //! has five fewer dependencies with `default-features = false`.

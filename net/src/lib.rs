@@ -65,6 +65,8 @@
 
 mod accept;
 mod addr;
+#[cfg(feature = "axum")]
+mod axum_listener;
 mod backoff;
 mod descriptor;
 mod error;

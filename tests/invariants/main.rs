@@ -115,7 +115,7 @@ fn dependencies_are_those_that_architecture_lists() {
         ("executor", "futures-core futures-task slab"),
         (
             "net",
-            "futures-core futures-io libc runtime-reactor socket2 tokio",
+            "axum futures-core futures-io libc runtime-reactor socket2 tokio",
         ),
         ("macros", ""),
     ];

@@ -1,43 +1,24 @@
-//! axum, with its own `serve` on a listener of this crate.
+//! axum, with its own `serve` on the listeners of this crate.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
 use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::{get, post};
+use axum::serve::{Listener, ListenerExt};
 use axum::{Json, Router};
 use futures_util::{SinkExt, StreamExt};
-use runtime::net::{TcpListener, TcpStream};
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 use crate::peer;
-
-/// A listener of this crate, for `axum::serve`.
-struct Listener(TcpListener);
-
-impl axum::serve::Listener for Listener {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok(accepted) => return accepted,
-                Err(e) => {
-                    eprintln!("cannot accept: {e}");
-                    runtime::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
 
 /// A server that runs until it is stopped.
 struct Server {
@@ -51,7 +32,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let serving = axum::serve(Listener(listener), routes).with_graceful_shutdown(async {
+        let serving = axum::serve(listener, routes).with_graceful_shutdown(async {
             let _ = stopped.await;
         });
         Server {
@@ -148,4 +129,95 @@ async fn events_are_kept_alive_by_a_timer() {
     assert!(text.starts_with("data: first\n\n"), "{text:?}");
     drop(response);
     server.stop().await;
+}
+
+#[runtime::test(tokio)]
+async fn connect_info_is_the_address_of_the_client() {
+    async fn address(ConnectInfo(address): ConnectInfo<SocketAddr>) -> String {
+        address.to_string()
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
+    let routes = Router::new().route("/", get(address));
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = runtime::spawn(axum::serve(listener, routes).into_future());
+
+    let mut client = TcpStream::connect(server).await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let own = client.local_addr().unwrap().to_string();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with(&own), "{answer:?} for {own}");
+    serving.abort();
+}
+
+#[runtime::test(tokio)]
+async fn axum_serves_a_unix_socket() {
+    let path = std::env::temp_dir().join(format!("runtime-axum-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    let routes = Router::new().route("/", get(|| async { "hello" }));
+    let (stop, stopped) = oneshot::channel();
+    let serving = axum::serve(listener, routes).with_graceful_shutdown(async {
+        stopped.await.unwrap();
+    });
+    let serving = runtime::spawn(serving.into_future());
+
+    let mut client = UnixStream::connect(&path).await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("hello"), "{answer:?}");
+    let curl = ["--silent", "--fail", "--unix-socket"];
+    let curl = curl
+        .into_iter()
+        .chain([path.to_str().unwrap(), "http://x/"]);
+    if let Some(text) = peer("curl", curl).await {
+        assert_eq!(text, "hello");
+    }
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+#[runtime::test]
+async fn an_accepted_connection_first_waits_on_a_thread_of_tokio() {
+    let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let (mut server, _) = Listener::accept(&mut listener).await;
+    let (began, begins) = oneshot::channel();
+    let reading = runtime::spawn_blocking(move || {
+        let tokio = tokio::runtime::Builder::new_current_thread().build();
+        tokio.unwrap().block_on(async {
+            let mut four = [0; 4];
+            let mut reading = std::pin::pin!(server.read_exact(&mut four));
+            let first = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx)));
+            assert!(first.await.is_pending());
+            began.send(()).unwrap();
+            reading.await.map(|()| four)
+        })
+    });
+    begins.await.unwrap();
+    client.write_all(b"data").await.unwrap();
+    assert_eq!(&reading.await.unwrap().unwrap(), b"data");
+}
+
+#[test]
+fn accepting_without_a_runtime_panics_with_the_reason() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut listener = TcpListener::from_std(listener).unwrap();
+    let tokio = tokio::runtime::Builder::new_current_thread().build();
+    let accepting = || tokio.unwrap().block_on(Listener::accept(&mut listener));
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(accepting)).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.starts_with("accept for axum::serve: "), "{text}");
+    assert!(text.contains("runtime"), "{text}");
 }
