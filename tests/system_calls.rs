@@ -1,5 +1,8 @@
 //! The number of system calls, by the reactor's own counters.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use runtime::Runtime;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
@@ -88,6 +91,116 @@ fn a_connection_is_registered_once_and_removed_by_close_alone() {
     assert!(stats.registrations <= 3, "{stats:?}");
     assert_eq!((stats.removals, stats.reregistrations), (0, 0), "{stats:?}");
     assert_eq!(stats.sources, 0, "{stats:?}");
+}
+
+thread_local! {
+    static ACCEPTS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Replaces accept4(2) of the C library, to count the calls.
+///
+/// # Safety
+/// As for accept4(2).
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn accept4(
+    fd: libc::c_int,
+    address: *mut libc::sockaddr,
+    size: *mut libc::socklen_t,
+    flags: libc::c_int,
+) -> libc::c_int {
+    ACCEPTS.set(ACCEPTS.get() + 1);
+    // SAFETY: the caller passes valid pointers.
+    unsafe { libc::syscall(libc::SYS_accept4, fd, address, size, flags) as libc::c_int }
+}
+
+/// Accepts `connections` in a task while `connect` makes them. Returns the number of calls of
+/// accept4(2) and of the waiting call.
+#[cfg(target_os = "linux")]
+fn calls_of(connections: u64, connect: impl AsyncFn(std::net::SocketAddr)) -> (u64, u64) {
+    let runtime = Runtime::new().unwrap();
+    let before = ACCEPTS.get();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = runtime::spawn(async move {
+            for _ in 0..connections {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(b"response").await.unwrap();
+            }
+        });
+        connect(address).await;
+        server.await.unwrap();
+    });
+    let stats = runtime.stats();
+    // The change of the listener's trigger.
+    assert!(stats.reregistrations <= 1, "{stats:?}");
+    (ACCEPTS.get() - before, stats.waits)
+}
+
+#[cfg(target_os = "linux")]
+async fn visit(address: std::net::SocketAddr) {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.read_to_end(&mut Vec::new()).await.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_accept_that_finds_nothing_is_rare() {
+    const VISITS: u64 = 1_000;
+    let (accepts, _) = calls_of(VISITS, async |address| {
+        for _ in 0..VISITS {
+            visit(address).await;
+        }
+    });
+    assert!(
+        (VISITS..=VISITS + VISITS / 50).contains(&accepts),
+        "{accepts}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_burst_of_connections_is_accepted_in_few_turns() {
+    const VISITS: u64 = 10;
+    const BURST: u64 = 2_000;
+    let (accepts, waits) = calls_of(VISITS + BURST, async |address| {
+        for _ in 0..VISITS {
+            visit(address).await;
+        }
+        let connect = |_| std::net::TcpStream::connect(address).unwrap();
+        let clients: Vec<_> = (0..BURST).map(connect).collect();
+        // They stay until all are accepted.
+        clients.into_iter().for_each(std::mem::forget);
+    });
+    assert!(accepts <= VISITS + BURST + BURST / 50, "{accepts}");
+    assert!(waits <= BURST / 10, "{waits}");
+}
+
+#[test]
+fn a_listener_from_which_no_task_accepts_ends_two_waits() {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // A listener that has waited several times.
+        for _ in 0..10 {
+            let client = runtime::spawn(TcpStream::connect(address));
+            listener.accept().await.unwrap();
+            client.await.unwrap().unwrap();
+        }
+        let _clients: Vec<_> = (0..10)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let before = runtime.stats().waits;
+        runtime::time::sleep(Duration::from_millis(50)).await;
+        let waits = runtime.stats().waits - before;
+        // One for the timer and one for the connections; a kernel may end a wait early.
+        assert!(waits <= 8, "{waits}");
+        for _ in 0..10 {
+            listener.accept().await.unwrap();
+        }
+    });
 }
 
 #[test]

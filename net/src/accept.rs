@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use runtime_reactor::{Direction, Source};
+use runtime_reactor::Source;
+use runtime_reactor::internal::Backlog;
 
 use crate::backoff::{Retry, SharedBackoff};
 use crate::sys::accept::{AcceptError, classify, is_unsupported};
@@ -24,6 +25,7 @@ const MAX_CONSECUTIVE_ABORTS: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Acceptor<L> {
     pub(crate) source: Source<L>,
+    backlog: Backlog,
     /// For the tasks that call `poll_accept`; the others have a `Backoff` of their own.
     shared_backoff: SharedBackoff,
     /// The number of delays, of all tasks.
@@ -34,6 +36,7 @@ impl<L: AsFd> Acceptor<L> {
     pub(crate) fn new(source: Source<L>) -> Acceptor<L> {
         Acceptor {
             source,
+            backlog: Backlog::default(),
             shared_backoff: SharedBackoff::default(),
             backoffs: AtomicU64::new(0),
         }
@@ -49,7 +52,7 @@ impl<L: AsFd> Acceptor<L> {
         let mut aborts = 0;
         loop {
             ready!(backoff.poll_ready(cx))?;
-            let error = match ready!(self.source.poll_io(Direction::Read, cx, &mut accept)) {
+            let error = match ready!(self.source.poll_accept(&self.backlog, cx, &mut accept)) {
                 Ok(connection) => {
                     backoff.reset();
                     return Poll::Ready(Ok(connection));
@@ -77,6 +80,11 @@ impl<L: AsFd> Acceptor<L> {
         accept: impl FnMut(&L) -> io::Result<C>,
     ) -> Poll<io::Result<C>> {
         self.poll_accept(cx, &mut &self.shared_backoff, accept)
+    }
+
+    /// Accepts a connection without waiting.
+    pub(crate) fn try_accept<C>(&self, accept: impl FnMut(&L) -> io::Result<C>) -> io::Result<C> {
+        self.source.try_accept(&self.backlog, accept)
     }
 
     /// Returns the number of delays so far.

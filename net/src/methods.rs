@@ -410,7 +410,7 @@ macro_rules! listener {
             /// Returns `WouldBlock` if there is no client, and otherwise the error of accept(2),
             /// also that of a single connection and that of having no descriptor left.
             pub fn try_accept(&self) -> io::Result<($stream, SocketAddr)> {
-                match self.acceptor.source.try_io(Direction::Read, $accept) {
+                match self.acceptor.try_accept($accept) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(e),
                     accepted => Self::convert(accepted),
                 }

@@ -67,6 +67,7 @@
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("the runtime counts in 64-bit atomics, which this target does not have");
 
+mod backlog;
 mod context;
 mod current_io;
 mod error;
@@ -103,6 +104,7 @@ pub use timer::Timer;
 /// Items for the other crates of this workspace. Not part of the public API.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::backlog::Backlog;
     pub use crate::context::now;
     pub use crate::error::{os_error, with_context};
     pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};

@@ -16,6 +16,11 @@ pub(crate) const fn unused(turn: u32) -> u32 {
     turn << OPERATION_BITS
 }
 
+/// Returns the lower bits of the number of the turn in which nothing was completed.
+pub(crate) const fn turn(unused: u32) -> u32 {
+    unused >> OPERATION_BITS
+}
+
 /// The operations that a source completed in one turn. Plain loads and stores: threads that share a
 /// source may count too few, which is harmless.
 #[derive(Debug, Default)]

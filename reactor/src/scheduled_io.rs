@@ -131,6 +131,26 @@ impl ScheduledIo {
         }
     }
 
+    /// Takes one of the number that the last event reported, if it did. Returns true if none is
+    /// left.
+    pub(crate) fn take_unread(&self) -> bool {
+        let unread = self.unread.load(Ordering::Relaxed);
+        self.unread
+            .store(unread.saturating_sub(1), Ordering::Relaxed);
+        unread == 1
+    }
+
+    /// Sets whether the selector reports the source for as long as it is ready.
+    pub(crate) fn set_level(&self, is_level: bool) {
+        let others = self.readiness().without(Readiness::LEVEL);
+        let level = if is_level {
+            Readiness::LEVEL
+        } else {
+            Readiness::EMPTY
+        };
+        self.set_readiness(others | level);
+    }
+
     /// Notes that an operation moved `moved` bytes, fewer than it could have. If that was all there
     /// was, the direction is not ready until the kernel reports it.
     ///

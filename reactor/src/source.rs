@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::{fmt, io, ptr};
 
+use crate::backlog::Backlog;
 use crate::context;
 use crate::current_io::CurrentIo;
 use crate::error::no_runtime;
@@ -230,6 +231,55 @@ impl<T: AsFd> Source<T> {
         let moved = without_waiting(self.attempt(direction, None, op))?;
         self.state.on_transfer(direction, requested, moved);
         Ok(moved)
+    }
+
+    /// Attempts `op`, which accepts one connection, and waits while it fails with `WouldBlock`.
+    ///
+    /// This is [`poll_io`](Source::poll_io) for reading, except that it waits without an attempt
+    /// where `backlog` says that there is probably no further connection, and the next turn of the
+    /// reactor reports one. So there may be a connection although it returns `Pending`.
+    ///
+    /// # Errors
+    /// Returns the errors of [`poll_io`](Source::poll_io).
+    #[doc(hidden)]
+    pub fn poll_accept<R>(
+        &self,
+        backlog: &Backlog,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let mut was_empty = false;
+        let polled = self.attempt(Direction::Read, Some(cx), |io| {
+            let accepted = op(io);
+            was_empty = matches!(&accepted, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
+            accepted
+        });
+        if let Poll::Ready(Ok(_)) = polled {
+            self.state.on_accept(backlog);
+        } else if was_empty {
+            self.state.on_empty_queue(backlog);
+        }
+        polled
+    }
+
+    /// Attempts `op`, which accepts one connection, without waiting, also where
+    /// [`poll_accept`](Source::poll_accept) would wait.
+    ///
+    /// # Errors
+    /// Returns the error of `op`, except `Interrupted`.
+    #[doc(hidden)]
+    pub fn try_accept<R>(
+        &self,
+        backlog: &Backlog,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        match uninterrupted(&self.io, op) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                backlog.end_batch();
+                Err(self.state.note_blocked(Direction::Read, Some(e)))
+            }
+            result => result,
+        }
     }
 
     /// Attempts `op` unless `direction` is known not to be ready, and repeats it while a signal
@@ -538,6 +588,34 @@ impl SourceState {
             if let Some(scheduled) = self.local() {
                 scheduled.on_short_transfer(direction, moved);
             }
+        }
+    }
+
+    /// Notes that a connection was accepted. If that was probably the only one, there is none until
+    /// the selector reports it.
+    fn on_accept(&self, backlog: &Backlog) {
+        let Some(scheduled) = self.local() else {
+            return;
+        };
+        let is_last = if scheduled.is_edge() {
+            scheduled.take_unread()
+        } else {
+            backlog.take(tick().turn())
+        };
+        if is_last {
+            scheduled.clear_readiness(Direction::Read);
+        }
+    }
+
+    /// Notes that no connection could be accepted.
+    #[cold]
+    fn on_empty_queue(&self, backlog: &Backlog) {
+        backlog.end_batch();
+        let Some((reactor, scheduled)) = self.reactor() else {
+            return;
+        };
+        if scheduled.is_edge() && backlog.wants_level() {
+            reactor.watch_level(scheduled.token);
         }
     }
 

@@ -26,7 +26,8 @@ pub struct Stats {
     /// Registrations of descriptors. On epoll each is a system call, on kqueue none. On poll and
     /// select each is one too, `fstat`, although nothing changes in the kernel.
     pub registrations: u64,
-    /// Repeated registrations, made because a wait came from another thread.
+    /// Repeated registrations, made because a wait came from another thread, or because tasks began
+    /// or ceased to accept from a listener.
     pub reregistrations: u64,
     /// Removals of descriptors from the kernel by a call of their own. A plain close needs none. On
     /// poll and select there is no call, but the removal is counted.

@@ -31,6 +31,11 @@ impl Tick {
             unused_quota: quota::unused(turn),
         }
     }
+
+    /// Returns the lower bits of the number of the turn.
+    pub(crate) fn turn(self) -> u32 {
+        quota::turn(self.unused_quota)
+    }
 }
 
 /// Returns the tick of this thread.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use runtime_reactor::internal::set_nonblocking;
-use runtime_reactor::{Direction, Interest, Readiness, Source};
+use runtime_reactor::{Interest, Readiness, Source};
 
 use super::stream::TcpStream;
 use crate::accept::{Acceptor, BACKLOG};

@@ -118,6 +118,10 @@ impl Reactor {
             // It will be added, and the selector then reports its readiness.
             return;
         }
+        if registration.waiters.is_level() {
+            // The next wait reports its readiness.
+            return;
+        }
         self.inbox.counters.reregistrations.add(1);
         let mut selector = self.selector.borrow_mut();
         if !registration.scheduled.is_edge() {

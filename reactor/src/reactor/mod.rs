@@ -19,6 +19,7 @@ use crate::wake_list::{WakeList, wake_all};
 
 mod deadlines;
 mod fork;
+mod listening;
 mod messages;
 mod register;
 mod waiting;
@@ -51,6 +52,8 @@ pub struct Reactor {
     registrations: RefCell<Registrations>,
     /// The registrations that the next wait passes to the selector.
     queued: RefCell<Vec<Token>>,
+    /// The listeners that the selector reports for as long as connections wait.
+    level_listeners: RefCell<Vec<Token>>,
     timers: RefCell<Timers>,
     events: RefCell<Vec<Event>>,
     /// Filled while the state is borrowed, and emptied once it is not.
@@ -109,6 +112,7 @@ impl Reactor {
             selector: RefCell::new(selector),
             registrations: RefCell::default(),
             queued: RefCell::default(),
+            level_listeners: RefCell::default(),
             timers: RefCell::default(),
             events: RefCell::default(),
             woken: RefCell::default(),
@@ -272,6 +276,10 @@ impl Reactor {
                 }
                 None => counters.stale_events.add(1),
             }
+        }
+        drop(registrations);
+        if blocking || self.embedded.get() {
+            self.mute_unattended();
         }
         if parked && !notified && limit.is_none() && woken.is_empty() {
             counters.spurious_wakes.add(1);

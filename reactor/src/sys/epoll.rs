@@ -143,6 +143,17 @@ impl Selector for Epoll {
 
     fn arm_non_directional(&mut self, _: Token, _: Interest) {}
 
+    fn set_level(&mut self, fd: RawFd, token: Token, is_level: bool) -> io::Result<()> {
+        // A listener is never writable.
+        let events = if is_level {
+            libc::EPOLLIN as u32
+        } else {
+            EVENTS
+        };
+        self.notifier
+            .control(libc::EPOLL_CTL_MOD, fd, events, token)
+    }
+
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         self.notifier.control(libc::EPOLL_CTL_DEL, fd, 0, token)
     }

@@ -20,6 +20,7 @@ use crate::token::Token;
 pub(crate) enum Call {
     Add(RawFd, Token),
     Reregister(RawFd, Token),
+    SetLevel(RawFd, Token, bool),
     Arm(Token, Direction),
     ArmNonDirectional(Token, Interest),
     Remove(RawFd, Token),
@@ -140,6 +141,14 @@ impl Selector for Scripted {
 
     fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         self.record(Call::Reregister(fd, token));
+        Ok(())
+    }
+
+    fn set_level(&mut self, fd: RawFd, token: Token, is_level: bool) -> io::Result<()> {
+        if self.script.level {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.record(Call::SetLevel(fd, token, is_level));
         Ok(())
     }
 

@@ -104,6 +104,21 @@ pub(crate) trait Selector {
     /// Cost: no system call.
     fn arm_non_directional(&mut self, token: Token, interest: Interest);
 
+    /// Sets whether `wait` reports a listener by level or by edge: for as long as connections wait
+    /// in its queue, or when one comes. A level is not armed. What is ready already is reported.
+    ///
+    /// `add` has registered it by edge. Only epoll can change that. A level backend has no edges,
+    /// and kqueue reports the number of connections with the edge.
+    ///
+    /// Cost: one system call.
+    ///
+    /// # Errors
+    /// - `Unsupported` on kqueue, poll and select.
+    /// - `ENOENT` or `EBADF` if the kernel does not know the descriptor.
+    fn set_level(&mut self, _fd: RawFd, _token: Token, _is_level: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Makes the kernel forget a descriptor that stays open.
     ///
     /// The reactor calls it for a source whose descriptor is returned to the program or may have

@@ -20,6 +20,7 @@ use crate::token::Token;
 
 mod closing;
 mod foreign_code;
+mod listening;
 mod messages;
 mod quota;
 mod timing;

@@ -70,6 +70,7 @@ macro_rules! conformance {
                 readiness::an_established_connection_is_writable,
                 readiness::a_refused_connection_is_writable_and_has_an_error,
                 readiness::a_full_backlog_is_readable_until_it_is_empty,
+                readiness::the_connections_of_a_listener_are_reported_or_counted,
                 readiness::a_half_close_is_reported_with_the_data_before_it,
                 readiness::a_hang_up_is_reported_in_both_directions,
                 readiness::a_hang_up_without_a_waiter_ends_no_wait_of_a_level_backend,

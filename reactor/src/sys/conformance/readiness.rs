@@ -199,6 +199,40 @@ pub(super) fn a_refused_connection_is_writable_and_has_an_error(stage: &mut Stag
 
 /// A connect to a full backlog fails with EAGAIN or ECONNREFUSED, for which no wait exists. Only
 /// the listener becomes ready.
+pub(super) fn the_connections_of_a_listener_are_reported_or_counted(stage: &mut Stage) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let connect = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    assert_eq!(stage.add(&listener, ONE), None);
+    let is_level = |stage: &mut Stage, on| stage.selector.set_level(listener.as_raw_fd(), ONE, on);
+    let can_be_level = is_level(stage, true).is_ok();
+    let reports_levels = can_be_level || !stage.selector.is_edge();
+    let _clients: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
+    for left in (1..=3).rev() {
+        if reports_levels || left == 3 {
+            stage.arm(ONE);
+            assert!(stage.wait_until(ONE, Readiness::READABLE).is_readable());
+        }
+        if !reports_levels && left == 3 {
+            let unread = stage.events.iter().map(|event| event.unread).max();
+            assert_eq!(unread, Some(3));
+        }
+        listener.accept().unwrap();
+    }
+    stage.arm(ONE);
+    assert_eq!(stage.now(ONE), NOTHING);
+    if can_be_level {
+        let _client = connect();
+        stage.wait_until(ONE, Readiness::READABLE);
+        stage.wait_until(ONE, Readiness::READABLE);
+        is_level(stage, false).unwrap();
+        stage.wait_until(ONE, Readiness::READABLE);
+        assert_eq!(stage.now(ONE), NOTHING, "it is watched by edge");
+        is_level(stage, true).unwrap();
+        stage.wait_until(ONE, Readiness::READABLE);
+    }
+}
+
 pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
     let folder = Folder::new();
     let path = folder.0.join("socket");

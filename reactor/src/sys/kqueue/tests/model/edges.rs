@@ -173,13 +173,18 @@ fn socket_type(fd: RawFd) -> Option<libc::c_int> {
 /// Returns true if a TCP socket that failed was never connected. Such a socket has measured no
 /// round trip.
 pub(super) fn was_refused(fd: RawFd) -> bool {
+    tcp_info(fd).is_some_and(|info| info.tcpi_rtt == 0)
+}
+
+/// Returns what the kernel knows of a TCP socket.
+fn tcp_info(fd: RawFd) -> Option<libc::tcp_info> {
     // SAFETY: a tcp_info consists of integers, for which all-zero is valid.
     let mut info: libc::tcp_info = unsafe { mem::zeroed() };
     let mut size = size_of_val(&info) as libc::socklen_t;
     let place = (&raw mut info).cast();
     // SAFETY: `place` points to a tcp_info, and `size` is the size of one.
     let got = unsafe { libc::getsockopt(fd, libc::SOL_TCP, libc::TCP_INFO, place, &mut size) };
-    got == 0 && info.tcpi_rtt == 0
+    (got == 0).then_some(info)
 }
 
 /// Returns the number of bytes that can be read up to urgent data, and in all. The urgent byte
@@ -201,13 +206,19 @@ pub(super) fn unread(fd: RawFd) -> (i64, i64) {
     (short, if all > short { all - 1 } else { all })
 }
 
-/// Returns what FIONREAD reports. A listener has no such count; 1 means "ready" there.
+/// Returns what FIONREAD reports, or the number of connections that a listener may accept. Linux
+/// does not return that of a Unix listener, so it is too large.
 fn pending(fd: RawFd) -> i64 {
     let mut bytes: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int, and the pointer is valid for one.
-    match unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut bytes) } {
-        0 => bytes.into(),
-        _ => 1,
+    if unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut bytes) } == 0 {
+        return bytes.into();
+    }
+    match (tcp_info(fd), socket_type(fd)) {
+        // For a listener this is the length of the queue (tcp_get_info in the kernel).
+        (Some(info), _) => info.tcpi_unacked.into(),
+        (None, Some(_)) => i64::MAX,
+        (None, None) => 1,
     }
 }
 
