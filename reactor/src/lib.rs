@@ -61,6 +61,7 @@
 //! | `reactor` | the turn |
 //! | `context` | the reactor of this thread |
 //! | `source`, `timer`, `process` | what is awaited |
+//! | `inspect` | a list of what waits, for the other crates of this workspace |
 
 #![deny(unsafe_code)]
 
@@ -72,6 +73,7 @@ mod context;
 mod current_io;
 mod error;
 mod inbox;
+mod inspect;
 mod interest;
 mod process;
 mod quota;
@@ -107,6 +109,7 @@ pub mod internal {
     pub use crate::backlog::Backlog;
     pub use crate::context::now;
     pub use crate::error::{os_error, with_context};
+    pub use crate::inspect::{Awaited, descriptors, visit_waiters};
     pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};
 
     /// Returns the number of events that the last turn of `reactor` took.

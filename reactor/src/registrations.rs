@@ -83,6 +83,10 @@ impl Registrations {
         self.slab.len()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Registration> {
+        self.slab.iter().map(|(_, registration)| registration)
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Registration> {
         self.slab.iter_mut().map(|(_, registration)| registration)
     }

@@ -220,6 +220,12 @@ impl Timers {
         self.len
     }
 
+    /// Returns the deadlines and wakers of all timers, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Nanos, &Waker)> {
+        let nodes = self.nodes.iter();
+        nodes.filter_map(|node| Some((node.deadline, node.waker.as_ref()?)))
+    }
+
     /// Removes all timers and hands over their wakers.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
         let wakers = self.nodes.drain(..).filter_map(|node| node.waker);

@@ -190,6 +190,16 @@ impl Waiters {
         self.wake_non_directional(woken);
     }
 
+    /// Returns all wakers, each with the direction that it waits for.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<Direction>, &Waker)> {
+        let last = Direction::BOTH.into_iter().filter_map(|direction| {
+            let waker = self.last[direction.index()].as_ref()?;
+            Some((Some(direction), waker))
+        });
+        let extra_wakers = self.overflow.iter().flat_map(|o| &o.extra_wakers);
+        last.chain(extra_wakers.map(|(direction, waker)| (*direction, waker)))
+    }
+
     /// Hands over all wakers to be dropped instead of woken.
     pub(crate) fn discard(self, woken: &mut WakeList) {
         let extra_wakers = self.overflow.map(|o| o.extra_wakers).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The reactor: waits for descriptors and deadlines, and wakes tasks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -320,6 +320,19 @@ impl Reactor {
 
     pub(crate) fn number(&self) -> u32 {
         self.inbox.number
+    }
+
+    pub(crate) fn registrations(&self) -> Ref<'_, Registrations> {
+        self.registrations.borrow()
+    }
+
+    pub(crate) fn timers(&self) -> Ref<'_, Timers> {
+        self.timers.borrow()
+    }
+
+    /// Returns the instant from which [`Nanos`] count.
+    pub(crate) fn epoch(&self) -> Instant {
+        self.epoch
     }
 
     pub(crate) fn turn_number(&self) -> u32 {
