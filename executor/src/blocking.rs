@@ -9,15 +9,17 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
+use std::time::Instant;
 use std::{fmt, io, mem, thread};
 
 use crate::config::PoolConfig;
 use crate::error::JoinError;
 use crate::id::{Id, in_job};
 use crate::inbox::{Inbox, RemoteOp};
+use crate::record::{JobRecord, NumberOf};
 use crate::sync::{Condvar, Mutex};
 use crate::task::output::{Abort, Completed, OutputCell};
 use crate::unwind::{drop_catching, wake_catching};
@@ -43,6 +45,10 @@ pub(crate) enum Class {
 #[derive(Default)]
 struct State {
     queue: VecDeque<(Arc<dyn Job>, Class)>,
+    /// The jobs that threads of the pool run. Weak, so that dropping one runs no foreign code.
+    running: Vec<Weak<dyn Job>>,
+    /// The number of jobs that were ever queued.
+    submitted: u64,
     /// The number of mandatory jobs that are queued or running.
     mandatory: usize,
     /// The functions that run after the last mandatory job of a closed pool.
@@ -64,12 +70,17 @@ pub(crate) trait Job: Send + Sync {
     fn cancel(&self);
     /// Completes a job that has not begun with the error that no thread could be started.
     fn reject(&self, error: Arc<io::Error>);
+    /// Returns what an inspection shows of the job.
+    fn record(&self, number_of: NumberOf<'_>) -> JobRecord;
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
 pub(crate) struct BlockingJob<F, T> {
     id: Id,
+    /// The name of an operation of this crate; empty for a closure of the program.
+    name: &'static str,
     spawned_at: &'static Location<'static>,
+    begun: OnceLock<Instant>,
     /// Taken by the thread that runs it, or by an abort.
     closure: Mutex<Option<F>>,
     inbox: Arc<Inbox>,
@@ -116,6 +127,7 @@ impl Pool {
             };
         }
         state.mandatory += usize::from(class == Class::Mandatory);
+        state.submitted += 1;
         state.queue.push_back((job, class));
         // Each of these threads takes one job without being notified.
         if state.queue.len() <= state.returning {
@@ -172,6 +184,8 @@ impl Pool {
         let mut state = self.state.lock();
         loop {
             while let Some((job, class)) = state.queue.pop_front() {
+                let running = Arc::downgrade(&job);
+                state.running.push(running.clone());
                 drop(state);
                 // The task that is woken may submit another job before this thread is back here.
                 // Counted as returning, this thread takes it: no second one is woken or started.
@@ -179,6 +193,8 @@ impl Pool {
                 drop(job);
                 state = self.state.lock();
                 state.returning -= 1;
+                let is_other = |other: &Weak<dyn Job>| !Weak::ptr_eq(other, &running);
+                state.running.retain(is_other);
                 self.count_done(&mut state, class);
             }
             if state.closed {
@@ -210,6 +226,19 @@ impl Pool {
                 self.mandatory_done.notify_all();
             }
         }
+    }
+
+    /// Returns a record of every job that is running or queued.
+    pub(crate) fn records(&self, number_of: NumberOf<'_>) -> Vec<JobRecord> {
+        let jobs: Vec<Arc<dyn Job>> = {
+            let state = self.state.lock();
+            let running = state.running.iter().filter_map(Weak::upgrade);
+            running
+                .chain(state.queue.iter().map(|(job, _)| job.clone()))
+                .collect()
+        };
+        // Without the lock, because dropping a job may be foreign code.
+        jobs.iter().map(|job| job.record(number_of)).collect()
     }
 
     /// Returns true if there is a thread. Does not wait for the lock; a thread may hold it.
@@ -291,13 +320,16 @@ impl<F, T> BlockingJob<F, T> {
     #[track_caller]
     pub(crate) fn new(
         id: Id,
+        name: &'static str,
         closure: F,
         inbox: Arc<Inbox>,
         cell: Arc<OutputCell<T>>,
     ) -> Arc<BlockingJob<F, T>> {
         Arc::new(BlockingJob {
             id,
+            name,
             spawned_at: Location::caller(),
+            begun: OnceLock::new(),
             closure: Mutex::new(Some(closure)),
             inbox,
             cell,
@@ -337,6 +369,8 @@ where
 {
     fn run(&self, before_wake: &dyn Fn()) {
         let closure = self.closure.lock().take();
+        // Set once: a job runs once.
+        let _ = self.begun.set(Instant::now());
         let waker =
             closure.and_then(|closure| {
                 let output = in_job(self.id, || catch_unwind(AssertUnwindSafe(closure)));
@@ -354,6 +388,16 @@ where
 
     fn reject(&self, error: Arc<io::Error>) {
         self.fail(JoinError::rejected(self.id, error));
+    }
+
+    fn record(&self, number_of: NumberOf<'_>) -> JobRecord {
+        JobRecord {
+            id: self.id,
+            name: self.name,
+            spawned_at: self.spawned_at,
+            running: self.begun.get().map(Instant::elapsed),
+            joined_by: self.cell.joined_by(number_of),
+        }
     }
 }
 

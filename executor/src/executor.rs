@@ -13,7 +13,7 @@ use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::park::{ParkMode, Unpark};
 use crate::scheduler::Scheduler;
-use crate::task::{is_large, wake};
+use crate::task::{Boxed, is_large, wake};
 use crate::waker_id::WakerId;
 
 /// A single-threaded executor: it polls tasks and never blocks.
@@ -87,10 +87,15 @@ impl Executor {
     {
         let spawned_at = Location::caller();
         JoinHandle::local(if const { is_large::<F>() } {
-            self.scheduler.spawn(Box::pin(future), (), spawned_at)
+            let label = Boxed::<F, _>::new(());
+            self.scheduler.spawn(Box::pin(future), label, spawned_at)
         } else {
             self.scheduler.spawn(future, (), spawned_at)
         })
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// Returns the handle that other threads spawn with.

@@ -16,7 +16,7 @@ use crate::inbox::{Inbox, RemoteOp, RemoteTask};
 use crate::join::JoinHandle;
 use crate::scheduler::Scheduler;
 use crate::task::output::{OutputCell, RemoteJoin};
-use crate::task::{TaskCell, is_large};
+use crate::task::{Boxed, Label, TaskCell, is_large};
 
 thread_local! {
     /// On threads of a blocking pool, the runtime that they work for; on others, the handle that
@@ -158,30 +158,32 @@ impl Handle {
     {
         let spawned_at = Location::caller();
         if const { is_large::<F>() } {
-            self.spawn_at(Box::pin(future), spawned_at)
+            self.spawn_at(Box::pin(future), Boxed::<F, _>::new(()), spawned_at)
         } else {
-            self.spawn_at(future, spawned_at)
+            self.spawn_at(future, (), spawned_at)
         }
     }
 
-    fn spawn_at<F>(
+    fn spawn_at<F, L>(
         &self,
         future: F,
+        label: L,
         spawned_at: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        L: Label + Send + 'static,
     {
         if let Some(scheduler) = context::get_if(self.inbox.number()) {
-            return JoinHandle::local(scheduler.spawn(future, (), spawned_at));
+            return JoinHandle::local(scheduler.spawn(future, label, spawned_at));
         }
         let id = self.inbox.next_remote_id();
         let cell = OutputCell::new();
         let remote = RemoteTask::new(id, self.inbox.clone());
         // The cell is completed in any case: by the task, or by the drop of the `RemoteJoin`.
         self.inbox.send(RemoteOp::Spawn {
-            task: Box::pin(TaskCell::new(future, (), spawned_at)),
+            task: Box::pin(TaskCell::new(future, label, spawned_at)),
             remote: remote.clone(),
             join: RemoteJoin::new(id, cell.clone()),
         });
@@ -231,22 +233,40 @@ impl Handle {
         T: Send + 'static,
     {
         if const { is_large::<F>() } {
-            self.submit(Box::new(closure), Class::Cancelable)
+            self.submit(Box::new(closure), Class::Cancelable, "")
         } else {
-            self.submit(closure, Class::Cancelable)
+            self.submit(closure, Class::Cancelable, "")
         }
+    }
+
+    /// Like [`spawn_blocking`](Handle::spawn_blocking), for an operation with a name.
+    #[track_caller]
+    pub(crate) fn spawn_blocking_named<F, T>(&self, name: &'static str, closure: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.submit(closure, Class::Cancelable, name)
     }
 
     /// Like [`spawn_blocking`](Handle::spawn_blocking), for a closure that must run: closing the
     /// executor waits for it. If no thread can be started or the executor is closed, it runs on the
     /// thread that calls this.
     #[track_caller]
-    pub(crate) fn spawn_mandatory_blocking<F, T>(&self, closure: F) -> JoinHandle<T>
+    pub(crate) fn spawn_mandatory_blocking<F, T>(
+        &self,
+        name: &'static str,
+        closure: F,
+    ) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.submit(closure, Class::Mandatory)
+        self.submit(closure, Class::Mandatory, name)
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
     }
 
     /// Returns the pool.
@@ -255,14 +275,14 @@ impl Handle {
     }
 
     #[track_caller]
-    fn submit<F, T>(&self, closure: F, class: Class) -> JoinHandle<T>
+    fn submit<F, T>(&self, closure: F, class: Class, name: &'static str) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         let id = self.inbox.next_remote_id();
         let cell = OutputCell::new();
-        let job = BlockingJob::new(id, closure, self.inbox.clone(), cell.clone());
+        let job = BlockingJob::new(id, name, closure, self.inbox.clone(), cell.clone());
         let handle = self.clone();
         let on_thread_start = || {
             POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));

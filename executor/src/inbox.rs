@@ -40,6 +40,13 @@ pub(crate) enum RemoteOp {
     Detach(TaskKey),
     /// A task panicked whose join handle was dropped.
     UnhandledPanic(JoinError),
+    /// Runs a closure of this workspace, which must neither block nor panic.
+    Call(Box<dyn RemoteCall + Send>),
+}
+
+/// A closure that other threads send to an executor. Its drop stores an error as the output.
+pub(crate) trait RemoteCall {
+    fn run(self: Box<Self>);
 }
 
 impl RemoteOp {

@@ -49,6 +49,7 @@
 //! | `budget`, `proceed` | how much one poll may complete without waiting: [`consume_budget`] |
 //! | `park` | [`Park`], [`Unpark`], [`ThreadPark`] |
 //! | `unhandled`, `unwind` | the panics of detached tasks and of foreign code |
+//! | `inspect`, `record` | a list of what exists, for the other crates of this workspace |
 //! | `config`, `error`, `id`, `task_local`, `sync` | leaves |
 
 #![deny(unsafe_code)]
@@ -64,10 +65,12 @@ mod executor;
 mod handle;
 mod id;
 mod inbox;
+mod inspect;
 mod join;
 mod join_set;
 mod park;
 mod proceed;
+mod record;
 mod scheduler;
 mod spawn;
 mod sync;
@@ -105,20 +108,40 @@ pub mod internal {
     use std::sync::Arc;
 
     use crate::handle::Handle;
+    pub use crate::inspect::{Call, Inspection, attach, call, number_of};
     use crate::join::JoinHandle;
     pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};
+    pub use crate::record::{Counts, JobRecord, TaskRecord, TaskState, WakerNumber};
     pub use crate::task::is_large;
     pub use crate::task_local::new_task_local;
 
     /// Runs a closure on the blocking pool that must run: closing the executor waits for it, and
-    /// where the pool cannot take it, it runs on this thread.
+    /// where the pool cannot take it, it runs on this thread. `name` is that of the operation.
     #[track_caller]
-    pub fn spawn_mandatory_blocking<F, T>(handle: &Handle, closure: F) -> JoinHandle<T>
+    pub fn spawn_mandatory_blocking<F, T>(
+        handle: &Handle,
+        name: &'static str,
+        closure: F,
+    ) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        handle.spawn_mandatory_blocking(closure)
+        handle.spawn_mandatory_blocking(name, closure)
+    }
+
+    /// Runs a closure on the blocking pool. `name` is that of the operation.
+    #[track_caller]
+    pub fn spawn_blocking_named<F, T>(
+        handle: &Handle,
+        name: &'static str,
+        closure: F,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        handle.spawn_blocking_named(name, closure)
     }
 
     /// Runs a closure when the executor is closed, after its last mandatory job.

@@ -3,11 +3,13 @@
 //! `wake`, `context` and `scheduler` import each other. The circle is inherent to a waker that is a
 //! number: waking looks up the scheduler of the thread, and the scheduler makes wakers.
 
-use std::cell::{Cell, RefCell};
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::{fmt, io, mem};
@@ -19,9 +21,10 @@ use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
 use crate::inbox::{Inbox, RemoteOp};
 use crate::park::Unpark;
+use crate::record::{Counts, TaskRecord, TaskState, WakerNumber};
 use crate::task::output::{Completed, RemoteJoin};
 use crate::task::{Label, Task, TaskCell, wake};
-use crate::task_slab::{Runnable, TaskSlab, VACANT, state};
+use crate::task_slab::{Runnable, Slot, TaskSlab, VACANT, state};
 use crate::unhandled::{UnhandledPanics, log_panic};
 use crate::unwind::{drop_catching, wake_catching};
 use crate::waker_id::WakerId;
@@ -42,6 +45,11 @@ pub(crate) struct Scheduler {
     pool: Arc<Pool>,
     unhandled: UnhandledPanics,
     closed: Cell<bool>,
+    attachment: OnceCell<Rc<dyn Any>>,
+    /// The number of tasks that other threads have spawned.
+    remote_spawned: Cell<u64>,
+    panicked: Cell<u64>,
+    aborted: Cell<u64>,
 }
 
 /// Empty lists with capacity, into which the inbox is drained.
@@ -96,6 +104,10 @@ impl Scheduler {
             pool,
             unhandled: UnhandledPanics::new(config.panic_policy),
             closed: Cell::new(false),
+            attachment: OnceCell::new(),
+            remote_spawned: Cell::new(0),
+            panicked: Cell::new(0),
+            aborted: Cell::new(0),
         })
     }
 
@@ -231,6 +243,7 @@ impl Scheduler {
         let key = self.key(slot, serial);
         let outer = self.running.replace(serial);
         let polled = if aborted {
+            increment(&self.aborted);
             task.as_mut().cancel(key.id(), JoinError::aborted(key.id()));
             Poll::Ready(())
         } else {
@@ -247,6 +260,7 @@ impl Scheduler {
                 polled
             };
             catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
+                increment(&self.panicked);
                 task.as_mut().fail(key.id(), payload);
                 Poll::Ready(())
             })
@@ -429,6 +443,7 @@ impl Scheduler {
         match op {
             RemoteOp::Spawn { .. } if self.closed.get() => op.reject(),
             RemoteOp::Spawn { task, remote, join } => {
+                increment(&self.remote_spawned);
                 let serial = remote.id().serial();
                 let slot = self.tasks.borrow_mut().insert(task, serial);
                 remote.set_slot(slot);
@@ -446,6 +461,7 @@ impl Scheduler {
             },
             RemoteOp::Detach(key) => self.detach(key),
             RemoteOp::UnhandledPanic(error) => self.unhandled_panic(error),
+            RemoteOp::Call(call) => call.run(),
         }
     }
 
@@ -477,6 +493,75 @@ impl Scheduler {
             remote_joins.resize_with(index + 1, || None);
         }
         remote_joins[index] = Some(join);
+    }
+}
+
+// A look at the tasks. It runs no foreign code.
+impl Scheduler {
+    /// Returns a record of every task.
+    pub(crate) fn records(&self) -> Vec<TaskRecord> {
+        let tasks = self.tasks.borrow();
+        let remote_joins = self.remote_joins.borrow();
+        let record = |(index, serial, slot): (u32, u32, &Slot)| {
+            let description = slot.describe();
+            let state = if slot.is(state::COMPLETE) {
+                TaskState::Complete
+            } else if description.is_none() {
+                TaskState::Running
+            } else if slot.is(state::SCHEDULED) {
+                TaskState::Scheduled
+            } else {
+                TaskState::Waiting
+            };
+            let local = slot.join_waker.as_ref().and_then(wake::number_of);
+            let remote = || {
+                remote_joins
+                    .get(index as usize)?
+                    .as_ref()?
+                    .joined_by(&wake::number_of)
+            };
+            TaskRecord {
+                id: Id::new(self.number, serial),
+                slot: index,
+                state,
+                name: description.as_ref().and_then(|d| d.name.map(str::to_owned)),
+                spawned_at: description.as_ref().map(|d| d.spawned_at),
+                size: description.as_ref().map(|d| d.size),
+                waker: WakerNumber::new(WakerId::new(self.number, index, serial)),
+                joined_by: local.or_else(remote),
+            }
+        };
+        tasks.iter().map(record).collect()
+    }
+
+    /// Returns the number of tasks that are not complete. O(n).
+    pub(crate) fn live_count(&self) -> usize {
+        let tasks = self.tasks.borrow();
+        let live = tasks
+            .iter()
+            .filter(|(_, _, slot)| !slot.is(state::COMPLETE));
+        live.count()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let tasks = self.tasks.borrow();
+        Counts {
+            polls: self.polls.get(),
+            spawned: tasks.spawned() + self.remote_spawned.get(),
+            tasks: tasks.count() as u64,
+            panicked: self.panicked.get(),
+            aborted: self.aborted.get(),
+        }
+    }
+
+    /// Sets what the owner keeps with the executor.
+    pub(crate) fn attach(&self, attachment: Rc<dyn Any>) {
+        // Set once, when the executor is made.
+        let _ = self.attachment.set(attachment);
+    }
+
+    pub(crate) fn attachment(&self) -> Option<&Rc<dyn Any>> {
+        self.attachment.get()
     }
 }
 
@@ -555,6 +640,10 @@ impl Scheduler {
         }
         drop_catching((join_waker, remote_join));
     }
+}
+
+fn increment(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 impl fmt::Debug for Scheduler {

@@ -9,7 +9,7 @@ use crate::error::NO_RUNTIME;
 use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::scheduler::Scheduler;
-use crate::task::is_large;
+use crate::task::{Boxed, Label, is_large};
 
 /// Spawns a task on the runtime of this thread. The future need not be `Send`.
 ///
@@ -43,21 +43,22 @@ where
     F::Output: 'static,
 {
     if const { is_large::<F>() } {
-        spawn_unboxed(Box::pin(future))
+        spawn_labeled(Box::pin(future), Boxed::<F, _>::new(()))
     } else {
-        spawn_unboxed(future)
+        spawn_labeled(future, ())
     }
 }
 
 #[track_caller]
 #[inline]
-fn spawn_unboxed<F>(future: F) -> JoinHandle<F::Output>
+fn spawn_labeled<F, L>(future: F, label: L) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
+    L: Label + 'static,
 {
     let scheduler = current_scheduler("spawn");
-    JoinHandle::local(scheduler.spawn(future, (), Location::caller()))
+    JoinHandle::local(scheduler.spawn(future, label, Location::caller()))
 }
 
 /// Runs a closure that blocks on a thread of the blocking pool.
@@ -133,26 +134,31 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
+        let name = self.name.map(Box::<str>::from);
         if const { is_large::<F>() } {
-            self.spawn_unboxed(Box::pin(future))
+            let future = Box::pin(future);
+            match name {
+                Some(name) => spawn_named(future, Boxed::<F, _>::new(name)),
+                None => spawn_named(future, Boxed::<F, _>::new(())),
+            }
         } else {
-            self.spawn_unboxed(future)
+            match name {
+                Some(name) => spawn_named(future, name),
+                None => spawn_named(future, ()),
+            }
         }
     }
+}
 
-    #[track_caller]
-    fn spawn_unboxed<F>(self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        let scheduler = current_scheduler("task::Builder::spawn");
-        let spawned_at = Location::caller();
-        JoinHandle::local(match self.name {
-            Some(name) => scheduler.spawn(future, Box::<str>::from(name), spawned_at),
-            None => scheduler.spawn(future, (), spawned_at),
-        })
-    }
+#[track_caller]
+fn spawn_named<F, L>(future: F, label: L) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    L: Label + 'static,
+{
+    let scheduler = current_scheduler("task::Builder::spawn");
+    JoinHandle::local(scheduler.spawn(future, label, Location::caller()))
 }
 
 #[track_caller]

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use crate::id::REMOTE_BIT;
+use crate::record::Description;
 use crate::task::Task;
 use crate::waker_id::WakerId;
 
@@ -47,6 +48,8 @@ pub(crate) struct TaskSlab {
     count: usize,
     /// The last serial number given to a task of this thread.
     serial: u32,
+    /// The number of times that the serial numbers have begun again.
+    restarts: u32,
     /// The first slot of the free list.
     free: u32,
     /// The slot at the head of the run queue. Has no meaning while the queue is empty.
@@ -140,6 +143,11 @@ impl Slot {
         self.link.clear(state);
     }
 
+    /// Returns the constant properties of the task, unless it is being polled.
+    pub(crate) fn describe(&self) -> Option<Description<'_>> {
+        self.task.as_ref().map(|task| task.describe())
+    }
+
     /// Puts the task back that was popped from this slot.
     #[inline]
     pub(crate) fn put_back(&mut self, task: Pin<Box<dyn Task>>) {
@@ -156,6 +164,7 @@ impl Default for TaskSlab {
             slots: Vec::new(),
             count: 0,
             serial: VACANT,
+            restarts: 0,
             free: END,
             head: END,
             tail: END,
@@ -177,8 +186,22 @@ impl TaskSlab {
 
     /// Returns a serial number for a task of this thread.
     pub(crate) fn next_serial(&mut self) -> u32 {
-        self.serial = ((self.serial + 1) & !REMOTE_BIT).max(VACANT + 1);
+        self.serial += 1;
+        if self.serial == REMOTE_BIT {
+            self.restart_serials();
+        }
         self.serial
+    }
+
+    #[cold]
+    fn restart_serials(&mut self) {
+        self.restarts += 1;
+        self.serial = VACANT + 1;
+    }
+
+    /// Returns the number of tasks that were ever spawned on this thread.
+    pub(crate) fn spawned(&self) -> u64 {
+        u64::from(self.restarts) * u64::from(REMOTE_BIT - 1) + u64::from(self.serial)
     }
 
     pub(crate) fn get(&mut self, slot: u32, serial: u32) -> Option<&mut Slot> {
@@ -311,6 +334,13 @@ impl TaskSlab {
             task,
             aborted: slot.is(state::ABORTED),
         })
+    }
+
+    /// Returns slot, serial number and contents of all tasks.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &Slot)> {
+        let slots = (0..).zip(&self.slots);
+        let occupied = slots.filter(|(_, slot)| slot.serial != VACANT);
+        occupied.map(|(index, slot)| (index, slot.serial, slot))
     }
 
     /// Returns the serial numbers and slots of all tasks, ordered by serial number.

@@ -10,7 +10,9 @@ use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use runtime_executor::internal::{on_pool_finish, spawn_mandatory_blocking};
+use runtime_executor::internal::{
+    Inspection, on_pool_finish, spawn_blocking_named, spawn_mandatory_blocking,
+};
 use runtime_executor::{Config, Executor, Handle, ThreadPark, spawn_blocking};
 use support::{
     CountingWaker, Loop, SharedCount, child, elsewhere, is_child, on_drop, poll_once, text,
@@ -467,9 +469,9 @@ fn a_mandatory_job_runs_although_the_only_thread_is_busy_when_the_executor_is_dr
     let (blocks, begun, end) = gated(handle);
     begun.recv().unwrap();
     let canceled = handle.spawn_blocking(|| ());
-    let mandatory = spawn_mandatory_blocking(handle, || 7);
+    let mandatory = spawn_mandatory_blocking(handle, "write", || 7);
     let (finish, finished) = channel();
-    drop(spawn_mandatory_blocking(handle, {
+    drop(spawn_mandatory_blocking(handle, "write", {
         let finish = finish.clone();
         move || finish.send("job").unwrap()
     }));
@@ -493,7 +495,7 @@ fn dropping_the_executor_waits_for_a_mandatory_job_that_runs() {
     let (end, ended) = channel::<()>();
     let done = SharedCount::default();
     let counted = done.clone();
-    drop(spawn_mandatory_blocking(&handle, move || {
+    drop(spawn_mandatory_blocking(&handle, "write", move || {
         begin.send(()).unwrap();
         // Returns when the tasks of the executor are dropped.
         ended.recv().unwrap_err();
@@ -515,7 +517,7 @@ fn a_mandatory_job_that_is_submitted_after_the_executor_was_dropped_runs_at_once
     let looped = with_pool(1);
     let handle = looped.executor.handle().clone();
     drop(looped);
-    let job = spawn_mandatory_blocking(&handle, || thread::current().id());
+    let job = spawn_mandatory_blocking(&handle, "write", || thread::current().id());
     assert_eq!(wait_for(job).unwrap(), thread::current().id());
     let (finish, finished) = channel();
     on_pool_finish(&handle, move || finish.send(()).unwrap());
@@ -529,7 +531,9 @@ fn a_mandatory_job_without_a_thread_runs_on_the_thread_that_submits_it() {
         // The stack of every thread is larger than the address space: see above.
         let looped = with_pool(1);
         for _ in 0..3 {
-            let job = spawn_mandatory_blocking(looped.executor.handle(), || thread::current().id());
+            let job = spawn_mandatory_blocking(looped.executor.handle(), "write", || {
+                thread::current().id()
+            });
             assert!(job.is_finished());
             assert_eq!(looped.block_on(job).unwrap(), thread::current().id());
         }
@@ -548,12 +552,12 @@ fn an_executor_that_forgets_its_blocking_jobs_waits_for_none() {
     let handle = looped.executor.handle();
     let (begin, begun) = channel();
     let (end, ended) = channel::<()>();
-    let running = spawn_mandatory_blocking(handle, move || {
+    let running = spawn_mandatory_blocking(handle, "write", move || {
         begin.send(()).unwrap();
         let _ = ended.recv();
     });
     begun.recv().unwrap();
-    let queued = spawn_mandatory_blocking(handle, || ());
+    let queued = spawn_mandatory_blocking(handle, "write", || ());
     looped.executor.forget_blocking_jobs();
     drop(looped);
     assert!(!running.is_finished());
@@ -601,4 +605,32 @@ fn a_pool_thread_calls_its_hooks_around_its_jobs() {
     drop(looped);
     // The last sender is dropped with the pool, after the thread has ended.
     assert_eq!(events.iter().collect::<Vec<_>>(), ["start", "job", "stop"]);
+}
+
+#[test]
+fn a_job_is_listed_while_it_is_queued_or_runs_and_not_afterwards() {
+    let _watchdog = watchdog();
+    let looped = with_pool(1);
+    let handle = looped.executor.handle();
+    let (running, has_begun, end) = gated(handle);
+    has_begun.recv().unwrap();
+    let queued = spawn_blocking_named(handle, "read", || ());
+    let inspection = Inspection::of(handle).unwrap();
+    let jobs = inspection.jobs();
+    let found: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.id, job.name, job.running.is_some()))
+        .collect();
+    assert_eq!(
+        found,
+        [(running.id(), "", true), (queued.id(), "read", false)]
+    );
+    assert_eq!(jobs[0].spawned_at.file(), file!());
+    drop(end);
+    looped.block_on(running).unwrap();
+    looped.block_on(queued).unwrap();
+    // The last job may still be on its way out of the list.
+    while !inspection.jobs().is_empty() {
+        thread::yield_now();
+    }
 }

@@ -49,6 +49,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime_executor::Handle;
+use runtime_executor::internal::spawn_blocking_named;
 use runtime_reactor::internal::with_context;
 
 pub use dir_builder::DirBuilder;
@@ -73,28 +74,36 @@ pub(crate) fn pool() -> io::Result<Handle> {
 
 /// Runs `job` on the pool with `path`. The text of an error begins with `what` and the path.
 async fn on_path<R: Send + 'static>(
-    what: &str,
+    what: &'static str,
     path: &Path,
     job: impl FnOnce(&Path) -> io::Result<R> + Send + 'static,
 ) -> io::Result<R> {
     let owned = path.to_owned();
-    let result = match pool() {
-        Ok(pool) => pool.spawn_blocking(move || job(&owned)).await,
-        Err(e) => Ok(Err(e)),
-    };
-    let result = result.unwrap_or_else(|e| Err(e.into()));
+    let result = on_pool(what, move || job(&owned)).await;
     result.map_err(|e| with_context(format!("{what} {}", path.display()), e))
+}
+
+/// Runs `job` on the pool. `what` names it in a list of tasks.
+async fn on_pool<R: Send + 'static>(
+    what: &'static str,
+    job: impl FnOnce() -> io::Result<R> + Send + 'static,
+) -> io::Result<R> {
+    let job = spawn_blocking_named(&pool()?, what, job);
+    job.await.unwrap_or_else(|e| Err(e.into()))
 }
 
 /// Like [`on_path`], with two paths.
 async fn on_paths<R: Send + 'static>(
-    what: &str,
+    what: &'static str,
     (from, to): (&Path, &Path),
     job: impl FnOnce(&Path, &Path) -> io::Result<R> + Send + 'static,
 ) -> io::Result<R> {
-    let what = format!("{what} {} to", from.display());
-    let from = from.to_owned();
-    on_path(&what, to, move |to| job(&from, to)).await
+    let owned = (from.to_owned(), to.to_owned());
+    let result = on_pool(what, move || job(&owned.0, &owned.1)).await;
+    result.map_err(|e| {
+        let text = format!("{what} {} to {}", from.display(), to.display());
+        with_context(text, e)
+    })
 }
 
 /// Reads a whole file into memory, like [`std::fs::read`].

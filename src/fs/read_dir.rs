@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use runtime_executor::JoinHandle;
+use runtime_executor::internal::spawn_blocking_named;
 use runtime_reactor::internal::with_context;
 
 use super::{FileType, Metadata, on_path, pool};
@@ -125,7 +126,9 @@ impl ReadDir {
                 Err(e) => return Poll::Ready(Some(Err(self.failed(e)))),
             };
             let chunk = self.chunk.clone();
-            self.reading = Some(pool.spawn_blocking(move || lock(&chunk).fill()));
+            self.reading = Some(spawn_blocking_named(&pool, "read directory", move || {
+                lock(&chunk).fill()
+            }));
         }
     }
 

@@ -145,9 +145,13 @@ impl WriteQueue {
             state.writers.push(pool.clone());
             drop(state);
             let runtime = pool.clone();
-            drop(spawn_mandatory_blocking(&pool, move || {
-                self.write_all(&runtime);
-            }));
+            drop(spawn_mandatory_blocking(
+                &pool,
+                "write to a standard stream",
+                move || {
+                    self.write_all(&runtime);
+                },
+            ));
         }
         Poll::Ready(Ok(n))
     }

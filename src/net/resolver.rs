@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use runtime_executor::JoinHandle;
+use runtime_executor::internal::spawn_blocking_named;
+use runtime_executor::{Handle, JoinHandle};
 use runtime_net::internal::{self, Resolve};
 
 /// The system's resolver, called on the blocking pool.
@@ -18,7 +19,10 @@ impl Resolve for BlockingResolver {
         &self,
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
-        let lookup = runtime_executor::spawn_blocking(move || internal::resolve_blocking(&name));
+        let handle = Handle::current();
+        let lookup = spawn_blocking_named(&handle, "look up a host name", move || {
+            internal::resolve_blocking(&name)
+        });
         Box::pin(AbortOnDrop(lookup))
     }
 }

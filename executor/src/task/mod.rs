@@ -29,6 +29,7 @@ pub(crate) mod wake;
 
 use std::any::Any;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
@@ -36,6 +37,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::error::JoinError;
 use crate::id::Id;
+use crate::record::Description;
 use crate::unwind::drop_catching;
 
 /// Returns true if a future or closure is so large that the function that takes it from the user
@@ -66,11 +68,38 @@ pub(crate) trait Task {
 
     /// Takes the output if it is a panic.
     fn take_panic(self: Pin<&mut Self>) -> Option<JoinError>;
+
+    /// Returns the constant properties of the task.
+    fn describe(&self) -> Description<'_>;
 }
 
 /// The name of a task. Tasks without one spend no memory on it.
 pub(crate) trait Label {
     fn name(&self) -> Option<&str>;
+
+    /// Returns the size of a future that has an allocation of its own; 0 for other futures.
+    fn boxed_size(&self) -> usize {
+        0
+    }
+}
+
+/// The label of a task whose future is large and was boxed: `Pin<Box<F>>`.
+pub(crate) struct Boxed<F, L>(L, PhantomData<fn() -> F>);
+
+impl<F, L> Boxed<F, L> {
+    pub(crate) fn new(label: L) -> Boxed<F, L> {
+        Boxed(label, PhantomData)
+    }
+}
+
+impl<F, L: Label> Label for Boxed<F, L> {
+    fn name(&self) -> Option<&str> {
+        self.0.name()
+    }
+
+    fn boxed_size(&self) -> usize {
+        size_of::<F>()
+    }
 }
 
 impl Label for () {
@@ -194,6 +223,14 @@ where
         match output {
             Some(Err(error)) if error.is_panic() => output.take()?.err(),
             _ => None,
+        }
+    }
+
+    fn describe(&self) -> Description<'_> {
+        Description {
+            name: self.label.name(),
+            spawned_at: self.spawned_at,
+            size: self.label.boxed_size().max(size_of::<F>()),
         }
     }
 }

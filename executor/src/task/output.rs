@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
+use crate::record::{NumberOf, WakerNumber};
 use crate::sync::Mutex;
 use crate::task::{Task, take_output};
 use crate::unwind::{drop_catching, wake_catching};
@@ -79,6 +80,14 @@ impl<T> OutputCell<T> {
         !matches!(*self.0.lock(), OutputState::Waiting(_))
     }
 
+    /// Returns the waker's number if the handle was polled by a task of an executor.
+    pub(crate) fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber> {
+        match &*self.0.lock() {
+            OutputState::Waiting(Some(waker)) => number_of(waker),
+            _ => None,
+        }
+    }
+
     /// Takes the output, or stores the waker.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
         {
@@ -143,6 +152,8 @@ trait CompleteWith {
     fn complete_with(&self, task: Pin<Box<dyn Task>>, id: Id) -> Completed;
     /// Stores the error that the runtime was dropped.
     fn complete_dropped(&self, id: Id) -> Completed;
+    /// Returns the number of the waker that awaits the output.
+    fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber>;
 }
 
 impl<T: 'static> CompleteWith for OutputCell<T> {
@@ -152,6 +163,10 @@ impl<T: 'static> CompleteWith for OutputCell<T> {
 
     fn complete_dropped(&self, id: Id) -> Completed {
         self.complete(Err(JoinError::runtime_dropped(id)))
+    }
+
+    fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber> {
+        OutputCell::joined_by(self, number_of)
     }
 }
 
@@ -174,6 +189,11 @@ impl RemoteJoin {
             Some(cell) => cell.complete_with(task, self.id),
             None => unreachable!("only this function and the drop take the cell"),
         }
+    }
+
+    /// Returns the number of the waker that awaits the output.
+    pub(crate) fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber> {
+        self.cell.as_ref()?.joined_by(number_of)
     }
 }
 

@@ -11,6 +11,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::context;
 use crate::inbox::Inbox;
+use crate::record::WakerNumber;
 use crate::waker_id::WakerId;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop_nothing);
@@ -25,6 +26,11 @@ pub(crate) fn waker(id: WakerId) -> Waker {
 /// Returns the number of a waker that was made here.
 pub(crate) fn id_of(waker: &Waker) -> Option<WakerId> {
     ptr::eq(waker.vtable(), &VTABLE).then(|| WakerId::from_data(waker.data()))
+}
+
+/// Returns the number of a waker that was made here, for a list of tasks.
+pub(crate) fn number_of(waker: &Waker) -> Option<WakerNumber> {
+    id_of(waker).map(WakerNumber::new)
 }
 
 fn clone(data: *const ()) -> RawWaker {

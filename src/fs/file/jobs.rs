@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
-use runtime_executor::internal::spawn_mandatory_blocking;
+use runtime_executor::internal::{spawn_blocking_named, spawn_mandatory_blocking};
 
 use super::File;
 use super::state::{Completed, State, poll_job};
@@ -17,14 +17,14 @@ impl File {
     /// Runs `op` after the pending write, and with the read-ahead data dropped.
     pub(super) async fn run_after_write(
         &mut self,
-        what: &str,
+        what: &'static str,
         op: impl FnOnce(&std::fs::File) -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         poll_fn(|cx| self.poll_write_done(cx)).await?;
         let pool = pool().map_err(|e| self.failed(what, e))?;
         let shared = self.shared.clone();
         // Treated as a write: if this future is dropped, the next operation waits for the job.
-        self.state = State::Writing(pool.spawn_blocking(move || {
+        self.state = State::Writing(spawn_blocking_named(&pool, what, move || {
             let rewound = shared.buffer().rewind_or_keep(&shared.file);
             rewound
                 .and_then(|()| op(&shared.file))
@@ -69,9 +69,9 @@ impl File {
     fn start_reading(&mut self, requested: usize) -> io::Result<()> {
         let pool = pool()?;
         let (shared, max) = (self.shared.clone(), self.max_bytes);
-        self.state = State::Reading(
-            pool.spawn_blocking(move || shared.buffer().fill(&shared.file, requested, max)),
-        );
+        self.state = State::Reading(spawn_blocking_named(&pool, "read", move || {
+            shared.buffer().fill(&shared.file, requested, max)
+        }));
         Ok(())
     }
 
@@ -151,7 +151,7 @@ impl AsyncWrite for File {
         }
         let path = self.path.clone();
         // From here on the write counts as successful, so it must be performed.
-        self.state = State::Writing(spawn_mandatory_blocking(&pool, move || {
+        self.state = State::Writing(spawn_mandatory_blocking(&pool, "write", move || {
             let mut buffer = shared.buffer();
             let rewound = buffer.rewind_or_keep(&shared.file);
             let written = rewound.and_then(|()| (&shared.file).write_all(&bytes));
@@ -192,7 +192,7 @@ impl AsyncSeek for File {
                 .map_err(|e| self.failed("write", e))?;
             let pool = pool().map_err(|e| self.failed("seek in", e))?;
             let shared = self.shared.clone();
-            let job = pool.spawn_blocking(move || {
+            let job = spawn_blocking_named(&pool, "seek", move || {
                 shared.buffer().rewind(&shared.file)?;
                 (&shared.file).seek(to)
             });

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use runtime_reactor::internal::with_context;
 
 use super::read_ahead::{MAX_BYTES, retry};
-use super::{Metadata, Permissions, WriteError, on_path, pool};
+use super::{Metadata, Permissions, WriteError, on_path, on_pool};
 use state::{Shared, State};
 
 /// An open file that is read, written and positioned on the blocking pool.
@@ -538,15 +538,11 @@ impl File {
 
     async fn run<R: Send + 'static>(
         &self,
-        what: &str,
+        what: &'static str,
         op: impl FnOnce(&std::fs::File) -> io::Result<R> + Send + 'static,
     ) -> io::Result<R> {
         let shared = self.shared.clone();
-        let result = match pool() {
-            Ok(pool) => pool.spawn_blocking(move || op(&shared.file)).await,
-            Err(e) => Ok(Err(e)),
-        };
-        let result = result.unwrap_or_else(|e| Err(e.into()));
+        let result = on_pool(what, move || op(&shared.file)).await;
         result.map_err(|e| self.failed(what, e))
     }
 
