@@ -96,4 +96,5 @@ pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 #[doc(hidden)]
 pub mod internal {
     pub use crate::resolve::{Resolve, ResolverGuard, enter_resolver, resolve_blocking};
+    pub use crate::sys::describe::describe_socket;
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 mod control;
+pub(crate) mod describe;
 mod errno;
 pub(crate) mod pipe;
 #[cfg(feature = "tokio-io")]
