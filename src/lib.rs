@@ -46,6 +46,7 @@
 //! | child processes | [`process`] |
 //! | Ctrl-C and other signals | [`signal`](mod@signal) |
 //! | other threads | [`Handle`] |
+//! | tasks and what they wait for | [`task::all`], [`Handle::tasks`], [`insight`] |
 //! | several cores | [`per_core`] |
 //! | another event loop on the same thread | [`Runtime::turn`] |
 //! | adapters for hyper and tokio | [`compat`] |
@@ -61,6 +62,7 @@
 //! | `hyper-util` | no | a server and connectors: [`compat::hyper_util`](compat) | hyper-util |
 //! | `quinn` | no | QUIC: [`compat::quinn`](compat) | quinn |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
+//! | `serde` | no | `Serialize` for the snapshots of [`insight`] | serde |
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
 //! | `axum` | no | `axum::serve` on the listeners of [`net`] | axum, and the feature `tokio` |
 //!
@@ -81,6 +83,8 @@ pub mod compat;
 mod driver;
 pub mod fs;
 pub mod guide;
+mod handle;
+pub mod insight;
 pub mod io;
 mod macro_support;
 mod macros;
@@ -97,8 +101,9 @@ mod sys;
 pub mod task;
 pub mod time;
 
+pub use handle::Handle;
 pub use runtime::{Builder, EnterGuard, PerCore, Runtime, block_on, per_core};
-pub use runtime_executor::{Handle, HandleGuard, PanicPolicy, spawn, spawn_blocking, task_local};
+pub use runtime_executor::{HandleGuard, PanicPolicy, spawn, spawn_blocking, task_local};
 pub use runtime_macros::{main, test};
 pub use runtime_reactor::{Backend, Stats};
 

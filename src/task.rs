@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use runtime_executor::internal::without_budget;
 
+pub use crate::insight::all;
 pub use runtime_executor::{
     AbortHandle, AccessError, Builder, Id, JoinError, JoinHandle, JoinSet, TaskLocal,
     TaskLocalFuture, consume_budget, id, spawn, spawn_blocking, task_local, try_id, yield_now,

@@ -12,11 +12,13 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use runtime_executor::internal::is_large;
-use runtime_executor::{Executor, Handle, JoinHandle, Park, ParkMode};
+use runtime_executor::{Executor, JoinHandle, Park, ParkMode};
 use runtime_reactor::{Backend, Stats};
 
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
+use crate::handle::Handle;
+use crate::insight::{Attached, attach};
 use crate::net::resolver::BlockingResolver;
 
 /// A single-threaded executor and the reactor that wakes its tasks.
@@ -54,6 +56,7 @@ use crate::net::resolver::BlockingResolver;
 pub struct Runtime {
     pub(super) executor: Executor,
     pub(super) driver: Driver,
+    handle: Handle,
     resolver: Rc<BlockingResolver>,
     /// The descriptor for another event loop, created by the first `pollable_fd`.
     pub(super) fd: OnceCell<OwnedFd>,
@@ -65,7 +68,12 @@ pub struct Runtime {
 
 impl Runtime {
     pub(super) fn from_parts(executor: Executor, driver: Driver) -> Runtime {
+        let attached = Attached {
+            reactor: Rc::downgrade(&driver.reactor),
+        };
+        attach(&executor, attached);
         Runtime {
+            handle: Handle::new(executor.handle().clone()),
             executor,
             driver,
             resolver: Rc::new(BlockingResolver),
@@ -197,7 +205,7 @@ impl Runtime {
     /// # }
     /// ```
     pub fn handle(&self) -> &Handle {
-        self.executor.handle()
+        &self.handle
     }
 
     /// Returns the reactor's counts of system calls, events and timers.

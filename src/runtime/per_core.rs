@@ -12,10 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use runtime_executor::Handle;
-
 use super::block_on::{Runtime, runs_on_this_thread};
 use super::builder::Builder;
+use crate::handle::Handle;
 
 /// Runs `main` on `cores` new threads, each with a runtime of its own, and waits for all of them.
 ///

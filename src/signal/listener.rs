@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::mem;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,8 @@ use signal_hook_registry::SigId;
 static TABLE: Mutex<BTreeMap<libc::c_int, Entry>> = Mutex::new(BTreeMap::new());
 
 struct Entry {
-    listeners: usize,
+    /// The descriptors that listeners wait for, one for each listener.
+    readers: Vec<RawFd>,
     /// The disposition that the last listener restores.
     previous: libc::sigaction,
     /// The disposition with the registry's handler. The registry itself installs it only once.
@@ -25,6 +27,15 @@ struct Entry {
 fn table() -> MutexGuard<'static, BTreeMap<libc::c_int, Entry>> {
     // No code panics while it is locked.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the signal whose listener waits for a descriptor.
+pub(super) fn signal_of(reader: RawFd) -> Option<libc::c_int> {
+    let table = table();
+    let found = table
+        .iter()
+        .find(|(_, entry)| entry.readers.contains(&reader));
+    found.map(|(signal, _)| *signal)
 }
 
 /// A listener for one signal. The handler writes to one end of a socket pair; the reactor waits for
@@ -42,7 +53,7 @@ impl Listener {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
-        let id = install(signal, writer)?;
+        let id = install(signal, writer, reader.as_raw_fd())?;
         Ok(Listener {
             signal,
             id,
@@ -66,11 +77,12 @@ impl Drop for Listener {
         let Some(entry) = table.get_mut(&self.signal) else {
             unreachable!("every listener is counted");
         };
-        entry.listeners -= 1;
+        let reader = self.reader.get_ref().as_raw_fd();
+        entry.readers.retain(|other| *other != reader);
         let installed = swap_disposition(self.signal, None);
         // The disposition is restored before the action is removed, so that a signal in between has
         // the restored effect and is not lost. A handler that replaced ours is kept.
-        if entry.listeners == 0 && installed.is_ok_and(|now| is_same(&now, &entry.ours)) {
+        if entry.readers.is_empty() && installed.is_ok_and(|now| is_same(&now, &entry.ours)) {
             let _ = swap_disposition(self.signal, Some(&entry.previous));
         }
         signal_hook_registry::unregister(self.id);
@@ -78,7 +90,7 @@ impl Drop for Listener {
 }
 
 /// Installs the handler and an action that writes to `writer` for every `signal` of this process.
-fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
+fn install(signal: libc::c_int, writer: UnixStream, reader: RawFd) -> io::Result<SigId> {
     let process = process_id();
     let notify = move || {
         // Between fork(2) and execve(2) a child has this handler and this descriptor, but its
@@ -97,18 +109,18 @@ fn install(signal: libc::c_int, writer: UnixStream) -> io::Result<SigId> {
     let result = match table.get_mut(&signal) {
         None => swap_disposition(signal, None).map(|ours| {
             let entry = Entry {
-                listeners: 1,
+                readers: vec![reader],
                 previous,
                 ours,
             };
             table.insert(signal, entry);
         }),
-        Some(entry) if entry.listeners == 0 => {
+        Some(entry) if entry.readers.is_empty() => {
             entry.previous = previous;
-            swap_disposition(signal, Some(&entry.ours)).map(|_| entry.listeners = 1)
+            swap_disposition(signal, Some(&entry.ours)).map(|_| entry.readers.push(reader))
         }
         Some(entry) => {
-            entry.listeners += 1;
+            entry.readers.push(reader);
             Ok(())
         }
     };

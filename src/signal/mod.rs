@@ -42,6 +42,7 @@ pub mod unix;
 
 use std::future::Future;
 use std::io;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -83,6 +84,11 @@ pub fn ctrl_c() -> CtrlC {
     CtrlC {
         signal: Some(unix::signal(SignalKind::interrupt())),
     }
+}
+
+/// Returns the signal whose listener waits for a descriptor.
+pub(crate) fn awaited_at(fd: RawFd) -> Option<SignalKind> {
+    listener::signal_of(fd).map(SignalKind::from_raw)
 }
 
 /// The future returned by [`ctrl_c`].

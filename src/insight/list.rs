@@ -1,0 +1,225 @@
+//! Making the list of tasks: the executor's tasks and the reactor's waits, joined by waker.
+
+use std::os::fd::RawFd;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use runtime_executor::internal::{self, Inspection, TaskRecord, WakerNumber};
+use runtime_executor::{Executor, Handle};
+use runtime_reactor::Reactor;
+use runtime_reactor::internal::{Awaited, visit_waiters};
+
+use super::describe::{describe, process_of};
+use super::request::Request;
+use super::tasks::{Descriptor, TaskInfo, TaskList, TaskState, Wait};
+
+/// The number of descriptors that a list describes. Each takes a few system calls.
+const MAX_DESCRIBED: usize = 1_000;
+
+/// The parts of a runtime that its executor does not know.
+pub(crate) struct Attached {
+    /// Weak, because the executor, which holds this, must not keep the reactor open.
+    pub(crate) reactor: Weak<Reactor>,
+}
+
+/// Keeps `attached` with the executor, where requests of other threads find it.
+pub(crate) fn attach(executor: &Executor, attached: Attached) {
+    internal::attach(executor, Rc::new(attached));
+}
+
+pub(super) fn attached(inspection: &Inspection) -> Option<&Attached> {
+    inspection.attachment()?.downcast_ref()
+}
+
+/// Returns all tasks of the runtime that runs on this thread, and what each of them waits for.
+///
+/// The task that calls this is in the list, without its name and the place where it was spawned.
+///
+/// # Panics
+/// Panics if no runtime runs on this thread. [`Handle::tasks`](crate::Handle::tasks) works on every
+/// thread.
+///
+/// # Complexity
+/// O(n log n) in the number of tasks, timers and sockets, and a few system calls for each of the
+/// first 1,000 descriptors that tasks wait for.
+///
+/// # Examples
+/// ```
+/// use runtime::insight::TaskState;
+///
+/// # runtime::block_on(async {
+/// let task = runtime::spawn(std::future::pending::<()>());
+/// runtime::task::yield_now().await;
+/// let tasks = runtime::task::all();
+/// assert_eq!(tasks.tasks[0].id, task.id());
+/// assert_eq!(tasks.tasks[0].state, TaskState::Waiting);
+/// assert_eq!(tasks.tasks[0].waits[0].to_string(), "channel or other waker");
+/// # });
+/// ```
+#[track_caller]
+pub fn all() -> TaskList {
+    match Inspection::current() {
+        Some(inspection) => list_tasks(&inspection),
+        None => panic!(
+            "task::all was called outside a runtime: call it in a task, or use Handle::tasks"
+        ),
+    }
+}
+
+/// Requests the list from the thread of `handle`'s runtime.
+pub(crate) fn request_tasks(handle: &Handle) -> Request<TaskList> {
+    Request::new(internal::call(handle, list_tasks))
+}
+
+pub(super) fn list_tasks(inspection: &Inspection) -> TaskList {
+    let mut records = inspection.tasks();
+    records.sort_by_key(|record| record.id);
+    let mut waits = Waits::of(inspection, &records);
+    let root_waits = waits.take(inspection.root());
+    let tasks = records.into_iter().map(|record| {
+        let found = waits.take(record.waker);
+        task_info(record, found)
+    });
+    TaskList {
+        runtime: inspection.name().map(str::to_owned),
+        root_waits,
+        tasks: tasks.collect(),
+    }
+}
+
+fn task_info(record: TaskRecord, found: Vec<Wait>) -> TaskInfo {
+    let (state, waits) = match record.state {
+        internal::TaskState::Running => (TaskState::Running, Vec::new()),
+        internal::TaskState::Scheduled => (TaskState::Scheduled, Vec::new()),
+        internal::TaskState::Complete => (TaskState::Complete, Vec::new()),
+        internal::TaskState::Waiting if found.is_empty() => (TaskState::Waiting, vec![Wait::Other]),
+        internal::TaskState::Waiting => (TaskState::Waiting, found),
+    };
+    TaskInfo {
+        id: record.id,
+        name: record.name,
+        spawned_at: record.spawned_at,
+        state,
+        size: record.size,
+        waits,
+    }
+}
+
+/// All known waits, sorted by the wakers that wait.
+struct Waits {
+    sorted: Vec<(WakerNumber, Found)>,
+    described: usize,
+}
+
+/// A wait before it is described.
+enum Found {
+    InReactor(Awaited),
+    Wait(Wait),
+}
+
+impl Waits {
+    fn of(inspection: &Inspection, records: &[TaskRecord]) -> Waits {
+        let mut sorted = Vec::new();
+        if let Some(reactor) = attached(inspection).and_then(|it| it.reactor.upgrade()) {
+            visit_waiters(&reactor, |awaited, waker| {
+                if let Some(number) = internal::number_of(waker) {
+                    sorted.push((number, Found::InReactor(awaited)));
+                }
+            });
+        }
+        for record in records {
+            // A complete task may keep a waker that only marks its handle.
+            let is_complete = record.state == internal::TaskState::Complete;
+            if let (Some(number), false) = (record.joined_by, is_complete) {
+                let wait = Wait::Join {
+                    task: record.id,
+                    name: record.name.clone(),
+                    spawned_at: record.spawned_at,
+                };
+                sorted.push((number, Found::Wait(wait)));
+            }
+        }
+        for job in inspection.jobs() {
+            if let Some(number) = job.joined_by {
+                let wait = Wait::BlockingJob {
+                    name: job.name,
+                    spawned_at: job.spawned_at,
+                    running: job.running,
+                };
+                sorted.push((number, Found::Wait(wait)));
+            }
+        }
+        sorted.sort_by_key(|(number, _)| *number);
+        Waits {
+            sorted,
+            described: 0,
+        }
+    }
+
+    /// Describes the waits of a waker.
+    fn take(&mut self, number: WakerNumber) -> Vec<Wait> {
+        let begin = self.sorted.partition_point(|(other, _)| *other < number);
+        let end = self.sorted.partition_point(|(other, _)| *other <= number);
+        let described = &mut self.described;
+        let found = self.sorted[begin..end].iter();
+        let mut waits: Vec<Wait> = found
+            .map(|(_, found)| match found {
+                Found::InReactor(awaited) => describe_wait(*awaited, described),
+                Found::Wait(wait) => wait.clone(),
+            })
+            .collect();
+        // Descriptors first, as they are found; then timers, by deadline.
+        waits.sort_by_key(|wait| match wait {
+            Wait::Timer { remaining } => Some(*remaining),
+            _ => None,
+        });
+        waits
+    }
+}
+
+fn describe_wait(awaited: Awaited, described: &mut usize) -> Wait {
+    match awaited {
+        Awaited::Deadline(deadline) => Wait::Timer {
+            remaining: rounded_up(deadline.saturating_duration_since(Instant::now())),
+        },
+        Awaited::Process(process) => Wait::Child { process },
+        Awaited::Read(fd) => of_signal(fd)
+            .or_else(|| process_of(fd).map(|process| Wait::Child { process }))
+            .unwrap_or_else(|| Wait::Read(describe_up_to_limit(fd, described))),
+        Awaited::Write(fd) => Wait::Write(describe_up_to_limit(fd, described)),
+        Awaited::Event(fd) => Wait::Event(describe_up_to_limit(fd, described)),
+    }
+}
+
+/// Rounds to the next tenth of a second, so that a timer of two seconds is not due in 1.9.
+fn rounded_up(remaining: Duration) -> Duration {
+    let tenths = remaining.as_millis().div_ceil(100);
+    if tenths < 10 {
+        return remaining;
+    }
+    Duration::from_millis(u64::try_from(tenths * 100).unwrap_or(u64::MAX))
+}
+
+fn describe_up_to_limit(fd: RawFd, described: &mut usize) -> Descriptor {
+    *described += 1;
+    if *described > MAX_DESCRIBED {
+        return Descriptor {
+            fd,
+            description: "descriptor".to_owned(),
+        };
+    }
+    describe(fd)
+}
+
+#[cfg(feature = "signal")]
+fn of_signal(fd: RawFd) -> Option<Wait> {
+    let kind = crate::signal::awaited_at(fd)?;
+    Some(Wait::Signal {
+        name: kind.to_string(),
+    })
+}
+
+#[cfg(not(feature = "signal"))]
+fn of_signal(_: RawFd) -> Option<Wait> {
+    None
+}
