@@ -90,7 +90,7 @@ mod tests {
         assert!(Future::poll(timer.as_mut(), &mut cx).is_pending());
         let mut found = Vec::new();
         visit_waiters(&reactor, |awaited, by| {
-            found.push((awaited, by.will_wake(&waker)))
+            found.push((awaited, by.will_wake(&waker)));
         });
         let Awaited::Deadline(deadline) = found[0].0 else {
             panic!("{found:?}");

@@ -127,7 +127,7 @@ impl ReadDir {
             };
             let chunk = self.chunk.clone();
             self.reading = Some(spawn_blocking_named(&pool, "read directory", move || {
-                lock(&chunk).fill()
+                lock(&chunk).fill();
             }));
         }
     }
