@@ -9,13 +9,13 @@
 use std::collections::BinaryHeap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::{fmt, io, mem};
 
 use crate::error::JoinError;
 use crate::id::{Id, REMOTE_BIT, TaskKey};
 use crate::park::Unpark;
-use crate::sync::{AtomicBool, Mutex, unpoisoned};
+use crate::sync::{AtomicBool, Mutex, RwLock};
 use crate::task::Task;
 use crate::task::output::{Abort, RemoteJoin};
 use crate::unhandled::log_panic;
@@ -138,7 +138,7 @@ static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Inbox {
     /// Opens an inbox that wakers and handles of this process find by its number.
     pub(crate) fn open(unparker: Arc<dyn Unpark>) -> io::Result<Arc<Inbox>> {
-        let mut inboxes = unpoisoned(INBOXES.write());
+        let mut inboxes = INBOXES.write();
         let max = WakerId::MAX_EXECUTORS;
         if inboxes.len() == max {
             let text = format!("this process has {max} runtimes already: drop one first");
@@ -175,7 +175,8 @@ impl Inbox {
     /// Returns the inbox of the executor with this number, unless that executor was dropped.
     #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Inbox>> {
-        unpoisoned(INBOXES.read())
+        INBOXES
+            .read()
             .iter()
             .find(|inbox| inbox.number == number)
             .cloned()
@@ -184,7 +185,7 @@ impl Inbox {
     /// Wakes a task of any executor, from any thread. Does nothing if that executor was dropped.
     pub(crate) fn wake(id: WakerId) {
         let unparker = {
-            let inboxes = unpoisoned(INBOXES.read());
+            let inboxes = INBOXES.read();
             let inbox = inboxes
                 .iter()
                 .find(|inbox| id.matches_executor(inbox.number))
@@ -230,7 +231,7 @@ impl Inbox {
 
     /// Closes the inbox and returns the operations that are still in it.
     pub(crate) fn close(&self) -> Vec<RemoteOp> {
-        unpoisoned(INBOXES.write()).retain(|inbox| inbox.number != self.number);
+        INBOXES.write().retain(|inbox| inbox.number != self.number);
         self.messages.close()
     }
 }

@@ -22,15 +22,15 @@
 
 use std::collections::BinaryHeap;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, RwLock};
 use std::task::Waker;
 use std::{io, mem};
 
 use crate::error::shut_down;
 use crate::interest::{Direction, Interest};
 use crate::stats::Counters;
-use crate::sync::{AtomicBool, AtomicU8, Mutex, unpoisoned};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, RwLock};
 use crate::sys::{self, Notify};
 use crate::timers::TimerKey;
 use crate::token::Token;
@@ -177,14 +177,14 @@ impl Inbox {
             forks: AtomicU32::new(sys::forks()),
             counters,
         });
-        unpoisoned(LIVE.write()).push(inbox.clone());
+        LIVE.write().push(inbox.clone());
         Ok(inbox)
     }
 
     /// Returns the inbox of the reactor with this number, unless that reactor was dropped.
     #[cold]
     pub(crate) fn find(number: u32) -> Option<Arc<Inbox>> {
-        unpoisoned(LIVE.read())
+        LIVE.read()
             .iter()
             .find(|inbox| inbox.number == number)
             .cloned()
@@ -238,7 +238,7 @@ impl Inbox {
 
     /// Makes the inbox belong to this process, running and with `notifier`.
     pub(crate) fn move_to_this_process(&self, notifier: Arc<dyn Notify>) {
-        *unpoisoned(self.notifier.write()) = notifier;
+        *self.notifier.write() = notifier;
         self.forks.store(sys::forks(), Ordering::Relaxed);
         self.unpark();
     }
@@ -250,7 +250,7 @@ impl Inbox {
         self.counters.notifications.fetch_add(1, Ordering::Relaxed);
         // It fails only if other code has closed the descriptor; there is no caller to report the
         // error to.
-        let notified = unpoisoned(self.notifier.read()).notify();
+        let notified = self.notifier.read().notify();
         debug_assert!(
             notified.is_ok(),
             "the notifier of a live reactor works: {notified:?}"
@@ -265,7 +265,7 @@ impl Inbox {
         let remove_open = || {
             if let Some(fd) = open.filter(|_| !self.is_forked()) {
                 self.count_removal();
-                unpoisoned(self.notifier.read()).remove(fd);
+                self.notifier.read().remove(fd);
             }
         };
         let removal = Removal::Source(token).into();
@@ -307,7 +307,7 @@ impl Inbox {
 
     /// Refuses all further messages and returns the earlier ones.
     pub(crate) fn close(&self) -> Vec<Message> {
-        unpoisoned(LIVE.write()).retain(|inbox| inbox.number != self.number);
+        LIVE.write().retain(|inbox| inbox.number != self.number);
         self.messages.close()
     }
 }

@@ -113,8 +113,8 @@ fn the_leaves_do_not_know_each_other() {
 #[test]
 fn dependencies_are_those_that_architecture_lists() {
     let expected = [
-        ("reactor", "libc slab"),
-        ("executor", "futures-core futures-task slab"),
+        ("reactor", "libc parking_lot slab"),
+        ("executor", "futures-core futures-task parking_lot slab"),
         (
             "net",
             "axum futures-core futures-io libc runtime-reactor socket2 tokio",

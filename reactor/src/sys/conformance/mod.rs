@@ -22,7 +22,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use std::{env, fs, thread};
 
@@ -30,7 +30,6 @@ use super::cvt::cvt;
 use super::poll::POLLRDHUP;
 use super::{Backend, Event, Selector};
 use crate::interest::{Direction, Readiness};
-use crate::sync::unpoisoned;
 use crate::token::Token;
 
 /// Makes a module with a test for each case, from a `fn() -> io::Result<Box<dyn Selector>>`.
@@ -137,7 +136,7 @@ static ISOLATION: RwLock<()> = RwLock::new(());
 
 /// Returns a guard during which no case runs alone.
 pub(super) fn shared() -> RwLockReadGuard<'static, ()> {
-    unpoisoned(ISOLATION.read())
+    ISOLATION.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A selector under test, and the steps that cases are made of.
@@ -176,7 +175,8 @@ impl Stage {
     /// Waits until no other case runs, and keeps others from running until the end of this one.
     fn alone(&mut self) {
         self.isolation = Isolation::Unlocked;
-        self.isolation = Isolation::Exclusive(unpoisoned(ISOLATION.write()));
+        self.isolation =
+            Isolation::Exclusive(ISOLATION.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Adds a descriptor and arms both directions. Returns the errno if `add` fails.
