@@ -1,9 +1,11 @@
-//! Guides: moving from another runtime, and using other libraries.
+//! Guides: moving from another runtime, using and writing libraries, and testing.
 //!
 //! * [`from_tokio`]: names, differences, and a program in both forms.
 //! * [`from_smol`]: the same for smol.
 //! * [`libraries`]: the requirements of axum, reqwest, hyper and others, and the remedy for the
 //!   panic *there is no reactor running*.
+//! * [`writing_libraries`]: a library that depends on no runtime.
+//! * [`testing`]: tests of asynchronous code.
 
 #[doc = include_str!("from_tokio.md")]
 pub mod from_tokio {}
@@ -15,3 +17,9 @@ pub mod from_smol {}
 #[cfg_attr(not(doctest), doc = include_str!("libraries.md"))]
 #[cfg_attr(doctest, doc = "Other libraries.")]
 pub mod libraries {}
+
+#[doc = include_str!("writing_libraries.md")]
+pub mod writing_libraries {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
