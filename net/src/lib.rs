@@ -72,6 +72,7 @@ mod descriptor;
 mod error;
 mod methods;
 pub mod pipe;
+mod read_uninit;
 mod resolve;
 mod split;
 #[allow(
@@ -92,9 +93,11 @@ pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 
-/// The parts that the crate `runtime` needs to look up names. Not a stable interface.
+/// The parts that the crate `runtime` needs to look up names, and to read into the memory of other
+/// libraries. Not a stable interface.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::read_uninit::ReadUninit;
     pub use crate::resolve::{Resolve, ResolverGuard, enter_resolver, resolve_blocking};
     pub use crate::sys::describe::describe_socket;
 }

@@ -1,5 +1,7 @@
 //! System calls that neither the reactor nor the sockets make.
 
 mod affinity;
+#[cfg(feature = "hyper")]
+pub(crate) mod hyper;
 
 pub(crate) use affinity::pin_thread;

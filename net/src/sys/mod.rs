@@ -5,7 +5,6 @@ mod control;
 pub(crate) mod describe;
 mod errno;
 pub(crate) mod pipe;
-#[cfg(feature = "tokio-io")]
 pub(crate) mod read_buf;
 pub(crate) mod socket;
 pub(crate) mod tcp;

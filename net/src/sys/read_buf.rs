@@ -1,14 +1,63 @@
 //! Reading into memory that is not initialized.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::slice;
 
+#[cfg(feature = "tokio-io")]
 use tokio::io::ReadBuf;
 
 /// The most bytes that one call reads: macOS refuses more than a C `int` holds (read(2)).
 const MAX_BYTES: usize = libc::c_int::MAX as usize - 1;
 
+/// Memory that one read fills from the start, and that need not be initialized before.
+pub(crate) struct Unfilled<'a> {
+    room: &'a mut [MaybeUninit<u8>],
+    /// The number of bytes at the start that the last read has initialized.
+    filled: usize,
+}
+
+impl<'a> Unfilled<'a> {
+    /// Wraps memory, of which a read uses as much as one call may read.
+    pub(crate) fn new(room: &'a mut [MaybeUninit<u8>]) -> Unfilled<'a> {
+        let len = room.len().min(MAX_BYTES);
+        Unfilled {
+            room: &mut room[..len],
+            filled: 0,
+        }
+    }
+
+    /// Returns how many bytes a [`read`](Unfilled::read) may return.
+    pub(crate) fn len(&self) -> usize {
+        self.room.len()
+    }
+
+    /// Reads from a descriptor into the memory, and returns the number of bytes. Nothing else is
+    /// written to it.
+    ///
+    /// # Errors
+    /// Returns the error of read(2).
+    pub(crate) fn read(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let (start, len) = (self.room.as_mut_ptr(), self.room.len());
+        // SAFETY: read(2) writes at most `len` bytes to the pointer. The slice has that many, is
+        // borrowed mutably and outlives the call.
+        let n = unsafe { libc::read(fd.as_raw_fd(), start.cast(), len) };
+        self.filled = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.filled)
+    }
+
+    /// Returns what was read.
+    pub(crate) fn into_filled(self) -> &'a mut [u8] {
+        let start = self.room.as_mut_ptr().cast();
+        // SAFETY: the slice has these bytes and is borrowed mutably for as long as the result; they
+        // are initialized, since only `read` sets `filled`, to the number that read(2) has written.
+        unsafe { slice::from_raw_parts_mut(start, self.filled) }
+    }
+}
+
 /// Returns how many bytes one [`read`] may put into `buf`.
+#[cfg(feature = "tokio-io")]
 pub(crate) fn asked(buf: &ReadBuf<'_>) -> usize {
     buf.remaining().min(MAX_BYTES)
 }
@@ -17,15 +66,12 @@ pub(crate) fn asked(buf: &ReadBuf<'_>) -> usize {
 ///
 /// # Errors
 /// Returns the error of read(2).
+#[cfg(feature = "tokio-io")]
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
-    let asked = asked(buf);
-    // SAFETY: the slice must not be de-initialized. It is only given to read(2), which writes
-    // initialized bytes and nothing else.
+    // SAFETY: the slice must not be de-initialized. `Unfilled` only has read(2) write to it, which
+    // writes initialized bytes and nothing else.
     let room = unsafe { buf.unfilled_mut() };
-    // SAFETY: read(2) writes at most `asked` bytes to the pointer. The slice has that many, since
-    // `asked` is at most its length, and it outlives the call.
-    let n = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), asked) };
-    let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+    let n = Unfilled::new(room).read(fd)?;
     // SAFETY: the first `n` bytes of the unfilled part must be initialized. read(2) returns how
     // many bytes it has written from the start.
     unsafe { buf.assume_init(n) };
@@ -36,12 +82,37 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut ReadBuf<'_>) -> io::Result<usiz
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::mem::MaybeUninit;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;
 
+    #[test]
+    fn a_read_fills_the_start_of_the_memory() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut memory = [MaybeUninit::new(b'-'); 8];
+        theirs.write_all(b"abc").unwrap();
+        let mut unfilled = Unfilled::new(&mut memory);
+        assert_eq!(unfilled.len(), 8);
+        assert_eq!(unfilled.read(ours.as_fd()).unwrap(), 3);
+        assert_eq!(unfilled.into_filled(), b"abc");
+        // SAFETY: the whole array was initialized above.
+        let memory = memory.map(|byte| unsafe { byte.assume_init() });
+        assert_eq!(&memory, b"abc-----");
+    }
+
+    #[test]
+    fn a_read_that_fails_fills_nothing() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut memory = [MaybeUninit::uninit(); 8];
+        let mut unfilled = Unfilled::new(&mut memory);
+        let error = unfilled.read(ours.as_fd()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(unfilled.into_filled().is_empty());
+    }
+
+    #[cfg(feature = "tokio-io")]
     #[test]
     fn a_read_appends_to_what_is_filled_and_initializes_no_more_than_it_read() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
@@ -54,6 +125,7 @@ mod tests {
         assert_eq!(buf.initialized().len(), 5);
     }
 
+    #[cfg(feature = "tokio-io")]
     #[test]
     fn a_read_that_fails_leaves_the_buffer_as_it_was() {
         let (ours, _theirs) = UnixStream::pair().unwrap();

@@ -179,7 +179,7 @@ where
                 accepted = listener.accept(), if !is_full => accepted?,
                 _ = connections.join_next(), if is_full => continue,
             };
-            let io = Io::new(SendTimeout::new(stream, send_timeout));
+            let io = SendTimeout::new(Io::new(stream), send_timeout);
             let connection = http
                 .serve_connection_with_upgrades(io, service.clone())
                 .into_owned();
