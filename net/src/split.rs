@@ -215,5 +215,163 @@ macro_rules! write_through_the_stream {
     )*};
 }
 
+/// Defines the methods of the reading halves of a stream, each of which calls that of the stream.
+macro_rules! reading_halves {
+    ($stream:ident, $addr:ty: $($half:ty),*) => {$(
+        impl $half {
+            $crate::split::methods_of_both_halves!($stream, $addr);
+
+            #[doc = concat!(
+                "Waits until [`try_read`](Self::try_read) may succeed: see [`",
+                stringify!($stream), "::readable`].",
+            )]
+            ///
+            /// # Errors
+            /// Returns the [errors of waiting](crate#errors).
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses nothing.
+            pub async fn readable(&self) -> std::io::Result<()> {
+                self.as_ref().readable().await
+            }
+
+            /// Poll-based version of [`readable`](Self::readable).
+            ///
+            /// # Errors
+            /// Returns the errors of `readable`.
+            pub fn poll_read_ready(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.as_ref().poll_read_ready(cx)
+            }
+
+            #[doc = concat!(
+                "Reads available bytes without waiting, and returns their number: see [`",
+                stringify!($stream), "::try_read`].",
+            )]
+            ///
+            /// # Errors
+            /// Returns `WouldBlock` if no bytes are available, and the other errors of that method.
+            pub fn try_read(&self, buf: &mut [u8]) -> std::io::Result<usize> {
+                self.as_ref().try_read(buf)
+            }
+
+            /// Reads available bytes into several buffers without waiting, and returns their
+            /// number.
+            ///
+            /// # Errors
+            /// Returns the errors of [`try_read`](Self::try_read).
+            pub fn try_read_vectored(
+                &self,
+                bufs: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                self.as_ref().try_read_vectored(bufs)
+            }
+        }
+    )*};
+}
+
+/// Defines the methods of the writing halves of a stream, each of which calls that of the stream.
+macro_rules! writing_halves {
+    ($stream:ident, $addr:ty: $($half:ty),*) => {$(
+        impl $half {
+            $crate::split::methods_of_both_halves!($stream, $addr);
+
+            #[doc = concat!(
+                "Waits until [`try_write`](Self::try_write) may succeed: see [`",
+                stringify!($stream), "::writable`].",
+            )]
+            ///
+            /// # Errors
+            /// Returns the [errors of waiting](crate#errors).
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses nothing.
+            pub async fn writable(&self) -> std::io::Result<()> {
+                self.as_ref().writable().await
+            }
+
+            /// Poll-based version of [`writable`](Self::writable).
+            ///
+            /// # Errors
+            /// Returns the errors of `writable`.
+            pub fn poll_write_ready(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.as_ref().poll_write_ready(cx)
+            }
+
+            #[doc = concat!(
+                "Writes as many bytes as fit without waiting, and returns their number: see [`",
+                stringify!($stream), "::try_write`].",
+            )]
+            ///
+            /// # Errors
+            /// Returns `WouldBlock` if no byte fits, and the other errors of that method.
+            pub fn try_write(&self, buf: &[u8]) -> std::io::Result<usize> {
+                self.as_ref().try_write(buf)
+            }
+
+            /// Writes as many bytes of several buffers as fit without waiting, and returns their
+            /// number.
+            ///
+            /// # Errors
+            /// Returns the errors of [`try_write`](Self::try_write).
+            pub fn try_write_vectored(
+                &self,
+                bufs: &[std::io::IoSlice<'_>],
+            ) -> std::io::Result<usize> {
+                self.as_ref().try_write_vectored(bufs)
+            }
+        }
+    )*};
+}
+
+/// Defines the methods that the halves of a stream have in common.
+macro_rules! methods_of_both_halves {
+    ($stream:ident, $addr:ty) => {
+        #[doc = concat!(
+            "Waits until the connection may be ready for some of `interest`, and returns what it ",
+            "is ready for: see [`", stringify!($stream), "::ready`].",
+        )]
+        ///
+        /// # Errors
+        /// Returns the [errors of waiting](crate#errors).
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses nothing.
+        pub async fn ready(
+            &self,
+            interest: runtime_reactor::Interest,
+        ) -> std::io::Result<runtime_reactor::Readiness> {
+            self.as_ref().ready(interest).await
+        }
+
+        #[doc = concat!(
+            "Returns the local address: see [`", stringify!($stream), "::local_addr`].",
+        )]
+        ///
+        /// # Errors
+        /// Returns the errors of getsockname(2).
+        pub fn local_addr(&self) -> std::io::Result<$addr> {
+            self.as_ref().local_addr()
+        }
+
+        #[doc = concat!(
+            "Returns the peer's address: see [`", stringify!($stream), "::peer_addr`].",
+        )]
+        ///
+        /// # Errors
+        /// Returns `NotConnected` if the socket is no longer connected.
+        pub fn peer_addr(&self) -> std::io::Result<$addr> {
+            self.as_ref().peer_addr()
+        }
+    };
+}
+
+pub(crate) use {methods_of_both_halves, reading_halves, writing_halves};
+
 read_through_the_stream!(ReadHalf<'_, S>, OwnedReadHalf<S>);
 write_through_the_stream!(WriteHalf<'_, S>, OwnedWriteHalf<S>);

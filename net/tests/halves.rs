@@ -2,10 +2,12 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read};
+use std::task::{Context, Waker};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use support::{block_on, connected, pair};
+use runtime_net::{Interest, UnixStream};
+use support::{block_on, connected, kind, pair};
 
 #[test]
 fn halves_of_one_connection_are_reunited() {
@@ -62,7 +64,7 @@ fn a_forgotten_write_half_does_not_shut_down_writing() {
         writer.forget();
         peer.set_nonblocking(true).unwrap();
         let error = (&peer).read(&mut [0]).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
         drop(peer);
         assert_eq!(reader.read(&mut [0]).await.unwrap(), 0);
     });
@@ -78,7 +80,7 @@ fn a_borrowed_write_half_shuts_down_writing_only_if_it_is_closed() {
             let _halves = stream.split();
         }
         let error = (&peer).read(&mut [0]).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
         let (_, mut writer) = stream.split();
         writer.close().await.unwrap();
         peer.set_nonblocking(false).unwrap();
@@ -101,5 +103,84 @@ fn owned_halves_read_and_write_at_the_same_time() {
             .await
             .unwrap();
         assert_eq!((copied, received), (2_000_000, 2_000_000));
+    });
+}
+
+/// Checks the readiness methods and the attempts of one pair of halves.
+macro_rules! assert_readiness_of_halves {
+    ($reader:expr, $writer:expr, $peer:expr) => {
+        let (reader, writer, mut peer) = ($reader, $writer, $peer);
+        assert_eq!(kind(reader.try_read(&mut [0; 8])), ErrorKind::WouldBlock);
+        let mut unread = [0; 8];
+        let mut bufs = [IoSliceMut::new(&mut unread)];
+        let nothing = reader.try_read_vectored(&mut bufs);
+        assert_eq!(kind(nothing), ErrorKind::WouldBlock);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(reader.poll_read_ready(&mut cx).is_pending());
+        assert!(writer.poll_write_ready(&mut cx).is_ready());
+        writer.writable().await.unwrap();
+        let ready = writer.ready(Interest::WRITABLE).await.unwrap();
+        assert!(ready.is_writable());
+        assert_eq!(writer.try_write(b"ab").unwrap(), 2);
+        let bufs = [IoSlice::new(b"c"), IoSlice::new(b"d")];
+        assert_eq!(writer.try_write_vectored(&bufs).unwrap(), 2);
+        let mut written = [0; 4];
+        peer.read_exact(&mut written).await.unwrap();
+        assert_eq!(&written, b"abcd");
+
+        peer.write_all(b"xyz").await.unwrap();
+        reader.readable().await.unwrap();
+        assert!(reader.poll_read_ready(&mut cx).is_ready());
+        let ready = reader.ready(Interest::READABLE).await.unwrap();
+        assert!(ready.is_readable());
+        let mut one = [0];
+        assert_eq!(reader.try_read(&mut one).unwrap(), 1);
+        let (mut two, mut three) = ([0], [0]);
+        let mut bufs = [IoSliceMut::new(&mut two), IoSliceMut::new(&mut three)];
+        assert_eq!(reader.try_read_vectored(&mut bufs).unwrap(), 2);
+        assert_eq!([one, two, three].concat(), b"xyz");
+    };
+}
+
+#[test]
+fn halves_of_tcp_connections_report_readiness_and_attempt() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let (stream, mut peer) = connected().await;
+        let (local, remote) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        {
+            let (reader, writer) = stream.split();
+            assert_eq!(reader.local_addr().unwrap(), local);
+            assert_eq!(writer.peer_addr().unwrap(), remote);
+            assert_readiness_of_halves!(&reader, &writer, &peer);
+        }
+        let (mut reader, writer) = stream.into_split();
+        assert_eq!(reader.peer_addr().unwrap(), remote);
+        assert_eq!(writer.local_addr().unwrap(), local);
+        assert_readiness_of_halves!(&reader, &writer, &peer);
+
+        peer.write_all(b"p").await.unwrap();
+        let mut byte = [0];
+        assert_eq!(reader.peek(&mut byte).await.unwrap(), 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(reader.poll_peek(&mut cx, &mut byte).is_ready());
+        reader.read_exact(&mut byte).await.unwrap();
+        assert_eq!(&byte, b"p");
+    });
+}
+
+#[test]
+fn halves_of_unix_connections_report_readiness_and_attempt() {
+    let _leak_check = support::DescriptorLeakCheck::new();
+    block_on(async {
+        let (stream, peer) = UnixStream::pair().unwrap();
+        {
+            let (reader, writer) = stream.split();
+            assert!(reader.local_addr().unwrap().is_unnamed());
+            assert!(writer.peer_addr().unwrap().is_unnamed());
+            assert_readiness_of_halves!(&reader, &writer, &peer);
+        }
+        let (reader, writer) = stream.into_split();
+        assert_readiness_of_halves!(&reader, &writer, &peer);
     });
 }

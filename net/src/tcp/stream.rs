@@ -563,5 +563,40 @@ pub type WriteHalf<'a> = split::WriteHalf<'a, TcpStream>;
 pub type OwnedReadHalf = split::OwnedReadHalf<TcpStream>;
 /// The owned writing half of a connection: see [`TcpStream::into_split`].
 pub type OwnedWriteHalf = split::OwnedWriteHalf<TcpStream>;
+split::writing_halves!(TcpStream, SocketAddr: WriteHalf<'_>, OwnedWriteHalf);
+split::reading_halves!(TcpStream, SocketAddr: ReadHalf<'_>, OwnedReadHalf);
+
+macro_rules! peeking_halves {
+    ($($half:ty),*) => {$(
+        impl $half {
+            /// Reads bytes without removing them, and returns their number: see
+            /// [`TcpStream::peek`].
+            ///
+            /// # Errors
+            /// Returns the errors of `TcpStream::peek`.
+            ///
+            /// # Cancel safety
+            /// Dropping the future loses nothing.
+            pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.as_ref().peek(buf).await
+            }
+
+            /// Poll-based version of [`peek`](Self::peek).
+            ///
+            /// # Errors
+            /// Returns the errors of `peek`.
+            pub fn poll_peek(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                self.as_ref().poll_peek(cx, buf)
+            }
+        }
+    )*};
+}
+
+peeking_halves!(ReadHalf<'_>, OwnedReadHalf);
+
 /// An attempt to reunite halves of two different connections.
 pub type ReuniteError = split::ReuniteError<TcpStream>;

@@ -314,5 +314,8 @@ pub type WriteHalf<'a> = split::WriteHalf<'a, UnixStream>;
 pub type OwnedReadHalf = split::OwnedReadHalf<UnixStream>;
 /// The owned writing half of a connection: see [`UnixStream::into_split`].
 pub type OwnedWriteHalf = split::OwnedWriteHalf<UnixStream>;
+split::writing_halves!(UnixStream, SocketAddr: WriteHalf<'_>, OwnedWriteHalf);
+split::reading_halves!(UnixStream, SocketAddr: ReadHalf<'_>, OwnedReadHalf);
+
 /// An attempt to reunite halves of two different connections.
 pub type ReuniteError = split::ReuniteError<UnixStream>;
