@@ -312,18 +312,24 @@ macro_rules! device {
         /// [`bind_device`](Self::bind_device).
         ///
         /// # Errors
-        /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
-        /// getsockopt(2).
+        /// Returns `Unsupported` on platforms other than Linux, Android and Apple's, and the errors
+        /// of getsockopt(2).
         pub fn device(&self) -> std::io::Result<Option<Vec<u8>>> {
             $crate::sys::socket::device(socket2::SockRef::from(self))
         }
 
-        /// Sets the only network interface that the socket uses (`SO_BINDTODEVICE`), by its name as
-        /// in `ip link`; `None` allows all.
+        /// Sets the only network interface that the socket uses, by its name as in `ip link` and
+        /// `ifconfig`; `None` allows all.
         ///
         /// # Errors
-        /// Returns `Unsupported` on platforms other than Linux and Android, ENODEV if there is no
-        /// such interface, `PermissionDenied` without privileges before Linux 5.7.
+        /// Returns `Unsupported` on platforms other than Linux, Android and Apple's, ENODEV (ENXIO
+        /// on Apple's) if there is no such interface, `PermissionDenied` without privileges before
+        /// Linux 5.7.
+        ///
+        /// # Platform-specific behavior
+        /// The option is `SO_BINDTODEVICE` on Linux and Android. Apple's systems have
+        /// `IP_BOUND_IF`, or `IPV6_BOUND_IF` on an IPv6 socket. The BSDs have no such option: bind
+        /// to an address of the interface.
         pub fn bind_device(&self, interface: Option<&[u8]>) -> std::io::Result<()> {
             $crate::sys::socket::bind_device(socket2::SockRef::from(self), interface)
         }

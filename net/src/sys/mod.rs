@@ -4,6 +4,8 @@ pub(crate) mod accept;
 mod control;
 pub(crate) mod describe;
 mod errno;
+#[cfg(any(test, target_vendor = "apple"))]
+mod interface;
 pub(crate) mod pipe;
 pub(crate) mod read_buf;
 pub(crate) mod socket;

@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::control::Plain;
 use super::errno::cvt;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 use super::unsupported::unsupported;
 use crate::error::invalid;
 
@@ -61,14 +61,37 @@ pub(crate) fn bind_device(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::
     socket.bind_device(interface)
 }
 
-/// Fails: this system has no SO_BINDTODEVICE.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+/// Returns the interface that the socket uses. Apple's systems number interfaces, by an option of
+/// each family: IP_BOUND_IF and IPV6_BOUND_IF.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn device(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
+    let index = if socket.local_addr()?.is_ipv4() {
+        socket.device_index_v4()?
+    } else {
+        socket.device_index_v6()?
+    };
+    index.map(super::interface::name_of).transpose()
+}
+
+/// Sets the interface that the socket uses.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn bind_device(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
+    let index = interface.map(super::interface::index_of).transpose()?;
+    if socket.local_addr()?.is_ipv4() {
+        socket.bind_device_by_index_v4(index)
+    } else {
+        socket.bind_device_by_index_v6(index)
+    }
+}
+
+/// Fails: this system cannot bind a socket to an interface.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn device(_: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
     Err(unsupported("binding to a network interface"))
 }
 
-/// Fails: this system has no SO_BINDTODEVICE.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+/// Fails: this system cannot bind a socket to an interface.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn bind_device(_: SockRef<'_>, _: Option<&[u8]>) -> io::Result<()> {
     Err(unsupported("binding to a network interface"))
 }

@@ -15,8 +15,8 @@
 //! * [Lingering](TcpStream::set_linger) blocks the thread on Linux, though the socket is
 //!   non-blocking.
 //! * Linux doubles the buffer sizes that are set, and returns the double.
-//! * [Binding to an interface](TcpSocket::bind_device) and
-//!   [TCP_QUICKACK](TcpStream::set_quickack) exist on Linux and Android only.
+//! * [Binding to an interface](TcpSocket::bind_device) is possible on Linux, Android and Apple's
+//!   systems, [TCP_QUICKACK](TcpStream::set_quickack) on Linux and Android only.
 //! * SIGPIPE is suppressed by each call, on macOS by an option of the socket (`SO_NOSIGPIPE`),
 //!   which is left unchanged on a socket that was created elsewhere.
 //! * A [keepalive schedule](TcpStream::set_tcp_keepalive) of one connection does not exist on
