@@ -48,6 +48,15 @@ fn in_a_child() {
     let Ok(part) = env::var("PART") else {
         return;
     };
+    // They are ignored in a process that a shell without job control started in the background,
+    // and a shell cannot change that.
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        // SAFETY: SIG_DFL is a valid disposition for both, and no other thread changes them.
+        assert_ne!(
+            unsafe { libc::signal(signal, libc::SIG_DFL) },
+            libc::SIG_ERR
+        );
+    }
     let last = runtime::block_on(async {
         match &*part {
             "several" => {
