@@ -45,6 +45,10 @@
 /// The branches share one task and its thread: a branch that blocks stops the others. The default
 /// `recursion_limit` of the compiler allows for about a hundred branches.
 ///
+/// Each branch is an `Option`, so that its future is dropped as soon as it completes or if it is
+/// disabled. An `async` block, like most futures, has a spare value for `None`. A future without
+/// one makes the `select!` larger by the alignment of the future, usually 8 bytes.
+///
 /// # Panics
 ///
 /// Panics if all branches are disabled and there is no `else`.

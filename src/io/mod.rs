@@ -5,7 +5,10 @@
 //! [`copy`] and [`copy_bidirectional`], which hold no buffer while they wait; [`Async`], which
 //! makes any pollable descriptor asynchronous; the standard streams ([`stdin`], [`stdout`],
 //! [`stderr`]); and readers and writers in memory ([`Cursor`], [`empty`], [`repeat`], [`sink`]),
-//! which yield after 128 operations in one poll so that other tasks run.
+//! which yield after 128 operations in one poll so that other tasks run. Reading a `&[u8]` and
+//! writing to a `Vec<u8>` are not counted, because futures-io implements its traits for them: use a
+//! [`Cursor`], or call [`consume_budget`](crate::task::consume_budget), in a loop that does nothing
+//! else.
 //!
 //! # Errors
 //! The error of an operation that opens, binds, connects or starts something names its object, and
