@@ -313,7 +313,7 @@ fn open<P>(
         // Fails if the pipe is not open in this direction. poll(2) would never report it ready.
         match direction {
             Direction::Read => (&file).read(&mut [])?,
-            Direction::Write => (&file).write(&[])?,
+            Direction::Write => forgive_no_reader((&file).write(&[]))?,
         };
     }
     let file = if kind.is_fifo() || file.is_terminal() {
@@ -322,6 +322,15 @@ fn open<P>(
         file
     };
     Ok(Opened::Polled(Source::new(file)))
+}
+
+/// Forgives the error of writing no bytes to a pipe without a reader, EPIPE on NetBSD, so that the
+/// first write of bytes returns it: opening has not failed.
+fn forgive_no_reader(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        written => written,
+    }
 }
 
 /// Duplicates a descriptor. The duplicate is close-on-exec, like all descriptors of this crate.
@@ -393,3 +402,16 @@ macro_rules! impl_async_write {
 
 impl_async_write!(Stdout, io::stdout(), STDOUT);
 impl_async_write!(Stderr, io::stderr(), STDERR);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_wrong_direction_is_an_error_of_opening() {
+        let written = |errno| forgive_no_reader(Err(io::Error::from_raw_os_error(errno)));
+        assert_eq!(written(libc::EPIPE).unwrap(), 0);
+        let error = written(libc::EBADF).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    }
+}
