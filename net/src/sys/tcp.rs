@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use runtime_reactor::Direction;
+use runtime_reactor::internal::is_ready;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::accept::accept_from;
@@ -148,22 +150,20 @@ pub(crate) fn whole_seconds(linger: Option<Duration>) -> Option<Duration> {
 
 /// Returns true if a socket that is not connected will not become so: `connect` was called on it,
 /// and the attempt is over.
-pub(crate) fn is_hung_up(socket: &impl AsFd) -> io::Result<bool> {
-    let mut poll_fd = libc::pollfd {
-        fd: socket.as_fd().as_raw_fd(),
-        events: libc::POLLOUT,
-        revents: 0,
-    };
-    // SAFETY: poll reads and writes one pollfd, which outlives the call; zero does not block.
-    let n = unsafe { libc::poll(&mut poll_fd, 1, 0) };
-    if n == -1 {
-        return Err(io::Error::last_os_error());
+///
+/// A socket is writable only once its attempt is over. Whether it has succeeded is asked last, so
+/// that one which connects in the meantime does not count as failed.
+pub(crate) fn is_hung_up(socket: &net::TcpStream) -> io::Result<bool> {
+    if !is_ready(socket.as_fd(), Direction::Write)? {
+        return Ok(false);
     }
-    Ok(poll_fd.revents & (libc::POLLHUP | libc::POLLERR) != 0)
+    Ok(matches!(socket.peer_addr(), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -179,6 +179,13 @@ mod tests {
     fn a_socket_that_never_connected_has_hung_up() {
         // A connect that failed without a reason leaves the same state: tokio-rs/tokio#3879.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        assert!(is_hung_up(&socket(Domain::IPV4).unwrap()).unwrap());
+        assert!(is_hung_up(&socket(Domain::IPV4).unwrap().into()).unwrap());
+    }
+
+    #[test]
+    fn a_connected_socket_has_not_hung_up() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(!is_hung_up(&stream).unwrap());
     }
 }
