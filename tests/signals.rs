@@ -52,10 +52,8 @@ fn in_a_child() {
     // and a shell cannot change that.
     for signal in [libc::SIGTERM, libc::SIGINT] {
         // SAFETY: SIG_DFL is a valid disposition for both, and no other thread changes them.
-        assert_ne!(
-            unsafe { libc::signal(signal, libc::SIG_DFL) },
-            libc::SIG_ERR
-        );
+        let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
+        assert_ne!(before, libc::SIG_ERR);
     }
     let last = runtime::block_on(async {
         match &*part {
