@@ -454,6 +454,12 @@ fn a_thread_that_cannot_be_started_is_an_error_and_does_not_count() {
         }
         std::process::exit(7);
     }
+    if cfg!(not(target_os = "linux")) {
+        // The test harness starts a thread for the test, and continues without one only if the
+        // error is EAGAIN. NetBSD returns ENOMEM.
+        eprintln!("NOT TESTED on this system");
+        return;
+    }
     let stack: u64 = if usize::BITS == 64 { 1 << 47 } else { 3 << 30 };
     let stack = stack.to_string();
     let output = child(NAME, &[("RUST_MIN_STACK", &stack)]);

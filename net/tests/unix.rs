@@ -102,7 +102,7 @@ fn abstract_names_are_addresses_too() {
         assert_eq!(local.as_abstract_name(), Some(name.as_bytes()));
         assert_eq!(kind(UnixListener::bind_addr(&addr)), ErrorKind::AddrInUse);
         let connect = UnixStream::connect_addr(&addr);
-        let (stream, _) = future::try_zip(connect, listener.accept()).await.unwrap();
+        let (stream, _accepted) = future::try_zip(connect, listener.accept()).await.unwrap();
         let peer = stream.peer_addr().unwrap();
         assert_eq!(peer.as_abstract_name(), Some(name.as_bytes()));
         drop(listener);
@@ -126,7 +126,7 @@ fn paths_are_as_long_as_the_system_takes() {
         let longest = TempPath(dir.0.join("x".repeat(name_len)));
         let listener = UnixListener::bind(&longest).unwrap();
         let connect = UnixStream::connect(&longest);
-        let (stream, _) = future::try_zip(connect, listener.accept()).await.unwrap();
+        let (stream, _accepted) = future::try_zip(connect, listener.accept()).await.unwrap();
         let peer = stream.peer_addr().unwrap();
         assert_eq!(peer.as_pathname(), Some(longest.as_ref()));
         let longer = dir.0.join("x".repeat(name_len + 1));

@@ -71,13 +71,25 @@ fn datagrams_are_sent_by_name_and_in_pairs() {
             assert_eq!(one.recv(&mut buf).await.unwrap(), n);
         }
         assert_eq!(kind(one.try_recv_from(&mut buf)), ErrorKind::WouldBlock);
-        assert_eq!(kind(one.try_send(b"x")), ErrorKind::NotConnected);
+        let not_connected = one.try_send(b"x").unwrap_err();
+        let without_peer = match not_connected.kind() {
+            ErrorKind::NotConnected => true,
+            _ => cfg!(not(target_os = "linux")) && is_without_address(&not_connected),
+        };
+        assert!(without_peer, "{not_connected}");
         drop(one);
-        assert_eq!(kind(two.send(b"x").await), ErrorKind::ConnectionRefused);
+        let gone = kind(two.send(b"x").await);
+        let is_reset = cfg!(not(target_os = "linux")) && gone == ErrorKind::ConnectionReset;
+        assert!(gone == ErrorKind::ConnectionRefused || is_reset, "{gone:?}");
         let missing = TempPath::new("missing");
         assert_eq!(kind(two.send_to(b"x", &missing).await), ErrorKind::NotFound);
         assert_eq!(kind(two.connect(&missing)), ErrorKind::NotFound);
     });
+}
+
+/// Returns true if the error is that of sending without an address.
+fn is_without_address(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EDESTADDRREQ)
 }
 
 /// Linux and macOS return EAGAIN or wait; the BSDs return another error.
@@ -138,11 +150,10 @@ fn after_a_shutdown_receiving_returns_the_end_and_does_not_wait() {
             one.send(b"last").await.unwrap();
             two.shutdown(Shutdown::Read).unwrap();
             let (first, second) = future::try_zip(first, second).await.unwrap();
-            assert_eq!(
-                first + second.0,
-                4,
-                "one gets the datagram, the other the end"
-            );
+            let received = first + second.0;
+            // The BSDs discard what is queued; else one gets the datagram, the other the end.
+            let is_discarded = cfg!(not(target_os = "linux")) && received == 0;
+            assert!(received == 4 || is_discarded, "{received}");
         }
         assert_eq!(two.recv(&mut buf).await.unwrap(), 0);
         assert_eq!(two.try_recv(&mut buf).unwrap(), 0);

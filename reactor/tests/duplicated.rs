@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use runtime_reactor::Source;
-use support::{Task, has_levels, look, poll_read, reactor, tcp_pair, watchdog};
+use runtime_reactor::{Backend, Source};
+use support::{Task, has_levels, look, poll_read, reactor, tcp_pair, turn_until, watchdog};
 
 #[test]
 fn a_file_kept_open_by_a_duplicate_causes_no_endless_events() {
@@ -65,7 +65,8 @@ fn a_descriptor_taken_out_of_a_source_can_be_a_source_again() {
     for round in 1..=3 {
         assert!(poll_read(&source, &task, &mut [0; 8]).is_pending());
         peer.write_all(b"x").unwrap();
-        reactor.turn(None).unwrap();
+        // The first event of a registration may be that the socket is writable.
+        turn_until(&reactor, || task.count() >= round);
         assert_eq!(task.count(), round);
         source = Source::new(source.into_inner()).sole_owner();
         assert!(poll_read(&source, &task, &mut [0; 8]).is_ready());
@@ -74,7 +75,7 @@ fn a_descriptor_taken_out_of_a_source_can_be_a_source_again() {
 }
 
 #[test]
-fn a_second_source_on_a_descriptor_takes_nothing_from_the_first() {
+fn a_second_source_on_a_descriptor_takes_nothing_from_the_first_except_on_kqueue() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
     let (ours, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -91,6 +92,13 @@ fn a_second_source_on_a_descriptor_takes_nothing_from_the_first() {
     };
     assert!(read(&first).is_pending() && read(&second).is_pending());
     look(&reactor);
+    if reactor.backend() == Backend::Kqueue {
+        // It has one entry for a descriptor, which is now that of the second.
+        peer.write_all(b"x").unwrap();
+        turn_until(&reactor, || task.count() > 0);
+        assert!(read(&second).is_ready());
+        return;
+    }
     match read(&second) {
         Poll::Ready(Err(refused)) => {
             assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);

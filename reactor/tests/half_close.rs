@@ -6,8 +6,10 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::task::{Context, Poll, Waker};
 
-use runtime_reactor::{Backend, Direction, Interest};
-use support::{Task, block_on, has_levels, poll_read, poll_write, reactor, tcp_pair, watchdog};
+use runtime_reactor::{Direction, Interest};
+use support::{
+    Task, block_on, has_levels, poll_read, poll_write, reactor, reports_ends, tcp_pair, watchdog,
+};
 
 #[test]
 fn data_sent_before_the_end_is_read_before_it() {
@@ -59,13 +61,7 @@ fn readiness_distinguishes_a_half_close_from_data() {
     reactor.turn(None).unwrap();
     let both = Interest::READABLE | Interest::WRITABLE;
     let readiness = block_on(&reactor, source.ready(both)).unwrap();
-    let reports_ends = match reactor.backend() {
-        Backend::Select => false,
-        // Only with POLLRDHUP.
-        Backend::Poll => cfg!(any(target_os = "linux", target_os = "freebsd")),
-        _ => true,
-    };
-    assert_eq!(readiness.is_read_closed(), reports_ends);
+    assert_eq!(readiness.is_read_closed(), reports_ends(&reactor));
     assert!(!readiness.is_write_closed());
 }
 

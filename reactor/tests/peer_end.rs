@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 use std::{io, thread};
 
 use runtime_reactor::{Backend, Interest, Reactor, Readiness, Ready};
-use support::{Task, block_on, look, pipe, poll_read, reactor, tcp_pair, turn_until, watchdog};
+use support::{
+    Task, block_on, look, pipe, poll_read, reactor, reports_ends, reports_errors, tcp_pair,
+    turn_until, watchdog,
+};
 
 fn poll<T: std::os::fd::AsFd>(
     ready: &mut Ready<'_, T>,
@@ -21,16 +24,11 @@ fn poll<T: std::os::fd::AsFd>(
     Pin::new(ready).poll(&mut Context::from_waker(&waker))
 }
 
-/// Returns true if the backend reports ends, which select does not.
-fn supported(reactor: &Reactor) -> bool {
-    reactor.backend() != Backend::Select
-}
-
 #[test]
 fn the_end_is_reported_while_data_is_unread_and_consumes_none_of_it() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -60,7 +58,7 @@ fn the_end_is_reported_while_data_is_unread_and_consumes_none_of_it() {
 fn an_end_before_the_first_wait_is_reported() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -73,7 +71,7 @@ fn an_end_before_the_first_wait_is_reported() {
 fn our_own_shutdown_is_not_the_peers_end() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, peer) = tcp_pair();
@@ -91,7 +89,7 @@ fn our_own_shutdown_is_not_the_peers_end() {
 fn a_waiter_for_the_end_does_not_disturb_a_reader() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -118,7 +116,7 @@ fn a_waiter_for_the_end_does_not_disturb_a_reader() {
 fn many_waiters_for_the_end_are_all_woken() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, peer) = tcp_pair();
@@ -137,7 +135,7 @@ fn many_waiters_for_the_end_are_all_woken() {
 fn the_end_wakes_a_task_on_another_thread() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, mut peer) = tcp_pair();
@@ -183,7 +181,7 @@ fn waiting_for_the_end_fails_without_a_reactor_and_after_its_close() {
     assert!(matches!(outside, Poll::Ready(Err(_))));
     {
         let (reactor, _entered) = reactor();
-        if !supported(&reactor) {
+        if !reports_ends(&reactor) {
             return;
         }
         let mut closed = source.ready(Interest::CLOSED);
@@ -200,7 +198,7 @@ fn waiting_for_the_end_fails_without_a_reactor_and_after_its_close() {
 fn the_writer_of_a_pipe_is_woken_when_the_reader_closes() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_errors(&reactor) {
         return;
     }
     let (reader, writer) = pipe();
@@ -220,7 +218,7 @@ fn urgent_data_is_reported_once_per_arrival() {
     use std::os::fd::AsRawFd;
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) {
         return;
     }
     let (source, peer) = tcp_pair();
@@ -276,7 +274,7 @@ fn an_interest_that_the_backend_does_not_support_is_refused_on_every_thread() {
 fn an_end_of_another_kind_does_not_wake_a_waiter_repeatedly() {
     let _watchdog = watchdog();
     let (reactor, _entered) = reactor();
-    if !supported(&reactor) {
+    if !reports_ends(&reactor) || !reports_errors(&reactor) {
         return;
     }
     let (reader, writer) = pipe();

@@ -267,7 +267,8 @@ fn a_second_ctrl_c_exits_at_once() {
 fn more_clients_than_descriptors_are_all_served() {
     let server = Server::start_with_descriptors(64, "http_server", &[]);
     // HTTP/1.1 clients that keep their connections open by default.
-    let mut clients: Vec<_> = (0..150).map(|_| server.connect()).collect();
+    // Not more than wait in the queue of any system.
+    let mut clients: Vec<_> = (0..120).map(|_| server.connect()).collect();
     for client in &mut clients {
         send(client, "HEAD", "/", &[]);
     }
@@ -276,7 +277,7 @@ fn more_clients_than_descriptors_are_all_served() {
         assert_eq!(response.status, 200);
         response.header("connection") == Some("close")
     });
-    assert!(closed.filter(|&closed| closed).count() > 100);
+    assert!(closed.filter(|&closed| closed).count() > 70);
 }
 
 #[test]

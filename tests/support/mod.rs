@@ -13,6 +13,31 @@ pub(crate) fn descriptors() -> usize {
     (0..1024).filter(is_open).count()
 }
 
+/// Returns true if the backend reports the end of the peer: select does not, nor poll without
+/// POLLRDHUP.
+pub(crate) fn reports_ends() -> bool {
+    let has_pollrdhup = cfg!(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd"
+    ));
+    reports(has_pollrdhup)
+}
+
+/// Returns true if the backend reports the end of the reader of a pipe: select does not, nor
+/// NetBSD's poll.
+pub(crate) fn reports_errors() -> bool {
+    reports(cfg!(not(target_os = "netbsd")))
+}
+
+fn reports(poll_does: bool) -> bool {
+    match std::env::var("RUNTIME_BACKEND").as_deref() {
+        Ok("select") => false,
+        Ok("poll") => poll_does,
+        _ => true,
+    }
+}
+
 /// Returns the number of threads of this process.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads() -> usize {

@@ -1,7 +1,8 @@
 //! The system call select(2), and the descriptor sets that it takes.
 //!
 //! The sets are our own and as long as the largest descriptor needs. Kernels accept any length, but
-//! the `fd_set` of C ends at descriptor 1023, and FD_SET writes past its end from there on.
+//! the `fd_set` of C ends at descriptor 1023 (255 on NetBSD), and FD_SET writes past its end from
+//! there on.
 
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_set_has_the_layout_of_the_fd_set_of_c() {
-        let fds = [0, 1, 31, 32, 33, 63, 64, 100, 1023];
+        let last = libc::FD_SETSIZE as RawFd - 1; // 255 on NetBSD, 1023 elsewhere
+        let fds = [0, 1, 31, 32, 33, 63, 64, 100, last];
         let mut ours = FdSet::default();
         // SAFETY: an fd_set consists of integers, for which all-zero is valid.
         let mut theirs: libc::fd_set = unsafe { mem::zeroed() };
@@ -146,9 +148,11 @@ mod tests {
             unsafe { libc::FD_SET(fd, &mut theirs) };
         }
         let theirs = (&raw const theirs).cast::<Word>();
-        // SAFETY: an fd_set consists of 1024 bits in words of this type, and outlives the slice.
-        let theirs = unsafe { slice::from_raw_parts(theirs, 1024 / Word::BITS as usize) };
-        assert_eq!(ours.0, theirs);
+        let words = size_of::<libc::fd_set>() / size_of::<Word>();
+        // SAFETY: an fd_set consists of words of this type, and outlives the slice.
+        let theirs = unsafe { slice::from_raw_parts(theirs, words) };
+        assert_eq!(ours.0[..words], *theirs);
+        assert!(ours.0[words..].iter().all(|&word| word == 0));
         assert!(fds.iter().all(|&fd| ours.contains(fd)));
         assert!(!ours.contains(2) && !ours.contains(5000));
     }

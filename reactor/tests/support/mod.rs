@@ -51,6 +51,37 @@ pub(crate) fn has_levels(reactor: &Reactor) -> bool {
     matches!(reactor.backend(), Backend::Poll | Backend::Select)
 }
 
+/// Returns true if the backend reports the end of the peer: select does not, nor poll without
+/// POLLRDHUP.
+pub(crate) fn reports_ends(reactor: &Reactor) -> bool {
+    reports(
+        reactor,
+        cfg!(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd"
+        )),
+    )
+}
+
+/// Returns true if the backend reports errors, such as the end of the reader of a pipe: select does
+/// not, nor NetBSD's poll.
+pub(crate) fn reports_errors(reactor: &Reactor) -> bool {
+    reports(reactor, cfg!(not(target_os = "netbsd")))
+}
+
+fn reports(reactor: &Reactor, poll_does: bool) -> bool {
+    let reports = match reactor.backend() {
+        Backend::Select => false,
+        Backend::Poll => poll_does,
+        _ => true,
+    };
+    if !reports {
+        eprintln!("NOT TESTED: {} does not report the end", reactor.backend());
+    }
+    reports
+}
+
 /// Aborts the process if the test hangs; dropped when it does not.
 pub(crate) struct Watchdog(#[allow(dead_code, reason = "only its drop matters")] Sender<()>);
 
@@ -81,6 +112,8 @@ pub(crate) fn tcp_pair() -> (Source<TcpStream>, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (ours, _) = listener.accept().unwrap();
+    // A second small write is sent at once, and not when the first is acknowledged.
+    theirs.set_nodelay(true).unwrap();
     ours.set_nonblocking(true).unwrap();
     (Source::new(ours).streaming().sole_owner(), theirs)
 }
