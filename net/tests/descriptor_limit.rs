@@ -22,13 +22,12 @@ fn allow_no_descriptor() {
         rlim_max: 0,
     };
     // SAFETY: getrlimit writes one rlimit, which outlives the call.
-    assert_eq!(
-        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) },
-        0
-    );
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    assert_eq!(got, 0);
     limit.rlim_cur = 0;
     // SAFETY: setrlimit reads one rlimit, which outlives the call.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    assert_eq!(set, 0);
 }
 
 /// poll(2) rejects a list of one descriptor under this limit.
