@@ -167,6 +167,11 @@ impl Child {
     /// process ID may belong to another process. The text names the process, and
     /// [`io::os_error`](crate::io::os_error) returns the number.
     ///
+    /// # Platform-specific behavior
+    /// NetBSD discards a signal that arrives just before the child executes its program, which may
+    /// be after [`spawn`](super::Command::spawn) has returned. Waiting for the exit, also that of a
+    /// dropped child by the runtime, therefore repeats the signal every 10 ms there.
+    ///
     /// # Examples
     /// ```
     /// use runtime::process::{Command, Stdio};
@@ -181,11 +186,7 @@ impl Child {
     /// ```
     pub fn start_kill(&mut self) -> io::Result<()> {
         let id = self.id();
-        let std = &mut self.process().std;
-        let killed = match std.try_wait() {
-            Ok(None) => std.kill(),
-            looked => looked.map(drop),
-        };
+        let killed = self.process().kill();
         killed.map_err(|e| with_context(format!("kill process {id}"), e))
     }
 
@@ -252,7 +253,7 @@ impl Drop for Child {
         }
         if self.kill_on_drop {
             // The child runs, so the only possible error is that it changed its user.
-            let _ = process.std.kill();
+            let _ = process.kill();
         }
         orphans::reap_later(process);
     }

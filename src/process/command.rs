@@ -144,6 +144,10 @@ impl Command {
     /// Dropping a future of [`output`](Command::output), [`status`](Command::status) or
     /// [`wait_with_output`](Child::wait_with_output) drops its [`Child`].
     ///
+    /// # Platform-specific behavior
+    /// NetBSD may discard the signal: see [`start_kill`](Child::start_kill). Then a task of the
+    /// runtime repeats it. Without a runtime, the next child that is started or dropped does.
+    ///
     /// # Examples
     /// ```
     /// use runtime::process::Command;

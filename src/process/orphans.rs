@@ -6,12 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runtime_executor::Handle;
 
-use super::wait::Waitable;
+use super::wait::{EXEC_LOSES_SIGNALS, Waitable};
 
 /// Dropped children that no task waits for.
-static UNREAPED: Mutex<Vec<process::Child>> = Mutex::new(Vec::new());
+static UNREAPED: Mutex<Vec<Unreaped>> = Mutex::new(Vec::new());
 
-fn unreaped() -> MutexGuard<'static, Vec<process::Child>> {
+struct Unreaped {
+    child: process::Child,
+    is_killed: bool,
+}
+
+fn unreaped() -> MutexGuard<'static, Vec<Unreaped>> {
     UNREAPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -28,7 +33,14 @@ pub(super) fn reap_later(child: Waitable) {
 /// Takes the exit statuses of those unreaped children that have exited, with one system call for
 /// each unreaped child.
 pub(super) fn reap() {
-    unreaped().retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    unreaped().retain_mut(|Unreaped { child, is_killed }| {
+        let runs = matches!(child.try_wait(), Ok(None));
+        if runs && *is_killed && EXEC_LOSES_SIGNALS {
+            // The child runs, so the only possible error is that it changed its user.
+            let _ = child.kill();
+        }
+        runs
+    });
 }
 
 /// A child that a task waits for. If the task does not finish, the child becomes unreaped.
@@ -50,7 +62,9 @@ impl Drop for Orphan {
     fn drop(&mut self) {
         if let Some(mut child) = self.0.take() {
             if matches!(child.std.try_wait(), Ok(None)) {
-                unreaped().push(child.std);
+                let is_killed = child.is_killed();
+                let child = child.std;
+                unreaped().push(Unreaped { child, is_killed });
             }
         }
     }
