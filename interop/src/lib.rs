@@ -1,4 +1,9 @@
-//! Integration tests of `runtime` with libraries that expect tokio: see the folder `tests`.
+//! Integration tests of `runtime` with libraries that expect tokio, in the folder `tests`, and
+//! programs that use such libraries, in the folder `examples`.
+
+mod arguments;
+
+pub use arguments::Arguments;
 
 /// The guide to other libraries, whose examples need them.
 #[cfg(doctest)]

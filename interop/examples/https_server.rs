@@ -1,0 +1,164 @@
+//! An HTTPS server with axum and rustls: HTTP/1 and HTTP/2 by ALPN, and WebSockets (`wss`).
+//!
+//! The certificate is read from a file, or made for `localhost` at the start.
+//!
+//! Run with:
+//!
+//!     cargo run -p interop --example https_server -- --write-roots r.pem
+//!     cargo run -p interop --example https_server -- --certificate FILE --key FILE
+//!
+//! and send requests:
+//!
+//!     curl --cacert r.pem https://localhost:8443/
+//!     cargo run -p interop --example https_client -- --roots r.pem https://localhost:8443/
+//!     cargo run -p interop --example https_client -- --roots r.pem wss://localhost:8443/echo
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::{any, get};
+use interop::Arguments;
+use runtime::net::{TcpListener, TcpStream};
+use runtime::signal::ctrl_c;
+use runtime::task::JoinSet;
+use runtime::time::{Duration, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::server::TlsStream;
+
+/// The maximum time that a handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// The maximum number of handshakes at a time; more clients wait in the listener's queue.
+const MAX_HANDSHAKES: usize = 256;
+
+#[runtime::main(tokio)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = Arguments::new(
+        "https_server [--listen ADDR] [--certificate FILE --key FILE | --write-roots FILE]",
+    );
+    let address: Option<String> = arguments.option("--listen");
+    let (certificates, key) = match arguments.option::<String>("--certificate") {
+        Some(path) => {
+            let Some(key) = arguments.option::<String>("--key") else {
+                arguments.fail("--certificate needs --key")
+            };
+            let certificates = CertificateDer::pem_file_iter(path)?.collect::<Result<_, _>>()?;
+            (certificates, PrivateKeyDer::from_pem_file(key)?)
+        }
+        None => make_certificate(arguments.option("--write-roots"))?,
+    };
+    arguments.finish();
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8443")).await?;
+    println!("listening on {}", listener.local_addr()?);
+    let routes = Router::new()
+        .route("/", get(hello))
+        .route("/echo", any(upgrade));
+    axum::serve(TlsListener::new(listener, config), routes)
+        .with_graceful_shutdown(async {
+            if let Err(e) = ctrl_c().await {
+                eprintln!("https_server: {e}");
+            }
+        })
+        .await?;
+    Ok(())
+}
+
+/// A certificate, and the key to it.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Makes a certificate for `localhost`, and writes it to a file that clients can trust.
+fn make_certificate(path: Option<String>) -> Result<Identity, Box<dyn Error>> {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let identity = rcgen::generate_simple_self_signed(names)?;
+    if let Some(path) = path {
+        std::fs::write(path, identity.cert.pem())?;
+    }
+    let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der())?;
+    Ok((vec![identity.cert.der().clone()], key))
+}
+
+async fn hello(request: Request) -> String {
+    format!("hello by {:?}\n", request.version())
+}
+
+async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(echo)
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let is_data = matches!(message, Message::Text(_) | Message::Binary(_));
+        if is_data && socket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A listener whose connections have completed a TLS handshake.
+///
+/// Handshakes are tasks, so that a client that never completes one does not delay others.
+struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    handshakes: JoinSet<Option<Accepted>>,
+}
+
+type Accepted = (TlsStream<TcpStream>, SocketAddr);
+
+impl TlsListener {
+    fn new(listener: TcpListener, config: ServerConfig) -> TlsListener {
+        TlsListener {
+            listener,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            handshakes: JoinSet::new(),
+        }
+    }
+
+    fn begin_handshake(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let handshake = timeout(HANDSHAKE_LIMIT, self.acceptor.accept(stream));
+        self.handshakes.spawn(async move {
+            match handshake.await {
+                Ok(Ok(stream)) => Some((stream, peer)),
+                Ok(Err(e)) => {
+                    eprintln!("handshake with {peer}: {e}");
+                    None
+                }
+                Err(_) => None,
+            }
+        });
+    }
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> Accepted {
+        loop {
+            let has_room = self.handshakes.len() < MAX_HANDSHAKES;
+            runtime::select! {
+                (stream, peer) = axum::serve::Listener::accept(&mut self.listener), if has_room => {
+                    self.begin_handshake(stream, peer);
+                }
+                Some(Ok(Some(accepted))) = self.handshakes.join_next() => return accepted,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}

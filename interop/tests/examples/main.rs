@@ -1,0 +1,8 @@
+//! The examples of this package, as programs of their own, with peers of other makers.
+
+mod axum_app;
+mod http3;
+mod https;
+mod quic;
+mod rc_service;
+mod support;
