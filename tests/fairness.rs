@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use runtime::fs::{self, File};
 use runtime::io::{
     AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, Cursor, SeekFrom,
     copy_bidirectional, empty, repeat, sink,
@@ -186,6 +187,53 @@ const ALWAYS_READY: &[Case] = &[
     }),
     ("io::copy_bidirectional", |rounds| {
         endless!(rounds, copy_bidirectional(&mut Memory, &mut Memory))
+    }),
+    ("fs::metadata", |rounds| {
+        endless!(rounds, fs::metadata("/etc/passwd"))
+    }),
+    ("fs::read", |rounds| {
+        endless!(rounds, fs::read("/etc/passwd"))
+    }),
+    ("File::open", |rounds| {
+        endless!(rounds, File::open("/etc/passwd"))
+    }),
+    ("File, reading", |rounds| {
+        Box::pin(async move {
+            let mut file = File::open("/etc/passwd").await.unwrap();
+            let mut buffer = [0; 8 * 1024];
+            loop {
+                // At the end, again and again.
+                file.read(&mut buffer).await.unwrap();
+                rounds.add();
+            }
+        })
+    }),
+    ("File, seeking", |rounds| {
+        Box::pin(async move {
+            let mut file = File::open("/etc/passwd").await.unwrap();
+            loop {
+                file.seek(SeekFrom::Start(0)).await.unwrap();
+                rounds.add();
+            }
+        })
+    }),
+    ("File::read_at", |rounds| {
+        Box::pin(async move {
+            let file = File::open("/etc/passwd").await.unwrap();
+            loop {
+                file.read_at(&mut [0; 8], 0).await.unwrap();
+                rounds.add();
+            }
+        })
+    }),
+    ("File::metadata", |rounds| {
+        Box::pin(async move {
+            let file = File::open("/etc/passwd").await.unwrap();
+            loop {
+                file.metadata().await.unwrap();
+                rounds.add();
+            }
+        })
     }),
     ("task::consume_budget", |rounds| {
         endless!(rounds, consume_budget())

@@ -1,4 +1,4 @@
-//! `fs`: files and directories on the blocking pool.
+//! `fs`: files and directories.
 
 use std::error::Error;
 use std::fs as std_fs;
@@ -40,6 +40,39 @@ impl Drop for TempDir {
 
 fn bytes(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy)]
+enum Reads {
+    /// On the thread of the runtime where the kernel knows that it does not wait.
+    Cached,
+    /// By jobs on the pool.
+    Jobs,
+}
+
+const ALL_READS: [Reads; 2] = [Reads::Cached, Reads::Jobs];
+
+/// Opens a file that is read in this way.
+async fn open(options: &OpenOptions, path: &PathBuf, reads: Reads) -> File {
+    let mut file = options.open(path).await.unwrap();
+    if let Reads::Jobs = reads {
+        // A file whose position is shared is read by jobs alone.
+        file.try_clone().await.unwrap();
+    }
+    file
+}
+
+fn read_only() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true);
+    options
+}
+
+fn read_write() -> OpenOptions {
+    let mut options = read_only();
+    options.write(true);
+    options
 }
 
 /// Returns a file open for reading only, whose next write fails.
@@ -141,21 +174,23 @@ async fn data_written_in_pieces_is_read_in_other_pieces() {
     file.close().await.unwrap();
     assert!(std_fs::read(&path).unwrap() == data);
 
-    let mut file = File::open(&path).await.unwrap();
-    let mut received = Vec::new();
-    let mut buffer = vec![0; 333_333];
-    for length in [1, 10, 333_333].into_iter().cycle() {
-        match file.read(&mut buffer[..length]).await.unwrap() {
-            0 => break,
-            n => received.extend_from_slice(&buffer[..n]),
+    for reads in ALL_READS {
+        let mut file = open(&read_only(), &path, reads).await;
+        let mut received = Vec::new();
+        let mut buffer = vec![0; 333_333];
+        for length in [1, 10, 333_333].into_iter().cycle() {
+            match file.read(&mut buffer[..length]).await.unwrap() {
+                0 => break,
+                n => received.extend_from_slice(&buffer[..n]),
+            }
         }
+        assert!(received == data, "{reads:?}");
+        assert_eq!(
+            file.read(&mut buffer).await.unwrap(),
+            0,
+            "the end is reported again"
+        );
     }
-    assert!(received == data);
-    assert_eq!(
-        file.read(&mut buffer).await.unwrap(),
-        0,
-        "the end is reported again"
-    );
 }
 
 #[runtime::test]
@@ -163,25 +198,32 @@ async fn small_reads_share_one_job() {
     let dir = TempDir::new();
     let path = dir.path("small");
     std_fs::write(&path, bytes(1000)).unwrap();
-    let mut file = File::open(&path).await.unwrap();
-    let mut byte = [0];
-    assert_eq!(file.read(&mut byte).await.unwrap(), 1);
-    let mut cx = Context::from_waker(Waker::noop());
-    for _ in 1..1000 {
-        // The first job has read ahead, so each read is ready at once.
-        let read = Pin::new(&mut file).poll_read(&mut cx, &mut byte);
-        assert!(matches!(read, Poll::Ready(Ok(1))));
+    for reads in ALL_READS {
+        let mut file = open(&read_only(), &path, reads).await;
+        let mut byte = [0];
+        assert_eq!(file.read(&mut byte).await.unwrap(), 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 1..1000 {
+            // The first job has read ahead, so each read is ready at once.
+            let read = Pin::new(&mut file).poll_read(&mut cx, &mut byte);
+            assert!(matches!(read, Poll::Ready(Ok(1))), "{reads:?}");
+        }
+        assert_eq!(file.read(&mut byte).await.unwrap(), 0);
     }
-    assert_eq!(file.read(&mut byte).await.unwrap(), 0);
 }
 
 #[runtime::test]
 async fn read_ahead_does_not_change_the_visible_position() {
+    for reads in ALL_READS {
+        assert_position_hides_read_ahead(reads).await;
+    }
+}
+
+async fn assert_position_hides_read_ahead(reads: Reads) {
     let dir = TempDir::new();
     let path = dir.path("positions");
     std_fs::write(&path, "0123456789").unwrap();
-    let mut file = OpenOptions::new();
-    let mut file = file.read(true).write(true).open(&path).await.unwrap();
+    let mut file = open(&read_write(), &path, reads).await;
     let mut three = [0; 3];
     file.read_exact(&mut three).await.unwrap();
     file.write_all(b"abc").await.unwrap();
@@ -214,14 +256,16 @@ async fn seek_returns_the_position_or_an_error_and_runs_once() {
     let dir = TempDir::new();
     let path = dir.path("seek");
     std_fs::write(&path, "0123456789").unwrap();
-    let mut file = File::open(&path).await.unwrap();
-    assert_eq!(file.seek(SeekFrom::End(-4)).await.unwrap(), 6);
-    assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 8);
-    assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 10);
-    let error = file.seek(SeekFrom::Current(-11)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains(&path.display().to_string()));
-    assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 10);
+    for reads in ALL_READS {
+        let mut file = open(&read_only(), &path, reads).await;
+        assert_eq!(file.seek(SeekFrom::End(-4)).await.unwrap(), 6);
+        assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 8);
+        assert_eq!(file.seek(SeekFrom::Current(2)).await.unwrap(), 10);
+        let error = file.seek(SeekFrom::Current(-11)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(&path.display().to_string()));
+        assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 10);
+    }
 }
 
 /// Each operation that can report a failed background write reports it, and only once.
@@ -288,22 +332,24 @@ async fn a_read_that_is_dropped_loses_nothing() {
     let path = dir.path("dropped");
     let data = bytes(200_000);
     std_fs::write(&path, &data).unwrap();
-    let mut file = File::open(&path).await.unwrap();
-    let mut received = Vec::new();
-    let mut buffer = [0; 1000];
-    loop {
-        // A read that is polled once and dropped, then another read.
-        let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(&mut file).poll_read(&mut cx, &mut buffer) {
-            Poll::Ready(Ok(n)) => received.extend_from_slice(&buffer[..n]),
-            Poll::Ready(Err(e)) => panic!("{e}"),
-            Poll::Pending => match file.read(&mut buffer).await.unwrap() {
+    for reads in ALL_READS {
+        let mut file = open(&read_only(), &path, reads).await;
+        let mut received = Vec::new();
+        let mut buffer = [0; 1000];
+        loop {
+            // A read that is polled once and dropped, then another read.
+            let mut cx = Context::from_waker(Waker::noop());
+            let read = match Pin::new(&mut file).poll_read(&mut cx, &mut buffer) {
+                Poll::Ready(read) => read,
+                Poll::Pending => file.read(&mut buffer).await,
+            };
+            match read.unwrap() {
                 0 => break,
                 n => received.extend_from_slice(&buffer[..n]),
-            },
+            }
         }
+        assert!(received == data, "{reads:?}");
     }
-    assert!(received == data);
 }
 
 #[test]
@@ -358,11 +404,17 @@ async fn a_directory_is_read_completely_as_a_stream() {
 
 #[runtime::test]
 async fn reads_and_writes_of_several_buffers_use_all_of_them() {
+    for reads in ALL_READS {
+        assert_all_buffers_are_used(reads).await;
+    }
+}
+
+async fn assert_all_buffers_are_used(reads: Reads) {
     let dir = TempDir::new();
     let path = dir.path("vectored");
-    let mut file = OpenOptions::new();
-    file.read(true).write(true).create(true);
-    let mut file = file.open(&path).await.unwrap();
+    let mut options = read_write();
+    options.create(true);
+    let mut file = open(&options, &path, reads).await;
     let bufs = ["one", "", "two", "three"].map(|text| IoSlice::new(text.as_bytes()));
     assert_eq!(file.write_vectored(&bufs).await.unwrap(), 11);
     file.flush().await.unwrap();
@@ -397,14 +449,21 @@ async fn reads_and_writes_at_an_offset_keep_the_position_and_the_read_ahead_data
     let dir = TempDir::new();
     let path = dir.path("at");
     std_fs::write(&path, "0123456789").unwrap();
-    let mut options = OpenOptions::new();
-    let mut file = options.read(true).write(true).open(&path).await.unwrap();
+    for reads in ALL_READS {
+        let file = open(&read_write(), &path, reads).await;
+        let mut two = [0; 2];
+        assert_eq!(file.read_at(&mut two, 7).await.unwrap(), 2);
+        assert_eq!(&two, b"78");
+        assert_eq!(file.read_at(&mut two, 9).await.unwrap(), 1);
+        assert_eq!(file.read_at(&mut two, 10).await.unwrap(), 0);
+        // Not the current position, which an offset of -1 is to the kernel.
+        let error = file.read_at(&mut two, u64::MAX).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{reads:?}");
+    }
+    let mut file = open(&read_write(), &path, Reads::Cached).await;
     let mut two = [0; 2];
     file.read_exact(&mut two).await.unwrap();
     assert_eq!(file.read_at(&mut two, 7).await.unwrap(), 2);
-    assert_eq!(&two, b"78");
-    assert_eq!(file.read_at(&mut two, 9).await.unwrap(), 1);
-    assert_eq!(file.read_at(&mut two, 10).await.unwrap(), 0);
     assert_eq!(file.write_at(b"xyz", 9).await.unwrap(), 3);
     file.read_exact(&mut two).await.unwrap();
     assert_eq!(&two, b"23");
@@ -456,9 +515,14 @@ impl Position for File {
 async fn a_maximum_buffer_size_limits_each_write_and_what_is_read_ahead() {
     let dir = TempDir::new();
     let path = dir.path("limited");
-    std_fs::write(&path, "0123456789").unwrap();
-    let mut options = OpenOptions::new();
-    let mut file = options.read(true).write(true).open(&path).await.unwrap();
+    for reads in ALL_READS {
+        std_fs::write(&path, "0123456789").unwrap();
+        let file = open(&read_write(), &path, reads).await;
+        assert_buffer_is_limited(file, &path).await;
+    }
+}
+
+async fn assert_buffer_is_limited(mut file: File, path: &PathBuf) {
     file.set_max_buf_size(0);
     assert_eq!(file.max_buf_size(), 1, "the minimum");
     file.set_max_buf_size(4);
@@ -468,9 +532,9 @@ async fn a_maximum_buffer_size_limits_each_write_and_what_is_read_ahead() {
     assert_eq!(file.read_at(&mut all, 0).await.unwrap(), 4);
     assert_eq!(file.write(b"abcdef").await.unwrap(), 4);
     file.flush().await.unwrap();
-    assert_eq!(std_fs::read(&path).unwrap(), b"0123abcd89");
+    assert_eq!(std_fs::read(path).unwrap(), b"0123abcd89");
     assert_eq!(file.write_at(b"ABCDEF", 0).await.unwrap(), 4);
-    assert_eq!(std_fs::read(&path).unwrap(), b"ABCDabcd89");
+    assert_eq!(std_fs::read(path).unwrap(), b"ABCDabcd89");
 }
 
 #[runtime::test]
@@ -549,7 +613,7 @@ fn a_job_canceled_at_shutdown_is_an_error_and_does_not_hang() {
     let dir = TempDir::new();
     let path = dir.path("dies");
     std_fs::write(&path, "kept").unwrap();
-    let mut file = runtime::block_on(File::open(&path)).unwrap();
+    let mut file = runtime::block_on(open(&read_only(), &path, Reads::Jobs));
     let (runtime, end) = busy();
     let mut cx = Context::from_waker(Waker::noop());
     runtime.block_on(async {
@@ -568,11 +632,9 @@ fn a_job_canceled_at_shutdown_keeps_the_position() {
     let dir = TempDir::new();
     let path = dir.path("position");
     std_fs::write(&path, "0123456789").unwrap();
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
     let mut byte = [0];
     let mut file = runtime::block_on(async {
-        let mut file = options.open(&path).await.unwrap();
+        let mut file = open(&read_write(), &path, Reads::Jobs).await;
         file.read_exact(&mut byte).await.unwrap(); // the rest is read ahead
         file
     });

@@ -38,6 +38,20 @@ impl Budget {
         true
     }
 
+    /// Counts an operation that takes as long as `weight` others in this poll. Returns false, and
+    /// counts nothing, if the budget is used up. If some of it is left, that is enough.
+    pub(crate) fn take_weighted(&self, poll: u64, weight: u32) -> bool {
+        if !self.take(poll) {
+            return false;
+        }
+        if self.unconstrained.get() {
+            return true;
+        }
+        let used = self.used.get().saturating_add(weight.saturating_sub(1));
+        self.used.set(used.min(COMPLETIONS_PER_POLL));
+        true
+    }
+
     /// Returns true if the budget of this poll is used up. Counts nothing.
     pub(crate) fn is_used_up(&self, poll: u64) -> bool {
         let used_up = self.poll.get() == poll && self.used.get() >= COMPLETIONS_PER_POLL;

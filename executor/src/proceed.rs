@@ -41,6 +41,17 @@ impl Proceed {
         Poll::Ready(())
     }
 
+    /// Counts like [`poll`](Proceed::poll), for an operation that takes as long as `weight` others.
+    pub fn poll_weighted(&mut self, cx: &Context<'_>, weight: u32) -> Poll<()> {
+        let take = |scheduler: &Rc<Scheduler>| scheduler.take_weighted_budget(weight);
+        if mem::take(&mut self.waited) || context::with(take).unwrap_or(true) {
+            return Poll::Ready(());
+        }
+        self.waited = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Counts like [`poll`](Proceed::poll), for an operation that stays ready until
     /// [`consume`](Proceed::consume), which counts it.
     pub fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<()> {

@@ -164,6 +164,11 @@ impl Scheduler {
         self.budget.take(self.polls.get())
     }
 
+    /// Counts an operation that takes as long as `weight` others.
+    pub(crate) fn take_weighted_budget(&self, weight: u32) -> bool {
+        self.budget.take_weighted(self.polls.get(), weight)
+    }
+
     pub(crate) fn is_budget_used_up(&self) -> bool {
         self.budget.is_used_up(self.polls.get())
     }

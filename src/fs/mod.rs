@@ -1,9 +1,12 @@
 //! Files and directories, with the names of [`std::fs`].
 //!
 //! Regular files have no readiness to wait for: the system always reports them ready, and an
-//! operation blocks the thread while the disk is busy. So every operation here runs on the blocking
-//! pool, as one job. Reads and writes of a [`File`] move 64 KiB to 2 MiB for each job. The pool
-//! starts its first thread with the first job.
+//! operation blocks the thread while the disk is busy. So the operations here run on the blocking
+//! pool, as one job each. Reads and writes of a [`File`] move 64 KiB to 2 MiB for each job. The
+//! pool starts its first thread with the first job.
+//!
+//! On Linux, a file that is in memory is opened and read on the thread of the runtime, without a
+//! job. See [below](#platform-specific-behavior).
 //!
 //! # Errors
 //! All functions return the errors of their namesakes in [`std::fs`], with the same kinds. The text
@@ -20,6 +23,20 @@
 //! # Platform-specific behavior
 //! The behavior is that of [`std::fs`]. The methods of std's extension traits are available through
 //! [`File::into_std`] and [`spawn_blocking`](crate::spawn_blocking).
+//!
+//! On Linux 5.12 and later, some operations are first attempted on the thread, in a way that fails
+//! if it would block: opening an existing file without further options, [`read`],
+//! [`read_to_string`], [`metadata`], [`symlink_metadata`], [`try_exists`], and the reads, seeks and
+//! [`metadata`](File::metadata) of a [`File`]. An attempt needs no thread. A job performs the
+//! operation, or the rest of it, if
+//! * the path or a part of the file is not in memory, or the path does not exist;
+//! * it is not a regular file;
+//! * the file system does not support such attempts. ext4, XFS and Btrfs do. tmpfs, overlayfs, FUSE
+//!   and network file systems do not.
+//!
+//! That an attempt does not block is the kernel's word: openat2(2) with `RESOLVE_CACHED` for paths,
+//! preadv2(2) with `RWF_NOWAIT` for reads. Copying from memory also takes time, so a task yields to
+//! others after about 1 MiB.
 //!
 //! # Examples
 //! ```
@@ -40,109 +57,37 @@
 
 mod dir_builder;
 mod file;
+mod job;
+mod open;
 mod open_options;
+mod piece;
 mod read_ahead;
 mod read_dir;
+mod whole;
 mod write_error;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use runtime_executor::Handle;
-use runtime_executor::internal::spawn_blocking_named;
-use runtime_reactor::internal::with_context;
+use runtime_executor::consume_budget;
+
+use crate::sys::cached;
 
 pub use dir_builder::DirBuilder;
 pub use file::File;
+pub(crate) use job::pool;
+use job::{on_path, on_paths};
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
 pub use std::fs::{FileType, Metadata, Permissions};
+pub use whole::{read, read_to_string};
 pub(crate) use write_error::WriteError;
 
-/// Returns the handle of the current runtime, whose pool runs the jobs.
-///
-/// # Errors
-/// Returns `Other` outside a runtime.
-pub(crate) fn pool() -> io::Result<Handle> {
-    Handle::try_current().ok_or_else(|| {
-        io::Error::other(
-            "file operations need a runtime, and none is entered on this thread: await them inside \
-             one",
-        )
-    })
-}
-
-/// Runs `job` on the pool with `path`. The text of an error begins with `what` and the path.
-async fn on_path<R: Send + 'static>(
-    what: &'static str,
-    path: &Path,
-    job: impl FnOnce(&Path) -> io::Result<R> + Send + 'static,
-) -> io::Result<R> {
-    let owned = path.to_owned();
-    let result = on_pool(what, move || job(&owned)).await;
-    result.map_err(|e| with_context(format!("{what} {}", path.display()), e))
-}
-
-/// Runs `job` on the pool. `what` names it in a list of tasks.
-async fn on_pool<R: Send + 'static>(
-    what: &'static str,
-    job: impl FnOnce() -> io::Result<R> + Send + 'static,
-) -> io::Result<R> {
-    let job = spawn_blocking_named(&pool()?, what, job);
-    job.await.unwrap_or_else(|e| Err(e.into()))
-}
-
-/// Like [`on_path`], with two paths.
-async fn on_paths<R: Send + 'static>(
-    what: &'static str,
-    (from, to): (&Path, &Path),
-    job: impl FnOnce(&Path, &Path) -> io::Result<R> + Send + 'static,
-) -> io::Result<R> {
-    let owned = (from.to_owned(), to.to_owned());
-    let result = on_pool(what, move || job(&owned.0, &owned.1)).await;
-    result.map_err(|e| {
-        let text = format!("{what} {} to {}", from.display(), to.display());
-        with_context(text, e)
-    })
-}
-
-/// Reads a whole file into memory, like [`std::fs::read`].
-///
-/// # Errors
-/// Returns `NotFound` if the file does not exist. See the [module](self) for the others.
-///
-/// # Cancel safety
-/// Dropping the future changes nothing on the disk.
-///
-/// # Examples
-/// ```
-/// use runtime::fs;
-///
-/// # runtime::block_on(async {
-/// # let name = format!("runtime-doc-read-{}", std::process::id());
-/// # let folder = std::env::temp_dir().join(name);
-/// # fs::create_dir_all(&folder).await?;
-/// let path = folder.join("file");
-/// fs::write(&path, [1, 2, 3]).await?;
-/// assert_eq!(fs::read(&path).await?, [1, 2, 3]);
-/// # fs::remove_dir_all(&folder).await?;
-/// # std::io::Result::Ok(())
-/// # }).unwrap();
-/// ```
-pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    on_path("read", path.as_ref(), |path| std::fs::read(path)).await
-}
-
-/// Reads a whole file into a string, like [`std::fs::read_to_string`].
-///
-/// # Errors
-/// Returns `NotFound` if the file does not exist, and `InvalidData` if its contents are not UTF-8.
-/// See the [module](self) for the others.
-///
-/// # Cancel safety
-/// Dropping the future changes nothing on the disk.
-pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
-    on_path("read", path.as_ref(), |path| std::fs::read_to_string(path)).await
+/// Returns the metadata of a file if they are in memory.
+async fn cached_metadata(path: &Path, follow: bool) -> Option<Metadata> {
+    pool().ok()?;
+    consume_budget().await;
+    cached::metadata(path, follow)
 }
 
 /// Writes `contents` to a file, which is created or truncated, like [`std::fs::write`].
@@ -332,6 +277,9 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # }).unwrap();
 /// ```
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    if let Some(metadata) = cached_metadata(path.as_ref(), true).await {
+        return Ok(metadata);
+    }
     on_path("read the metadata of", path.as_ref(), |path| {
         std::fs::metadata(path)
     })
@@ -347,6 +295,9 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    if let Some(metadata) = cached_metadata(path.as_ref(), false).await {
+        return Ok(metadata);
+    }
     on_path("read the metadata of", path.as_ref(), |path| {
         std::fs::symlink_metadata(path)
     })
@@ -396,6 +347,9 @@ pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -
 /// # Cancel safety
 /// Dropping the future changes nothing on the disk.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    if cached_metadata(path.as_ref(), true).await.is_some() {
+        return Ok(true);
+    }
     on_path("check the existence of", path.as_ref(), |path| {
         std::fs::exists(path)
     })

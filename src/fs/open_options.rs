@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::file::File;
+use super::open::Opening;
 
 /// A set of options for opening a file, like [`std::fs::OpenOptions`] with its Unix extensions
 /// `mode` and `custom_flags`.
@@ -25,7 +26,7 @@ use super::file::File;
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
-pub struct OpenOptions(std::fs::OpenOptions);
+pub struct OpenOptions(Opening);
 
 impl OpenOptions {
     /// Creates options with everything disabled.
@@ -34,7 +35,7 @@ impl OpenOptions {
         reason = "std's has none, because such options open no file"
     )]
     pub fn new() -> OpenOptions {
-        OpenOptions(std::fs::OpenOptions::new())
+        OpenOptions(Opening::new())
     }
 
     /// Sets whether the file is readable. Default false.
@@ -57,13 +58,13 @@ impl OpenOptions {
 
     /// Sets whether an existing file is truncated. Default false.
     pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
-        self.0.truncate(truncate);
+        self.0.other().truncate(truncate);
         self
     }
 
     /// Sets whether the file is created if it does not exist. Default false.
     pub fn create(&mut self, create: bool) -> &mut OpenOptions {
-        self.0.create(create);
+        self.0.other().create(create);
         self
     }
 
@@ -71,19 +72,19 @@ impl OpenOptions {
     ///
     /// [`open`](OpenOptions::open) then returns `AlreadyExists` if the path exists.
     pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
-        self.0.create_new(create_new);
+        self.0.other().create_new(create_new);
         self
     }
 
     /// Sets the permissions of a created file, before the umask is applied. Default `0o666`.
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
-        self.0.mode(mode);
+        self.0.other().mode(mode);
         self
     }
 
     /// Sets additional flags of open(2). The access mode among them is ignored. Default 0.
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
-        self.0.custom_flags(flags);
+        self.0.other().custom_flags(flags);
         self
     }
 
@@ -111,6 +112,6 @@ impl File {
 
 impl From<std::fs::OpenOptions> for OpenOptions {
     fn from(options: std::fs::OpenOptions) -> OpenOptions {
-        OpenOptions(options)
+        OpenOptions(options.into())
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{self, IoSliceMut, Read, Seek, SeekFrom};
 use std::mem;
 
+use crate::sys::cached::{self, Attempt};
+
 /// The minimum number of bytes that a job asks the file for. Switching to another thread and back
 /// costs about as much as copying this many bytes.
 const MIN_BYTES: usize = 64 * 1024;
@@ -60,6 +62,19 @@ impl Buffer {
         }
         self.end = retry(|| file.read(&mut self.bytes[..length]))?;
         Ok(())
+    }
+
+    /// Attempts to read `length` bytes that are in memory.
+    pub(super) fn fill_cached(&mut self, file: &std::fs::File, length: usize) -> Attempt {
+        (self.start, self.end) = (0, 0);
+        if self.bytes.len() < length {
+            self.bytes.resize(length, 0);
+        }
+        let attempt = cached::read(file, &mut self.bytes[..length], None);
+        if let Attempt::Read(n) = attempt {
+            self.end = n;
+        }
+        attempt
     }
 
     /// Drops the unread bytes, and moves the file's position back by their number.

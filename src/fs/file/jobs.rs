@@ -9,8 +9,8 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use runtime_executor::internal::{spawn_blocking_named, spawn_mandatory_blocking};
 
 use super::File;
+use super::cached::Buffers;
 use super::state::{Completed, State, poll_job};
-use crate::fs::read_ahead::Buffer;
 use crate::fs::{WriteError, pool};
 
 impl File {
@@ -75,18 +75,20 @@ impl File {
         Ok(())
     }
 
-    /// Runs `take`, which copies bytes out of the read-ahead buffer and returns their number, once
-    /// there are any. `requested` is the maximum number of bytes that it copies.
-    fn poll_read_with(
+    /// Reads into `bufs`: out of the read-ahead buffer, or out of memory, or in a job.
+    fn poll_read_into(
         &mut self,
         cx: &mut Context<'_>,
-        requested: usize,
-        mut take: impl FnMut(&mut Buffer) -> usize,
+        bufs: &mut impl Buffers,
     ) -> Poll<io::Result<usize>> {
+        let requested = bufs.total_len();
         loop {
             if let State::Idle = self.state {
-                let n = take(&mut self.shared.buffer());
+                let n = bufs.take_from(&mut self.shared.buffer());
                 if n > 0 || requested == 0 {
+                    return Poll::Ready(Ok(n));
+                }
+                if let Some(n) = ready!(self.poll_read_cached(cx, bufs)) {
                     return Poll::Ready(Ok(n));
                 }
                 self.start_reading(requested)
@@ -108,7 +110,7 @@ impl AsyncRead for File {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_read_with(cx, buf.len(), |buffer| buffer.read(buf))
+        self.poll_read_into(cx, &mut { buf })
     }
 
     fn poll_read_vectored(
@@ -116,8 +118,7 @@ impl AsyncRead for File {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let requested = bufs.iter().map(|buf| buf.len()).sum();
-        self.poll_read_with(cx, requested, |buffer| buffer.read_vectored(bufs))
+        self.poll_read_into(cx, &mut { bufs })
     }
 }
 
@@ -190,6 +191,9 @@ impl AsyncSeek for File {
             }
             self.take_write_error()
                 .map_err(|e| self.failed("write", e))?;
+            if let Some(result) = ready!(self.poll_seek_cached(cx, to)) {
+                return Poll::Ready(result.map_err(|e| self.failed("seek in", e)));
+            }
             let pool = pool().map_err(|e| self.failed("seek in", e))?;
             let shared = self.shared.clone();
             let job = spawn_blocking_named(&pool, "seek", move || {

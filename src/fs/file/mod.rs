@@ -1,5 +1,6 @@
 //! Open files.
 
+mod cached;
 mod jobs;
 mod state;
 
@@ -10,16 +11,24 @@ use std::os::unix::fs::FileExt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use runtime_executor::consume_budget;
+use runtime_executor::internal::Proceed;
 use runtime_reactor::internal::with_context;
 
+use super::job::on_pool;
+use super::open::Opening;
 use super::read_ahead::{MAX_BYTES, retry};
-use super::{Metadata, Permissions, WriteError, on_path, on_pool};
+use super::{Metadata, Permissions, WriteError};
+use crate::sys::cached as sys;
 use state::{Shared, State};
 
 /// An open file that is read, written and positioned on the blocking pool.
 ///
-/// A file runs one operation at a time. Reads fill a read-ahead buffer of 64 KiB to 2 MiB,
+/// A file runs one operation at a time. On Linux, what is in memory is read on the thread of the
+/// runtime, with buffers of at least 4 KiB directly into them; see the
+/// [module](super#platform-specific-behavior). Jobs fill a read-ahead buffer of 64 KiB to 2 MiB,
 /// depending on the size of the buffers passed in, and limited by
 /// [`set_max_buf_size`](File::set_max_buf_size). Writing and seeking drop the read-ahead data,
 /// which is read again if needed; a file that cannot seek (a named pipe, a socket) keeps it for its
@@ -80,16 +89,22 @@ pub struct File {
     max_bytes: usize,
     /// The error of a background write that was not returned yet.
     write_error: Option<WriteError>,
+    /// True if the kernel may know whether reads would block. What is in memory is then read on the
+    /// thread that asks for it.
+    reads_cached: AtomicBool,
+    proceed: Proceed,
 }
 
 impl File {
-    pub(super) fn new(file: std::fs::File, path: &Path) -> File {
+    fn new(file: std::fs::File, path: &Path, reads_cached: bool) -> File {
         File {
             shared: Arc::new(Shared::new(file)),
             path: path.into(),
             state: State::Idle,
             max_bytes: MAX_BYTES,
             write_error: None,
+            reads_cached: AtomicBool::new(reads_cached),
+            proceed: Proceed::default(),
         }
     }
 
@@ -122,7 +137,7 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
-        let mut options = std::fs::OpenOptions::new();
+        let mut options = Opening::new();
         options.read(true);
         File::open_with(options, path.as_ref()).await
     }
@@ -157,6 +172,7 @@ impl File {
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
+        let options = Opening::from(options);
         File::open_with(options, path.as_ref()).await
     }
 
@@ -189,12 +205,13 @@ impl File {
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
+        let options = Opening::from(options);
         File::open_with(options, path.as_ref()).await
     }
 
-    pub(super) async fn open_with(options: std::fs::OpenOptions, path: &Path) -> io::Result<File> {
-        let file = on_path("open", path, move |path| options.open(path)).await?;
-        Ok(File::new(file, path))
+    pub(super) async fn open_with(options: Opening, path: &Path) -> io::Result<File> {
+        let (file, reads_cached) = options.open(path).await?;
+        Ok(File::new(file, path, reads_cached))
     }
 
     /// Wraps an open file. Error texts name it `path`.
@@ -218,7 +235,8 @@ impl File {
     /// # }).unwrap();
     /// ```
     pub fn from_std(file: std::fs::File, path: impl AsRef<Path>) -> File {
-        File::new(file, path.as_ref())
+        let reads_cached = sys::is_readable(&file);
+        File::new(file, path.as_ref(), reads_cached)
     }
 
     /// Waits for the pending write, and returns the underlying file, positioned where the next read
@@ -270,9 +288,9 @@ impl File {
     /// [`FileExt::read_at`](std::os::unix::fs::FileExt::read_at).
     ///
     /// Neither uses nor changes the position of the file, so several reads may run at the same
-    /// time, each in a job of its own. May read fewer bytes than `buf` has; 0 bytes mean the end of
-    /// the file. Does not wait for a pending write: [flush](crate::io::AsyncWriteExt::flush) it
-    /// first.
+    /// time, each in a job of its own unless it finds everything in memory. May read fewer bytes
+    /// than `buf` has; 0 bytes mean the end of the file. Does not wait for a pending write:
+    /// [flush](crate::io::AsyncWriteExt::flush) it first.
     ///
     /// # Errors
     /// Returns an error with the code ESPIPE if the file cannot seek, and the other errors of
@@ -304,15 +322,25 @@ impl File {
     /// ```
     pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let length = buf.len().min(self.max_bytes);
+        let buf = &mut buf[..length];
+        let (start, at_end) = self.read_cached_at(buf, offset).await;
+        if at_end || start == length {
+            return Ok(start);
+        }
+        let (length, offset) = (length - start, offset + start as u64);
         let read = move |file: &std::fs::File| {
             let mut bytes = vec![0; length];
             let n = retry(|| file.read_at(&mut bytes, offset))?;
             bytes.truncate(n);
             Ok(bytes)
         };
-        let bytes = self.run("read", read).await?;
-        buf[..bytes.len()].copy_from_slice(&bytes);
-        Ok(bytes.len())
+        let bytes = match self.run("read", read).await {
+            Err(_) if start > 0 => return Ok(start),
+            result => result?,
+        };
+        let end = start + bytes.len();
+        buf[start..end].copy_from_slice(&bytes);
+        Ok(end)
     }
 
     /// Writes `buf` to a position in the file, and returns the number of bytes, like
@@ -362,7 +390,7 @@ impl File {
     /// Waits for the pending write, and drops the read-ahead data, so that the position is where
     /// the next read would have begun. A file that cannot seek keeps its read-ahead data, and the
     /// other handle does not get them. Each handle reads ahead for itself: do not read by both in
-    /// turn.
+    /// turn. From then on both handles run all reads on the pool.
     ///
     /// # Errors
     /// Returns the error of a pending write, and the system's error if no descriptor is available.
@@ -395,9 +423,11 @@ impl File {
         self.run_after_write("duplicate", |_| Ok(())).await?;
         let file = self.shared.file.try_clone();
         let file = file.map_err(|e| self.failed("duplicate", e))?;
+        // The position has a lock, which a job of the other handle holds while it reads.
+        self.reads_cached = AtomicBool::new(false);
         Ok(File {
             max_bytes: self.max_bytes,
-            ..File::new(file, &self.path)
+            ..File::new(file, &self.path, false)
         })
     }
 
@@ -519,6 +549,11 @@ impl File {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn metadata(&self) -> io::Result<Metadata> {
+        if self.reads_here() {
+            consume_budget().await;
+            let metadata = self.shared.file.metadata();
+            return metadata.map_err(|e| self.failed("read the metadata of", e));
+        }
         self.run("read the metadata of", |file| file.metadata())
             .await
     }

@@ -1,0 +1,36 @@
+//! File operations that do not wait for a disk: each is attempted, and the kernel says whether it
+//! would block.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use unsupported as system;
+
+pub(crate) use system::{
+    is_readable, metadata, open, open_for_reading, read, read_to_end_of, read_vectored,
+    set_blocking,
+};
+
+/// The result of a read that was attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// So many bytes were read. 0 bytes are the end of the file.
+    Read(usize),
+    /// The read would block, or failed. A read that may block returns the error.
+    Blocked,
+    /// The kernel cannot say whether reads of this file block.
+    Unsupported,
+}
+
+/// The access mode of a file that exists.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Access {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
+}
