@@ -1,6 +1,7 @@
 //! Libraries that expect tokio, used as their documentation says, on the sockets and tasks of
 //! `runtime`. Where a program of another maker can be the peer, it is one.
 
+mod autobahn;
 mod axum;
 mod channels;
 mod hyper_util;

@@ -11,15 +11,47 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::peer;
 
-/// A server for `localhost` that answers one line with HTTP, and the certificate to trust.
-async fn start() -> (SocketAddr, runtime::JoinHandle<()>, rcgen::Certificate) {
-    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+/// The answer to any request.
+fn answer() -> String {
+    let body = "x".repeat(200_000);
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// The certificate of a server for `localhost`.
+struct Identity {
+    certificate: rcgen::Certificate,
+    config: Arc<ServerConfig>,
+}
+
+impl Identity {
+    fn new() -> Identity {
+        let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![identity.cert.der().clone()], key)
+            .unwrap();
+        Identity {
+            certificate: identity.cert,
+            config: Arc::new(config),
+        }
+    }
+
+    /// Returns the configuration of a client that trusts it.
+    fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+}
+
+/// A server with tokio-rustls that answers one request of each connection.
+async fn start(identity: &Identity) -> (SocketAddr, runtime::JoinHandle<()>) {
+    let acceptor = TlsAcceptor::from(identity.config.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = runtime::spawn(async move {
@@ -30,42 +62,100 @@ async fn start() -> (SocketAddr, runtime::JoinHandle<()>, rcgen::Certificate) {
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
             }
-            let body = "x".repeat(200_000);
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(answer().as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
         }
     });
-    (address, server, identity.cert)
+    (address, server)
 }
 
-#[runtime::test]
-async fn a_client_that_trusts_the_certificate_reads_the_whole_answer() {
-    let (address, server, certificate) = start().await;
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.der().clone()).unwrap();
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+/// The same server with futures-rustls.
+async fn start_with_futures(identity: &Identity) -> (SocketAddr, runtime::JoinHandle<()>) {
+    use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    let acceptor = futures_rustls::TlsAcceptor::from(identity.config.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = runtime::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).await.unwrap();
+                request.extend(byte);
+            }
+            stream.write_all(answer().as_bytes()).await.unwrap();
+            stream.close().await.unwrap();
+        }
+    });
+    (address, server)
+}
+
+/// Reads the answer with tokio-rustls.
+async fn request(address: SocketAddr, config: Arc<ClientConfig>) -> String {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(config);
     let mut stream = connector.connect(name, stream).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with(&"x".repeat(200_000)));
+    answer
+}
+
+/// Reads the answer with futures-rustls.
+async fn request_with_futures(address: SocketAddr, config: Arc<ClientConfig>) -> String {
+    use runtime::io::{AsyncReadExt, AsyncWriteExt};
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = futures_rustls::TlsConnector::from(config);
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[runtime::test]
+async fn a_client_that_trusts_the_certificate_reads_the_whole_answer() {
+    let identity = Identity::new();
+    let (address, server) = start(&identity).await;
+    assert_eq!(request(address, identity.client()).await, answer());
+    assert_eq!(
+        request_with_futures(address, identity.client()).await,
+        answer()
+    );
+    server.abort();
+}
+
+#[runtime::test]
+async fn futures_rustls_serves_both_libraries() {
+    let identity = Identity::new();
+    let (address, server) = start_with_futures(&identity).await;
+    assert_eq!(request(address, identity.client()).await, answer());
+    assert_eq!(
+        request_with_futures(address, identity.client()).await,
+        answer()
+    );
     server.abort();
 }
 
 #[runtime::test]
 async fn curl_and_openssl_read_the_whole_answer() {
-    let (address, server, certificate) = start().await;
-    let path = std::env::temp_dir().join(format!("runtime-interop-{}.pem", std::process::id()));
-    std::fs::write(&path, certificate.pem()).unwrap();
+    let identity = Identity::new();
+    let (address, server) = start(&identity).await;
+    peers_read(address, &identity, "tokio").await;
+    server.abort();
+    let (address, server) = start_with_futures(&identity).await;
+    peers_read(address, &identity, "futures").await;
+    server.abort();
+}
+
+async fn peers_read(address: SocketAddr, identity: &Identity, name: &str) {
+    let name = format!("runtime-interop-{}-{name}.pem", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, identity.certificate.pem()).unwrap();
     let path = path.to_str().unwrap();
 
     let url = format!("https://localhost:{}/", address.port());
@@ -96,5 +186,4 @@ async fn curl_and_openssl_read_the_whole_answer() {
         );
     }
     std::fs::remove_file(path).unwrap();
-    server.abort();
 }
