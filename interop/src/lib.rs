@@ -9,3 +9,8 @@ pub use arguments::Arguments;
 #[cfg(doctest)]
 #[doc = include_str!("../../src/guide/libraries.md")]
 pub mod libraries {}
+
+/// The guide to HTTP services, whose examples need them too.
+#[cfg(doctest)]
+#[doc = include_str!("../../src/guide/http_services.md")]
+pub mod http_services {}

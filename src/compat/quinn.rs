@@ -2,7 +2,12 @@
 //! `quinn`).
 //!
 //! Give [`Runtime::current`] to `quinn::Endpoint::new`. The
-//! [guide](crate::guide::libraries#quinn) has an example.
+//! [guide](crate::guide::libraries#quinn) has an example, and HTTP/3 runs on it through h3-quinn.
+
+// The socket is `io::Async` with the system calls of quinn-udp. Rejected: `net::UdpSocket`, which
+// has batches, offload and congestion marks too. quinn asks for all of them in the types of
+// quinn-udp and for a socket that any thread sends on, so its socket type would only be converted
+// to ours and back, in twice the lines, and quinn-udp's workarounds for kernels would be lost.
 
 use std::fmt;
 use std::future::Future;

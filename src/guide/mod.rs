@@ -4,6 +4,7 @@
 //! * [`from_smol`]: the same for smol.
 //! * [`libraries`]: the requirements of axum, reqwest, hyper and others, and the remedy for the
 //!   panic *there is no reactor running*.
+//! * [`http_services`]: servers and clients of HTTP, with TLS, WebSockets, limits and shutdown.
 //! * [`writing_libraries`]: a library that depends on no runtime.
 //! * [`testing`]: tests of asynchronous code.
 
@@ -17,6 +18,11 @@ pub mod from_smol {}
 #[cfg_attr(not(doctest), doc = include_str!("libraries.md"))]
 #[cfg_attr(doctest, doc = "Other libraries.")]
 pub mod libraries {}
+
+// Its examples are compiled there too.
+#[cfg_attr(not(doctest), doc = include_str!("http_services.md"))]
+#[cfg_attr(doctest, doc = "HTTP services.")]
+pub mod http_services {}
 
 #[doc = include_str!("writing_libraries.md")]
 pub mod writing_libraries {}

@@ -7,12 +7,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use axum::routing::post;
+use axum::{Json, Router};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::Connect;
+use hyper_util::service::TowerToHyperService;
 use runtime::compat::hyper::{Executor, Io};
 use runtime::compat::hyper_util::{Connector, UnixConnector, serve};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,6 +73,27 @@ async fn a_service_with_state_that_is_not_send_serves_both_versions_and_curl() {
         }
     }
     assert_eq!(count.get(), expected);
+    server.abort();
+}
+
+#[runtime::test]
+async fn the_routes_of_axum_are_served_without_tokio() {
+    let (listener, address) = bind().await;
+    async fn double(Json(numbers): Json<Vec<u32>>) -> Json<Vec<u32>> {
+        runtime::time::sleep(Duration::from_millis(1)).await;
+        Json(numbers.into_iter().map(|number| 2 * number).collect())
+    }
+    assert!(tokio::runtime::Handle::try_current().is_err());
+    let service = TowerToHyperService::new(Router::new().route("/double", post(double)));
+    let server = runtime::spawn(serve(listener, service).run());
+    let client = Client::builder(Executor).build::<_, Full<Bytes>>(Connector::new());
+    let request = Request::post(format!("http://{address}/double"))
+        .header("content-type", "application/json")
+        .body(Full::from("[1,2]"))
+        .unwrap();
+    let response = client.request(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "[2,4]");
     server.abort();
 }
 
