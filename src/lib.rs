@@ -69,6 +69,7 @@
 //!
 //! A server that uses [`io::copy`] or the `poll_` functions of the traits, and needs no signals,
 //! has eleven fewer dependencies with `default-features = false`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
 /// The items that macro expansions call. They are not part of the public interface.

@@ -61,6 +61,7 @@
 //!   exists (Linux, Android, FreeBSD). With select `closed` fails with `Unsupported`.
 //! * Urgent data (`Interest::PRIORITY`) is reported by epoll and poll, not by kqueue and select.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
 mod accept;
