@@ -229,6 +229,39 @@ fn host_and_port(host: &str, port: u16) -> Target {
     }
 }
 
+/// Parses `data` as `"host:port"` and compares the result with std's.
+///
+/// # Panics
+/// Panics if an address that std parses is not found, or if a name or port changes.
+#[cfg(fuzzing)]
+pub fn fuzz(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let std_addr = text.parse::<SocketAddr>().ok();
+    match (parse(text), std_addr) {
+        (Target::Addrs(mut addrs), Some(addr)) => assert_eq!(addrs.next(), Some(addr)),
+        (Target::Addrs(mut addrs), None) => {
+            // An IPv6 address without brackets.
+            let addr = addrs.next().unwrap();
+            let (host, port) = text.rsplit_once(':').unwrap();
+            assert_eq!(addr.ip(), host.parse::<IpAddr>().unwrap());
+            assert_eq!(addr.port(), port.parse::<u16>().unwrap());
+        }
+        (target, Some(addr)) => panic!("{addr} is {}", target.name()),
+        (Target::Name(name), None) => {
+            let (host, port) = name.rsplit_once(':').unwrap();
+            let (host_before, port_before) = text.rsplit_once(':').unwrap();
+            assert!(!host.is_empty());
+            assert_eq!(host, host_before);
+            assert_eq!(port.parse::<u16>().ok(), port_before.parse::<u16>().ok());
+        }
+        (Target::Invalid(error), None) => {
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+}
+
 /// Seals the trait, so that it may change.
 pub(crate) mod sealed {
     use super::Target;

@@ -94,6 +94,13 @@ pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::addr::fuzz as addresses;
+    pub use crate::sys::udp::fuzz as control;
+}
+
 /// The parts that the crate `runtime` needs to look up names, and to read into the memory of other
 /// libraries. Not a stable interface.
 #[doc(hidden)]

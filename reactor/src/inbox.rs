@@ -373,6 +373,49 @@ impl<M: Repeatable> MessageList<M> {
     }
 }
 
+/// Sends the messages that `data` describes, one for each byte, to a list and to a model of it. The
+/// upper bits of a byte choose the key, of which some have none; a byte of 0 takes all messages.
+///
+/// # Panics
+/// Panics if a message is lost, comes twice without need, or out of order.
+#[cfg(fuzzing)]
+pub fn fuzz_messages(data: &[u8]) {
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    struct Numbered(u8, usize);
+    impl Repeatable for Numbered {
+        fn repetition_key(&self) -> Option<WaitKey> {
+            (self.0 % 4 != 3).then_some((u16::from(self.0 % 4), u64::from(self.0 / 4), 0, 0))
+        }
+    }
+    let queue = MessageQueue::new();
+    let mut sent: Vec<Numbered> = Vec::new();
+    let last = data.len();
+    for (number, byte) in data.iter().copied().chain([0]).enumerate() {
+        if byte != 0 {
+            let message = Numbered(byte, number);
+            queue.push(message).unwrap();
+            sent.push(message);
+            continue;
+        }
+        let taken = queue.take();
+        assert!(taken.is_sorted_by_key(|it| it.1));
+        let mut expected: Vec<Numbered> = Vec::new();
+        for message in sent.drain(..) {
+            let key = message.repetition_key();
+            let is_known = |it: &Numbered| it.repetition_key() == key;
+            if key.is_none() || !expected.iter().any(is_known) {
+                expected.push(message);
+            }
+        }
+        // The first of each kind is kept, and the others are at most as many or few.
+        assert!(
+            expected.iter().all(|it| taken.contains(it)),
+            "{number} of {last}"
+        );
+        assert!(taken.len() <= (2 * expected.len()).max(MIN_LIMIT));
+    }
+}
+
 impl<M: Repeatable> MessageQueue<M> {
     fn new() -> MessageQueue<M> {
         MessageQueue {

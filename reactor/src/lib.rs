@@ -103,6 +103,10 @@ pub use stats::Stats;
 pub use sys::Backend;
 pub use timer::Timer;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 /// Items for the other crates of this workspace. Not part of the public API.
 #[doc(hidden)]
 pub mod internal {

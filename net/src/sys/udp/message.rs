@@ -229,3 +229,34 @@ pub(super) fn received(
     }
     received
 }
+
+/// Reads `data` as the control messages of a datagram, and writes them again.
+///
+/// # Panics
+/// Panics if a message is longer than the data, or if it changes when it is written and read.
+#[cfg(fuzzing)]
+pub fn fuzz(data: &[u8]) {
+    let mut control = UdpControl::new();
+    let len = data.len().min(SPACE);
+    control.spare()[..len].copy_from_slice(&data[..len]);
+    control.set_len(data.len());
+    assert_eq!(control.as_bytes().len(), len);
+
+    let messages: Vec<(libc::c_int, libc::c_int, &[u8])> = control.iter().collect();
+    let total: usize = messages.iter().map(|(_, _, data)| data.len()).sum();
+    assert!(total <= len);
+    let description = received(len, None, 0, &control);
+    assert_eq!((description.len, description.is_truncated), (len, false));
+
+    // The padding of the last message may not fit.
+    let mut written = UdpControl::new();
+    let needed: usize = messages.iter().map(|(_, _, data)| space(data.len())).sum();
+    if needed > SPACE {
+        return;
+    }
+    for &(level, kind, data) in &messages {
+        written.push(level, kind, data);
+    }
+    assert!(written.iter().eq(messages));
+    assert_eq!(received(len, None, 0, &written), description);
+}

@@ -7,6 +7,8 @@ mod mmsg;
 mod one_by_one;
 mod options;
 
+#[cfg(fuzzing)]
+pub use message::fuzz;
 pub(crate) use message::{recv, send};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use mmsg::{recv_batch, send_batch};
