@@ -163,6 +163,29 @@ fn lines_fit_a_hundred_columns_of_rust_and_120_of_markdown() {
     );
 }
 
+#[test]
+fn relative_links_of_markdown_lead_to_files() {
+    let mut links = 0;
+    for path in files(&["md"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let target = target.split('#').next().unwrap_or_default();
+            // The guides link to items, which rustdoc checks.
+            if target.is_empty() || target.contains("://") || target.contains("::") {
+                continue;
+            }
+            let file = path.parent().unwrap().join(target);
+            assert!(file.exists(), "{}: {target} is missing", path.display());
+            links += 1;
+        }
+    }
+    assert!(links > 10, "{links} links were found");
+}
+
 fn summaries_of(path: &str, text: &str) -> Vec<Summary> {
     let mut found = Vec::new();
     let mut docs: Vec<&str> = Vec::new();
