@@ -44,13 +44,17 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 type BoxError = Box<dyn Error + Send + Sync>;
 
 const USAGE: &str = "axum_compare instructions
-       axum_compare cpu [--rounds N]
+       axum_compare cpu [--rounds N] [--requests N]
        axum_compare serve tokio|hosted|alone [--identity FOLDER]";
 
 const SERVERS: [&str; 3] = ["tokio", "hosted", "alone"];
 
-/// The requests of each connection before the measurement, which fill caches and buffers.
+/// The maximum number of requests of each connection before the measurement, which fill caches and
+/// buffers.
 const WARM_UP: usize = 50;
+
+/// The default for the requests of a measurement.
+const REQUESTS: usize = 2_048;
 
 fn main() -> Result<(), BoxError> {
     let mut arguments = Arguments::new(USAGE);
@@ -63,12 +67,13 @@ fn main() -> Result<(), BoxError> {
         }
         "instructions" => {
             arguments.finish();
-            runtime::block_on(compare(None))
+            runtime::block_on(compare(None, REQUESTS))
         }
         "cpu" => {
             let rounds = arguments.option("--rounds").unwrap_or(15);
+            let requests = arguments.option("--requests").unwrap_or(REQUESTS);
             arguments.finish();
-            runtime::block_on(compare(Some(rounds)))
+            runtime::block_on(compare(Some(rounds), requests))
         }
         _ => arguments.fail("neither serve nor instructions nor cpu"),
     }
@@ -216,10 +221,12 @@ struct Load {
     has_tls: bool,
     is_http2: bool,
     connections: usize,
+    /// The number of requests of each connection in a measurement.
+    requests: usize,
 }
 
 impl Load {
-    fn all() -> Vec<Load> {
+    fn all(requests: usize) -> Vec<Load> {
         let mut all = Vec::new();
         for has_tls in [false, true] {
             for is_http2 in [false, true] {
@@ -228,6 +235,7 @@ impl Load {
                         has_tls,
                         is_http2,
                         connections,
+                        requests: requests / connections,
                     });
                 }
             }
@@ -239,11 +247,6 @@ impl Load {
         let version = if self.is_http2 { "HTTP/2" } else { "HTTP/1.1" };
         let tls = if self.has_tls { "TLS" } else { "plain" };
         format!("{version} | {tls} | {}", self.connections)
-    }
-
-    /// Returns how many requests each connection sends in a measurement.
-    fn requests(self) -> usize {
-        if self.connections == 1 { 1_500 } else { 40 }
     }
 }
 
@@ -375,7 +378,7 @@ impl Peer {
             control,
             body: body()?,
         };
-        peer.order(WARM_UP).await?;
+        peer.order(WARM_UP.min(load.requests)).await?;
         Ok(peer)
     }
 
@@ -395,7 +398,7 @@ impl Peer {
     /// Returns the nanoseconds of CPU time a request.
     async fn measure_cpu(&mut self) -> Result<f64, BoxError> {
         let before: u64 = self.control.get("/cpu").await?.parse()?;
-        let requests = self.order(self.load.requests()).await?;
+        let requests = self.order(self.load.requests).await?;
         let after: u64 = self.control.get("/cpu").await?.parse()?;
         Ok((after - before) as f64 / requests as f64)
     }
@@ -431,11 +434,11 @@ impl Drop for Folder {
 }
 
 /// Compares the CPU time in rounds, or counts instructions.
-async fn compare(rounds: Option<usize>) -> Result<(), BoxError> {
+async fn compare(rounds: Option<usize>, requests: usize) -> Result<(), BoxError> {
     let identity = Folder::new()?;
     println!("| HTTP | | connections | axum on tokio | axum on this runtime | `serve` alone |");
     println!("|---|---|---|---|---|---|");
-    for load in Load::all() {
+    for load in Load::all(requests) {
         let cells = match rounds {
             Some(rounds) => compare_cpu(load, rounds, &identity.0).await?,
             None => count_instructions(load, &identity.0).await?,
@@ -500,7 +503,7 @@ async fn count_instructions(load: Load, identity: &Path) -> Result<Vec<String>, 
             let command = server_command(command, name);
             let mut peer = Peer::start(command, load, identity).await?;
             if run == 1 {
-                additional = peer.order(load.requests()).await?;
+                additional = peer.order(load.requests).await?;
             }
             peer.stop().await?;
             let text = std::fs::read_to_string(output)?;

@@ -1,13 +1,13 @@
 //! The suite of Autobahn, which sends right and wrong frames to a WebSocket server.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::{SinkExt, StreamExt};
 use runtime::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
 
-use crate::peer;
+use crate::{installed_peer, peer};
 
 /// Echoes until the client closes or breaks a rule. The library answers pings and closes.
 async fn echo(stream: TcpStream) {
@@ -40,8 +40,9 @@ fn results(report: &Path) -> (BTreeMap<String, usize>, Vec<String>) {
 
 #[runtime::test]
 async fn no_case_of_autobahn_fails() {
-    let test = std::env::current_exe().unwrap(); // target/debug/deps/libraries-0123
-    let wstest: PathBuf = test.ancestors().nth(3).unwrap().join("peers/wstest");
+    let Some(wstest) = installed_peer("wstest") else {
+        return;
+    };
     let report = std::env::temp_dir().join(format!("runtime-autobahn-{}", std::process::id()));
     std::fs::create_dir(&report).unwrap();
 
@@ -67,13 +68,12 @@ async fn no_case_of_autobahn_fails() {
         }
     });
     let arguments = ["-m", "fuzzingclient", "-s", path.to_str().unwrap()];
-    if peer(wstest.to_str().unwrap(), arguments).await.is_some() {
-        let (counts, failed) = results(&report);
-        eprintln!("results of Autobahn: {counts:?}");
-        assert!(failed.is_empty(), "{failed:#?}");
-        let total: usize = counts.values().sum();
-        assert_eq!(total, 247, "{counts:?}");
-    }
+    peer(wstest.to_str().unwrap(), arguments).await.unwrap();
+    let (counts, failed) = results(&report);
+    eprintln!("results of Autobahn: {counts:?}");
+    assert!(failed.is_empty(), "{failed:#?}");
+    let total: usize = counts.values().sum();
+    assert_eq!(total, 247, "{counts:?}");
     server.abort();
     std::fs::remove_dir_all(report).unwrap();
 }

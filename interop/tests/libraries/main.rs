@@ -12,6 +12,7 @@ mod tower;
 mod websocket;
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 /// Runs a program of another maker and returns what it writes. `None`, and a line that says so, if
 /// it is not installed.
@@ -36,4 +37,16 @@ async fn peer<S: AsRef<OsStr>>(
         }
         Err(e) => panic!("{program}: {e}"),
     }
+}
+
+/// Returns the path of a program that `ci/peers` installs. `None`, and a line that says so, if it
+/// is not installed.
+fn installed_peer(name: &str) -> Option<PathBuf> {
+    let test = std::env::current_exe().unwrap(); // target/debug/deps/libraries-0123
+    let path = test.ancestors().nth(3).unwrap().join("peers").join(name);
+    if !path.exists() {
+        eprintln!("SKIPPED: {} is not installed: run ci/peers", path.display());
+        return None;
+    }
+    Some(path)
 }
