@@ -75,6 +75,7 @@ mod methods;
 pub mod pipe;
 mod read_uninit;
 mod resolve;
+mod splice;
 mod split;
 #[allow(
     unsafe_code,
@@ -90,6 +91,7 @@ pub mod unix;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use runtime_reactor::{Interest, Readiness};
+pub use splice::{SpliceRead, SpliceWrite};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
@@ -101,11 +103,12 @@ pub mod fuzzing {
     pub use crate::sys::udp::fuzz as control;
 }
 
-/// The parts that the crate `runtime` needs to look up names, and to read into the memory of other
-/// libraries. Not a stable interface.
+/// The parts that the crate `runtime` needs to look up names, to read into the memory of other
+/// libraries, and to relay without copying. Not a stable interface.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::read_uninit::ReadUninit;
     pub use crate::resolve::{Resolve, ResolverGuard, enter_resolver, resolve_blocking};
+    pub use crate::splice::{Drained, Filled, Splice};
     pub use crate::sys::describe::describe_socket;
 }
