@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::copy::Transfer;
+use super::copy::{Memory, Route, Transfer};
 
 /// Copies from `a` to `b` and from `b` to `a` until both have ended, and returns the number of
 /// bytes from `a` and from `b`.
@@ -15,9 +15,12 @@ use super::copy::Transfer;
 /// When one side ends, the writing half of the other side is closed and the opposite direction
 /// continues, so that half-closed connections stay half-closed.
 ///
+/// Between sockets [`net::relay`](crate::net::relay()) does the same without copying the bytes.
+///
 /// # Errors
-/// Returns the first error of either direction, as listed by [`copy`](super::copy()). The other
-/// direction stops where it is.
+/// Returns the first error of either direction, as listed by [`copy`](super::copy()). What had
+/// arrived in the other direction by then is forwarded as far as its writer takes it without
+/// waiting.
 ///
 /// # Cancel safety
 /// Not cancel safe: data that was read but not yet written is lost.
@@ -48,12 +51,30 @@ where
     A: AsyncRead + AsyncWrite + Unpin + ?Sized,
     B: AsyncRead + AsyncWrite + Unpin + ?Sized,
 {
-    let mut there = OneWay::Copying(Transfer::default());
-    let mut back = OneWay::Copying(Transfer::default());
+    copy_both_through(Memory, Memory, a, b).await
+}
+
+/// Copies like [`copy_bidirectional`] on the given routes.
+pub(crate) async fn copy_both_through<T, U, A, B>(
+    there: T,
+    back: U,
+    a: &mut A,
+    b: &mut B,
+) -> io::Result<(u64, u64)>
+where
+    T: Route<A, B>,
+    U: Route<B, A>,
+    A: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    B: AsyncRead + AsyncWrite + Unpin + ?Sized,
+{
+    let mut there = OneWay::Copying(Transfer::new(there));
+    let mut back = OneWay::Copying(Transfer::new(back));
     poll_fn(|cx| {
-        // Both are polled even if the first is pending, so that each registers its waker.
-        let sent = there.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b))?;
-        let received = back.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a))?;
+        // Both are polled whatever the first returns: if it is pending, so that each registers its
+        // waker; if it fails, so that the answer of a peer that has closed its side is forwarded.
+        let sent = there.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b));
+        let received = back.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a));
+        let (sent, received) = (sent?, received?);
         Poll::Ready(Ok((ready!(sent), ready!(received))))
     })
     .await
@@ -61,13 +82,13 @@ where
 
 /// One direction, until its writer is closed.
 #[derive(Debug)]
-enum OneWay {
-    Copying(Transfer),
+enum OneWay<T> {
+    Copying(Transfer<T>),
     Closing(u64),
     Done(u64),
 }
 
-impl OneWay {
+impl<T> OneWay<T> {
     fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -75,6 +96,7 @@ impl OneWay {
         mut writer: Pin<&mut W>,
     ) -> io::Result<Poll<u64>>
     where
+        T: Route<R, W>,
         R: AsyncRead + ?Sized,
         W: AsyncWrite + ?Sized,
     {

@@ -26,8 +26,8 @@
 //!   elsewhere) are not interleaved.
 
 mod any_fd;
-mod copy;
-mod copy_bidirectional;
+pub(crate) mod copy;
+pub(crate) mod copy_bidirectional;
 mod memory;
 pub(crate) mod scratch;
 mod stdio;
