@@ -1,8 +1,9 @@
 //! A TCP proxy that forwards each connection to another address, in both directions.
 //!
 //! When one side closes its sending direction, the proxy closes that direction on the other side
-//! and keeps forwarding the opposite direction. It prints the bytes of each direction at the end of
-//! a connection.
+//! and keeps forwarding the opposite direction. On Linux the kernel moves the bytes of busy
+//! connections without copying them. The proxy prints the bytes of each direction at the end of a
+//! connection.
 //!
 //! Run with:
 //!
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use common::Arguments;
 use runtime::io;
-use runtime::net::TcpStream;
+use runtime::net::{self, TcpStream};
 
 #[runtime::main]
 async fn main() -> ExitCode {
@@ -38,7 +39,7 @@ async fn serve(address: &str, target: String) -> io::Result<()> {
         let (client, peer) = listener.accept().await?;
         let target = target.clone();
         runtime::spawn(async move {
-            match relay(client, &target).await {
+            match forward(client, &target).await {
                 Ok((sent, received)) => common::print_line(format_args!(
                     "{peer} <-> {target}: {sent} bytes to target, {received} bytes to client"
                 )),
@@ -49,11 +50,11 @@ async fn serve(address: &str, target: String) -> io::Result<()> {
 }
 
 /// Forwards both directions and returns the number of bytes from the client and from the server.
-async fn relay(mut client: TcpStream, target: &str) -> io::Result<(u64, u64)> {
+async fn forward(mut client: TcpStream, target: &str) -> io::Result<(u64, u64)> {
     // If this fails, `client` is dropped, which closes its connection.
     let mut server = TcpStream::connect(target).await?;
     // Forward small segments at once instead of collecting them (Nagle's algorithm).
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    io::copy_bidirectional(&mut client, &mut server).await
+    net::relay(&mut client, &mut server).await
 }

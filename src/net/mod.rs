@@ -8,11 +8,14 @@
 //! a port ([`TcpListener::bind_shared`]), Linux, DragonFly BSD and FreeBSD distribute the clients
 //! among them; elsewhere one listener receives all clients.
 
+mod relay;
 pub(crate) mod resolver;
 
 pub use crate::io::{Interest, Readiness};
+pub use relay::{forward, relay};
 pub use runtime_net::{
-    SocketAddrs, TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram,
-    UnixListener, UnixSocket, UnixStream, lookup_host, pipe, tcp, udp, unix,
+    SocketAddrs, SpliceRead, SpliceWrite, TcpListener, TcpSocket, TcpStream, ToSocketAddrs,
+    UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream, lookup_host, pipe, tcp, udp,
+    unix,
 };
 pub use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};

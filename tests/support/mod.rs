@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test uses every item")]
 
+pub(crate) mod relays;
+
 use std::fs::File;
 use std::os::fd::FromRawFd;
 
