@@ -5,6 +5,7 @@
 //! * [`libraries`]: the requirements of axum, reqwest, hyper and others, and the remedy for the
 //!   panic *there is no reactor running*.
 //! * [`http_services`]: servers and clients of HTTP, with TLS, WebSockets, limits and shutdown.
+//! * [`databases`]: PostgreSQL, Redis, SQLite, pools, timeouts, gRPC and NATS.
 //! * [`writing_libraries`]: a library that depends on no runtime.
 //! * [`testing`]: tests of asynchronous code.
 
@@ -23,6 +24,11 @@ pub mod libraries {}
 #[cfg_attr(not(doctest), doc = include_str!("http_services.md"))]
 #[cfg_attr(doctest, doc = "HTTP services.")]
 pub mod http_services {}
+
+// Its examples are compiled by the package `interop-services`, which has the libraries.
+#[cfg_attr(not(doctest), doc = include_str!("databases.md"))]
+#[cfg_attr(doctest, doc = "Databases.")]
+pub mod databases {}
 
 #[doc = include_str!("writing_libraries.md")]
 pub mod writing_libraries {}

@@ -2,3 +2,8 @@
 //! `tests`. This library starts the servers.
 
 pub mod servers;
+
+/// The guide to databases, whose examples need the libraries.
+#[cfg(doctest)]
+#[doc = include_str!("../../../src/guide/databases.md")]
+pub mod databases {}
