@@ -275,7 +275,7 @@ impl<T: AsFd> Source<T> {
     ) -> io::Result<R> {
         match uninterrupted(&self.io, op) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                backlog.end_batch();
+                backlog.end_batch(tick().turn());
                 Err(self.state.note_blocked(Direction::Read, Some(e)))
             }
             result => result,
@@ -610,7 +610,7 @@ impl SourceState {
     /// Notes that no connection could be accepted.
     #[cold]
     fn on_empty_queue(&self, backlog: &Backlog) {
-        backlog.end_batch();
+        backlog.end_batch(tick().turn());
         let Some((reactor, scheduled)) = self.reactor() else {
             return;
         };
