@@ -92,8 +92,8 @@ impl Backlog {
         batch
     }
 
-    /// Notes that an attempt found nothing, although the batch was not used up. The next batch is as
-    /// large as this one turned out to be.
+    /// Notes that an attempt found nothing, although the batch was not used up. The next batch is
+    /// as large as this one turned out to be.
     pub(crate) fn end_batch(&self, turn: u32) {
         self.last.store(turn, Relaxed);
         let accepted = self.batch.load(Relaxed) - self.left.load(Relaxed);

@@ -72,6 +72,7 @@ mod backlog;
 mod context;
 mod current_io;
 mod error;
+mod far_timers;
 mod inbox;
 mod inspect;
 mod interest;

@@ -8,10 +8,16 @@
 //! one duration therefore form a chain, at the end of which they are armed and from anywhere in
 //! which they are removed in O(1), without a comparison with any other timer. That is the common
 //! case: a server arms a timeout for each request and drops it when the request arrives.
+//!
+//! A heap of many timers is slow, because each of its nodes is another access to memory that is not
+//! in the cache. So once there are more than [`MIN_LIMIT`], timers that are not due soon are kept
+//! apart ([`FarTimers`]), and enter the heap in sorted batches.
 
+use std::cmp;
 use std::mem;
 use std::task::Waker;
 
+use crate::far_timers::{Entry, FarTimers};
 use crate::wake_list::WakeList;
 
 /// Nanoseconds since the reactor was made.
@@ -45,6 +51,19 @@ const ROOT: u32 = 0;
 /// only writes to them, and does not wait until they are in the cache.
 const PARENT: u32 = 1 << 31;
 
+/// The value of `child` in the node of a far timer.
+const FAR: u32 = u32::MAX;
+
+/// The number of timers in the heap above which further ones are kept apart. It is about what fits
+/// into the second-level cache. It is smaller in tests, so that they have far timers too.
+const MIN_LIMIT: usize = if cfg!(test) { 70 } else { 2048 };
+
+/// The number of timers in the heap of which one is due before the far ones.
+const TIMERS_PER_NEAR: usize = 16;
+
+/// The number of timers whose deadlines are compared to find that one.
+const SAMPLES: usize = 64;
+
 /// The armed timers. Each is one node of 40 bytes, of which the waker is 16.
 #[derive(Debug)]
 pub(crate) struct Timers {
@@ -55,6 +74,15 @@ pub(crate) struct Timers {
     /// The first of the free nodes, which their `next` links.
     free: u32,
     len: usize,
+    /// The number of timers above which the far ones are kept apart. The largest number while they
+    /// are.
+    limit: usize,
+    /// A timer that is due later is a far one, unless it was in the heap before. The earliest one
+    /// is not due later. The largest number if there are no far timers.
+    near_until: Nanos,
+    far: FarTimers,
+    /// The timers that are about to enter the heap. Only the memory is kept.
+    batch: Vec<Entry>,
     /// Counts timers: a generation that no two occupants of a node share.
     generation: u32,
 }
@@ -63,9 +91,9 @@ pub(crate) struct Timers {
 struct Node {
     deadline: Nanos,
     generation: u32,
-    /// The first child.
+    /// The first child, or `FAR`.
     child: u32,
-    /// The next sibling.
+    /// The next sibling, or the stamp of a far timer.
     next: u32,
     /// The previous sibling, or the parent of a first child, with the bit `PARENT`.
     prev: u32,
@@ -87,11 +115,20 @@ impl Node {
 
 impl Default for Timers {
     fn default() -> Timers {
+        // So that an empty heap seems to be due after every far timer.
+        let root = Node {
+            deadline: Nanos::MAX,
+            ..Node::default()
+        };
         Timers {
-            nodes: vec![Node::default()],
+            nodes: vec![root],
             last: ROOT,
             free: ROOT,
             len: 0,
+            limit: MIN_LIMIT,
+            near_until: Nanos::MAX,
+            far: FarTimers::default(),
+            batch: Vec::new(),
             generation: 0,
         }
     }
@@ -115,8 +152,93 @@ impl Timers {
         node.child = ROOT;
         node.waker = Some(waker);
         self.len += 1;
-        self.link(index);
+        if self.len > self.limit {
+            self.begin_far();
+        }
+        self.place(index, deadline);
         TimerKey { index, generation }
+    }
+
+    /// Adds a node without children to the heap or to the far timers.
+    #[inline]
+    fn place(&mut self, index: u32, deadline: Nanos) {
+        if deadline > self.near_until {
+            return self.add_far(index, deadline);
+        }
+        self.link(index);
+    }
+
+    #[inline(never)]
+    fn add_far(&mut self, index: u32, deadline: Nanos) {
+        let node = at(&mut self.nodes, index);
+        node.child = FAR;
+        node.next = self.far.add(index, deadline);
+    }
+
+    /// Keeps further timers apart from now on if they are not due soon. Those in the heap stay.
+    #[cold]
+    fn begin_far(&mut self) {
+        self.limit = usize::MAX;
+        let armed = self.nodes.iter().filter(|node| node.waker.is_some());
+        let sample = armed.step_by(1 + self.len / SAMPLES);
+        let mut sample: Vec<Nanos> = sample.map(|node| node.deadline).collect();
+        let position = sample.len() / TIMERS_PER_NEAR;
+        self.near_until = *sample.select_nth_unstable(position).1;
+        self.far = FarTimers::new(self.near_until);
+    }
+
+    /// Moves the earliest of the far timers to the heap. Together they form a chain there.
+    fn take_first_far(&mut self) {
+        let nodes = &mut self.nodes[..];
+        let mut batch = mem::take(&mut self.batch);
+        self.near_until = self.far.take_first(&mut batch, deadline_of(nodes));
+        let node = |entry: &Entry| &nodes[entry.index as usize];
+        batch.sort_unstable_by(|a, b| {
+            if node(a).precedes(node(b)) {
+                cmp::Ordering::Less
+            } else {
+                cmp::Ordering::Greater
+            }
+        });
+        let mut above = None;
+        for Entry { index, .. } in batch.drain(..) {
+            at(&mut self.nodes, index).child = ROOT;
+            match above.replace(index) {
+                Some(above) => add_child(&mut self.nodes, above, index),
+                None if self.top() == ROOT => self.set_top(index),
+                None => self.link_to_top(index),
+            }
+        }
+        self.last = above.unwrap_or(self.last);
+        self.batch = batch;
+    }
+
+    /// Moves the earliest timer to the heap, if it is a far one: the top of the heap has changed.
+    #[inline]
+    fn find_first(&mut self) {
+        if self.nodes[self.top() as usize].deadline > self.near_until {
+            self.find_first_far();
+        }
+    }
+
+    #[cold]
+    fn find_first_far(&mut self) {
+        while self.nodes[self.top() as usize].deadline > self.near_until {
+            if self.far.len() == 0 {
+                self.near_until = Nanos::MAX;
+                self.limit = MIN_LIMIT.max(2 * self.len);
+                self.far = FarTimers::default();
+            } else {
+                self.take_first_far();
+            }
+        }
+    }
+
+    /// Notes that a far timer is canceled or moved.
+    #[inline(never)]
+    fn remove_far(&mut self, index: u32) {
+        at(&mut self.nodes, index).child = ROOT;
+        self.far.remove(deadline_of(&self.nodes));
     }
 
     /// Adds a node that is free, but not in the list of those.
@@ -149,7 +271,10 @@ impl Timers {
         let &mut Node {
             child, next, prev, ..
         } = node;
-        if deadline < before {
+        if child == FAR {
+            self.remove_far(key.index);
+            self.place(key.index, deadline);
+        } else if deadline < before {
             // Still earlier than what is below it, and so is the earliest timer.
             if key.index != self.top() {
                 self.unlink(key.index, ROOT, next, prev);
@@ -158,8 +283,9 @@ impl Timers {
         } else if child != ROOT {
             node.child = ROOT;
             self.unlink(key.index, child, next, prev);
-            self.link(key.index);
+            self.place(key.index, deadline);
         }
+        self.find_first();
         true
     }
 
@@ -178,7 +304,14 @@ impl Timers {
         node.next = self.free;
         self.free = key.index;
         self.len -= 1;
-        self.unlink(key.index, child, next, prev);
+        if child == FAR {
+            self.remove_far(key.index);
+        } else {
+            self.unlink(key.index, child, next, prev);
+            if prev == ROOT | PARENT {
+                self.find_first();
+            }
+        }
         Some(waker)
     }
 
@@ -306,6 +439,14 @@ impl Timers {
         if self.last == index {
             self.last = if child == ROOT { prev } else { heir };
         }
+    }
+}
+
+/// Returns the function that returns the deadline of a far timer, unless its entry is stale.
+fn deadline_of(nodes: &[Node]) -> impl Fn(Entry) -> Option<Nanos> + '_ {
+    |Entry { index, stamp }| {
+        let node = &nodes[index as usize];
+        (node.next == stamp && node.child == FAR).then_some(node.deadline)
     }
 }
 
@@ -543,8 +684,8 @@ mod tests {
         assert_eq!(timers.next_deadline(), Some(2));
     }
 
-    /// Looks at every node: each is in the tree once or free, and no child precedes its parent.
-    /// Returns the number of timers.
+    /// Looks at every node: each is in the tree once, far or free, and no child precedes its
+    /// parent. Returns the number of timers.
     fn check(timers: &Timers) -> usize {
         let nodes = &timers.nodes;
         let node = |index: u32| &nodes[index as usize];
@@ -564,8 +705,18 @@ mod tests {
             }
         }
         assert_eq!(node(timers.top()).next, ROOT, "one node is the earliest");
+        assert_eq!(armed, timers.len() - timers.far.len());
+        let far = |node: &Node| node.waker.is_some() && node.child == FAR;
+        for (seen, node) in seen.iter_mut().zip(nodes).filter(|(_, node)| far(node)) {
+            assert!(!mem::replace(seen, true));
+            assert!(node.deadline > timers.near_until);
+            armed += 1;
+        }
         assert_eq!(armed, timers.len());
-        assert!(timers.last == ROOT && armed == 0 || seen[timers.last as usize]);
+        let seen = &mut seen;
+        assert!(
+            timers.last == ROOT && timers.len() == timers.far.len() || seen[timers.last as usize]
+        );
         let mut at = timers.free;
         while at != ROOT {
             assert!(!mem::replace(&mut seen[at as usize], true));
@@ -673,6 +824,11 @@ mod tests {
     #[test]
     fn the_timers_agree_with_a_sorted_list() {
         agree_with_a_sorted_list(10_000, 200);
+    }
+
+    #[test]
+    fn the_timers_agree_with_a_sorted_list_where_most_are_far() {
+        agree_with_a_sorted_list(1 << 36, 2_000);
     }
 
     #[test]
