@@ -75,6 +75,7 @@ mod methods;
 pub mod pipe;
 mod read_uninit;
 mod resolve;
+mod send_file;
 mod splice;
 mod split;
 #[allow(
@@ -91,6 +92,7 @@ pub mod unix;
 
 pub use addr::{SocketAddrs, ToSocketAddrs, lookup_host};
 pub use runtime_reactor::{Interest, Readiness};
+pub use send_file::SendFile;
 pub use splice::{SpliceRead, SpliceWrite};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
@@ -108,7 +110,9 @@ pub mod fuzzing {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::read_uninit::ReadUninit;
-    pub use crate::resolve::{Resolve, ResolverGuard, enter_resolver, resolve_blocking};
+    pub use crate::resolve::{
+        BlockingRead, ReadJob, Resolve, ResolverGuard, enter_resolver, resolve_blocking,
+    };
     pub use crate::splice::{Drained, Filled, Splice};
     pub use crate::sys::describe::describe_socket;
 }

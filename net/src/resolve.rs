@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::{fmt, io};
@@ -61,7 +63,26 @@ pub trait Resolve {
         &self,
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>>;
+
+    /// Returns true if a part of a file can be sent without waiting for a disk. True by default.
+    fn is_in_memory(&self, file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+        let _ = (file, range);
+        true
+    }
+
+    /// Runs a job that reads a file and may block. `None`, the default, means that the caller must
+    /// block.
+    fn read_blocking(&self, job: ReadJob) -> Option<BlockingRead> {
+        let _ = job;
+        None
+    }
 }
+
+/// A job that reads a file.
+pub type ReadJob = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send>;
+
+/// The output of a job that reads a file.
+pub type BlockingRead = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send + Sync>>;
 
 /// A lookup that a [`Resolve`] has begun.
 pub(crate) type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>>;
@@ -70,11 +91,26 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<dyn Resolve>>> = const { RefCell::new(None) };
 }
 
+/// Returns true if a part of a file can be sent without waiting for a disk, or if there is no
+/// runtime to ask.
+pub(crate) fn is_in_memory(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+    current().is_none_or(|resolver| resolver.is_in_memory(file, range))
+}
+
+/// Runs a job on another thread, if there is a runtime.
+pub(crate) fn read_blocking(job: ReadJob) -> Option<BlockingRead> {
+    current()?.read_blocking(job)
+}
+
+fn current() -> Option<Rc<dyn Resolve>> {
+    let current = CURRENT.try_with(|current| current.borrow().clone());
+    current.ok().flatten()
+}
+
 /// Begins to look up `name` with the resolver of this thread. The lookup does not hold the
 /// resolver, so it may move to another thread.
 pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
-    let resolver = CURRENT.try_with(|current| current.borrow().clone());
-    match resolver.ok().flatten() {
+    match current() {
         Some(resolver) => Ok(resolver.resolve(name.to_owned())),
         None => Err(io::Error::other(
             "no runtime drives this thread, and looking up a name needs one: call it inside \

@@ -14,8 +14,8 @@ pub(crate) mod resolver;
 pub use crate::io::{Interest, Readiness};
 pub use relay::{forward, relay};
 pub use runtime_net::{
-    SocketAddrs, SpliceRead, SpliceWrite, TcpListener, TcpSocket, TcpStream, ToSocketAddrs,
-    UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream, lookup_host, pipe, tcp, udp,
-    unix,
+    SendFile, SocketAddrs, SpliceRead, SpliceWrite, TcpListener, TcpSocket, TcpStream,
+    ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream, lookup_host,
+    pipe, tcp, udp, unix,
 };
 pub use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};

@@ -1,16 +1,20 @@
-//! Host name lookup on the blocking pool.
+//! What sockets need of the blocking pool: host name lookup, and files that are not in memory.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use runtime_executor::internal::spawn_blocking_named;
 use runtime_executor::{Handle, JoinHandle};
-use runtime_net::internal::{self, Resolve};
+use runtime_net::internal::{self, BlockingRead, ReadJob, Resolve};
 
-/// The system's resolver, called on the blocking pool.
+use crate::sys::cached;
+
+/// The system's resolver and the reading of files, on the blocking pool.
 #[derive(Debug)]
 pub(crate) struct BlockingResolver;
 
@@ -24,6 +28,15 @@ impl Resolve for BlockingResolver {
             internal::resolve_blocking(&name)
         });
         Box::pin(AbortOnDrop(lookup))
+    }
+
+    fn is_in_memory(&self, file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+        cached::can_send(file, range)
+    }
+
+    fn read_blocking(&self, job: ReadJob) -> Option<BlockingRead> {
+        let job = spawn_blocking_named(&Handle::try_current()?, "read", job);
+        Some(Box::pin(AbortOnDrop(job)))
     }
 }
 

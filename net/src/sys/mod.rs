@@ -8,6 +8,7 @@ mod errno;
 mod interface;
 pub(crate) mod pipe;
 pub(crate) mod read_buf;
+pub(crate) mod sendfile;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod tcp;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::{self, Shutdown, SocketAddr};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::connect;
 use super::keepalive::TcpKeepalive;
 use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::methods;
+use crate::send_file::SendFile;
 use crate::split::{self, sealed::Connection};
 use crate::sys::tcp;
 use crate::transfer;
@@ -314,6 +316,61 @@ impl TcpStream {
     /// Returns `NotConnected` if the socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
+    }
+
+    /// Sends a part of a file, and returns the number of bytes.
+    ///
+    /// The bytes are not copied through this process where the system has sendfile(2). The number
+    /// is less than the length of the range if the file ends before. Neither uses nor changes the
+    /// position of the file, and does not wait for a pending write of a `runtime::fs::File`: flush
+    /// it first. A part of the file that is not in memory is first read by a job on the blocking
+    /// pool, so that the thread does not wait for the disk.
+    ///
+    /// Do not write to the socket before the future is complete or dropped, unless the order of
+    /// the bytes does not matter.
+    ///
+    /// # Errors
+    /// Returns `BrokenPipe` if writing was shut down or the peer has closed the connection,
+    /// `ConnectionReset` if the peer reset it, an error with the code ESPIPE if the file cannot
+    /// seek, and other errors of sendfile(2), pread(2) and send(2).
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the transfer. [`SendFile::sent`](crate::SendFile::sent) returns
+    /// how much was sent.
+    ///
+    /// # Platform-specific behavior
+    /// NetBSD and OpenBSD have no sendfile(2), so a job reads the file, and the bytes are copied.
+    /// The same happens with files for which the system refuses it, and where SIGPIPE is not
+    /// ignored, since sendfile(2) raises it. On Linux, whether a part is in memory is the kernel's
+    /// answer to preadv2(2) with `RWF_NOWAIT`; a job reads files whose file system does not support
+    /// that. On macOS a job always reads first.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::fs::{self, File};
+    /// use runtime::net::TcpStream;
+    ///
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let address = listener.local_addr().unwrap();
+    /// # let client = std::thread::spawn(move || {
+    /// #     let mut text = String::new();
+    /// #     std::io::Read::read_to_string(&mut listener.accept().unwrap().0, &mut text).unwrap();
+    /// #     assert_eq!(text, "ello");
+    /// # });
+    /// # runtime::block_on(async {
+    /// # let name = format!("runtime-doc-send-file-{}", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
+    /// fs::write(&path, "hello").await?;
+    /// let file = File::open(&path).await?;
+    /// let stream = TcpStream::connect(address).await?;
+    /// assert_eq!(stream.send_file(&file, 1..u64::MAX).await?, 4); // up to the end
+    /// # fs::remove_file(&path).await?;
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// # client.join().unwrap();
+    /// ```
+    pub fn send_file<'a>(&'a self, file: &'a impl AsFd, range: Range<u64>) -> SendFile<'a> {
+        SendFile::new(&self.source, file.as_fd(), range)
     }
 
     methods::take_error!(source);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
@@ -17,6 +18,7 @@ use super::cred::UCred;
 use crate::backoff::{Backoff, Retry};
 use crate::error::with_context;
 use crate::methods;
+use crate::send_file::SendFile;
 use crate::split::{self, sealed::Connection};
 use crate::sys::socket::suppress_sigpipe;
 use crate::sys::unix;
@@ -264,6 +266,19 @@ impl UnixStream {
     /// Returns `NotConnected` if the socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.source.get_ref().peer_addr()
+    }
+
+    /// Sends a part of a file, and returns the number of bytes, like
+    /// [`TcpStream::send_file`](crate::TcpStream::send_file).
+    ///
+    /// # Errors
+    /// Returns the errors of `TcpStream::send_file`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the transfer. [`SendFile::sent`](crate::SendFile::sent) returns
+    /// how much was sent.
+    pub fn send_file<'a>(&'a self, file: &'a impl AsFd, range: Range<u64>) -> SendFile<'a> {
+        SendFile::new(&self.source, file.as_fd(), range)
     }
 
     methods::take_error!(source);

@@ -6,7 +6,8 @@
 use std::ffi::{CStr, CString};
 use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -224,9 +225,16 @@ pub(crate) fn is_readable(file: &File) -> bool {
     is_readable
 }
 
+/// Returns true if the first and the last byte of a part of `file` are in memory. The kernel reads
+/// neighboring pages together.
+pub(crate) fn can_send(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+    let has = |offset| matches!(read(&file, &mut [0], Some(offset)), Attempt::Read(_));
+    has(range.start) && has(range.end.saturating_sub(1))
+}
+
 /// Reads as much of `buf` as is in memory, from `offset` or from the position of the file, which
 /// then advances.
-pub(crate) fn read(file: &File, buf: &mut [u8], offset: Option<u64>) -> Attempt {
+pub(crate) fn read(file: &impl AsRawFd, buf: &mut [u8], offset: Option<u64>) -> Attempt {
     let iov = libc::iovec {
         iov_base: buf.as_mut_ptr().cast(),
         iov_len: buf.len(),
@@ -263,7 +271,7 @@ pub(crate) fn read_to_end_of(bytes: &mut Vec<u8>, file: &File, max: usize) -> At
 /// # Safety
 /// `iov` points to `count` buffers that may be written.
 unsafe fn preadv2(
-    file: &File,
+    file: &impl AsRawFd,
     iov: *const libc::iovec,
     count: usize,
     offset: Option<u64>,

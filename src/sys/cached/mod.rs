@@ -12,7 +12,7 @@ use linux as system;
 use unsupported as system;
 
 pub(crate) use system::{
-    is_readable, metadata, open, open_for_reading, read, read_to_end_of, read_vectored,
+    can_send, is_readable, metadata, open, open_for_reading, read, read_to_end_of, read_vectored,
     set_blocking,
 };
 

@@ -2,6 +2,8 @@
 
 use std::fs::{File, Metadata};
 use std::io::IoSliceMut;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use super::{Access, Attempt};
@@ -27,6 +29,11 @@ pub(crate) fn metadata(_: &Path, _follow: bool) -> Option<Metadata> {
 /// Returns false.
 pub(crate) fn is_readable(_: &File) -> bool {
     false
+}
+
+/// Returns true if sendfile(2) reads from the disk without waiting for it, as that of FreeBSD does.
+pub(crate) fn can_send(_: BorrowedFd<'_>, _: Range<u64>) -> bool {
+    cfg!(target_os = "freebsd")
 }
 
 /// Reads nothing.

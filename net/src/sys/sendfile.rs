@@ -1,0 +1,119 @@
+//! sendfile(2): from a file to a socket without a copy through this process.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// Sends at most `count` bytes of `file`, from `offset` on, and returns their number. 0 bytes are
+/// the end of the file.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn sendfile(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
+    let mut offset = offset as libc::off64_t;
+    let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
+    // SAFETY: the kernel reads and writes the offset, which outlives the call; the borrows keep
+    // both descriptors open.
+    let sent = unsafe { libc::sendfile64(socket, file, &mut offset, count) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends at most `count` bytes of `file`, from `offset` on, and returns their number. 0 bytes are
+/// the end of the file.
+#[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
+pub(crate) fn sendfile(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
+    let mut sent = 0;
+    let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
+    let (offset, none) = (offset as libc::off_t, ptr::null_mut());
+    // SAFETY: the kernel writes the number of bytes, which outlives the call; there are no headers,
+    // and the borrows keep both descriptors open.
+    let result = unsafe { libc::sendfile(file, socket, offset, count, none, &mut sent, 0) };
+    sent_or_error(result, sent)
+}
+
+/// Sends at most `count` bytes of `file`, from `offset` on, and returns their number. 0 bytes are
+/// the end of the file.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn sendfile(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
+    let mut sent = count as libc::off_t;
+    let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
+    let (offset, none) = (offset as libc::off_t, ptr::null_mut());
+    // SAFETY: the kernel reads and writes the number of bytes, which outlives the call; there are
+    // no headers, and the borrows keep both descriptors open.
+    let result = unsafe { libc::sendfile(file, socket, offset, &mut sent, none, 0) };
+    sent_or_error(result, sent)
+}
+
+/// Returns the bytes that were sent before an error, if there are any.
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_vendor = "apple"
+))]
+fn sent_or_error(result: libc::c_int, sent: libc::off_t) -> io::Result<usize> {
+    if result == -1 && sent == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(sent as usize)
+}
+
+/// Fails: this system has no sendfile(2).
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_vendor = "apple"
+)))]
+pub(crate) fn sendfile(
+    _: BorrowedFd<'_>,
+    _: BorrowedFd<'_>,
+    _offset: u64,
+    _count: usize,
+) -> io::Result<usize> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// Returns true if the error means that the system cannot send this file to this socket, so that
+/// it must be copied.
+pub(crate) fn must_copy(error: &io::Error) -> bool {
+    let refusals = [
+        libc::EINVAL,
+        libc::ENOSYS,
+        libc::EOPNOTSUPP,
+        libc::ENOTSUP,
+        libc::EPERM,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|it| refusals.contains(&it))
+}
+
+/// Returns true if sending to a closed connection raises no signal: sendfile(2) has no flag for
+/// that. A Rust program ignores SIGPIPE by default; a library in another program cannot rely on it.
+pub(crate) fn is_silent() -> bool {
+    if cfg!(target_vendor = "apple") {
+        // An option of the socket suppresses it.
+        return true;
+    }
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: with no new action the call only writes the current one.
+    let result = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: zeroes are a valid value, and so is what the kernel has written.
+    let action = unsafe { action.assume_init() };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
+}
