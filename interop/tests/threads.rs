@@ -23,6 +23,8 @@ fn main() {
         runtime::time::sleep(Duration::from_millis(1)).await;
     });
     assert_eq!(threads(), 1, "neither runtime starts a thread");
+    runtime.block_on(async { tokio::fs::metadata("/").await.unwrap() });
+    assert_eq!(threads(), 2, "tokio's files use its blocking pool");
     drop(runtime);
     println!("a runtime with tokio's context has one thread: ok");
 }
