@@ -117,3 +117,34 @@ pub(super) fn a_device_that_is_always_ready_does_not_end_every_wait() {
     assert_eq!(wait_once(&mut kqueue, ONE, Some(limit)), NOTHING);
     assert!(before.elapsed() >= limit);
 }
+
+/// The kernel's log. Its stand-in in the model can be opened by every process.
+const LOG: &str = if cfg!(any(target_os = "linux", target_os = "android")) {
+    "/dev/full"
+} else {
+    "/dev/klog"
+};
+
+pub(super) fn a_device_that_refuses_one_filter_is_watched_for_the_other() {
+    let Ok(log) = File::open(LOG) else {
+        eprintln!("NOT TESTED: {LOG} cannot be opened");
+        return;
+    };
+    let (stream, mut peer) = pair();
+    let mut kqueue = watching(&stream, ONE);
+    kqueue.add(log.as_raw_fd(), TWO).unwrap();
+    let (mut readable, mut events) = (false, Vec::new());
+    for _ in 0..3 {
+        kqueue.wait(&mut events, AT_ONCE).unwrap();
+        for event in events.iter().filter(|event| event.token == TWO) {
+            readable |= event.readiness.is_readable() && event.errno == 0;
+            assert!(event.errno == 0 || !event.readiness.is_readable());
+        }
+    }
+    // A log may be empty.
+    assert!(readable || LOG == "/dev/klog");
+    // It neither ends every wait nor hides the events of others.
+    assert_eq!(wait_once(&mut kqueue, TWO, AT_ONCE), NOTHING);
+    peer.write_all(b"x").unwrap();
+    assert!(wait_once(&mut kqueue, ONE, None).0.is_readable());
+}

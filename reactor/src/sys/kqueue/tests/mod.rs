@@ -81,6 +81,7 @@ on_every_kqueue! {
     falling_back::a_terminal_is_watched_whether_or_not_kqueue_accepts_it,
     falling_back::a_source_that_kqueue_refuses_is_armed_whenever_it_waits,
     falling_back::a_device_that_is_always_ready_does_not_end_every_wait,
+    falling_back::a_device_that_refuses_one_filter_is_watched_for_the_other,
 }
 
 /// Runs a test, and aborts the process if it hangs.

@@ -42,6 +42,9 @@ pub(crate) struct Flavor {
     /// The error of adding a filter to a device whose driver has no kqueue support, such as
     /// /dev/null.
     pub(crate) device_errno: Option<i32>,
+    /// The error of adding the write filter to the kernel's log, which can be read only (observed on
+    /// NetBSD, with /dev/klog). With `None` it is a device like the others.
+    pub(crate) log_errno: Option<i32>,
     /// The reader of a named FIFO gets no event when the last writer closes (golang/go#24164).
     pub(crate) misses_fifo_eof: bool,
     /// A process that has exited but was not reaped can be watched, and is reported at once.
@@ -109,6 +112,7 @@ impl Flavor {
         write_filter_misses_eof: false,
         fifo_is_socket_pair: false,
         device_errno: Some(libc::ENODEV),
+        log_errno: None,
         misses_fifo_eof: false,
         reports_zombies: true,
         reports_urgent: false,
@@ -144,6 +148,7 @@ impl Flavor {
         write_filter_misses_eof: true,
         fifo_is_socket_pair: true,
         device_errno: None,
+        log_errno: Some(libc::EINVAL),
         reports_zombies: false,
         tick: Some(Duration::from_millis(10)),
         adds_a_tick: true,

@@ -47,6 +47,8 @@ enum Kind {
     Queue,
     /// A device whose driver has no kqueue support on some systems.
     PlainDevice,
+    /// The kernel's log. /dev/full stands for it, which every process may open.
+    Log,
     /// A regular file or a directory, which is always ready.
     RegularFile,
     Other,
@@ -82,6 +84,8 @@ impl File {
             Kind::Queue
         } else if of.is_file() || of.is_dir() {
             Kind::RegularFile
+        } else if of.is_char_device() && file.rdev() == libc::makedev(1, 7) {
+            Kind::Log
         } else if of.is_char_device() && matches!(libc::major(file.rdev()), 1 | 5) {
             // Major 1 is /dev/null, /dev/zero and so on; major 5 is /dev/tty and /dev/ptmx.
             Kind::PlainDevice
@@ -126,7 +130,10 @@ impl Knote {
             knote.process = Some(process);
         }
         match file.map(|file| file.kind) {
-            Some(Kind::PlainDevice) => flavor.device_errno.map_or(Ok(()), Err)?,
+            Some(Kind::Log) if change.filter == EVFILT_WRITE && flavor.log_errno.is_some() => {
+                return flavor.log_errno.map_or(Ok(knote), Err);
+            }
+            Some(Kind::PlainDevice | Kind::Log) => flavor.device_errno.map_or(Ok(()), Err)?,
             Some(Kind::Queue) if change.filter == EVFILT_WRITE => return Err(libc::EINVAL),
             Some(Kind::Fifo) if flavor.fifo_is_socket_pair => {}
             Some(Kind::Pipe | Kind::Fifo) if change.filter == EVFILT_WRITE => {
@@ -218,7 +225,7 @@ impl Knote {
             Kind::Pipe | Kind::Fifo => self.pipe_filter(flavor),
             Kind::Socket => self.socket_filter(flavor),
             Kind::RegularFile => Some(Finding::READY),
-            Kind::PlainDevice | Kind::Queue | Kind::Other => {
+            Kind::PlainDevice | Kind::Log | Kind::Queue | Kind::Other => {
                 let asked = match self.filter {
                     EVFILT_READ => libc::POLLIN | libc::POLLHUP,
                     _ => libc::POLLOUT | libc::POLLHUP,

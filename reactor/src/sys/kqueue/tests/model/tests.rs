@@ -89,6 +89,22 @@ fn on_netbsd_a_refused_connect_reports_its_error() {
 }
 
 #[test]
+fn on_netbsd_the_log_of_the_kernel_refuses_the_write_filter_and_other_devices_neither() {
+    let refusals = |queue: Queue, path: &str| {
+        let device = File::open(path).unwrap();
+        let receipts = kevent(&queue, &add(&device, EV_RECEIPT), 2);
+        [receipts[0].data, receipts[1].data]
+    };
+    let (log, refused) = ("/dev/full", i64::from(libc::EINVAL));
+    assert_eq!(refusals(netbsd(), log), [0, refused]);
+    for path in ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"] {
+        assert_eq!(refusals(netbsd(), path), [0, 0], "{path}");
+    }
+    let freebsd = Flavor::FREEBSD.with(Queue::open).unwrap();
+    assert_eq!(refusals(freebsd, log), [i64::from(libc::ENODEV); 2]);
+}
+
+#[test]
 fn on_netbsd_both_filters_work_on_both_ends_of_a_fifo() {
     let path = std::env::temp_dir().join(format!("runtime-fifo-{}", process::id()));
     let name = CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
