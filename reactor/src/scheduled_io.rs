@@ -233,7 +233,8 @@ impl ScheduledIo {
         readiness
     }
 
-    /// Forgets the error of `interest`, because it was returned or is no longer true.
+    /// Forgets the error of `interest`, because it was returned or is no longer true. Like `fail`
+    /// it is called by the reactor alone, so that neither undoes what the other has stored.
     pub(crate) fn clear_error(&self, interest: Interest) {
         for direction in interest.error_directions() {
             self.errnos[direction.index()].store(0, Ordering::Relaxed);
