@@ -42,8 +42,8 @@ pub(crate) struct Flavor {
     /// The error of adding a filter to a device whose driver has no kqueue support, such as
     /// /dev/null.
     pub(crate) device_errno: Option<i32>,
-    /// The error of adding the write filter to the kernel's log, which can be read only (observed on
-    /// NetBSD, with /dev/klog). With `None` it is a device like the others.
+    /// The error of adding the write filter to the kernel's log, which can be read only (observed
+    /// on NetBSD, with /dev/klog). With `None` it is a device like the others.
     pub(crate) log_errno: Option<i32>,
     /// The reader of a named FIFO gets no event when the last writer closes (golang/go#24164).
     pub(crate) misses_fifo_eof: bool,
