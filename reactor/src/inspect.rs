@@ -5,6 +5,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::interest::Direction;
+use crate::lateness::Lateness;
 use crate::reactor::Reactor;
 use crate::scheduled_io::Target;
 
@@ -42,6 +43,26 @@ pub fn descriptors(reactor: &Reactor) -> Vec<RawFd> {
         }
     });
     found
+}
+
+/// Returns the number of timers that were ever armed in a reactor.
+pub fn timers_armed(reactor: &Reactor) -> u64 {
+    reactor.timers().armed()
+}
+
+/// Makes a reactor count the lateness of its timers.
+pub fn count_lateness(reactor: &Reactor) {
+    reactor.timers_mut().count_lateness();
+}
+
+/// Returns the lateness of the timers of a reactor, if it is [counted](count_lateness).
+pub fn lateness(reactor: &Reactor) -> Option<Lateness> {
+    reactor.timers().lateness().copied()
+}
+
+/// Returns the time since a reactor was made, by the clock.
+pub fn age(reactor: &Reactor) -> Duration {
+    reactor.age()
 }
 
 impl Reactor {

@@ -55,7 +55,7 @@
 //! | `sys` | the system calls: the contract of a selector, and the backends |
 //! | `error` | errors that name the operation |
 //! | `wake_list`, `stats`, `sync`, `quota`, `tick` | wakers to call, counters, locks, fairness |
-//! | `timers` | the queue of deadlines |
+//! | `lateness`, `timers` | the queue of deadlines |
 //! | `scheduled_io`, `waiters`, `registrations` | what is registered, and the wakers that wait |
 //! | `inbox` | messages from other threads, and the end of a wait |
 //! | `reactor` | the turn |
@@ -76,6 +76,7 @@ mod far_timers;
 mod inbox;
 mod inspect;
 mod interest;
+mod lateness;
 mod process;
 mod quota;
 mod reactor;
@@ -114,7 +115,10 @@ pub mod internal {
     pub use crate::backlog::Backlog;
     pub use crate::context::now;
     pub use crate::error::{os_error, with_context};
-    pub use crate::inspect::{Awaited, descriptors, visit_waiters};
+    pub use crate::inspect::{
+        Awaited, age, count_lateness, descriptors, lateness, timers_armed, visit_waiters,
+    };
+    pub use crate::lateness::Lateness;
     pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};
 
     /// Returns the number of events that the last turn of `reactor` took.

@@ -15,10 +15,10 @@
 
 use std::cmp;
 use std::mem;
-use std::num::NonZero;
 use std::task::Waker;
 
 use crate::far_timers::{Entry, FarTimers};
+use crate::lateness::Lateness;
 use crate::wake_list::WakeList;
 
 /// Nanoseconds since the reactor was made.
@@ -40,34 +40,8 @@ impl TimerKey {
 /// Names an armed timer and its reactor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Armed {
-    /// The number of the reactor and one, so that an `Option` takes no more memory.
-    reactor_and_one: NonZero<u32>,
+    pub(crate) reactor: u32,
     pub(crate) key: TimerKey,
-}
-
-impl Armed {
-    pub(crate) fn new(reactor: u32, key: TimerKey) -> Armed {
-        Armed {
-            // No reactor has the largest number.
-            reactor_and_one: NonZero::new(reactor.wrapping_add(1)).unwrap_or(NonZero::<u32>::MAX),
-            key,
-        }
-    }
-
-    /// Returns the number of the reactor.
-    pub(crate) fn reactor(self) -> u32 {
-        self.reactor_and_one.get() - 1
-    }
-}
-
-/// Returns the roundest time that is not before `deadline`, and not more than `slack` after it: the
-/// one with the most zeros at the end. Timers whose windows overlap mostly share it.
-pub(crate) fn with_slack(deadline: Nanos, slack: Nanos) -> Nanos {
-    let latest = deadline.saturating_add(slack);
-    // The highest bit in which they differ is set in `latest` alone.
-    let shift = (deadline.saturating_sub(1) ^ latest).checked_ilog2();
-    let shift = shift.unwrap_or(0);
-    latest >> shift << shift
 }
 
 /// The index of the node above the earliest timer. It also ends every list of nodes. A link that a
@@ -110,8 +84,10 @@ pub(crate) struct Timers {
     far: FarTimers,
     /// The timers that are about to enter the heap. Only the memory is kept.
     batch: Vec<Entry>,
-    /// Counts timers: a generation that no two occupants of a node share.
-    generation: u32,
+    /// Counts timers. Its low half is a generation that no two occupants of a node share.
+    armed: u64,
+    /// Counted if it is requested.
+    lateness: Option<Box<Lateness>>,
 }
 
 #[derive(Debug, Default)]
@@ -156,7 +132,8 @@ impl Default for Timers {
             near_until: Nanos::MAX,
             far: FarTimers::default(),
             batch: Vec::new(),
-            generation: 0,
+            armed: 0,
+            lateness: None,
         }
     }
 }
@@ -165,8 +142,8 @@ impl Timers {
     /// Arms a timer. O(1).
     #[inline]
     pub(crate) fn insert(&mut self, deadline: Nanos, waker: Waker) -> TimerKey {
-        self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
+        self.armed += 1;
+        let generation = self.armed as u32;
         let index = if self.free == ROOT {
             self.grow()
         } else {
@@ -361,6 +338,29 @@ impl Timers {
 
     #[inline(never)]
     fn fire_due(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
+        if self.lateness.is_some() {
+            return self.fire_counted(now, woken);
+        }
+        self.fire_each(now, woken, |_, _| {})
+    }
+
+    #[cold]
+    fn fire_counted(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
+        self.fire_each(now, woken, |timers, nanos| {
+            if let Some(lateness) = &mut timers.lateness {
+                lateness.record(nanos);
+            }
+        })
+    }
+
+    /// Fires the timers that are due, and calls `count` with the lateness of each.
+    #[inline(always)]
+    fn fire_each(
+        &mut self,
+        now: Nanos,
+        woken: &mut WakeList,
+        count: impl Fn(&mut Timers, Nanos),
+    ) -> u64 {
         let mut fired = 0;
         loop {
             let index = self.top();
@@ -368,9 +368,10 @@ impl Timers {
             if index == ROOT || node.deadline > now {
                 return fired;
             }
-            let generation = node.generation;
+            let (generation, deadline) = (node.generation, node.deadline);
             if let Some(waker) = self.remove(TimerKey { index, generation }) {
                 woken.push(waker);
+                count(self, now - deadline);
                 fired += 1;
             }
         }
@@ -378,6 +379,20 @@ impl Timers {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Returns the number of timers that were ever armed.
+    pub(crate) fn armed(&self) -> u64 {
+        self.armed
+    }
+
+    /// Counts the lateness of timers from now on.
+    pub(crate) fn count_lateness(&mut self) {
+        self.lateness.get_or_insert_default();
+    }
+
+    pub(crate) fn lateness(&self) -> Option<&Lateness> {
+        self.lateness.as_deref()
     }
 
     /// Returns the deadlines and wakers of all timers, in no particular order.
@@ -392,7 +407,8 @@ impl Timers {
         wakers.for_each(|waker| woken.push(waker));
         *self = Timers {
             // Keys stay valid for one timer only.
-            generation: self.generation,
+            armed: self.armed,
+            lateness: self.lateness.take(),
             ..Timers::default()
         };
     }
@@ -687,7 +703,7 @@ mod tests {
     #[test]
     fn timers_of_one_deadline_fire_in_the_order_of_arming_while_the_generation_wraps() {
         let mut timers = Timers {
-            generation: u32::MAX - 2,
+            armed: u64::from(u32::MAX - 2),
             ..Timers::default()
         };
         let wakers: Vec<_> = (0..6).map(|_| CountingWaker::new()).collect();
@@ -709,31 +725,6 @@ mod tests {
         assert_eq!(old.index, new.index);
         assert!(timers.remove(old).is_none());
         assert_eq!(timers.next_deadline(), Some(2));
-    }
-
-    #[test]
-    fn slack_moves_a_deadline_to_a_round_time_and_never_forth() {
-        assert_eq!(with_slack(1_000_001, 0), 1_000_001);
-        assert_eq!(with_slack(0, 0), 0);
-        assert_eq!(with_slack(0, 5), 4);
-        assert_eq!(with_slack(1, 0), 1);
-        assert_eq!(with_slack(5, 2), 6);
-        assert_eq!(with_slack(5, 4), 8);
-        assert_eq!(with_slack(Nanos::MAX - 1, 7), Nanos::MAX - 1);
-        let mut next = random();
-        for _ in 0..100_000 {
-            let (deadline, slack) = (next(1 << 40), next(1 << 30));
-            let fires = with_slack(deadline, slack);
-            assert!((deadline..=deadline + slack).contains(&fires));
-        }
-    }
-
-    #[test]
-    fn deadlines_with_slack_share_few_times() {
-        let mut next = random();
-        let times = (0..100_000).map(|_| with_slack(next(1_000_000_000), 1_000_000));
-        let times: std::collections::BTreeSet<_> = times.collect();
-        assert!(times.len() <= 1_910, "{}", times.len());
     }
 
     /// Looks at every node: each is in the tree once, far or free, and no child precedes its

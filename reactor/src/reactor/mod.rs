@@ -1,6 +1,6 @@
 //! The reactor: waits for descriptors and deadlines, and wakes tasks.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -328,6 +328,15 @@ impl Reactor {
 
     pub(crate) fn timers(&self) -> Ref<'_, Timers> {
         self.timers.borrow()
+    }
+
+    pub(crate) fn timers_mut(&self) -> RefMut<'_, Timers> {
+        self.timers.borrow_mut()
+    }
+
+    /// Returns the time since the reactor was made.
+    pub(crate) fn age(&self) -> Duration {
+        self.epoch.elapsed()
     }
 
     /// Returns the instant from which [`Nanos`] count.
