@@ -19,7 +19,7 @@ use crate::config::PoolConfig;
 use crate::error::JoinError;
 use crate::id::{Id, in_job};
 use crate::inbox::{Inbox, RemoteOp};
-use crate::record::{JobRecord, NumberOf};
+use crate::record::{JobCounts, JobRecord, NumberOf};
 use crate::sync::{Condvar, Mutex};
 use crate::task::output::{Abort, Completed, OutputCell};
 use crate::unwind::{drop_catching, wake_catching};
@@ -225,6 +225,16 @@ impl Pool {
             if state.mandatory == 0 {
                 self.mandatory_done.notify_all();
             }
+        }
+    }
+
+    pub(crate) fn counts(&self) -> JobCounts {
+        let state = self.state.lock();
+        JobCounts {
+            submitted: state.submitted,
+            queued: state.queue.len() as u64,
+            running: state.running.len() as u64,
+            threads: state.threads as u64,
         }
     }
 

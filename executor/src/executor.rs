@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::context::{self, EnterGuard, GuestGuard};
 use crate::handle::Handle;
 use crate::join::JoinHandle;
+use crate::observe::{Observe, Watch};
 use crate::park::{ParkMode, Unpark};
 use crate::scheduler::Scheduler;
 use crate::task::{Boxed, is_large, wake};
@@ -110,10 +111,15 @@ impl Executor {
     /// # Panics
     /// Panics with the panic of a detached task if the [`PanicPolicy`](crate::PanicPolicy) says so.
     pub fn run_ready(&self) -> usize {
+        self.run_batch(&())
+    }
+
+    #[inline]
+    fn run_batch(&self, watch: &impl Watch) -> usize {
         let scheduler = &self.scheduler;
         scheduler.drain_inbox();
         let batch = scheduler.scheduled();
-        let polled = (0..batch).filter(|_| scheduler.run_next()).count();
+        let polled = (0..batch).filter(|_| scheduler.run_next(watch)).count();
         scheduler.raise_panic();
         polled
     }
@@ -200,6 +206,11 @@ impl Executor {
     pub fn forget_blocking_jobs(&self) {
         self.scheduler.forget_pool();
     }
+}
+
+/// Runs a batch as [`run_ready`](Executor::run_ready) does, and reports its polls to an observer.
+pub fn run_ready_observed(executor: &Executor, observer: &dyn Observe) -> usize {
+    executor.run_batch(&observer)
 }
 
 impl Drop for Executor {

@@ -14,7 +14,7 @@ use crate::executor::Executor;
 use crate::handle::Handle;
 use crate::id::Id;
 use crate::inbox::{RemoteCall, RemoteOp};
-use crate::record::{Counts, JobRecord, TaskRecord, WakerNumber};
+use crate::record::{Counts, JobCounts, JobRecord, TaskRecord, WakerNumber};
 use crate::scheduler::Scheduler;
 use crate::task::output::{Completed, OutputCell};
 use crate::task::wake;
@@ -50,6 +50,11 @@ impl Inspection {
     /// Returns a record of every blocking job that is running or queued.
     pub fn jobs(&self) -> Vec<JobRecord> {
         self.0.pool().records(&wake::number_of)
+    }
+
+    /// Returns the counts of the blocking pool.
+    pub fn job_counts(&self) -> JobCounts {
+        self.0.pool().counts()
     }
 
     /// Returns the executor's counts.

@@ -49,6 +49,7 @@
 //! | `budget`, `proceed` | how much one poll may complete without waiting: [`consume_budget`] |
 //! | `park` | [`Park`], [`Unpark`], [`ThreadPark`] |
 //! | `unhandled`, `unwind` | the panics of detached tasks and of foreign code |
+//! | `observe` | a report of each poll, for the owner |
 //! | `inspect`, `record` | a list of what exists, for the other crates of this workspace |
 //! | `config`, `error`, `id`, `task_local`, `sync` | leaves |
 
@@ -68,6 +69,7 @@ mod inbox;
 mod inspect;
 mod join;
 mod join_set;
+mod observe;
 mod park;
 mod proceed;
 mod record;
@@ -107,11 +109,13 @@ pub mod internal {
     use std::fmt;
     use std::sync::Arc;
 
+    pub use crate::executor::run_ready_observed;
     use crate::handle::Handle;
     pub use crate::inspect::{Call, Inspection, attach, call, number_of};
     use crate::join::JoinHandle;
+    pub use crate::observe::{Observe, ObservedTask};
     pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};
-    pub use crate::record::{Counts, JobRecord, TaskRecord, TaskState, WakerNumber};
+    pub use crate::record::{Counts, JobCounts, JobRecord, TaskRecord, TaskState, WakerNumber};
     pub use crate::task::is_large;
     pub use crate::task_local::new_task_local;
 

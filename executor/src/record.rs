@@ -88,6 +88,19 @@ pub struct Counts {
     pub aborted: u64,
 }
 
+/// The counts of a blocking pool.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JobCounts {
+    /// Jobs that were ever queued.
+    pub submitted: u64,
+    /// Jobs that are queued.
+    pub queued: u64,
+    /// Jobs that are running.
+    pub running: u64,
+    /// Threads, idle ones included.
+    pub threads: u64,
+}
+
 /// The constant properties of a task.
 pub(crate) struct Description<'a> {
     pub(crate) name: Option<&'a str>,

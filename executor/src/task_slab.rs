@@ -307,6 +307,7 @@ impl TaskSlab {
 
     /// Pops the task at the head of the run queue. Returns `None` if the queue is empty, or if that
     /// task cannot run: it was completed after it was woken, or is running.
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Runnable> {
         if self.scheduled == 0 {
             return None;
