@@ -42,9 +42,31 @@ pub(super) fn signal_of(reader: RawFd) -> Option<libc::c_int> {
 /// the other.
 #[derive(Debug)]
 pub(super) struct Listener {
+    _installed: Installed,
+    reader: Source<UnixStream>,
+}
+
+/// A handler that writes a byte to a socket for each signal. Dropping the last one for a signal
+/// restores the disposition that was there before.
+#[derive(Debug)]
+pub(crate) struct Installed {
     signal: libc::c_int,
     id: SigId,
-    reader: Source<UnixStream>,
+    reader: RawFd,
+}
+
+impl Installed {
+    /// Installs a handler that writes to `writer`, the other end of `reader`. The caller checks the
+    /// signal: the registry panics for some signals.
+    pub(super) fn new(
+        signal: libc::c_int,
+        writer: UnixStream,
+        reader: &UnixStream,
+    ) -> io::Result<Installed> {
+        let reader = reader.as_raw_fd();
+        let id = install(signal, writer, reader)?;
+        Ok(Installed { signal, id, reader })
+    }
 }
 
 impl Listener {
@@ -53,10 +75,8 @@ impl Listener {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
-        let id = install(signal, writer, reader.as_raw_fd())?;
         Ok(Listener {
-            signal,
-            id,
+            _installed: Installed::new(signal, writer, &reader)?,
             reader: Source::new(reader).sole_owner(),
         })
     }
@@ -71,14 +91,13 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for Installed {
     fn drop(&mut self) {
         let mut table = table();
         let Some(entry) = table.get_mut(&self.signal) else {
             unreachable!("every listener is counted");
         };
-        let reader = self.reader.get_ref().as_raw_fd();
-        entry.readers.retain(|other| *other != reader);
+        entry.readers.retain(|other| *other != self.reader);
         let installed = swap_disposition(self.signal, None);
         // The disposition is restored before the action is removed, so that a signal in between has
         // the restored effect and is not lost. A handler that replaced ours is kept.

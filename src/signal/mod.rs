@@ -48,6 +48,7 @@ use std::task::{Context, Poll};
 
 use runtime_reactor::internal::with_context;
 
+pub(crate) use listener::Installed;
 use unix::{Signal, SignalKind};
 
 /// Waits for one Ctrl-C, which is the signal SIGINT.

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use runtime_reactor::internal::with_context;
 
-use super::listener::Listener;
+use super::listener::{Installed, Listener};
 
 /// Creates a listener for the signals of a kind.
 ///
@@ -39,6 +40,27 @@ use super::listener::Listener;
 /// }
 /// ```
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
+    check(kind)?;
+    let listener =
+        Listener::new(kind.0).map_err(|e| with_context(format!("listen to {kind}"), e))?;
+    Ok(Signal { kind, listener })
+}
+
+impl Installed {
+    /// Installs a handler that writes to `writer`, the other end of `reader`.
+    pub(crate) fn for_kind(
+        kind: SignalKind,
+        writer: UnixStream,
+        reader: &UnixStream,
+    ) -> io::Result<Installed> {
+        check(kind)?;
+        let installed = Installed::new(kind.0, writer, reader);
+        installed.map_err(|e| with_context(format!("listen to {kind}"), e))
+    }
+}
+
+/// Returns an error for a signal that cannot be listened to.
+fn check(kind: SignalKind) -> io::Result<()> {
     let reject = |why: &str| {
         let text = format!("listen to {kind}: {why}");
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
@@ -48,11 +70,8 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
         libc::SIGILL | libc::SIGFPE | libc::SIGSEGV => {
             return reject("it reports a fault of the program, which cannot continue and wait");
         }
-        _ => {}
+        _ => Ok(()),
     }
-    let listener =
-        Listener::new(kind.0).map_err(|e| with_context(format!("listen to {kind}"), e))?;
-    Ok(Signal { kind, listener })
 }
 
 /// A listener for the signals of one kind, created by [`signal`].
