@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use crate::insight::{self, Request, TaskList};
+use crate::insight::{self, Metrics, Request, TaskList};
 
 /// A handle that reaches a runtime from any thread.
 ///
@@ -78,6 +78,27 @@ impl Handle {
     /// ```
     pub fn tasks(&self) -> Request<TaskList> {
         insight::request_tasks(&self.0)
+    }
+
+    /// Requests the counters of the runtime.
+    ///
+    /// On the runtime's own thread the request is complete at once. On other threads it is awaited,
+    /// or [waited for](Request::wait) with a limit.
+    ///
+    /// # Complexity
+    /// O(1), with two system calls on the runtime's thread.
+    ///
+    /// # Examples
+    /// ```
+    /// # runtime::block_on(async {
+    /// let metrics = runtime::Handle::current().metrics().await?;
+    /// println!("{metrics}");
+    /// assert_eq!(metrics.polls, 0); // the future of block_on is no task
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn metrics(&self) -> Request<Metrics> {
+        insight::request_metrics(&self.0)
     }
 }
 

@@ -46,7 +46,8 @@
 //! | child processes | [`process`] |
 //! | Ctrl-C and other signals | [`signal`](mod@signal) |
 //! | other threads | [`Handle`] |
-//! | tasks and what they wait for | [`task::all`], [`Handle::tasks`], [`insight`] |
+//! | tasks and what they wait for | [`task::all`], [`Handle::tasks`], [`Builder::dump_on`] |
+//! | counters, long polls | [`Handle::metrics`], [`Builder::on_stall`], [`insight`] |
 //! | several cores | [`per_core`] |
 //! | another event loop on the same thread | [`Runtime::turn`] |
 //! | adapters for hyper and tokio | [`compat`] |

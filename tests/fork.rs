@@ -7,15 +7,17 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::rc::Rc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use runtime::insight::Stall;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream};
 use runtime::{JoinHandle, Runtime};
 use support::descriptors;
 
 fn main() {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
         (
             "a_child_without_after_fork_child_gets_errors_and_its_parent_is_unaffected",
             a_child_without_after_fork_child_gets_errors_and_its_parent_is_unaffected,
@@ -27,6 +29,10 @@ fn main() {
         (
             "a_child_of_a_parent_with_pool_threads_is_rejected",
             a_child_of_a_parent_with_pool_threads_is_rejected,
+        ),
+        (
+            "a_child_watches_its_copy_of_a_runtime_and_the_parent_still_its_own",
+            a_child_watches_its_copy_of_a_runtime_and_the_parent_still_its_own,
         ),
         ("no_descriptor_is_leaked", no_descriptor_is_leaked),
     ];
@@ -192,6 +198,29 @@ fn a_child_of_a_parent_with_pool_threads_is_rejected() {
         });
         runtime.after_fork_child().unwrap();
         runtime.block_on(async { runtime::task::yield_now().await });
+    });
+}
+
+fn a_child_watches_its_copy_of_a_runtime_and_the_parent_still_its_own() {
+    // In a child, so that the watching thread ends with it.
+    in_child(|| {
+        let (sender, stalls) = channel();
+        let callback = move |stall: &Stall| sender.send(stall.is_over).unwrap();
+        let builder = Runtime::builder().on_stall(Duration::from_millis(5), callback);
+        let mut runtime = builder.build().unwrap();
+        // The poll lasts until it was reported.
+        let is_watched = |runtime: &Runtime| {
+            runtime.block_on(async { assert!(!stalls.recv().unwrap()) });
+            assert!(stalls.recv().unwrap());
+        };
+        is_watched(&runtime);
+        in_child(|| {
+            runtime.after_fork_child().unwrap();
+            is_watched(&runtime);
+        });
+        let mut theirs = Some(runtime);
+        in_child(|| drop(theirs.take()));
+        is_watched(&theirs.take().unwrap());
     });
 }
 

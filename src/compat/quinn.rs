@@ -15,8 +15,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use quinn::udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -65,12 +64,7 @@ impl quinn::Runtime for Runtime {
         let socket = Async::new(socket)?;
         // It is first polled by the endpoint's task, or by a task that sends, on any thread.
         socket.attach()?;
-        let is_full = AtomicBool::new(false);
-        Ok(Arc::new(Socket {
-            socket,
-            state,
-            is_full,
-        }))
+        Ok(Arc::new(Socket { socket, state }))
     }
 }
 
@@ -88,8 +82,6 @@ impl AsyncTimer for Sleep {
 struct Socket {
     socket: Async<UdpSocket>,
     state: UdpSocketState,
-    /// Set while the last datagram found no space.
-    is_full: AtomicBool,
 }
 
 impl AsyncUdpSocket for Socket {
@@ -99,11 +91,7 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let send = |socket: &UdpSocket| self.state.send(UdpSockRef::from(socket), transmit);
-        let sent = self.socket.try_write_with(send);
-        if matches!(&sent, Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
-            self.is_full.store(true, Ordering::Relaxed);
-        }
-        sent
+        self.socket.try_write_with(send)
     }
 
     fn poll_recv(
@@ -138,16 +126,7 @@ struct Poller(Arc<Socket>);
 
 impl UdpPoller for Poller {
     fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // quinn asks before each datagram, and again after one that found no space. The kernel is
-        // only asked in the second case, as the answer costs a system call.
-        let Socket {
-            socket, is_full, ..
-        } = &*self.0;
-        if is_full.load(Ordering::Relaxed) {
-            ready!(socket.poll_write_ready(cx))?;
-            is_full.store(false, Ordering::Relaxed);
-        }
-        Poll::Ready(Ok(()))
+        self.0.socket.poll_write_ready(cx)
     }
 }
 

@@ -1,39 +1,25 @@
 //! Making the list of tasks: the executor's tasks and the reactor's waits, joined by waker.
 
 use std::os::fd::RawFd;
-use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use runtime_executor::Handle;
 use runtime_executor::internal::{self, Inspection, TaskRecord, WakerNumber};
-use runtime_executor::{Executor, Handle};
-use runtime_reactor::Reactor;
 use runtime_reactor::internal::{Awaited, visit_waiters};
 
+use super::attached::attached;
 use super::describe::{describe, process_of};
+use super::observer::Observer;
 use super::request::Request;
 use super::tasks::{Descriptor, TaskInfo, TaskList, TaskState, Wait};
 
 /// The number of descriptors that a list describes. Each takes a few system calls.
 const MAX_DESCRIBED: usize = 1_000;
 
-/// The parts of a runtime that its executor does not know.
-pub(crate) struct Attached {
-    /// Weak, because the executor, which holds this, must not keep the reactor open.
-    pub(crate) reactor: Weak<Reactor>,
-}
-
-/// Keeps `attached` with the executor, where requests of other threads find it.
-pub(crate) fn attach(executor: &Executor, attached: Attached) {
-    internal::attach(executor, Rc::new(attached));
-}
-
-pub(super) fn attached(inspection: &Inspection) -> Option<&Attached> {
-    inspection.attachment()?.downcast_ref()
-}
-
 /// Returns all tasks of the runtime that runs on this thread, and what each of them waits for.
 ///
-/// The task that calls this is in the list, without its name and the place where it was spawned.
+/// The task that calls this is in the list, without its name and the place where it was spawned,
+/// unless the runtime is [observed](crate::insight#observed-runtimes).
 ///
 /// # Panics
 /// Panics if no runtime runs on this thread. [`Handle::tasks`](crate::Handle::tasks) works on every
@@ -76,9 +62,15 @@ pub(super) fn list_tasks(inspection: &Inspection) -> TaskList {
     records.sort_by_key(|record| record.id);
     let mut waits = Waits::of(inspection, &records);
     let root_waits = waits.take(inspection.root());
+    let observer = attached(inspection).and_then(|attached| attached.observer());
     let tasks = records.into_iter().map(|record| {
         let found = waits.take(record.waker);
-        task_info(record, found)
+        let slot = record.slot;
+        let mut task = task_info(record, found);
+        if let Some(observer) = observer {
+            add_tracked(&mut task, slot, observer);
+        }
+        task
     });
     TaskList {
         runtime: inspection.name().map(str::to_owned),
@@ -101,7 +93,24 @@ fn task_info(record: TaskRecord, found: Vec<Wait>) -> TaskInfo {
         spawned_at: record.spawned_at,
         state,
         size: record.size,
+        polls: None,
+        age: None,
         waits,
+    }
+}
+
+/// Adds what the observer knows of a task.
+fn add_tracked(task: &mut TaskInfo, slot: u32, observer: &Observer) {
+    let Some(tracked) = observer.tracked(slot, task.id) else {
+        // It was not polled yet.
+        task.polls = Some(0);
+        return;
+    };
+    task.polls = Some(tracked.polls);
+    task.age = tracked.first_poll.map(|first| first.elapsed());
+    if let Some(label) = observer.pulse.label_of(slot) {
+        task.spawned_at = Some(label.spawned_at);
+        task.name.clone_from(&label.name);
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a runtime is doing: its tasks and what each of them waits for.
+//! What a runtime is doing: its tasks and what each of them waits for, its counters, and the polls
+//! that take too long.
 //!
 //! A waker is a number, and the reactor stores the wakers of everything that waits in it. So the
 //! waits of a task are found by looking for its number, when a list is requested. Nothing is
@@ -31,14 +32,49 @@
 //! task 0.1 "ticker", spawned at src/main.rs:5:33, 240 bytes: waiting
 //!     timer in 60 s
 //! ```
+//!
+//! # Counters
+//! [`Handle::metrics`](crate::Handle::metrics) returns the counters of a runtime. They are those
+//! that the runtime needs anyway, and what the kernel and the data structures know.
+//!
+//! # Observed runtimes
+//! Some things cannot be known without a record of each poll. They are recorded only in a runtime
+//! that was built for it, by one of these:
+//!
+//! * [`Builder::track_tasks`](crate::Builder::track_tasks): polls and age of each task, durations
+//!   of polls, sizes of batches, idle time, lateness of timers.
+//! * [`Builder::on_stall`](crate::Builder::on_stall): a function that is called when a poll takes
+//!   too long, while it lasts and when it has ended.
+//! * [`Builder::dump_on`](crate::Builder::dump_on): a signal that writes the list of tasks to
+//!   standard error.
+//!
+//! The last two start a thread.
 
+mod attached;
 mod describe;
+mod histogram;
 mod list;
+mod measure;
+mod metrics;
+mod observer;
+mod observing;
+mod pulse;
 mod request;
 mod span;
+mod stall;
 mod tasks;
+mod watch;
 
+pub(crate) use attached::{Attached, attach};
+pub use histogram::Histogram;
 pub use list::all;
-pub(crate) use list::{Attached, attach, request_tasks};
+pub(crate) use list::request_tasks;
+pub(crate) use measure::request_metrics;
+pub use metrics::{Metrics, TrackedMetrics};
+pub(crate) use observer::Observer;
+pub(crate) use observing::{MakeObserver, ObservedRun, Observing, RootPoll};
 pub use request::Request;
+pub(crate) use stall::OnStall;
+pub use stall::{Stall, print_stall};
 pub use tasks::{Descriptor, TaskInfo, TaskList, TaskState, Wait};
+pub(crate) use watch::{WatchOptions, Watching};

@@ -39,13 +39,18 @@ pub struct TaskInfo {
     /// The name that [`task::Builder`](crate::task::Builder) has set.
     pub name: Option<String>,
     /// The place where the task was spawned. It is unknown of the task that requests the list
-    /// itself.
+    /// itself, unless the runtime is [observed](super#observed-runtimes).
     #[cfg_attr(feature = "serde", serde(serialize_with = "text::serialize_some"))]
     pub spawned_at: Option<&'static Location<'static>>,
     /// The state of the task.
     pub state: TaskState,
     /// The size of the future in bytes. It is unknown of the task that requests the list itself.
     pub size: Option<usize>,
+    /// The number of polls, in a runtime that is [observed](super#observed-runtimes).
+    pub polls: Option<u64>,
+    /// The time since the first poll, in a runtime that [tracks its
+    /// tasks](crate::Builder::track_tasks).
+    pub age: Option<Duration>,
     /// The waits of a task that is [`Waiting`](TaskState::Waiting), at least one; empty in other
     /// states.
     pub waits: Vec<Wait>,
@@ -221,6 +226,12 @@ impl fmt::Display for TaskInfo {
         if let Some(size) = self.size {
             write!(f, ", {size} bytes")?;
         }
+        if let Some(polls) = self.polls {
+            write!(f, ", {polls} poll{}", if polls == 1 { "" } else { "s" })?;
+        }
+        if let Some(age) = self.age {
+            write!(f, ", since {}", Span(age))?;
+        }
         write!(f, ": {}", self.state)?;
         write_waits(f, &self.waits)
     }
@@ -302,19 +313,19 @@ impl fmt::Display for Descriptor {
 
 /// Serializes values as their text.
 #[cfg(feature = "serde")]
-mod text {
+pub(super) mod text {
     use std::fmt::Display;
 
     use serde::Serializer;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::insight) fn serialize<S: Serializer>(
         value: &impl Display,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
-    pub(super) fn serialize_some<S: Serializer>(
+    pub(in crate::insight) fn serialize_some<S: Serializer>(
         value: &Option<impl Display>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -338,6 +349,8 @@ mod tests {
             spawned_at: None,
             state: TaskState::Waiting,
             size: Some(8),
+            polls: None,
+            age: None,
             waits: vec![if n % 4 == 0 {
                 Wait::Other
             } else {

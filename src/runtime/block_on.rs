@@ -18,7 +18,7 @@ use runtime_reactor::{Backend, Stats};
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 use crate::handle::Handle;
-use crate::insight::{Attached, attach};
+use crate::insight::{Attached, Observing, WatchOptions, Watching, attach};
 use crate::net::resolver::BlockingResolver;
 
 /// A single-threaded executor and the reactor that wakes its tasks.
@@ -61,15 +61,23 @@ pub struct Runtime {
     /// The descriptor for another event loop, created by the first `pollable_fd`.
     pub(super) fd: OnceCell<OwnedFd>,
     pub(super) hooks: Option<Box<ParkHooks>>,
+    pub(super) observer: Option<Rc<dyn Observing>>,
+    /// The watching thread and the options it was started with. Ended before the tasks are dropped.
+    pub(super) watch: Option<(Box<dyn Watching>, WatchOptions)>,
     /// Dropped after the tasks of this runtime, which may use tokio's context until then.
     #[cfg(feature = "tokio")]
     pub(super) host: Option<super::host::Host>,
 }
 
 impl Runtime {
-    pub(super) fn from_parts(executor: Executor, driver: Driver) -> Runtime {
+    pub(super) fn from_parts(
+        executor: Executor,
+        driver: Driver,
+        observer: Option<Rc<dyn Observing>>,
+    ) -> Runtime {
         let attached = Attached {
             reactor: Rc::downgrade(&driver.reactor),
+            observer: observer.clone(),
         };
         attach(&executor, attached);
         Runtime {
@@ -79,6 +87,8 @@ impl Runtime {
             resolver: Rc::new(BlockingResolver),
             fd: OnceCell::new(),
             hooks: None,
+            observer,
+            watch: None,
             #[cfg(feature = "tokio")]
             host: None,
         }
@@ -136,6 +146,9 @@ impl Runtime {
         if let Some(host) = &self.host {
             return self.block_on_hosted(host, root);
         }
+        if let Some(observer) = &self.observer {
+            return self.drive_observed(&**observer, root);
+        }
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
@@ -156,7 +169,7 @@ impl Runtime {
     }
 
     #[cold]
-    fn park_with_hooks(&self, hooks: &ParkHooks) {
+    pub(super) fn park_with_hooks(&self, hooks: &ParkHooks) {
         hooks.before_park();
         // The hook may have made a task ready.
         self.driver.park(self.executor.park_mode(0));
@@ -343,6 +356,7 @@ impl fmt::Debug for EnterGuard<'_> {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.watch = None;
         if self.driver.reactor.is_forked() {
             self.forget_inherited_fd();
             self.executor.forget_blocking_jobs();

@@ -1,6 +1,7 @@
 //! The options of a runtime, and its creation.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use runtime_reactor::{Backend, Reactor};
 use super::block_on::Runtime;
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
+use crate::insight::{MakeObserver, Observer, Observing, OnStall, Stall, WatchOptions};
 
 impl Runtime {
     /// Creates a runtime with default options.
@@ -48,6 +50,9 @@ pub struct Builder {
     backend: Option<Backend>,
     executor: Config,
     hooks: ParkHooks,
+    tracks: bool,
+    observe: Option<MakeObserver>,
+    watch: WatchOptions,
     pub(super) pin_cores: bool,
     #[cfg(feature = "tokio")]
     tokio: bool,
@@ -171,8 +176,8 @@ impl Builder {
         self
     }
 
-    /// Sets the name of the runtime, which [`Handle::name`](runtime_executor::Handle::name)
-    /// returns. Default none.
+    /// Sets the name of the runtime, which [`Handle::name`](crate::Handle::name) returns. Default
+    /// none.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.executor = self.executor.name(name);
         self
@@ -184,6 +189,100 @@ impl Builder {
     /// other task is returned by its handle.
     pub fn panic_policy(mut self, policy: PanicPolicy) -> Builder {
         self.executor = self.executor.panic_policy(policy);
+        self
+    }
+
+    /// Sets whether the runtime tracks its tasks. Default false.
+    ///
+    /// It then records the polls and the age of each task, which a
+    /// [`TaskList`](crate::insight::TaskList) shows, and what
+    /// [`TrackedMetrics`](crate::insight::TrackedMetrics) lists. It reads the clock after each poll
+    /// and around each wait. Without this option none of that costs anything.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::builder().track_tasks(true).build()?;
+    /// runtime.block_on(async {
+    ///     runtime::spawn(std::future::pending::<()>());
+    ///     runtime::task::yield_now().await;
+    ///     assert_eq!(runtime::task::all().tasks[0].polls, Some(1));
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn track_tasks(mut self, track: bool) -> Builder {
+        self.tracks = track;
+        if track {
+            self.observe = Some(Observer::make);
+        }
+        self
+    }
+
+    /// Sets a function that is called when one poll keeps the thread from all other tasks for
+    /// longer than `threshold`.
+    ///
+    /// It is called twice for each such poll: while it lasts, at most one and a quarter times the
+    /// threshold after the poll has begun, and after it has ended. The [`Stall`] names the task,
+    /// the place where it was spawned, and the duration.
+    /// [`print_stall`](crate::insight::print_stall) writes it to standard error.
+    ///
+    /// The function runs on a thread that [`build`](Builder::build) starts, and that looks at the
+    /// thread of the runtime four times in each threshold. If the function panics, the panic hook
+    /// of the process reports it, and later stalls are still reported. If it blocks, no other stall
+    /// is reported in the meantime. Neither has an effect on the runtime, and dropping the runtime
+    /// does not wait for the function.
+    ///
+    /// The poll itself reads no clock for this. Destructors and wakers that run outside a poll are
+    /// not watched.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime::insight::print_stall;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::builder()
+    ///     .on_stall(Duration::from_millis(100), print_stall)
+    ///     .build()?;
+    /// # drop(runtime);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_stall(
+        mut self,
+        threshold: Duration,
+        callback: impl Fn(&Stall) + Send + Sync + 'static,
+    ) -> Builder {
+        self.watch.set_on_stall(threshold, OnStall::new(callback));
+        self.observe = Some(Observer::make);
+        self
+    }
+
+    /// Sets a signal that writes the list of tasks to standard error.
+    ///
+    /// A thread that [`build`](Builder::build) starts waits for the signal. If the thread of the
+    /// runtime is in the poll of a task and does not answer within a second, the dump is a line
+    /// that names this task and says for how long it has been polled.
+    ///
+    /// The signal has no other effect while the runtime exists. [`build`](Builder::build) rejects a
+    /// signal that cannot be caught.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::signal::unix::SignalKind;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// // Ctrl-\\ shows the tasks of a program in a terminal.
+    /// let runtime = runtime::Runtime::builder().dump_on(SignalKind::quit()).build()?;
+    /// # drop(runtime);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "signal")]
+    pub fn dump_on(mut self, signal: crate::signal::unix::SignalKind) -> Builder {
+        self.watch.set_dump_on(signal);
+        self.observe = Some(Observer::make);
         self
     }
 
@@ -229,14 +328,33 @@ impl Builder {
             Some(backend) => Reactor::with_backend(backend)?,
             None => Reactor::new()?,
         };
+        let observer = self.observe.map(|make| make(self.tracks, &reactor));
         let driver = Driver::new(reactor);
+        let watch = self.watch.clone();
+        let mut runtime = self.build_on(driver, observer)?;
+        runtime.start_watch(watch)?;
+        Ok(runtime)
+    }
+
+    fn build_on(self, driver: Driver, observer: Option<Rc<dyn Observing>>) -> io::Result<Runtime> {
         #[cfg(feature = "tokio")]
         if self.tokio {
-            return Runtime::hosted(driver, self.executor, self.hooks);
+            return Runtime::hosted(driver, self.executor, self.hooks, observer);
         }
         let executor = Executor::new(driver.unparker(), self.executor)?;
-        let mut runtime = Runtime::from_parts(executor, driver);
+        let mut runtime = Runtime::from_parts(executor, driver, observer);
         runtime.hooks = self.hooks.boxed();
         Ok(runtime)
+    }
+}
+
+impl Runtime {
+    /// Starts the watching thread if an option needs it.
+    pub(super) fn start_watch(&mut self, options: WatchOptions) -> io::Result<()> {
+        if let Some(observer) = &self.observer {
+            let watch = options.start(&**observer, self.executor.handle())?;
+            self.watch = watch.map(|watch| (watch, options));
+        }
+        Ok(())
     }
 }

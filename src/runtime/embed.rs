@@ -68,10 +68,10 @@ impl Runtime {
             limit
         };
         self.driver.reactor.turn(limit)?;
-        let mut polled = self.executor.run_ready() + self.executor.take_charged_polls();
+        let mut polled = self.run_batch() + self.executor.take_charged_polls();
         while polled < POLLS_PER_TURN && self.has_ready_tasks() {
             // A batch without a poll has drained the inbox, which counts too: the loop must end.
-            polled += self.executor.run_ready().max(1) + self.executor.take_charged_polls();
+            polled += self.run_batch().max(1) + self.executor.take_charged_polls();
         }
         if polled > 0 {
             self.flush_changes();

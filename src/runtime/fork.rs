@@ -78,7 +78,10 @@ impl Runtime {
         let _entered = self.enter_running();
         self.driver.reactor.after_fork_child()?;
         self.forget_inherited_fd();
-        Ok(())
+        match self.watch.take() {
+            Some((_, options)) => self.start_watch(options),
+            None => Ok(()),
+        }
     }
 
     /// Drops the duplicate of the parent's selector. A duplicate of a kqueue was not inherited, so

@@ -13,6 +13,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use super::block_on::Runtime;
 use super::host::{Host, HostUnparker};
 use super::park_hooks::ParkHooks;
 use crate::driver::{Driver, POLLS_PER_TURN};
+use crate::insight::{Observing, RootPoll};
 
 /// A turn that takes fewer events than this has taken all of them: no backend that tokio can watch
 /// has a smaller buffer.
@@ -36,11 +38,12 @@ impl Runtime {
         driver: Driver,
         executor: Config,
         hooks: ParkHooks,
+        observer: Option<Rc<dyn Observing>>,
     ) -> io::Result<Runtime> {
         let unparker = Arc::new(HostUnparker::default());
         let host = Host::new(&driver.reactor, unparker.clone(), hooks)?;
         let executor = Executor::new(unparker, executor)?;
-        let mut runtime = Runtime::from_parts(executor, driver);
+        let mut runtime = Runtime::from_parts(executor, driver, observer);
         runtime.host = Some(host);
         Ok(runtime)
     }
@@ -111,12 +114,16 @@ impl<F: Future> Future for Guest<'_, F> {
             let root_woken = executor.take_root_wake();
             if root_woken {
                 let mut cx = Context::from_waker(this.root_waker);
-                if let Poll::Ready(output) = this.root.as_mut().poll(&mut cx) {
+                let observer = this.runtime.observer.as_deref();
+                let guard = observer.map(RootPoll::begin);
+                let polled = this.root.as_mut().poll(&mut cx);
+                drop(guard);
+                if let Poll::Ready(output) = polled {
                     return Poll::Ready(output);
                 }
             }
             // A batch in which nothing was polled has drained the inbox.
-            polled += (executor.run_ready() + usize::from(root_woken)).max(1);
+            polled += (this.runtime.run_batch() + usize::from(root_woken)).max(1);
             polled += executor.take_charged_polls();
             let has_work = executor.has_work();
             if polled >= POLLS_PER_TURN {

@@ -15,6 +15,7 @@ mod fork;
 mod host;
 #[cfg(feature = "tokio")]
 mod hosted;
+mod observed;
 mod park_hooks;
 mod per_core;
 

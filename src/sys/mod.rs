@@ -4,5 +4,7 @@ mod affinity;
 pub(crate) mod cached;
 #[cfg(feature = "hyper")]
 pub(crate) mod hyper;
+mod thread_time;
 
 pub(crate) use affinity::pin_thread;
+pub(crate) use thread_time::thread_cpu_time;

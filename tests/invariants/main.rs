@@ -70,8 +70,12 @@ fn the_clock_is_read_only_where_it_may() {
 }
 
 #[test]
-fn threads_are_started_only_by_the_blocking_pool_and_for_cores() {
-    let allowed = ["executor/src/blocking.rs", "src/runtime/per_core.rs"];
+fn threads_are_started_only_by_the_blocking_pool_for_cores_and_to_watch() {
+    let allowed = [
+        "executor/src/blocking.rs",
+        "src/insight/watch.rs",
+        "src/runtime/per_core.rs",
+    ];
     only_in("thread::Builder", &allowed);
     for source in all_sources() {
         assert!(

@@ -1,0 +1,33 @@
+//! The parts of a runtime that its executor does not know, and keeps.
+
+use std::rc::{Rc, Weak};
+
+use runtime_executor::Executor;
+use runtime_executor::internal::{self, Inspection};
+use runtime_reactor::Reactor;
+
+use super::observer::Observer;
+use super::observing::Observing;
+
+/// The parts of a runtime that its executor does not know.
+pub(crate) struct Attached {
+    /// Weak, because the executor, which holds this, must not keep the reactor open.
+    pub(crate) reactor: Weak<Reactor>,
+    pub(crate) observer: Option<Rc<dyn Observing>>,
+}
+
+impl Attached {
+    /// Returns the observer, if the runtime is observed.
+    pub(super) fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()?.as_any().downcast_ref()
+    }
+}
+
+/// Keeps `attached` with the executor, where requests of other threads find it.
+pub(crate) fn attach(executor: &Executor, attached: Attached) {
+    internal::attach(executor, Rc::new(attached));
+}
+
+pub(super) fn attached(inspection: &Inspection) -> Option<&Attached> {
+    inspection.attachment()?.downcast_ref()
+}
