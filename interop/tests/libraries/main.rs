@@ -9,6 +9,7 @@ mod quinn;
 mod reqwest;
 mod tls;
 mod tower;
+mod tracing;
 mod websocket;
 
 use std::ffi::OsStr;
