@@ -176,8 +176,8 @@ impl Builder {
         self
     }
 
-    /// Sets the name of the runtime, which [`Handle::name`](crate::Handle::name) returns. Default
-    /// none.
+    /// Sets the name of the runtime, which
+    /// [`Handle::name`](runtime_executor::Handle::name) returns. Default none.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.executor = self.executor.name(name);
         self
