@@ -2,6 +2,7 @@
 //! This test has a process of its own, without the threads of a test harness.
 
 use std::fs;
+use std::future::pending;
 
 use ::redis::AsyncConnectionConfig;
 use futures_util::StreamExt;
@@ -40,7 +41,13 @@ fn main() {
 
         let pool = PgPool::connect(&postgres.url()).await.unwrap();
         sqlx::query("SELECT 1").execute(&pool).await.unwrap();
-        pool.close().await;
+        // It goes back to its pool when the runtime is dropped, in a task that sqlx spawns then.
+        // Without tokio's context sqlx would start async-std's threads for it.
+        let held = pool.acquire().await.unwrap();
+        drop(runtime::spawn(async move {
+            let _held = held;
+            pending::<()>().await;
+        }));
 
         let client = ::redis::Client::open(redis.url()).unwrap();
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
@@ -64,6 +71,7 @@ fn main() {
         assert_eq!(threads().len(), before + 1, "{:?}", threads());
     });
     drop(runtime);
+    assert_eq!(threads().len(), before, "{:?}", threads());
 
     let before = threads().len();
     let options = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true);
