@@ -251,7 +251,8 @@ async fn a_query_that_times_out_leaves_a_usable_client() {
             .unwrap(),
     );
     let (pid, cancel) = (pid(&client).await, client.cancel_token());
-    let query = client.execute("SELECT pg_sleep(3600)", &[]);
+    // One message to the server. `execute` would wait for the answer to a first one.
+    let query = client.batch_execute("SELECT pg_sleep(3600)");
     let query = runtime::time::timeout(Duration::from_millis(20), query).await;
     assert!(query.is_err(), "it sleeps for an hour");
     // The server still runs the query, and the answer to the next one comes after its end.
