@@ -121,6 +121,8 @@ fn no_thread_is_started_for_what_is_in_memory() {
         assert_eq!(fs::metadata(path).await.unwrap().len(), 300_000);
         assert!(fs::symlink_metadata(path).await.unwrap().is_file());
         assert!(fs::try_exists(path).await.unwrap());
+        // The second time its directory is known.
+        assert!(fs::read(path).await.unwrap() == data);
 
         let mut opened = File::open(path).await.unwrap();
         assert_eq!(opened.metadata().await.unwrap().len(), 300_000);
@@ -251,8 +253,18 @@ fn a_named_pipe_is_opened_by_a_job() {
     // SAFETY: mkfifo reads a string that ends with a NUL.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
     let fifo = TempFile(path);
+    // Its directory becomes known for files that can be opened without waiting.
+    let file = TempFile::new("beside-fifo", b"x");
     threads_of(async || {
+        fs::read(&file.0).await.unwrap();
         for _ in 0..3 {
+            // The writer comes first.
+            let path = fifo.0.clone();
+            let write = runtime::spawn_blocking(move || std_fs::write(path, "from before"));
+            assert_eq!(fs::read(&fifo.0).await.unwrap(), b"from before");
+            write.await.unwrap().unwrap();
+
+            // The reader comes first.
             let mut read = pin!(fs::read(&fifo.0));
             assert!(poll_once(read.as_mut()).await.is_none());
             let path = fifo.0.clone();

@@ -6,12 +6,13 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::task::{Context, Poll, ready};
 
+use runtime_executor::consume_budget;
 use runtime_executor::internal::Proceed;
 use runtime_reactor::internal::with_context;
 
 use super::job::{on_path, on_pool, pool};
 use super::piece::{PIECE_BYTES, weight};
-use crate::sys::cached::{self, Attempt};
+use crate::sys::cached::{self, Attempt, ToRead};
 
 /// The maximum number of bytes that are checked to be UTF-8 on the thread that asks for them.
 const MAX_CHECKED_BYTES: usize = 1024 * 1024;
@@ -41,11 +42,24 @@ const MAX_CHECKED_BYTES: usize = 1024 * 1024;
 /// ```
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
-    if let Some(mut part) = Part::open(path).await {
-        if poll_fn(|cx| part.poll_read(cx)).await {
-            return Ok(part.bytes);
+    match open(path).await {
+        Some(ToRead::Regular(file, size)) => {
+            let mut part = Part::new(file, size);
+            if poll_fn(|cx| part.poll_read(cx)).await {
+                return Ok(part.bytes);
+            }
+            return on_path("read", path, move |_| part.read_rest()).await;
         }
-        return on_path("read", path, move |_| part.read_rest()).await;
+        Some(ToRead::Other(mut file)) => {
+            let read = move |_: &Path| {
+                cached::wait_for_writer(&file);
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                Ok(bytes)
+            };
+            return on_path("read", path, read).await;
+        }
+        None => {}
     }
     on_path("read", path, |path| {
         let mut file = File::open(path)?;
@@ -81,7 +95,14 @@ fn checked(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
 
-/// A file and the part of it that was read.
+/// Opens a file that is in memory.
+async fn open(path: &Path) -> Option<ToRead> {
+    pool().ok()?;
+    consume_budget().await;
+    cached::open_for_reading(path)
+}
+
+/// A regular file and the part of it that was read.
 struct Part {
     file: File,
     bytes: Vec<u8>,
@@ -89,31 +110,27 @@ struct Part {
 }
 
 impl Part {
-    /// Opens a file that is in memory.
-    async fn open(path: &Path) -> Option<Part> {
-        pool().ok()?;
-        let mut proceed = Proceed::default();
-        poll_fn(|cx| proceed.poll(cx)).await;
-        let (file, size) = cached::open_for_reading(path)?;
+    fn new(file: File, size: u64) -> Part {
         let mut bytes = Vec::new();
-        // One byte more, so that the end is found without growing. The job finds what is wrong with
-        // a size for which there is no memory.
-        let capacity = usize::try_from(size).ok()?.checked_add(1)?;
-        bytes.try_reserve_exact(capacity).ok()?;
-        Some(Part {
+        // One byte more, so that the end is found without growing. Where there is no memory for
+        // that, the job returns the error.
+        let capacity = usize::try_from(size).unwrap_or(usize::MAX);
+        let _ = bytes.try_reserve_exact(capacity.saturating_add(1));
+        Part {
             file,
             bytes,
-            proceed,
-        })
+            proceed: Proceed::default(),
+        }
     }
 
     /// Reads what is in memory. Returns true at the end of the file, and false if a job must read
     /// the rest.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            if self.bytes.len() == self.bytes.capacity() {
-                // The file has grown.
-                self.bytes.reserve(PIECE_BYTES);
+            // The file has grown, or is too large.
+            let is_full = self.bytes.len() == self.bytes.capacity();
+            if is_full && self.bytes.try_reserve(PIECE_BYTES).is_err() {
+                return Poll::Ready(false);
             }
             let spare = self.bytes.capacity() - self.bytes.len();
             ready!(

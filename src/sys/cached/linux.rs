@@ -5,14 +5,16 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::{File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{Access, Attempt};
+use super::{Access, Attempt, ToRead};
 
 /// An offset that no file reaches.
 const BEYOND_ALL_FILES: u64 = 1 << 62;
@@ -55,16 +57,84 @@ pub(crate) fn open(path: &Path, access: Access) -> Option<File> {
             ..
         } => return None,
     };
-    let file = open_nonblocking(&path, flags)?;
+    let file = open_nonblocking(&path, flags, 0)?;
     // O_NONBLOCK does nothing to a regular file, but duplicates of the descriptor show it.
     set_status_flags(&file, flags & libc::O_APPEND).then_some(file)
 }
 
-/// Opens a file as [`open`] does, only for [`read_to_end_of`], and returns it with its size.
-pub(crate) fn open_for_reading(path: &Path) -> Option<(File, u64)> {
+/// Opens a file as [`open`] does, only to read it whole.
+pub(crate) fn open_for_reading(path: &Path) -> Option<ToRead> {
+    let folder = Folder::of(path);
+    let direct = libc::RESOLVE_NO_SYMLINKS;
+    if folder.as_ref().is_some_and(Folder::is_local) {
+        let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+        if let Some(file) = open_nonblocking(&path, libc::O_RDONLY, direct) {
+            let status = status(&file)?;
+            return Some(match status.file_type() {
+                libc::S_IFREG => ToRead::Regular(file, status.size),
+                _ => ToRead::Other(file),
+            });
+        }
+    }
     let (path, status) = look_up_file(path)?;
-    let file = open_nonblocking(&path, libc::O_RDONLY)?;
-    Some((file, status.size))
+    let file = match open_nonblocking(&path, libc::O_RDONLY, direct) {
+        Some(file) => {
+            folder.as_ref().into_iter().for_each(Folder::set_local);
+            file
+        }
+        None => open_nonblocking(&path, libc::O_RDONLY, 0)?,
+    };
+    Some(ToRead::Regular(file, status.size))
+}
+
+/// A directory by its absolute path, of which a hash is kept.
+///
+/// A file that was read, and whose path has no symbolic links, shows that its directory is on a
+/// file system whose files can be opened without waiting. The next one there need not be looked up
+/// before it is opened. A directory that is mounted over later is not noticed; opening a file in it
+/// may then wait.
+struct Folder(u64);
+
+impl Folder {
+    fn of(path: &Path) -> Option<Folder> {
+        let folder = path.parent().filter(|folder| folder.is_absolute())?;
+        let mut hasher = DefaultHasher::new();
+        folder.as_os_str().as_bytes().hash(&mut hasher);
+        Some(Folder(hasher.finish() | 1))
+    }
+
+    /// Returns the place of the hash. Directories with the same place replace each other.
+    fn place(&self) -> &'static AtomicU64 {
+        const PLACES: usize = 64;
+        static LOCAL: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
+        &LOCAL[(self.0 >> 32) as usize % PLACES]
+    }
+
+    fn is_local(&self) -> bool {
+        self.place().load(Ordering::Relaxed) == self.0
+    }
+
+    fn set_local(&self) {
+        self.place().store(self.0, Ordering::Relaxed);
+    }
+}
+
+/// Waits until the peer of a named pipe has opened it, as opening it without O_NONBLOCK does, and
+/// has written or closed it. Lets the file block from then on. Blocks.
+pub(crate) fn wait_for_writer(file: &File) {
+    if status(file).is_some_and(|status| status.file_type() == libc::S_IFIFO) {
+        let mut poll_fd = libc::pollfd {
+            fd: file.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: poll reads and writes one pollfd, which outlives the call. An interrupted call is
+        // repeated by the next line, an error is found again by the read.
+        while unsafe { libc::poll(&mut poll_fd, 1, -1) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+    }
+    set_blocking(file);
 }
 
 /// Returns the metadata of a file of any type, if they are in memory.
@@ -81,7 +151,7 @@ fn look_up(path: &CString, follow: bool) -> Option<(OwnedFd, Status)> {
         return None;
     }
     let nofollow = if follow { 0 } else { libc::O_NOFOLLOW };
-    let handle = openat2(path, libc::O_PATH | nofollow)?;
+    let handle = openat2(path, libc::O_PATH | nofollow, 0)?;
     let status = status(&handle)?;
     is_local(&status).then_some((handle, status))
 }
@@ -93,25 +163,24 @@ fn look_up(path: &CString, follow: bool) -> Option<(OwnedFd, Status)> {
 fn look_up_file(path: &Path) -> Option<(CString, Status)> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     let (_handle, status) = look_up(&path, true)?;
-    let is_regular = u32::from(status.mode) & libc::S_IFMT == libc::S_IFREG;
-    is_regular.then_some((path, status))
+    (status.file_type() == libc::S_IFREG).then_some((path, status))
 }
 
 /// Opens a file with O_NONBLOCK, which does not wait for the holder of a lease, nor for the writer
 /// of a named pipe that has replaced the file since it was looked up.
-fn open_nonblocking(path: &CString, flags: libc::c_int) -> Option<File> {
+fn open_nonblocking(path: &CString, flags: libc::c_int, resolve: u64) -> Option<File> {
     let flags = flags | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_LARGEFILE;
-    openat2(path, flags).map(File::from)
+    openat2(path, flags, resolve).map(File::from)
 }
 
 /// Returns true if the kernel knows openat2(2) with RESOLVE_CACHED (Linux 5.12), and no sandbox
 /// rejects it.
 fn is_known() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
-    *KNOWN.get_or_init(|| openat2(c"/", libc::O_PATH).is_some())
+    *KNOWN.get_or_init(|| openat2(c"/", libc::O_PATH, 0).is_some())
 }
 
-fn openat2(path: &CStr, flags: libc::c_int) -> Option<OwnedFd> {
+fn openat2(path: &CStr, flags: libc::c_int, resolve: u64) -> Option<OwnedFd> {
     #[repr(C)]
     struct How {
         flags: u64,
@@ -121,7 +190,7 @@ fn openat2(path: &CStr, flags: libc::c_int) -> Option<OwnedFd> {
     let how = How {
         flags: (flags | libc::O_CLOEXEC) as u64,
         mode: 0,
-        resolve: libc::RESOLVE_CACHED,
+        resolve: libc::RESOLVE_CACHED | resolve,
     };
     // SAFETY: the kernel reads a string that ends with a NUL and the struct of openat2(2), of the
     // size given; both outlive the call.
@@ -174,6 +243,12 @@ struct Status {
     device_major: u32,
     device_minor: u32,
     reserved: [u64; 14],
+}
+
+impl Status {
+    fn file_type(&self) -> libc::mode_t {
+        libc::mode_t::from(self.mode) & libc::S_IFMT
+    }
 }
 
 /// Returns the status of a file as the kernel has it in memory. Does not ask the server of a

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use super::{Access, Attempt};
+use super::{Access, Attempt, ToRead};
 
 /// Opens nothing.
 pub(crate) fn open(_: &Path, _: Access) -> Option<File> {
@@ -14,12 +14,15 @@ pub(crate) fn open(_: &Path, _: Access) -> Option<File> {
 }
 
 /// Opens nothing.
-pub(crate) fn open_for_reading(_: &Path) -> Option<(File, u64)> {
+pub(crate) fn open_for_reading(_: &Path) -> Option<ToRead> {
     None
 }
 
 /// Does nothing: no file was opened.
 pub(crate) fn set_blocking(_: &File) {}
+
+/// Does nothing: no file was opened.
+pub(crate) fn wait_for_writer(_: &File) {}
 
 /// Finds nothing.
 pub(crate) fn metadata(_: &Path, _follow: bool) -> Option<Metadata> {
