@@ -1,9 +1,10 @@
 //! An HTTP/1 server with hyper that serves a page and the files of a directory.
 //!
-//! It shows hyper on this runtime, files read in chunks on the blocking pool, a graceful shutdown
-//! on Ctrl-C, and a server that keeps serving when there are more clients than descriptors. It
-//! prints the address it listens on, the maximum number of connections, and the progress of the
-//! shutdown.
+//! It shows hyper on this runtime, files read in chunks, without a thread where they are in memory,
+//! a graceful shutdown on Ctrl-C, and a server that keeps serving when there are more clients than
+//! descriptors. It prints the address it listens on, the maximum number of connections, and the
+//! progress of the shutdown. hyper owns the connections, so `TcpStream::send_file` is not possible
+//! for the bodies.
 //!
 //! Run with:
 //!

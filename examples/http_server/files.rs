@@ -1,13 +1,19 @@
 //! Responses from files of a directory: path lookup that cannot leave the directory, ranges, and
-//! bodies read in chunks on the blocking pool.
+//! bodies read in chunks.
+//!
+//! On Linux, a file that is in memory is opened and read on the thread of the server; otherwise the
+//! blocking pool does it. `TcpStream::send_file` would save a copy, but hyper owns the connection
+//! and takes bodies as bytes. So a chunk is large, and its buffer is used again.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
+use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +25,7 @@ use hyper::header::{
     IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
 use hyper::{Response, StatusCode};
-use runtime::task::JoinHandle;
+use runtime::fs;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
@@ -39,6 +45,9 @@ impl Folder {
             return failure(StatusCode::NOT_FOUND);
         };
         let content_type = content_type(names.last());
+        if let Some((file, metadata)) = self.find_in_memory(&names) {
+            return answer(file, &metadata, content_type, headers);
+        }
         let folder = self.clone();
         let found = runtime::spawn_blocking(move || folder.find(&names)).await;
         match found {
@@ -46,6 +55,27 @@ impl Folder {
             Ok(Err(e)) => failure(status_of(e)),
             Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR),
         }
+    }
+
+    /// Opens a regular file if that needs no disk, with the same guarantees as `find`. Does not
+    /// block, unless the directory is on a network file system: then the kernel asks its server.
+    #[cfg(target_os = "linux")]
+    fn find_in_memory(&self, names: &[OsString]) -> Option<(File, Metadata)> {
+        use rustix::fs::{ResolveFlags, openat2};
+
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+        let path = names.join("/".as_ref());
+        let file = openat2(&self.0, path, flags, Mode::empty(), resolve).ok()?;
+        let file = File::from(file);
+        let metadata = file.metadata().ok()?;
+        metadata.is_file().then_some((file, metadata))
+    }
+
+    /// Finds nothing: only Linux can say whether a file is in memory.
+    #[cfg(not(target_os = "linux"))]
+    fn find_in_memory(&self, _: &[OsString]) -> Option<(File, Metadata)> {
+        None
     }
 
     /// Opens a regular file. Blocks.
@@ -180,7 +210,8 @@ fn answer(
     };
     let response = response.header(CONTENT_LENGTH, range.end - range.start);
     built(response.body(Content::File(FileRange {
-        file: Arc::new(file),
+        // Its name does not matter: an error ends the connection.
+        file: Arc::new(fs::File::from_std(file, "")),
         rest: range,
         reading: None,
     })))
@@ -250,11 +281,11 @@ impl Content {
 
 /// A range of a file, of which one chunk at a time is in memory.
 pub(crate) struct FileRange {
-    file: Arc<File>,
+    file: Arc<fs::File>,
     /// The part that has not been read yet.
     rest: Range<u64>,
-    /// The job that reads the next chunk.
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// The read of the next chunk.
+    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>>>>>,
 }
 
 const CHUNK_BYTES: u64 = 128 * 1024;
@@ -300,20 +331,70 @@ impl FileRange {
         let reading = self.reading.get_or_insert_with(|| {
             let (file, at) = (file.clone(), rest.start);
             let length = CHUNK_BYTES.min(rest.end - at) as usize;
-            runtime::spawn_blocking(move || read_chunk(&file, at, length))
+            Box::pin(async move { read_chunk(&file, at, length).await })
         });
-        let chunk = ready!(Pin::new(reading).poll(cx));
+        let chunk = ready!(reading.as_mut().poll(cx));
         self.reading = None;
-        let chunk = chunk??;
+        let chunk = chunk?;
         self.rest.start += chunk.len() as u64;
         Poll::Ready(Ok(chunk))
     }
 }
 
-/// Reads `length` bytes at offset `at`. Blocks.
-fn read_chunk(file: &File, at: u64, length: usize) -> io::Result<Bytes> {
-    let mut chunk = vec![0; length];
-    // A file truncated in the meantime is an error: the header has announced its former length.
-    file.read_exact_at(&mut chunk, at)?;
-    Ok(chunk.into())
+/// Reads `length` bytes at offset `at`.
+async fn read_chunk(file: &fs::File, at: u64, length: usize) -> io::Result<Bytes> {
+    let mut chunk = Chunk::new(length);
+    let mut read = 0;
+    while read < length {
+        match file.read_at(&mut chunk.0[read..], at + read as u64).await? {
+            // A file truncated in the meantime: the header has announced its former length.
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => read += n,
+        }
+    }
+    Ok(Bytes::from_owner(chunk))
+}
+
+/// The maximum number of buffers that are kept. More chunks than that are rarely sent at a time.
+const MAX_KEPT: usize = 32;
+
+thread_local! {
+    static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes of a file, whose buffer is used again. A new buffer of this size would be cleared and
+/// mapped by the system each time.
+struct Chunk(Vec<u8>);
+
+impl Chunk {
+    fn new(length: usize) -> Chunk {
+        if length < CHUNK_BYTES as usize / 2 {
+            return Chunk(vec![0; length]);
+        }
+        let kept = KEPT.with_borrow_mut(Vec::pop);
+        let mut bytes = kept.unwrap_or_else(|| vec![0; CHUNK_BYTES as usize]);
+        bytes.resize(length, 0);
+        Chunk(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if self.0.capacity() == CHUNK_BYTES as usize {
+            let bytes = std::mem::take(&mut self.0);
+            // While the thread is being torn down nothing is kept.
+            let _ = KEPT.try_with(|kept| {
+                let mut kept = kept.borrow_mut();
+                if kept.len() < MAX_KEPT {
+                    kept.push(bytes);
+                }
+            });
+        }
+    }
 }
