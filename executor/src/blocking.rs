@@ -10,9 +10,9 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{fmt, io, mem, thread};
 
 use crate::config::PoolConfig;
@@ -46,7 +46,9 @@ pub(crate) enum Class {
 struct State {
     queue: VecDeque<(Arc<dyn Job>, Class)>,
     /// The jobs that threads of the pool run. Weak, so that dropping one runs no foreign code.
-    running: Vec<Weak<dyn Job>>,
+    running: Vec<(Weak<dyn Job>, Instant)>,
+    /// True while a thread waits for the last job.
+    awaits_idle: bool,
     /// The number of jobs that were ever queued.
     submitted: u64,
     /// The number of mandatory jobs that are queued or running.
@@ -71,7 +73,7 @@ pub(crate) trait Job: Send + Sync {
     /// Completes a job that has not begun with the error that no thread could be started.
     fn reject(&self, error: Arc<io::Error>);
     /// Returns what an inspection shows of the job.
-    fn record(&self, number_of: NumberOf<'_>) -> JobRecord;
+    fn record(&self, running: Option<Duration>, number_of: NumberOf<'_>) -> JobRecord;
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
@@ -80,7 +82,6 @@ pub(crate) struct BlockingJob<F, T> {
     /// The name of an operation of this crate; empty for a closure of the program.
     name: &'static str,
     spawned_at: &'static Location<'static>,
-    begun: OnceLock<Instant>,
     /// Taken by the thread that runs it, or by an abort.
     closure: Mutex<Option<F>>,
     inbox: Arc<Inbox>,
@@ -184,8 +185,8 @@ impl Pool {
         let mut state = self.state.lock();
         loop {
             while let Some((job, class)) = state.queue.pop_front() {
-                let running = Arc::downgrade(&job);
-                state.running.push(running.clone());
+                let address = Arc::as_ptr(&job).cast::<()>();
+                state.running.push((Arc::downgrade(&job), Instant::now()));
                 drop(state);
                 // The task that is woken may submit another job before this thread is back here.
                 // Counted as returning, this thread takes it: no second one is woken or started.
@@ -193,8 +194,13 @@ impl Pool {
                 drop(job);
                 state = self.state.lock();
                 state.returning -= 1;
-                let is_other = |other: &Weak<dyn Job>| !Weak::ptr_eq(other, &running);
-                state.running.retain(is_other);
+                let is_it = |(job, _): &(Weak<dyn Job>, _)| job.as_ptr().cast::<()>() == address;
+                if let Some(index) = state.running.iter().position(is_it) {
+                    state.running.swap_remove(index);
+                }
+                if state.awaits_idle && state.running.is_empty() && state.queue.is_empty() {
+                    self.mandatory_done.notify_all();
+                }
                 self.count_done(&mut state, class);
             }
             if state.closed {
@@ -240,15 +246,18 @@ impl Pool {
 
     /// Returns a record of every job that is running or queued.
     pub(crate) fn records(&self, number_of: NumberOf<'_>) -> Vec<JobRecord> {
-        let jobs: Vec<Arc<dyn Job>> = {
+        let jobs: Vec<(Arc<dyn Job>, Option<Instant>)> = {
             let state = self.state.lock();
-            let running = state.running.iter().filter_map(Weak::upgrade);
-            running
-                .chain(state.queue.iter().map(|(job, _)| job.clone()))
-                .collect()
+            let running = state.running.iter();
+            let running = running.filter_map(|(job, begun)| Some((job.upgrade()?, Some(*begun))));
+            let queued = state.queue.iter().map(|(job, _)| (job.clone(), None));
+            running.chain(queued).collect()
         };
         // Without the lock, because dropping a job may be foreign code.
-        jobs.iter().map(|job| job.record(number_of)).collect()
+        let record = |(job, begun): &(Arc<dyn Job>, Option<Instant>)| {
+            job.record(begun.map(|begun| begun.elapsed()), number_of)
+        };
+        jobs.iter().map(record).collect()
     }
 
     /// Returns true if there is a thread. Does not wait for the lock; a thread may hold it.
@@ -291,6 +300,20 @@ impl Pool {
         let finishers = mem::take(&mut state.finishers);
         drop(state);
         finishers.into_iter().for_each(|finisher| finisher());
+    }
+
+    /// Waits until no job runs or is queued, at most for `limit`.
+    pub(crate) fn wait_until_idle(&self, limit: Duration) {
+        let begin = Instant::now();
+        let mut state = self.state.lock();
+        while !(state.running.is_empty() && state.queue.is_empty()) {
+            let Some(rest) = limit.checked_sub(begin.elapsed()) else {
+                break;
+            };
+            state.awaits_idle = true;
+            (state, _) = self.mandatory_done.wait_timeout(state, rest);
+        }
+        state.awaits_idle = false;
     }
 
     /// Adds a function that runs after the last mandatory job, when the pool is closed. If that has
@@ -339,7 +362,6 @@ impl<F, T> BlockingJob<F, T> {
             id,
             name,
             spawned_at: Location::caller(),
-            begun: OnceLock::new(),
             closure: Mutex::new(Some(closure)),
             inbox,
             cell,
@@ -379,8 +401,6 @@ where
 {
     fn run(&self, before_wake: &dyn Fn()) {
         let closure = self.closure.lock().take();
-        // Set once: a job runs once.
-        let _ = self.begun.set(Instant::now());
         let waker =
             closure.and_then(|closure| {
                 let output = in_job(self.id, || catch_unwind(AssertUnwindSafe(closure)));
@@ -400,12 +420,12 @@ where
         self.fail(JoinError::rejected(self.id, error));
     }
 
-    fn record(&self, number_of: NumberOf<'_>) -> JobRecord {
+    fn record(&self, running: Option<Duration>, number_of: NumberOf<'_>) -> JobRecord {
         JobRecord {
             id: self.id,
             name: self.name,
             spawned_at: self.spawned_at,
-            running: self.begun.get().map(Instant::elapsed),
+            running,
             joined_by: self.cell.joined_by(number_of),
         }
     }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use crate::context;
 use crate::error::JoinError;
@@ -81,6 +82,16 @@ impl Inspection {
     pub fn attachment(&self) -> Option<&Rc<dyn Any>> {
         self.0.attachment()
     }
+}
+
+/// Rejects the tasks that other threads spawn from now on.
+pub fn refuse_spawns(executor: &Executor) {
+    executor.scheduler().refuse_spawns();
+}
+
+/// Waits until no blocking job runs or is queued, at most for `limit`.
+pub fn wait_for_jobs(executor: &Executor, limit: Duration) {
+    executor.scheduler().pool().wait_until_idle(limit);
 }
 
 /// Keeps a value with an executor, for [`Inspection::attachment`]. The first one stays.

@@ -111,7 +111,9 @@ pub mod internal {
 
     pub use crate::executor::run_ready_observed;
     use crate::handle::Handle;
-    pub use crate::inspect::{Call, Inspection, attach, call, number_of};
+    pub use crate::inspect::{
+        Call, Inspection, attach, call, number_of, refuse_spawns, wait_for_jobs,
+    };
     use crate::join::JoinHandle;
     pub use crate::observe::{Observe, ObservedTask};
     pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};

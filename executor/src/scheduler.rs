@@ -46,6 +46,8 @@ pub(crate) struct Scheduler {
     pool: Arc<Pool>,
     unhandled: UnhandledPanics,
     closed: Cell<bool>,
+    /// True if tasks of other threads are not accepted any more.
+    refuses: Cell<bool>,
     attachment: OnceCell<Rc<dyn Any>>,
     /// The number of tasks that other threads have spawned.
     remote_spawned: Cell<u64>,
@@ -105,6 +107,7 @@ impl Scheduler {
             pool,
             unhandled: UnhandledPanics::new(config.panic_policy),
             closed: Cell::new(false),
+            refuses: Cell::new(false),
             attachment: OnceCell::new(),
             remote_spawned: Cell::new(0),
             panicked: Cell::new(0),
@@ -455,7 +458,7 @@ impl Scheduler {
 
     pub(crate) fn perform(&self, op: RemoteOp) {
         match op {
-            RemoteOp::Spawn { .. } if self.closed.get() => op.reject(),
+            RemoteOp::Spawn { .. } if self.closed.get() || self.refuses.get() => op.reject(),
             RemoteOp::Spawn { task, remote, join } => {
                 increment(&self.remote_spawned);
                 let serial = remote.id().serial();
@@ -546,6 +549,11 @@ impl Scheduler {
             }
         };
         tasks.iter().map(record).collect()
+    }
+
+    /// Rejects the tasks that other threads spawn from now on.
+    pub(crate) fn refuse_spawns(&self) {
+        self.refuses.set(true);
     }
 
     /// Returns the number of tasks that are not complete. O(n).
