@@ -19,6 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
+use runtime_executor::internal::Inspection;
 use runtime_executor::{Config, Executor};
 use runtime_reactor::{Reactor, internal};
 
@@ -26,7 +27,7 @@ use super::block_on::Runtime;
 use super::host::{Host, HostUnparker};
 use super::park_hooks::ParkHooks;
 use crate::driver::{Driver, POLLS_PER_TURN};
-use crate::insight::{Observing, RootPoll};
+use crate::insight::{Deadline, Observing, RootPoll};
 
 /// A turn that takes fewer events than this has taken all of them: no backend that tokio can watch
 /// has a smaller buffer.
@@ -64,6 +65,19 @@ impl Runtime {
         }
         let text = format!("{what} of a runtime that tokio drives: use block_on");
         Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+
+    /// Runs tasks until all are complete, at most until the deadline. Looks every few milliseconds.
+    pub(super) fn drive_until_complete(&self, inspection: &Inspection, deadline: &Deadline) {
+        let Some(host) = &self.host else {
+            return;
+        };
+        let root = std::pin::pin!(async {
+            while let Some(rest) = deadline.rest().filter(|_| inspection.live_count() > 0) {
+                crate::time::sleep(rest.min(Duration::from_millis(5))).await;
+            }
+        });
+        self.block_on_hosted(host, root);
     }
 
     /// Runs `root` as [`block_on`](Runtime::block_on) does, in the tokio runtime.

@@ -18,6 +18,7 @@ mod hosted;
 mod observed;
 mod park_hooks;
 mod per_core;
+mod shutdown;
 
 pub use block_on::{EnterGuard, Runtime};
 pub use builder::Builder;
