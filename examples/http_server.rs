@@ -39,7 +39,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use runtime::compat::hyper::{Io, Timer};
 use runtime::net::TcpStream;
 use runtime::signal::ctrl_c;
-use runtime::task::JoinSet;
+use runtime::task::{CancellationToken, JoinSet};
 use runtime::time::{Duration, timeout};
 use runtime::{Runtime, io};
 use rustix::process::{Resource, getrlimit};
@@ -56,6 +56,9 @@ const REQUEST_TIMEOUT: &[u8] =
 
 /// The maximum time that requests in progress get after Ctrl-C.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The maximum time that is left for jobs on files after all requests are complete.
+const LEFTOVER_LIMIT: Duration = Duration::from_secs(1);
 
 /// The maximum number of threads that read files; more do not make the disk faster.
 const MAX_FILE_THREADS: usize = 8;
@@ -76,7 +79,14 @@ fn main() -> ExitCode {
     let runtime = Runtime::builder()
         .max_blocking_threads(MAX_FILE_THREADS)
         .build();
-    let result = runtime.and_then(|runtime| runtime.block_on(serve(&address, folder)));
+    let result = runtime.and_then(|runtime| {
+        let result = runtime.block_on(serve(&address, folder));
+        let report = runtime.shutdown(LEFTOVER_LIMIT);
+        if !report.is_clean() {
+            common::print_error(format_args!("{report}"));
+        }
+        result
+    });
     common::report("http_server", result)
 }
 
@@ -99,8 +109,8 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
         folder,
         crowded: Cell::new(false),
     });
-    // Nothing is sent on this channel: closing it notifies all connections of the shutdown.
-    let (shutdown, on_shutdown) = async_channel::bounded::<Infallible>(1);
+    // Notifies all connections of the shutdown.
+    let shutdown = CancellationToken::new();
     let mut connections = JoinSet::new();
     loop {
         // At the limit nothing is accepted until a connection ends. That takes no CPU time; new
@@ -111,7 +121,7 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limit => {
                 let (stream, _) = accepted?;
-                connections.spawn(connection(stream, server.clone(), on_shutdown.clone()));
+                connections.spawn(connection(stream, server.clone(), shutdown.clone()));
             }
         }
         server.crowded.set(connections.len() >= limit - limit / 4);
@@ -119,7 +129,7 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
 
     let mut second_interrupt = ctrl_c();
     drop(listener);
-    drop(shutdown);
+    shutdown.cancel();
     common::print_line(format_args!(
         "shutting down: {} connections finish their requests; press Ctrl-C again to close them now",
         connections.len()
@@ -149,11 +159,7 @@ fn max_connections() -> usize {
 }
 
 /// Serves one client until it disconnects, exceeds the idle limit, or the server shuts down.
-async fn connection(
-    stream: TcpStream,
-    server: Rc<Server>,
-    on_shutdown: async_channel::Receiver<Infallible>,
-) {
+async fn connection(stream: TcpStream, server: Rc<Server>, shutdown: CancellationToken) {
     // Nagle's algorithm may hold back the last, short segment of a response until an
     // acknowledgment.
     let _ = stream.set_nodelay(true);
@@ -176,7 +182,7 @@ async fn connection(
     let result = runtime::select! {
         biased;
         result = &mut connection => result,
-        _ = on_shutdown.recv() => {
+        () = shutdown.cancelled() => {
             // An idle connection is closed now, a busy one after its current response.
             Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await

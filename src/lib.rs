@@ -47,6 +47,7 @@
 //! | Ctrl-C and other signals | [`signal`](mod@signal) |
 //! | other threads | [`Handle`] |
 //! | tasks and what they wait for | [`task::all`], [`Handle::tasks`], [`Builder::dump_on`] |
+//! | a graceful end | [`Runtime::shutdown`], [`task::CancellationToken`], [`task::Tracker`] |
 //! | counters, long polls | [`Handle::metrics`], [`Builder::on_stall`], [`insight`] |
 //! | several cores | [`per_core`] |
 //! | another event loop on the same thread | [`Runtime::turn`] |

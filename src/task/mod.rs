@@ -9,11 +9,17 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use runtime_executor::internal::without_budget;
 
+mod cancellation;
+mod tracker;
+mod wait_list;
+
 pub use crate::insight::all;
+pub use cancellation::{CancelOnDrop, CancellationToken, Cancelled};
 pub use runtime_executor::{
     AbortHandle, AccessError, Builder, Id, JoinError, JoinHandle, JoinSet, TaskLocal,
     TaskLocalFuture, consume_budget, id, spawn, spawn_blocking, task_local, try_id, yield_now,
 };
+pub use tracker::{Empty, Tracked, Tracker};
 
 pin_project! {
     /// The future returned by [`unconstrained`].
