@@ -23,19 +23,22 @@ impl Reactor {
     /// Shortens `limit` to the time until the earliest deadline.
     pub(super) fn until_next_deadline(&self, limit: Option<Duration>) -> Option<Duration> {
         let limit = limit.map(|limit| limit.min(MAX_WAIT));
-        if limit == Some(Duration::ZERO) || self.timers.borrow().len() == 0 {
+        if limit == Some(Duration::ZERO) {
             return limit;
         }
+        let Some(deadline) = self.timers.borrow().next_deadline() else {
+            return limit;
+        };
         self.read_clock();
-        let deadline = self.timers.borrow().next_deadline()?;
         let due = Duration::from_nanos(deadline.saturating_sub(self.now.get()));
         Some(due.min(limit.unwrap_or(MAX_WAIT)))
     }
 
     pub(super) fn fire_timers(&self, woken: &mut WakeList) {
-        if self.timers.borrow().len() > 0 {
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() > 0 {
             self.read_clock();
-            let fired = self.timers.borrow_mut().fire(self.now.get(), woken);
+            let fired = timers.fire(self.now.get(), woken);
             self.inbox.counters.timers_fired.add(fired);
         }
     }

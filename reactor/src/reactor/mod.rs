@@ -236,7 +236,10 @@ impl Reactor {
             Some(Duration::ZERO)
         };
         let waited = self.wait(limit, &mut woken);
-        self.fire_timers(&mut woken);
+        // Else an event came before the earliest deadline.
+        if !matches!(waited, Ok(Ended::Early)) {
+            self.fire_timers(&mut woken);
+        }
         drop(woken);
         self.update_gauges();
         if self.embedded.get() {
@@ -244,12 +247,12 @@ impl Reactor {
         }
         // Nothing is borrowed from here on: wakers are foreign code.
         wake_all(&self.woken);
-        waited
+        waited.map(drop)
     }
 
     /// Waits, and delivers the events to their registrations. An event for an earlier occupant of a
     /// slot is stale, and dropped.
-    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
+    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<Ended> {
         let limit = self.until_next_deadline(limit);
         let blocking = limit != Some(Duration::ZERO);
         let parked = blocking && self.inbox.try_park();
@@ -284,7 +287,12 @@ impl Reactor {
         if parked && !notified && limit.is_none() && woken.is_empty() {
             counters.spurious_wakes.add(1);
         }
-        Ok(())
+        // The limit of a wait that blocked was the time until the earliest deadline, or less.
+        Ok(if parked && !events.is_empty() {
+            Ended::Early
+        } else {
+            Ended::Late
+        })
     }
 
     /// Updates the counters that are gauges: the numbers of sources and timers.
@@ -361,6 +369,15 @@ impl Reactor {
             self.inbox.notify();
         }
     }
+}
+
+/// The end of a wait.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    /// Before the earliest deadline, by an event.
+    Early,
+    /// Perhaps after it.
+    Late,
 }
 
 /// Returns true if the kernel had no memory for the wait (ENOMEM, and EAGAIN in POSIX).

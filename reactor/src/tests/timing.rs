@@ -293,3 +293,36 @@ fn a_timer_reset_on_another_thread_is_armed_again_by_its_next_poll() {
     stage.reactor.turn(None).unwrap();
     assert!(is_done(&mut timer));
 }
+
+#[test]
+fn a_turn_that_an_event_ends_leaves_the_timers_to_the_next_one() {
+    let stage = Stage::new();
+    let (_source, token) = stage.waiting_source(Waker::noop());
+    // Again if this thread was interrupted for so long that the deadline passed before the turn.
+    loop {
+        let waker = CountingWaker::new();
+        let deadline = Instant::now() + Duration::from_millis(5);
+        let mut timer = Timer::at(deadline);
+        assert!(poll(&mut timer, &waker.waker()).is_pending());
+        // The event is found before the deadline, and the thread continues long after it.
+        let answer = move || {
+            pass(deadline);
+            Ok(vec![event(token, Readiness::READABLE)])
+        };
+        stage
+            .script
+            .answers
+            .borrow_mut()
+            .push_back(Box::new(answer));
+        stage.reactor.turn(None).unwrap();
+        if stage.limits() == [Some(Duration::ZERO)] {
+            continue;
+        }
+        assert_eq!(waker.count(), 0, "the clock was not read after the wait");
+        stage.turn_with(&[event(token, Readiness::READABLE)]);
+        assert_eq!(waker.count(), 1, "whatever ends the next wait");
+        assert_eq!(stage.limits(), [Some(Duration::ZERO)]);
+        assert!(is_done(&mut timer));
+        return;
+    }
+}
