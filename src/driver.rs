@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime_executor::{Park, ParkMode, Unpark};
+use runtime_reactor::internal::event_count;
 use runtime_reactor::{Notifier, Reactor};
 
 /// The number of polls after which the reactor is turned while tasks are ready. It is not turned
@@ -28,6 +29,21 @@ impl Driver {
         }
     }
 
+    fn turn(&self, limit: Option<Duration>) {
+        self.polled.set(0);
+        if let Err(e) = self.reactor.turn(limit) {
+            // `block_on` returns the output of its future, so it has no other way to fail.
+            panic!("the runtime can no longer wait for events: {e}");
+        }
+    }
+
+    /// Turns the reactor without blocking. Returns true if there was an event.
+    #[cold]
+    pub(crate) fn poll(&self) -> bool {
+        self.turn(Some(Duration::ZERO));
+        event_count(&self.reactor) > 0
+    }
+
     pub(crate) fn unparker(&self) -> Arc<dyn Unpark> {
         Arc::new(Unparker(self.reactor.notifier()))
     }
@@ -47,11 +63,7 @@ impl Park for Driver {
                 Some(Duration::ZERO)
             }
         };
-        self.polled.set(0);
-        if let Err(e) = self.reactor.turn(limit) {
-            // `block_on` returns the output of its future, so it has no other way to fail.
-            panic!("the runtime can no longer wait for events: {e}");
-        }
+        self.turn(limit);
     }
 }
 

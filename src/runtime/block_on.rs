@@ -15,6 +15,7 @@ use runtime_executor::internal::is_large;
 use runtime_executor::{Executor, JoinHandle, Park, ParkMode};
 use runtime_reactor::{Backend, Stats};
 
+use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 use crate::handle::Handle;
@@ -64,6 +65,7 @@ pub struct Runtime {
     pub(super) observer: Option<Rc<dyn Observing>>,
     /// The watching thread and the options it was started with. Ended before the tasks are dropped.
     pub(super) watch: Option<(Box<dyn Watching>, WatchOptions)>,
+    pub(super) busy_poll: BusyPoll,
     /// Dropped after the tasks of this runtime, which may use tokio's context until then.
     #[cfg(feature = "tokio")]
     pub(super) host: Option<super::host::Host>,
@@ -89,6 +91,7 @@ impl Runtime {
             hooks: None,
             observer,
             watch: None,
+            busy_poll: BusyPoll::default(),
             #[cfg(feature = "tokio")]
             host: None,
         }
@@ -170,6 +173,12 @@ impl Runtime {
 
     #[cold]
     pub(super) fn park_with_hooks(&self, hooks: &ParkHooks) {
+        if self.busy_poll.goes_on() {
+            if self.driver.poll() {
+                self.busy_poll.begin_again();
+            }
+            return;
+        }
         hooks.before_park();
         // The hook may have made a task ready.
         self.driver.park(self.executor.park_mode(0));

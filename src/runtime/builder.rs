@@ -9,6 +9,7 @@ use runtime_executor::{Config, Executor, PanicPolicy};
 use runtime_reactor::{Backend, Reactor};
 
 use super::block_on::Runtime;
+use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 use crate::insight::{MakeObserver, Observer, Observing, OnStall, Stall, WatchOptions};
@@ -132,6 +133,39 @@ impl Builder {
     /// effect.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.executor = self.executor.on_thread_stop(hook);
+        self
+    }
+
+    /// Sets how long the thread asks the kernel again and again for events before it sleeps.
+    /// Default zero.
+    ///
+    /// The time begins when there is nothing to do, and begins again with each event. An event that
+    /// comes within it does not have to wake the thread, which takes the kernel several
+    /// microseconds, and on a virtual machine tens of them.
+    ///
+    /// The price is the processor: the thread uses all of it for that time after each event, and
+    /// with a limit above the time between events always. Without a processor of its own it takes
+    /// the time from the threads and processes that would produce the events, and latency rises.
+    ///
+    /// It concerns [`block_on`](Runtime::block_on) and has no effect on a runtime with the context
+    /// of tokio, nor on [`turn`](Runtime::turn). The hook [`on_park`](Builder::on_park) is called
+    /// when the thread sleeps, and not while it polls.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime::Runtime;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = Runtime::builder()
+    ///     .busy_poll(Duration::from_micros(50))
+    ///     .build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn busy_poll(mut self, limit: Duration) -> Builder {
+        self.hooks.busy_poll = limit;
         self
     }
 
@@ -343,6 +377,7 @@ impl Builder {
         }
         let executor = Executor::new(driver.unparker(), self.executor)?;
         let mut runtime = Runtime::from_parts(executor, driver, observer);
+        runtime.busy_poll = BusyPoll::new(self.hooks.busy_poll);
         runtime.hooks = self.hooks.boxed();
         Ok(runtime)
     }

@@ -9,6 +9,7 @@ mod builder;
 
 mod block_on;
 
+mod busy_poll;
 mod embed;
 mod fork;
 #[cfg(feature = "tokio")]

@@ -64,6 +64,7 @@ fn the_clock_is_read_only_where_it_may() {
         "reactor/src/timer.rs",
         "executor/src/blocking.rs",
         "src/insight/",
+        "src/runtime/busy_poll.rs",
         "src/time/",
     ];
     only_in("Instant::now", &allowed);
