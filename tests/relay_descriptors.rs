@@ -11,11 +11,11 @@ use support::relays::stream_of;
 /// Both ends of the pipes that a thread keeps for its relays.
 const KEPT: usize = 2 * 4;
 /// Both ends of the pipes that the relays of a thread may hold together.
-const HELD: usize = 2 * 64;
+const HELD: usize = 2 * 32;
 
 #[runtime::test]
 async fn relays_hold_pipes_only_for_bytes_and_a_bounded_number_of_them() {
-    const CONNECTIONS: usize = 70;
+    const CONNECTIONS: usize = 40;
     let data = stream_of(1, 3_000_000);
     // The runtime opens what it needs.
     runtime::time::sleep(std::time::Duration::from_millis(1)).await;

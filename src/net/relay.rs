@@ -20,7 +20,7 @@ use crate::net::{SpliceRead, SpliceWrite};
 ///
 /// When one side ends, the writing half of the other side is closed and the opposite direction
 /// continues, so that half-closed connections stay half-closed. No buffer and no pipe is held while
-/// there is nothing to forward. A direction whose writer is slow keeps up to 1 MiB in a pipe and
+/// there is nothing to forward. A direction whose writer is slow keeps up to 512 KiB in a pipe and
 /// stops reading. Urgent data is not forwarded.
 ///
 /// # Errors
@@ -29,12 +29,12 @@ use crate::net::{SpliceRead, SpliceWrite};
 /// forwarded as far as its writer takes it without waiting.
 ///
 /// # Cancel safety
-/// Not cancel safe: bytes that were read but not yet written are lost, at most 1 MiB in each
+/// Not cancel safe: bytes that were read but not yet written are lost, at most 512 KiB in each
 /// direction.
 ///
 /// # Platform-specific behavior
 /// Splicing needs Linux, and that the signal SIGPIPE is ignored, as Rust's runtime has it from the
-/// start of a program: splice(2) cannot suppress the signal. A thread has up to 64 pipes for this;
+/// start of a program: splice(2) cannot suppress the signal. A thread has up to 32 pipes for this;
 /// where more writers are slow at the same time, the others are served by copying. Other systems
 /// copy: SO_SPLICE of FreeBSD and OpenBSD is not used.
 ///
@@ -78,7 +78,7 @@ where
 /// Returns the errors of reading from `reader` and of writing to `writer`.
 ///
 /// # Cancel safety
-/// Not cancel safe: bytes that were read but not yet written are lost, at most 1 MiB.
+/// Not cancel safe: bytes that were read but not yet written are lost, at most 512 KiB.
 ///
 /// # Platform-specific behavior
 /// See [`relay`].

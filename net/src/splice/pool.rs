@@ -16,13 +16,13 @@ use crate::sys::{pipe, splice};
 const MAX_IDLE: usize = 4;
 
 /// The number of pipes that the relays of a thread hold together, empty ones included. Relays in
-/// excess of it copy. It keeps slow writers from using up the descriptors of the process and the
-/// pages that pipes of one user may have (pipe(7): 16,384).
-pub(super) const MAX_PIPES: usize = 64;
+/// excess of it copy. With their capacity it is a quarter of the pages that the pipes of a user may
+/// have without privileges (pipe(7): 16,384), and few of the descriptors of a process.
+pub(super) const MAX_PIPES: usize = 32;
 
 /// The requested capacity. Each call moves at most a page for every place in the pipe, 64 KiB by
-/// default; sixteen times as many calls cost more than the moving itself.
-const CAPACITY: libc::c_int = 1 << 20;
+/// default; the eight times as many calls would cost as much as the moving itself.
+const CAPACITY: libc::c_int = 512 << 10;
 
 /// A pipe that no other process writes to.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use super::errno::cvt;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::unsupported::unsupported;
