@@ -1,8 +1,8 @@
 //! Benchmarks of `runtime` and of other runtimes, side by side on one machine.
 //!
 //! Run with: `cargo run -p bench --release -- all`, or one of the suites `servers`, `calls`,
-//! `instructions`, `micro` and `adopt`. `--rounds N` sets the number of rounds. `--only ROW` and
-//! `--peers A,B` select a part, whose results are printed but not saved.
+//! `instructions`, `micro`, `transfers` and `adopt`. `--rounds N` sets the number of rounds.
+//! `--only ROW` and `--peers A,B` select a part, whose results are printed but not saved.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -18,6 +18,7 @@ mod report;
 mod results;
 mod servers;
 mod sys;
+mod transfers;
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -55,6 +56,14 @@ fn main() -> ExitCode {
             }
             return ExitCode::SUCCESS;
         }
+        ["relay", by, target] => {
+            transfers::serve_relay(by, target);
+            return ExitCode::FAILURE;
+        }
+        ["bodies", by, _] => {
+            transfers::serve_bodies(by);
+            return ExitCode::FAILURE;
+        }
         _ => {}
     }
     let value_of = |flag: &str| {
@@ -73,20 +82,29 @@ fn main() -> ExitCode {
         "calls" => run_calls(options),
         "instructions" => run_instructions(options),
         "micro" => run_micro(options),
+        "transfers" => transfers::run(options.rounds, |row, peer| options.wants(row, peer)),
         _ => adopt::run(options.rounds.min(3)),
     };
     let suites: &[&str] = match words.first().copied() {
-        Some("all") => &["servers", "calls", "instructions", "micro", "adopt"],
+        Some("all") => &[
+            "servers",
+            "calls",
+            "instructions",
+            "micro",
+            "transfers",
+            "adopt",
+        ],
         Some("servers") => &["servers"],
         Some("calls") => &["calls"],
         Some("instructions") => &["instructions"],
         Some("micro") => &["micro"],
+        Some("transfers") => &["transfers"],
         Some("adopt") => &["adopt"],
         Some("report") => &[],
         _ => {
             eprintln!(
-                "usage: bench all|servers|calls|instructions|micro|adopt|report [--rounds N] \
-                 [--only ROW] [--peers A,B]"
+                "usage: bench all|servers|calls|instructions|micro|transfers|adopt|report \
+                 [--rounds N] [--only ROW] [--peers A,B]"
             );
             return ExitCode::FAILURE;
         }

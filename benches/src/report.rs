@@ -112,7 +112,7 @@ const fn section(
     }
 }
 
-const SECTIONS: [Section; 21] = [
+const SECTIONS: [Section; 24] = [
     section(
         "servers",
         "cpu_us",
@@ -208,6 +208,24 @@ const SECTIONS: [Section; 21] = [
     ),
     section("micro", "allocations", "Allocations a task", false),
     section(
+        "transfers",
+        "relay_s",
+        "Relay between two connections, CPU seconds a GiB",
+        true,
+    ),
+    section(
+        "transfers",
+        "relay_us",
+        "Relay of short messages, CPU microseconds for each, there and back",
+        true,
+    ),
+    section(
+        "transfers",
+        "body_us",
+        "HTTP bodies through hyper, CPU microseconds a request",
+        true,
+    ),
+    section(
         "adopt",
         "kib",
         "Minimal echo server: stripped size, KiB",
@@ -252,7 +270,14 @@ pub(crate) fn print(results: &Results) {
     }
 }
 
-const SUITES: [&str; 5] = ["servers", "calls", "instructions", "micro", "adopt"];
+const SUITES: [&str; 6] = [
+    "servers",
+    "calls",
+    "instructions",
+    "micro",
+    "transfers",
+    "adopt",
+];
 
 /// Writes `RESULTS.md` and the plots from the last results of each suite.
 pub(crate) fn write() -> io::Result<()> {

@@ -162,12 +162,18 @@ impl Results {
         rows
     }
 
-    /// Returns the peers that have a figure, in the order of the tables.
-    pub(crate) fn peers(&self, figure: &str) -> Vec<&'static str> {
-        let has = |peer: &&str| {
-            let mut records = self.records.iter();
-            records.any(|record| record.figure == figure && record.peer == *peer)
-        };
-        peers::ALL.into_iter().filter(has).collect()
+    /// Returns the peers that have a figure, in the order of the tables: the runtimes, then the
+    /// others in the order of the measurements.
+    pub(crate) fn peers(&self, figure: &str) -> Vec<&str> {
+        let records = self.records.iter().filter(|it| it.figure == figure);
+        let mut measured: Vec<&str> = Vec::new();
+        for record in records {
+            if !measured.contains(&record.peer.as_str()) {
+                measured.push(&record.peer);
+            }
+        }
+        let place = |peer: &str| peers::ALL.iter().position(|it| *it == peer);
+        measured.sort_by_key(|peer| place(peer).unwrap_or(peers::ALL.len()));
+        measured
     }
 }
