@@ -850,8 +850,8 @@ mod attributes {
 mod sizes {
     use super::*;
 
-    /// The room that a reference to the branches takes.
-    const REFERENCE: usize = size_of::<usize>();
+    /// The room that a reference to the branches takes, with its padding on 32-bit machines.
+    const REFERENCE: usize = size_of::<u64>();
 
     async fn value(value: u64) -> u64 {
         yield_now().await;

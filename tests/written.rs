@@ -100,9 +100,16 @@ fn a_write_is_performed_even_if_no_thread_can_be_started() {
         });
         std::process::exit(0);
     }
+    if cfg!(not(target_os = "linux")) {
+        // The test harness goes on without a thread of its own only if the error is EAGAIN. NetBSD
+        // returns ENOMEM.
+        eprintln!("NOT TESTED on this system");
+        return;
+    }
     let path = TempPath::new("no-thread");
     let mut command = child(NAME, &path.0);
-    let output = command.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+    let stack: u64 = if usize::BITS == 64 { 1 << 47 } else { 3 << 30 };
+    let output = command.env("RUST_MIN_STACK", stack.to_string());
     let output = output.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(std_fs::read(&path.0).unwrap(), b"here");
