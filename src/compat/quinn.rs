@@ -3,6 +3,10 @@
 //!
 //! Give [`Runtime::current`] to `quinn::Endpoint::new`. The
 //! [guide](crate::guide::libraries#quinn) has an example, and HTTP/3 runs on it through h3-quinn.
+//!
+//! All connections of an endpoint share one socket. With many of them, give it a receive buffer
+//! larger than the system's default (`SO_RCVBUF`; 208 KiB on Linux) before it becomes an endpoint:
+//! datagrams that find no space there are lost and sent again.
 
 // The socket is `io::Async` with the system calls of quinn-udp. Rejected: `net::UdpSocket`, which
 // has batches, offload and congestion marks too. quinn asks for all of them in the types of
