@@ -546,6 +546,25 @@ mod tests {
     }
 
     #[test]
+    fn repetitions_are_not_looked_for_at_each_message_of_a_list_of_different_ones() {
+        let mut list = MessageList::new();
+        let mut limits = std::collections::BTreeSet::new();
+        for i in 0..10_000 {
+            let (token, waker) = (Token::from_bits(i), CountingWaker::new().waker());
+            let direction = Direction::Read;
+            let wait = Request::Wait {
+                token,
+                direction,
+                waker,
+            };
+            assert!(list.push(Message::from(wait)).is_empty());
+            assert!(list.messages.len() < list.limit);
+            limits.insert(list.limit);
+        }
+        assert!(limits.len() <= 9, "it has doubled: {limits:?}");
+    }
+
+    #[test]
     fn only_the_first_notification_of_a_wait_has_to_notify_the_selector() {
         let state = ParkState::new();
         assert!(!state.notify(), "the owner is running");

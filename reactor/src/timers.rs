@@ -723,6 +723,8 @@ mod tests {
         timers.remove(old);
         let new = timers.insert(2, Waker::noop().clone());
         assert_eq!(old.index, new.index);
+        assert!(timers.waker(old).is_none() && timers.waker(new).is_some());
+        assert!(!timers.reset(old, 9));
         assert!(timers.remove(old).is_none());
         assert_eq!(timers.next_deadline(), Some(2));
     }
