@@ -1,14 +1,15 @@
 //! Benchmarks of `runtime` and of other runtimes, side by side on one machine.
 //!
 //! Run with: `cargo run -p bench --release -- all`, or one of the suites `servers`, `calls`,
-//! `instructions`, `micro`, `transfers` and `adopt`. `--rounds N` sets the number of rounds.
-//! `--only ROW` and `--peers A,B` select a part, whose results are printed but not saved.
+//! `instructions`, `micro`, `transfers`, `files` and `adopt`. `--rounds N` sets the number of
+//! rounds. `--only ROW` and `--peers A,B` select a part, whose results are printed but not saved.
 
 #![allow(missing_docs, reason = "a program")]
 
 mod adopt;
 mod alloc;
 mod callgrind;
+mod files;
 mod hello;
 mod load;
 mod micro;
@@ -17,6 +18,7 @@ mod plot;
 mod report;
 mod results;
 mod servers;
+mod static_files;
 mod sys;
 mod transfers;
 
@@ -64,6 +66,12 @@ fn main() -> ExitCode {
             transfers::serve_bodies(by);
             return ExitCode::FAILURE;
         }
+        ["file", peer, name] => {
+            for (figure, value) in files::measure(peer, name).unwrap_or_default() {
+                println!("{figure} {value}");
+            }
+            return ExitCode::SUCCESS;
+        }
         _ => {}
     }
     let value_of = |flag: &str| {
@@ -83,6 +91,7 @@ fn main() -> ExitCode {
         "instructions" => run_instructions(options),
         "micro" => run_micro(options),
         "transfers" => transfers::run(options.rounds, |row, peer| options.wants(row, peer)),
+        "files" => run_files(options),
         _ => adopt::run(options.rounds.min(3)),
     };
     let suites: &[&str] = match words.first().copied() {
@@ -92,6 +101,7 @@ fn main() -> ExitCode {
             "instructions",
             "micro",
             "transfers",
+            "files",
             "adopt",
         ],
         Some("servers") => &["servers"],
@@ -99,11 +109,12 @@ fn main() -> ExitCode {
         Some("instructions") => &["instructions"],
         Some("micro") => &["micro"],
         Some("transfers") => &["transfers"],
+        Some("files") => &["files"],
         Some("adopt") => &["adopt"],
         Some("report") => &[],
         _ => {
             eprintln!(
-                "usage: bench all|servers|calls|instructions|micro|transfers|adopt|report \
+                "usage: bench all|servers|calls|instructions|micro|transfers|files|adopt|report \
                  [--rounds N] [--only ROW] [--peers A,B]"
             );
             return ExitCode::FAILURE;
@@ -190,10 +201,10 @@ fn side_by_side(
     figures.map(|it| (it.peer, it.figures())).collect()
 }
 
-fn has_program(name: &str) -> bool {
+fn has_program(name: &str, version: &str) -> bool {
     let mut command = Command::new(name);
     command
-        .arg("--version")
+        .arg(version)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
@@ -201,7 +212,7 @@ fn has_program(name: &str) -> bool {
 
 fn run_calls(options: &Options) -> Results {
     let mut results = Results::new("calls");
-    if !has_program("perf") {
+    if !has_program("perf", "--version") {
         eprintln!("SKIPPED: counting system calls needs perf, which is not installed");
         return results;
     }
@@ -232,7 +243,7 @@ fn run_calls(options: &Options) -> Results {
 
 fn run_instructions(options: &Options) -> Results {
     let mut results = Results::new("instructions");
-    if !has_program("valgrind") {
+    if !has_program("valgrind", "--version") {
         eprintln!("SKIPPED: counting instructions needs valgrind, which is not installed");
         return results;
     }
@@ -269,7 +280,7 @@ fn run_micro(options: &Options) -> Results {
                 if (peer == "bare" && !has_floor) || !options.wants(name, peer) {
                     continue;
                 }
-                match measure_apart(peer, name) {
+                match measure_apart("measure", peer, name) {
                     Err(e) => eprintln!("  {peer} failed: {e}"),
                     Ok(figures) => {
                         for (figure, value) in figures {
@@ -283,10 +294,72 @@ fn run_micro(options: &Options) -> Results {
     results
 }
 
+fn run_files(options: &Options) -> Results {
+    let mut results = Results::new("files");
+    for round in 0..options.rounds {
+        for name in files::ALL {
+            eprintln!("files {}/{}: {name}", round + 1, options.rounds);
+            for at in 0..files::PEERS.len() {
+                let peer = files::PEERS[(at + round) % files::PEERS.len()];
+                if !options.wants(name, peer) {
+                    continue;
+                }
+                match measure_apart("file", peer, name) {
+                    Err(e) => eprintln!("  {peer} failed: {e}"),
+                    Ok(figures) => {
+                        for (figure, value) in figures {
+                            results.add(round, name, &figure, peer, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if let Err(e) = run_static_files(options, &mut results) {
+        eprintln!("files over HTTP: {e}");
+    }
+    results
+}
+
+fn run_static_files(options: &Options, results: &mut Results) -> io::Result<()> {
+    let wants = |shape: &static_files::Shape, peer| options.wants(shape.name, peer);
+    let is_wanted = |peer| static_files::SHAPES.iter().any(|shape| wants(shape, peer));
+    let mut peers: Vec<_> = static_files::PEERS.into_iter().collect();
+    peers.retain(|peer| is_wanted(peer));
+    if peers.contains(&"nginx") && !has_program("nginx", "-v") {
+        eprintln!("SKIPPED: comparing with nginx needs nginx, which is not installed");
+        peers.retain(|peer| *peer != "nginx");
+    }
+    if peers.is_empty() {
+        return Ok(());
+    }
+    static_files::prepare()?;
+    sys::pin(sys::LOAD_CORE);
+    let mut servers = Vec::new();
+    for peer in peers {
+        servers.push((peer, static_files::Server::start(peer)?));
+    }
+    for round in 0..options.rounds {
+        for shape in &static_files::SHAPES {
+            eprintln!("files {}/{}: {}", round + 1, options.rounds, shape.name);
+            for (peer, server) in &servers {
+                if !wants(shape, peer) {
+                    continue;
+                }
+                for (figure, value) in server.measure(shape)? {
+                    results.add(round, shape.name, figure, peer, value);
+                }
+            }
+            servers.reverse();
+        }
+    }
+    Ok(())
+}
+
 /// Runs a measurement in a child process, for at most 30 seconds.
-fn measure_apart(peer: &str, name: &str) -> io::Result<Vec<(String, f64)>> {
+fn measure_apart(command: &str, peer: &str, name: &str) -> io::Result<Vec<(String, f64)>> {
     let mut child = Command::new(env::current_exe()?)
-        .args(["measure", peer, name])
+        .args([command, peer, name])
         .stdout(Stdio::piped())
         .spawn()?;
     let until = Instant::now() + Duration::from_secs(30);

@@ -112,7 +112,7 @@ const fn section(
     }
 }
 
-const SECTIONS: [Section; 24] = [
+const SECTIONS: [Section; 26] = [
     section(
         "servers",
         "cpu_us",
@@ -226,6 +226,18 @@ const SECTIONS: [Section; 24] = [
         true,
     ),
     section(
+        "files",
+        "file_us",
+        "Reading files: CPU microseconds for each file or piece, all threads together",
+        true,
+    ),
+    section(
+        "files",
+        "static_us",
+        "Files over HTTP (the example `http_server`): server CPU a request, microseconds",
+        true,
+    ),
+    section(
         "adopt",
         "kib",
         "Minimal echo server: stripped size, KiB",
@@ -270,12 +282,13 @@ pub(crate) fn print(results: &Results) {
     }
 }
 
-const SUITES: [&str; 6] = [
+const SUITES: [&str; 7] = [
     "servers",
     "calls",
     "instructions",
     "micro",
     "transfers",
+    "files",
     "adopt",
 ];
 
