@@ -20,6 +20,10 @@ pub(crate) use system::{
 
 /// The result of a read that was attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "other systems attempt nothing")
+)]
 pub(crate) enum Attempt {
     /// So many bytes were read. 0 bytes are the end of the file.
     Read(usize),
@@ -44,6 +48,10 @@ pub(crate) enum ToRead {
 
 /// The access mode of a file that exists.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "other systems open nothing")
+)]
 pub(crate) struct Access {
     pub(crate) read: bool,
     pub(crate) write: bool,
