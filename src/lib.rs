@@ -66,6 +66,7 @@
 //! | `quinn` | no | QUIC: [`compat::quinn`](compat) | quinn |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
 //! | `serde` | no | `Serialize` for the snapshots of [`insight`] | serde |
+//! | `tracing` | no | a span for each task: `Builder::trace` | tracing |
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
 //! | `axum` | no | `axum::serve` on the listeners of [`net`] | axum, and the feature `tokio` |
 //!

@@ -48,7 +48,9 @@
 //! * [`Builder::dump_on`](crate::Builder::dump_on): a signal that writes the list of tasks to
 //!   standard error.
 //!
-//! The last two start a thread.
+//! * `Builder::trace` (feature `tracing`): a span of tracing for each task.
+//!
+//! [`on_stall`](crate::Builder::on_stall) and [`dump_on`](crate::Builder::dump_on) start a thread.
 
 mod attached;
 mod describe;
@@ -64,6 +66,8 @@ mod shutdown;
 mod span;
 mod stall;
 mod tasks;
+#[cfg(feature = "tracing")]
+mod traced;
 mod watch;
 
 pub(crate) use attached::{Attached, attach};
@@ -73,7 +77,7 @@ pub(crate) use list::request_tasks;
 pub(crate) use measure::request_metrics;
 pub use metrics::{Metrics, TrackedMetrics};
 pub(crate) use observer::Observer;
-pub(crate) use observing::{MakeObserver, ObservedRun, Observing, RootPoll};
+pub(crate) use observing::{MakeObserver, ObservedRun, ObserverOptions, Observing, RootPoll};
 pub use request::Request;
 pub(crate) use shutdown::{Deadline, report_shutdown};
 pub use shutdown::{JobInfo, ShutdownReport};

@@ -13,7 +13,7 @@ use runtime_reactor::Reactor;
 use runtime_reactor::internal::count_lateness;
 
 use super::histogram::Histogram;
-use super::observing::Observing;
+use super::observing::{ObserverOptions, Observing};
 use super::pulse::{Label, Pulse, ROOT};
 
 /// Accessed on the thread of the runtime only.
@@ -26,6 +26,9 @@ pub(crate) struct Observer {
     polls: Cell<u64>,
     /// Set by [`Builder::track_tasks`](crate::Builder::track_tasks): what needs the clock.
     timing: Option<Box<Timing>>,
+    /// Set by `Builder::trace`.
+    #[cfg(feature = "tracing")]
+    spans: Option<Box<super::traced::Spans>>,
 }
 
 /// A task that was polled.
@@ -57,9 +60,9 @@ pub(super) struct Measured {
 }
 
 impl Observer {
-    /// Makes the observer of a runtime. `tracks` is the flag of
-    /// [`Builder::track_tasks`](crate::Builder::track_tasks).
-    pub(crate) fn make(tracks: bool, reactor: &Reactor) -> Rc<dyn Observing> {
+    /// Makes the observer of a runtime.
+    pub(crate) fn make(options: ObserverOptions, reactor: &Reactor) -> Rc<dyn Observing> {
+        let ObserverOptions { tracks, .. } = options;
         if tracks {
             count_lateness(reactor);
         }
@@ -70,6 +73,8 @@ impl Observer {
         };
         Rc::new(Observer {
             timing: tracks.then(|| Box::new(timing())),
+            #[cfg(feature = "tracing")]
+            spans: options.traces.then(Box::default),
             ..Observer::default()
         })
     }
@@ -150,9 +155,17 @@ impl Observe for Observer {
             self.count(task);
         }
         self.begin(task.slot());
+        #[cfg(feature = "tracing")]
+        if let Some(spans) = &self.spans {
+            spans.enter(task);
+        }
     }
 
     fn after_poll(&self) {
+        #[cfg(feature = "tracing")]
+        if let Some(spans) = &self.spans {
+            spans.exit();
+        }
         self.end();
     }
 }
@@ -205,6 +218,10 @@ impl Observing for Observer {
             let mut measured = timing.measured.borrow_mut();
             measured.idle += now - timing.last.replace(now);
             measured.empty_waits += u64::from(events == 0);
+        }
+        #[cfg(feature = "tracing")]
+        if self.spans.is_some() {
+            tracing::trace!(target: "runtime::turn", events, "turn");
         }
     }
 

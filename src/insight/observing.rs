@@ -10,9 +10,18 @@ use std::rc::Rc;
 use runtime_executor::Executor;
 use runtime_reactor::Reactor;
 
-/// A function that makes the observer of a runtime. The flag is that of
-/// [`Builder::track_tasks`](crate::Builder::track_tasks).
-pub(crate) type MakeObserver = fn(bool, &Reactor) -> Rc<dyn Observing>;
+/// A function that makes the observer of a runtime.
+pub(crate) type MakeObserver = fn(ObserverOptions, &Reactor) -> Rc<dyn Observing>;
+
+/// The options of an observer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ObserverOptions {
+    /// The flag of [`Builder::track_tasks`](crate::Builder::track_tasks).
+    pub(crate) tracks: bool,
+    /// The flag of `Builder::trace`.
+    #[cfg(feature = "tracing")]
+    pub(crate) traces: bool,
+}
 
 /// The observer of a runtime.
 pub(crate) trait Observing: fmt::Debug {

@@ -217,6 +217,8 @@ impl Watcher {
         is_over: bool,
     ) {
         let stall = self.stall(label, duration, is_over);
+        #[cfg(feature = "tracing")]
+        tracing::warn!(target: "runtime::stall", "{stall}");
         // The panic hook of the process reports a panic; this thread continues to watch.
         let _ = catch_unwind(AssertUnwindSafe(|| on_stall.call(&stall)));
     }

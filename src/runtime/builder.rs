@@ -12,7 +12,9 @@ use super::block_on::Runtime;
 use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
-use crate::insight::{MakeObserver, Observer, Observing, OnStall, Stall, WatchOptions};
+use crate::insight::{
+    MakeObserver, Observer, ObserverOptions, Observing, OnStall, Stall, WatchOptions,
+};
 
 impl Runtime {
     /// Creates a runtime with default options.
@@ -51,7 +53,7 @@ pub struct Builder {
     backend: Option<Backend>,
     executor: Config,
     hooks: ParkHooks,
-    tracks: bool,
+    observer: ObserverOptions,
     observe: Option<MakeObserver>,
     watch: WatchOptions,
     pub(super) pin_cores: bool,
@@ -246,7 +248,7 @@ impl Builder {
     /// # }
     /// ```
     pub fn track_tasks(mut self, track: bool) -> Builder {
-        self.tracks = track;
+        self.observer.tracks = track;
         if track {
             self.observe = Some(Observer::make);
         }
@@ -290,6 +292,32 @@ impl Builder {
     ) -> Builder {
         self.watch.set_on_stall(threshold, OnStall::new(callback));
         self.observe = Some(Observer::make);
+        self
+    }
+
+    /// Sets whether each poll of a task is in a span of tracing. Default false.
+    ///
+    /// The span has the name `task`, the target `runtime::task`, the level `INFO`, and the fields
+    /// `id`, `name` and `spawned_at`. The first poll of the task creates it, so its events come
+    /// while this thread has the subscriber. Waits of the thread are events of the level `TRACE`
+    /// with the target `runtime::turn`, and stalls events of the level `WARN` with the target
+    /// `runtime::stall`, if [`on_stall`](Builder::on_stall) is set. A future that is instrumented
+    /// has its own span inside of that of its task.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::builder().trace(true).build()?;
+    /// runtime.block_on(async { runtime::spawn(async {}).await.unwrap() });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn trace(mut self, trace: bool) -> Builder {
+        self.observer.traces = trace;
+        if trace {
+            self.observe = Some(Observer::make);
+        }
         self
     }
 
@@ -362,7 +390,7 @@ impl Builder {
             Some(backend) => Reactor::with_backend(backend)?,
             None => Reactor::new()?,
         };
-        let observer = self.observe.map(|make| make(self.tracks, &reactor));
+        let observer = self.observe.map(|make| make(self.observer, &reactor));
         let driver = Driver::new(reactor);
         let watch = self.watch.clone();
         let mut runtime = self.build_on(driver, observer)?;

@@ -3,6 +3,7 @@
 mod both_ways;
 mod drop_order;
 mod fairness;
+mod observed;
 mod refused;
 
 use std::time::Duration;
