@@ -113,4 +113,17 @@ mod tests {
         held.drain(..).for_each(give_back);
         POOL.with(|pool| assert_eq!(pool.borrow().idle.len(), MAX_IDLE));
     }
+    #[test]
+    fn a_pipe_from_before_a_fork_is_not_used_again() {
+        let mut before = take().unwrap();
+        before.forks = before.forks.wrapping_add(1);
+        give_back(before);
+        POOL.with(|pool| assert!(pool.borrow().idle.is_empty()));
+
+        let mut before = take().unwrap();
+        before.forks = before.forks.wrapping_add(1);
+        POOL.with(|pool| pool.borrow_mut().idle.push(before));
+        assert_eq!(take().unwrap().forks, forks());
+        POOL.with(|pool| assert!(pool.borrow().idle.is_empty()));
+    }
 }
