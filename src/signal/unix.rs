@@ -66,9 +66,9 @@ fn check(kind: SignalKind) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     };
     match kind.0 {
-        libc::SIGKILL | libc::SIGSTOP => return reject("it cannot be caught"),
+        libc::SIGKILL | libc::SIGSTOP => reject("it cannot be caught"),
         libc::SIGILL | libc::SIGFPE | libc::SIGSEGV => {
-            return reject("it reports a fault of the program, which cannot continue and wait");
+            reject("it reports a fault of the program, which cannot continue and wait")
         }
         _ => Ok(()),
     }
