@@ -101,7 +101,6 @@ fn each_poll_of_a_task_is_in_its_span_and_an_instrumented_future_in_its_own_insi
             task.spawn(future.instrument(inner)).await.unwrap();
             runtime::spawn(async { panic!("expected") })
                 .await
-                .map(|()| ())
                 .unwrap_err();
             tracing::info!(target: "test", "outside");
         });
