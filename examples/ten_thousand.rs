@@ -8,7 +8,9 @@
 //!
 //!     cargo run --release --example ten_thousand
 //!
-//! `--connections N` sets another number. If the system allows the process fewer descriptors
+//! `--connections N` sets another number, such as 100,000: the clients then have several addresses
+//! of 127.0.0.0/8, each of which has its own ports (Linux; on macOS and the BSDs these have to be
+//! added to the loopback interface first). If the system allows the process fewer descriptors
 //! (`ulimit -Hn`), it opens as many connections as possible and prints a warning.
 
 mod common;

@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::TcpStream;
+use runtime::net::{TcpSocket, TcpStream};
 use runtime::task::JoinSet;
 use runtime::time::{Duration, Instant};
 
@@ -27,6 +28,10 @@ const FULL_ROUNDS: usize = 5;
 pub(crate) fn pings(connections: usize) -> usize {
     QUIET_ROUNDS * connections.div_ceil(10) + FULL_ROUNDS * connections
 }
+
+/// The number of connections from one address. A system has about 28,000 ports for them
+/// (ip_local_port_range in Linux).
+const CONNECTIONS_PER_ADDRESS: usize = 20_000;
 
 type Connections = Rc<Vec<TcpStream>>;
 
@@ -74,7 +79,7 @@ async fn connect(server: &str, count: usize) -> io::Result<Connections> {
         workers.spawn(async move {
             while let Some(rest) = left.get().checked_sub(1) {
                 left.set(rest);
-                let stream = TcpStream::connect(&server).await?;
+                let stream = connect_from(rest / CONNECTIONS_PER_ADDRESS, &server).await?;
                 connections.borrow_mut().push(stream);
             }
             io::Result::Ok(())
@@ -84,6 +89,20 @@ async fn connect(server: &str, count: usize) -> io::Result<Connections> {
         result?;
     }
     Ok(Rc::new(connections.take()))
+}
+
+/// Connects from another address of 127.0.0.0/8 for each `group` of clients but the first, if the
+/// server has one of them.
+async fn connect_from(group: usize, server: &str) -> io::Result<TcpStream> {
+    match server.parse() {
+        Ok(SocketAddr::V4(server)) if server.ip().is_loopback() && group > 0 => {
+            let socket = TcpSocket::new_v4()?;
+            let [_, _, c, d] = (1 + group as u32).to_be_bytes();
+            socket.bind(SocketAddr::from(([127, 0, c, d], 0)))?;
+            socket.connect(server.into()).await
+        }
+        _ => TcpStream::connect(server).await,
+    }
 }
 
 /// Sends a ping from each of `clients`, at most `concurrency` at a time, and returns the round-trip
