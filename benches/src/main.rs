@@ -1,8 +1,9 @@
 //! Benchmarks of `runtime` and of other runtimes, side by side on one machine.
 //!
-//! Run with: `cargo run -p bench --release -- all`, or one of the suites `servers`, `calls`,
-//! `instructions`, `micro`, `transfers`, `files` and `adopt`. `--rounds N` sets the number of
-//! rounds. `--only ROW` and `--peers A,B` select a part, whose results are printed but not saved.
+//! Run with: `cargo run -p bench --release -- all`, or one of the suites `servers`, `latency`,
+//! `growth`, `calls`, `instructions`, `micro`, `transfers`, `files` and `adopt`. `--rounds N` sets
+//! the number of rounds. `--only ROW` and `--peers A,B` select a part, whose results are printed
+//! but not saved.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -92,11 +93,15 @@ fn main() -> ExitCode {
         "micro" => run_micro(options),
         "transfers" => transfers::run(options.rounds, |row, peer| options.wants(row, peer)),
         "files" => run_files(options),
+        "latency" => run_latency(options),
+        "growth" => run_growth(options),
         _ => adopt::run(options.rounds.min(3)),
     };
     let suites: &[&str] = match words.first().copied() {
         Some("all") => &[
             "servers",
+            "latency",
+            "growth",
             "calls",
             "instructions",
             "micro",
@@ -104,6 +109,8 @@ fn main() -> ExitCode {
             "files",
             "adopt",
         ],
+        Some("latency") => &["latency"],
+        Some("growth") => &["growth"],
         Some("servers") => &["servers"],
         Some("calls") => &["calls"],
         Some("instructions") => &["instructions"],
@@ -114,7 +121,8 @@ fn main() -> ExitCode {
         Some("report") => &[],
         _ => {
             eprintln!(
-                "usage: bench all|servers|calls|instructions|micro|transfers|files|adopt|report \
+                "usage: bench all|servers|latency|growth|calls|instructions|micro|transfers|files|\
+                 adopt|report \
                  [--rounds N] [--only ROW] [--peers A,B]"
             );
             return ExitCode::FAILURE;
@@ -160,16 +168,59 @@ fn run_servers(options: &Options) -> Results {
                 .filter(|peer| servers::has(peer, shape) && options.wants(shape.name, peer))
                 .collect();
             for peers in peers.chunks(shape.side_by_side().min(peers.len().max(1))) {
-                sys::pin(sys::LOAD_CORE);
-                for (peer, figures) in side_by_side(peers, shape) {
-                    for (figure, value) in figures {
-                        results.add(round, shape.name, figure, peer, value);
-                    }
-                }
+                add_round(&mut results, round, shape, peers);
             }
         }
     }
     results
+}
+
+/// Measures the latency of one connection, also with a runtime that polls busily, and with blocking
+/// calls.
+fn run_latency(options: &Options) -> Results {
+    const PEERS: [&str; 4] = ["runtime", "runtime-busy", "std", "tokio"];
+    let shape = servers::LATENCY;
+    let mut results = Results::new("latency");
+    for round in 0..options.rounds {
+        eprintln!("latency {}/{}", round + 1, options.rounds);
+        // Not side by side: a server that polls uses the whole core.
+        for peer in PEERS.iter().filter(|peer| options.wants(shape.name, peer)) {
+            add_round(&mut results, round, &shape, &[peer]);
+        }
+    }
+    results
+}
+
+/// Measures how cost grows with the number of connections, up to as many as the system allows.
+fn run_growth(options: &Options) -> Results {
+    const PEERS: [&str; 3] = ["runtime", "bare", "tokio"];
+    // For listeners, epolls and the like.
+    let limit = sys::raise_descriptor_limit().saturating_sub(100);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if limit < 100_000 {
+        eprintln!("growth: only {limit} connections are possible (`ulimit -Hn`)");
+    }
+    let mut results = Results::new("growth");
+    for round in 0..options.rounds.min(3) {
+        for shape in servers::growth(limit) {
+            eprintln!("growth {}: {} connections", round + 1, shape.name);
+            let wanted = PEERS.iter().filter(|peer| options.wants(shape.name, peer));
+            for peer in wanted {
+                add_round(&mut results, round, &shape, &[peer]);
+            }
+        }
+    }
+    results
+}
+
+/// Measures one round of servers side by side, and adds their figures.
+fn add_round(results: &mut Results, round: usize, shape: &servers::Shape, peers: &[&'static str]) {
+    sys::pin(sys::LOAD_CORE);
+    for (peer, figures) in side_by_side(peers, shape) {
+        for (figure, value) in figures {
+            results.add(round, shape.name, figure, peer, value);
+        }
+    }
 }
 
 /// Measures servers side by side: each gets a slice of the requests in turn, so that disturbances

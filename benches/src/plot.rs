@@ -28,6 +28,18 @@ pub(crate) fn draw(results: &Results, folder: &Path) -> io::Result<()> {
                 value,
             )
         }
+        "growth" => {
+            let value = |row: &str, peer: &str| results.median(row, "cpu_us", peer);
+            let title = "server CPU a request in microseconds, by connections, 100 of them busy";
+            bars(
+                &folder.join("growth.svg"),
+                title,
+                &results.rows("cpu_us"),
+                &results.peers("cpu_us"),
+                12.0,
+                value,
+            )
+        }
         "micro" => {
             let peers = results.peers("ns");
             let value = |row: &str, peer: &str| Some(results.ratio(row, "ns", peer, "runtime")?.0);

@@ -112,7 +112,7 @@ const fn section(
     }
 }
 
-const SECTIONS: [Section; 26] = [
+const SECTIONS: [Section; 34] = [
     section(
         "servers",
         "cpu_us",
@@ -174,6 +174,54 @@ const SECTIONS: [Section; 26] = [
         "servers",
         "idle_us_per_s",
         "Server CPU with all connections idle, microseconds a second",
+        false,
+    ),
+    section(
+        "latency",
+        "p50_us",
+        "One connection: latency, median, microseconds",
+        true,
+    ),
+    section(
+        "latency",
+        "p99_us",
+        "One connection: latency, 99th percentile, microseconds",
+        false,
+    ),
+    section(
+        "latency",
+        "cpu_us",
+        "One connection: server CPU a request, microseconds",
+        false,
+    ),
+    section(
+        "growth",
+        "cpu_us",
+        "Server CPU a request, microseconds, by the number of connections, 100 of them busy",
+        true,
+    ),
+    section(
+        "growth",
+        "p99_us",
+        "Latency, 99th percentile, microseconds",
+        false,
+    ),
+    section(
+        "growth",
+        "rss_per_connection",
+        "Resident bytes a connection (each task holds a buffer of 4,096 bytes)",
+        false,
+    ),
+    section(
+        "growth",
+        "kernel_per_connection",
+        "Kernel bytes a connection, of both ends",
+        false,
+    ),
+    section(
+        "growth",
+        "accept_us",
+        "Server CPU of a new connection and its first request, microseconds",
         false,
     ),
     section(
@@ -282,8 +330,10 @@ pub(crate) fn print(results: &Results) {
     }
 }
 
-const SUITES: [&str; 7] = [
+const SUITES: [&str; 9] = [
     "servers",
+    "latency",
+    "growth",
     "calls",
     "instructions",
     "micro",

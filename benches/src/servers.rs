@@ -1,6 +1,6 @@
 //! Servers under load: each is a process on one core, the generator runs on the other.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
@@ -20,6 +20,8 @@ pub(crate) struct Shape {
     connections: usize,
     busy: usize,
     requests: usize,
+    /// True if the cost of opening the connections is measured too.
+    opening: bool,
 }
 
 const fn echo(name: &'static str, message: usize, connections: usize, requests: usize) -> Shape {
@@ -30,6 +32,7 @@ const fn echo(name: &'static str, message: usize, connections: usize, requests: 
         connections,
         busy: connections,
         requests,
+        opening: false,
     }
 }
 
@@ -50,6 +53,7 @@ pub(crate) const SHAPES: [Shape; 12] = [
         connections: 9_500,
         busy: 100,
         requests: 60_000,
+        opening: true,
     },
     Shape {
         name: "churn",
@@ -58,6 +62,7 @@ pub(crate) const SHAPES: [Shape; 12] = [
         connections: 32,
         busy: 32,
         requests: 15_000,
+        opening: false,
     },
     Shape {
         name: "HTTP hello x 64",
@@ -66,10 +71,41 @@ pub(crate) const SHAPES: [Shape; 12] = [
         connections: 64,
         busy: 64,
         requests: 40_000,
+        opening: false,
     },
 ];
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// One connection, whose latency is that of a wake-up.
+pub(crate) const LATENCY: Shape = echo("64 B x 1", 64, 1, 20_000);
+
+/// Returns workloads of more and more connections, 100 of which are busy, up to `limit`.
+pub(crate) fn growth(limit: usize) -> Vec<Shape> {
+    const STEPS: [(usize, &str); 4] = [
+        (100, "100"),
+        (1_000, "1,000"),
+        (10_000, "10,000"),
+        (100_000, "100,000"),
+    ];
+    let mut shapes: Vec<Shape> = STEPS
+        .into_iter()
+        .filter(|(connections, _)| *connections <= limit)
+        .map(|(connections, name)| Shape {
+            busy: 100,
+            opening: true,
+            ..echo(name, 64, connections, 40_000)
+        })
+        .collect();
+    if shapes.len() < STEPS.len() && limit > 100 {
+        shapes.push(Shape {
+            busy: 100,
+            opening: true,
+            ..echo("as many as allowed", 64, limit, 40_000)
+        });
+    }
+    shapes
+}
+
+const LIMIT: Duration = Duration::from_secs(60);
 const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Returns true if the peer supports the workload.
@@ -96,6 +132,8 @@ pub(crate) fn serve(peer: &str, service: &str) {
     println!("{}", listener.local_addr().unwrap().port());
     match peer {
         "runtime" => peers::ours::Ours::serve(listener, service),
+        "runtime-busy" => peers::ours::serve_busy(listener, service),
+        "std" => serve_blocking(&listener),
         "bare" => peers::bare::serve(listener, service),
         "tokio" => peers::tokio::Tokio::serve(listener, service),
         "tokio-local" => peers::tokio_local::TokioLocal::serve(listener, service),
@@ -105,6 +143,22 @@ pub(crate) fn serve(peer: &str, service: &str) {
         "compio" => peers::compio::Polling::serve(listener, service),
         "compio-uring" => peers::compio::Uring::serve(listener, service),
         _ => eprintln!("unknown peer: {peer}"),
+    }
+}
+
+/// Echoes with blocking calls, in a thread for each connection.
+fn serve_blocking(listener: &TcpListener) {
+    listener.set_nonblocking(false).unwrap();
+    for stream in listener.incoming() {
+        std::thread::spawn(move || {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; peers::BUFFER];
+            while let Ok(read @ 1..) = stream.read(&mut buffer) {
+                if stream.write_all(&buffer[..read]).is_err() {
+                    return;
+                }
+            }
+        });
     }
 }
 
@@ -160,14 +214,16 @@ impl Server {
         }
     }
 
-    /// Opens all connections of a workload. For more than 1,000 it returns what they cost.
+    /// Opens all connections of a workload, and returns what they cost if that is measured.
     fn open(&self, load: &mut Load, shape: &Shape) -> io::Result<Figures> {
         let pid = self.pid();
         let (resident, cpu) = (sys::resident(pid)?, sys::cpu_time_of(pid)?);
+        let kernel = sys::kernel_memory()?;
         load.open(shape.connections, LIMIT)?;
-        if shape.connections <= 1000 {
+        if !shape.opening {
             return Ok(Figures::new());
         }
+        let kernel = sys::kernel_memory()?.saturating_sub(kernel);
         let connections = shape.connections as f64;
         let opened = sys::cpu_time_of(pid)? - cpu;
         let grown = sys::resident(pid)?.saturating_sub(resident);
@@ -177,6 +233,7 @@ impl Server {
         Ok(vec![
             ("accept_us", opened.as_secs_f64() * 1e6 / connections),
             ("rss_per_connection", grown as f64 / connections),
+            ("kernel_per_connection", kernel as f64 / connections),
             ("idle_us_per_s", idle.as_secs_f64() * 1e6 / 0.3),
         ])
     }

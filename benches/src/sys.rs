@@ -66,6 +66,21 @@ pub(crate) fn resident(pid: u32) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("no Rss line"))
 }
 
+/// Returns the bytes that the kernel uses for sockets, epoll and files of all processes.
+pub(crate) fn kernel_memory() -> io::Result<u64> {
+    let number = |text: &str, name: &str| {
+        let mut words = text.split_whitespace().skip_while(|word| *word != name);
+        words.nth(1).and_then(|word| word.parse::<u64>().ok())
+    };
+    let meminfo = std::fs::read_to_string("/proc/meminfo")?;
+    let sockets = std::fs::read_to_string("/proc/net/sockstat")?;
+    let tcp = sockets.lines().find(|line| line.starts_with("TCP:"));
+    // Pages of buffers.
+    let pages = tcp.and_then(|line| number(line, "mem")).unwrap_or(0);
+    let slab = number(&meminfo, "SUnreclaim:").unwrap_or(0);
+    Ok(slab * 1024 + pages * 4096)
+}
+
 /// Ends this process when its parent ends.
 pub(crate) fn die_with_parent() {
     // SAFETY: takes no pointers.

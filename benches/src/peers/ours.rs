@@ -43,18 +43,28 @@ impl Peer for Ours {
     }
 
     fn serve(listener: net::TcpListener, service: Service) {
-        Self::block_on(async {
-            let listener = TcpListener::from_std(listener).unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                match service {
-                    Service::Echo => drop(::runtime::spawn(echo(stream))),
-                    Service::Once => drop(::runtime::spawn(once(stream))),
-                    Service::Hello => drop(::runtime::spawn(hello::serve(Io::new(stream)))),
-                }
-            }
-        });
+        serve_on(::runtime::Runtime::builder(), listener, service);
     }
+}
+
+/// Serves with a runtime that polls for a second before it sleeps.
+pub(crate) fn serve_busy(listener: net::TcpListener, service: Service) {
+    let builder = ::runtime::Runtime::builder().busy_poll(Duration::from_secs(1));
+    serve_on(builder, listener, service);
+}
+
+fn serve_on(builder: ::runtime::Builder, listener: net::TcpListener, service: Service) {
+    builder.build().unwrap().block_on(async {
+        let listener = TcpListener::from_std(listener).unwrap();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            match service {
+                Service::Echo => drop(::runtime::spawn(echo(stream))),
+                Service::Once => drop(::runtime::spawn(once(stream))),
+                Service::Hello => drop(::runtime::spawn(hello::serve(Io::new(stream)))),
+            }
+        }
+    });
 }
 
 async fn echo(mut stream: TcpStream) {
