@@ -31,6 +31,7 @@ pub(crate) fn give_back(buffer: Box<[u8]>) {
 }
 
 /// Calls `f` with a buffer whose contents are arbitrary. A nested call gets another one.
+#[cfg(any(test, feature = "hyper", feature = "process", feature = "tokio-io"))]
 pub(crate) fn with_buffer<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
     let mut buffer = take();
     let result = f(&mut buffer);
