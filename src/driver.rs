@@ -50,6 +50,8 @@ impl Driver {
 }
 
 impl Park for Driver {
+    // There are several loops. Inlined into each, it saves a turn about 10 instructions.
+    #[inline(always)]
     fn park(&self, mode: ParkMode) {
         let limit = match mode {
             ParkMode::Block => None,
