@@ -135,7 +135,7 @@ fn a_callback_that_blocks_holds_up_neither_the_tasks_nor_the_drop() {
 fn a_poll_that_panics_ends_for_the_observer() {
     let (runtime, stalls) = watched();
     let task = runtime.spawn(async { panic!("expected") });
-    assert!(runtime.block_on(task).map(|()| ()).unwrap_err().is_panic());
+    assert!(runtime.block_on(task).unwrap_err().is_panic());
     let root = std::panic::catch_unwind(|| runtime.block_on(async { panic!("expected") }));
     assert!(root.is_err());
     // Printing a panic may take long enough for a report. But were one of those polls still noted,
@@ -212,7 +212,7 @@ fn counters_of_tasks_timers_and_jobs_are_exact() {
             task.await.unwrap();
         }
         let failing = runtime::spawn(async { panic!("expected") });
-        failing.await.map(|()| ()).unwrap_err();
+        failing.await.unwrap_err();
         let aborted = runtime::spawn(pending::<()>());
         aborted.abort();
         aborted.await.unwrap_err();
@@ -440,7 +440,7 @@ fn hogs_its_thread() {
     runtime.block_on(async {
         let hog = async {
             println!("ready");
-            std::io::stdin().read(&mut [0]).unwrap();
+            let _ = std::io::stdin().read(&mut [0]).unwrap();
         };
         let task = task::Builder::new().name("hog").spawn(hog);
         task.await.unwrap();

@@ -27,7 +27,7 @@ fn a_shutdown_waits_for_tasks_and_jobs_that_end() {
     drop(runtime.spawn(async move {
         time::sleep(Duration::from_millis(1)).await;
         drop(runtime::spawn_blocking(move || {
-            job_done.send("job").unwrap()
+            job_done.send("job").unwrap();
         }));
         // A task may spawn others until the end.
         drop(runtime::spawn(async move { done.send("task").unwrap() }));
@@ -153,7 +153,8 @@ fn a_token_is_canceled_from_another_thread() {
     let guard = token.clone().drop_guard();
     runtime::block_on(async {
         let mut cancelled = pin!(token.cancelled());
-        poll_fn(|cx| Poll::Ready(assert!(cancelled.as_mut().poll(cx).is_pending()))).await;
+        let is_pending = poll_fn(|cx| Poll::Ready(cancelled.as_mut().poll(cx).is_pending())).await;
+        assert!(is_pending);
         let other = thread::spawn(move || drop(guard));
         cancelled.await;
         other.join().unwrap();
@@ -207,10 +208,11 @@ fn a_tracker_waits_until_it_is_closed_and_counts_a_task_that_panics() {
     runtime::block_on(async {
         let tracker = Tracker::new();
         let task = tracker.spawn(async { panic!("expected") });
-        task.await.map(|()| ()).unwrap_err();
+        task.await.unwrap_err();
         assert!(tracker.is_empty() && !tracker.is_closed());
         let mut wait = pin!(tracker.wait());
-        poll_fn(|cx| Poll::Ready(assert!(wait.as_mut().poll(cx).is_pending()))).await;
+        let is_pending = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await;
+        assert!(is_pending);
         tracker.close();
         wait.await;
     });

@@ -126,6 +126,9 @@ impl Registration {
             errno => self.scheduled.fail(readiness, errno),
         };
         self.scheduled.add_readiness(readiness);
+        if self.waiters.is_unattended() {
+            woken.unattended = Some(self.scheduled.token);
+        }
         for direction in Direction::BOTH {
             if readiness.intersects(direction.readiness()) {
                 self.waiters.wake(direction, woken);

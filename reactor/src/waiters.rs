@@ -34,8 +34,6 @@ struct Overflow {
     last_overflow: u32,
     /// True for a listener that is watched by level. Any other source may have an overflow without.
     is_level: bool,
-    /// True if such a listener was last reported while no task waited for it.
-    was_unattended: bool,
 }
 
 impl Waiters {
@@ -119,7 +117,6 @@ impl Waiters {
                 limit: INITIAL_LIMIT,
                 last_overflow: 0,
                 is_level: false,
-                was_unattended: false,
             })
         })
     }
@@ -133,8 +130,7 @@ impl Waiters {
     /// Sets whether the source is a listener that is watched by level.
     #[cold]
     pub(crate) fn set_level(&mut self, is_level: bool) {
-        let overflow = self.overflow();
-        (overflow.is_level, overflow.was_unattended) = (is_level, false);
+        self.overflow().is_level = is_level;
     }
 
     /// Returns true if the source is a listener that is watched by level.
@@ -142,19 +138,9 @@ impl Waiters {
         self.overflow.as_ref().is_some_and(|o| o.is_level)
     }
 
-    /// Returns true if the source is such a listener, was reported while no task waited for it, and
-    /// still no task waits.
+    /// Returns true if the source is such a listener and no task waits for it.
     pub(crate) fn is_unattended(&self) -> bool {
-        let was_unattended = self.overflow.as_ref().is_some_and(|o| o.was_unattended);
-        was_unattended && !self.has_wakers(Direction::Read)
-    }
-
-    /// Notes whether a task waits for a source that is about to be reported readable.
-    fn note_attendance(&mut self) {
-        let is_attended = self.has_wakers(Direction::Read);
-        if let Some(overflow) = &mut self.overflow {
-            overflow.was_unattended = overflow.is_level && !is_attended;
-        }
+        self.is_level() && !self.has_wakers(Direction::Read)
     }
 
     /// Hands over the last waker of `direction`; without an overflow there is no other one.
@@ -167,9 +153,6 @@ impl Waiters {
 
     /// Hands over the wakers of `direction`.
     pub(crate) fn wake(&mut self, direction: Direction, woken: &mut WakeList) {
-        if direction == Direction::Read {
-            self.note_attendance();
-        }
         self.wake_last(direction, woken);
         if let Some(overflow) = &mut self.overflow {
             overflow.wake(Some(direction), woken);

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
+use crate::token::Token;
+
 /// The wakers that were collected while the reactor's state was borrowed; [`wake_all`] calls them
 /// when it no longer is. The capacity is kept from turn to turn, so it allocates only to grow.
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub(crate) struct WakeList {
     wakers: VecDeque<Waker>,
     /// Wakers to drop instead of wake: dropping is foreign code too.
     discarded: Vec<Waker>,
+    /// A listener that was reported by level while no task waited for it.
+    pub(crate) unattended: Option<Token>,
 }
 
 impl WakeList {

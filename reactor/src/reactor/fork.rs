@@ -46,7 +46,6 @@ impl Reactor {
         let mut woken = self.woken.borrow_mut();
         let mut queued = self.queued.borrow_mut();
         queued.clear();
-        self.level_listeners.borrow_mut().clear();
         for registration in self.registrations.borrow_mut().iter_mut() {
             registration.is_added = false;
             if registration.waiters.is_level() {

@@ -15,28 +15,11 @@ impl Reactor {
         self.set_level(token, true);
     }
 
-    /// Watches by edge the listeners that the last wait reported and from which no task accepts.
-    #[inline]
-    pub(super) fn mute_unattended(&self) {
-        // Most reactors have none, or one.
-        if !self.level_listeners.borrow().is_empty() {
-            self.mute_unattended_listeners();
-        }
-    }
-
-    #[inline(never)]
-    fn mute_unattended_listeners(&self) {
-        let is_unattended = |token: &Token| {
-            let mut registrations = self.registrations.borrow_mut();
-            let registration = registrations.get(*token);
-            registration.is_none_or(|registration| registration.waiters.is_unattended())
-        };
-        let unattended = self.level_listeners.borrow().iter().position(is_unattended);
-        // The others follow with the next wait, which will not block either.
-        if let Some(index) = unattended {
-            let token = self.level_listeners.borrow_mut().swap_remove(index);
-            self.set_level(token, false);
-        }
+    /// Watches by edge a listener that a wait has reported and from which no task accepts. If there
+    /// are several, each of the next waits reports one of the others.
+    #[cold]
+    pub(super) fn watch_edge(&self, token: Token) {
+        self.set_level(token, false);
     }
 
     #[cold]
@@ -55,8 +38,5 @@ impl Reactor {
         self.inbox.counters.reregistrations.add(1);
         registration.scheduled.set_level(is_level);
         registration.waiters.set_level(is_level);
-        if is_level {
-            self.level_listeners.borrow_mut().push(token);
-        }
     }
 }

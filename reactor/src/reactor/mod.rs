@@ -52,8 +52,6 @@ pub struct Reactor {
     registrations: RefCell<Registrations>,
     /// The registrations that the next wait passes to the selector.
     queued: RefCell<Vec<Token>>,
-    /// The listeners that the selector reports for as long as connections wait.
-    level_listeners: RefCell<Vec<Token>>,
     timers: RefCell<Timers>,
     events: RefCell<Vec<Event>>,
     /// Filled while the state is borrowed, and emptied once it is not.
@@ -112,7 +110,6 @@ impl Reactor {
             selector: RefCell::new(selector),
             registrations: RefCell::default(),
             queued: RefCell::default(),
-            level_listeners: RefCell::default(),
             timers: RefCell::default(),
             events: RefCell::default(),
             woken: RefCell::default(),
@@ -236,10 +233,6 @@ impl Reactor {
             Some(Duration::ZERO)
         };
         let waited = self.wait(limit, &mut woken);
-        // Else an event came before the earliest deadline.
-        if !matches!(waited, Ok(Ended::Early)) {
-            self.fire_timers(&mut woken);
-        }
         drop(woken);
         self.update_gauges();
         if self.embedded.get() {
@@ -247,12 +240,12 @@ impl Reactor {
         }
         // Nothing is borrowed from here on: wakers are foreign code.
         wake_all(&self.woken);
-        waited.map(drop)
+        waited
     }
 
-    /// Waits, and delivers the events to their registrations. An event for an earlier occupant of a
-    /// slot is stale, and dropped.
-    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<Ended> {
+    /// Waits, delivers the events to their registrations, and fires the timers that are due. An
+    /// event for an earlier occupant of a slot is stale, and dropped.
+    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
         let limit = self.until_next_deadline(limit);
         let blocking = limit != Some(Duration::ZERO);
         let parked = blocking && self.inbox.try_park();
@@ -268,7 +261,10 @@ impl Reactor {
             waited = Ok(());
         }
         let notified = blocking && self.inbox.unpark();
-        waited?;
+        if let Err(e) = waited {
+            self.fire_timers(woken);
+            return Err(e);
+        }
         counters.events.add(events.len() as u64);
         let mut registrations = self.registrations.borrow_mut();
         for event in &*events {
@@ -281,18 +277,19 @@ impl Reactor {
             }
         }
         drop(registrations);
-        if blocking || self.embedded.get() {
-            self.mute_unattended();
+        if let Some(token) = woken.unattended.take() {
+            if blocking || self.embedded.get() {
+                self.watch_edge(token);
+            }
         }
         if parked && !notified && limit.is_none() && woken.is_empty() {
             counters.spurious_wakes.add(1);
         }
-        // The limit of a wait that blocked was the time until the earliest deadline, or less.
-        Ok(if parked && !events.is_empty() {
-            Ended::Early
-        } else {
-            Ended::Late
-        })
+        // An event has ended a wait that blocked before the earliest deadline.
+        if !parked || events.is_empty() {
+            self.fire_timers(woken);
+        }
+        Ok(())
     }
 
     /// Updates the counters that are gauges: the numbers of sources and timers.
@@ -369,15 +366,6 @@ impl Reactor {
             self.inbox.notify();
         }
     }
-}
-
-/// The end of a wait.
-#[derive(Debug, Clone, Copy)]
-enum Ended {
-    /// Before the earliest deadline, by an event.
-    Early,
-    /// Perhaps after it.
-    Late,
 }
 
 /// Returns true if the kernel had no memory for the wait (ENOMEM, and EAGAIN in POSIX).
