@@ -23,13 +23,12 @@ impl Reactor {
     /// Shortens `limit` to the time until the earliest deadline.
     pub(super) fn until_next_deadline(&self, limit: Option<Duration>) -> Option<Duration> {
         let limit = limit.map(|limit| limit.min(MAX_WAIT));
-        if limit == Some(Duration::ZERO) {
+        let timers = self.timers.borrow();
+        if limit == Some(Duration::ZERO) || timers.len() == 0 {
             return limit;
         }
-        let Some(deadline) = self.timers.borrow().next_deadline() else {
-            return limit;
-        };
         self.read_clock();
+        let deadline = timers.next_deadline()?;
         let due = Duration::from_nanos(deadline.saturating_sub(self.now.get()));
         Some(due.min(limit.unwrap_or(MAX_WAIT)))
     }
