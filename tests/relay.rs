@@ -37,11 +37,7 @@ fn fill(stream: &TcpStream, bytes: &[u8]) -> usize {
     let mut sent = 0;
     // A connection within the machine delivers at once, perhaps by another thread of the kernel.
     for _ in 0..100 {
-        while let Ok(n) = send(
-            stream,
-            &bytes[sent..],
-            SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
-        ) {
+        while let Ok(n) = send(stream, &bytes[sent..], SendFlags::DONTWAIT) {
             sent += n;
             if sent == bytes.len() {
                 return sent;
