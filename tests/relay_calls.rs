@@ -1,5 +1,8 @@
 //! The number of system calls of a relay, counted by strace.
 
+// Elsewhere there is neither strace nor a receive that discards what it counts.
+#![cfg(target_os = "linux")]
+
 mod support;
 
 use std::env;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::ptr;
 
 /// Sends at most `count` bytes of `file`, from `offset` on, and returns their number. 0 bytes are
@@ -14,6 +14,7 @@ pub(crate) fn sendfile(
     offset: u64,
     count: usize,
 ) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
     let mut offset = offset as libc::off64_t;
     let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
     // SAFETY: the kernel reads and writes the offset, which outlives the call; the borrows keep
@@ -31,6 +32,7 @@ pub(crate) fn sendfile(
     offset: u64,
     count: usize,
 ) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
     let mut sent = 0;
     let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
     let (offset, none) = (offset as libc::off_t, ptr::null_mut());
@@ -49,6 +51,7 @@ pub(crate) fn sendfile(
     offset: u64,
     count: usize,
 ) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
     let mut sent = count as libc::off_t;
     let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
     let (offset, none) = (offset as libc::off_t, ptr::null_mut());
