@@ -71,11 +71,13 @@ async fn main() -> io::Result<()> {
     let address: Option<String> = arguments.option("--listen");
     arguments.finish();
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    // From here on Ctrl-C is noticed, also if it comes as soon as the address is printed.
+    let interrupt = ctrl_c();
     println!("listening on {}", listener.local_addr()?);
 
     let (stop, stopping) = watch::channel(false);
     let shutdown = async move {
-        if let Err(e) = ctrl_c().await {
+        if let Err(e) = interrupt.await {
             eprintln!("axum_app: {e}");
         }
         println!("shutting down");

@@ -70,9 +70,9 @@ async fn serve(address: SocketAddr, path: Option<String>) -> Result<(), BoxError
     config.alpn_protocols = vec![b"h3".to_vec()];
     let config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(config)?));
     let endpoint = endpoint(address, Some(config))?;
-    println!("listening on {}", endpoint.local_addr()?);
-
+    // From here on Ctrl-C is noticed, also if it comes as soon as the address is printed.
     let mut interrupt = ctrl_c();
+    println!("listening on {}", endpoint.local_addr()?);
     loop {
         let incoming = runtime::select! {
             interrupted = &mut interrupt => {

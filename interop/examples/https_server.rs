@@ -62,13 +62,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
 
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8443")).await?;
+    // From here on Ctrl-C is noticed, also if it comes as soon as the address is printed.
+    let interrupt = ctrl_c();
     println!("listening on {}", listener.local_addr()?);
     let routes = Router::new()
         .route("/", get(hello))
         .route("/echo", any(upgrade));
     axum::serve(TlsListener::new(listener, config), routes)
         .with_graceful_shutdown(async {
-            if let Err(e) = ctrl_c().await {
+            if let Err(e) = interrupt.await {
                 eprintln!("https_server: {e}");
             }
         })

@@ -71,9 +71,9 @@ async fn serve(address: SocketAddr, path: Option<String>) -> Result<(), BoxError
     let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der())?;
     let config = ServerConfig::with_single_cert(vec![identity.cert.der().clone()], key)?;
     let endpoint = endpoint(address, Some(config))?;
-    println!("listening on {}", endpoint.local_addr()?);
-
+    // From here on Ctrl-C is noticed, also if it comes as soon as the address is printed.
     let mut interrupt = ctrl_c();
+    println!("listening on {}", endpoint.local_addr()?);
     loop {
         let incoming = runtime::select! {
             interrupted = &mut interrupt => {

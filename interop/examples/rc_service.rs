@@ -43,6 +43,8 @@ async fn main() -> io::Result<()> {
     let address: Option<String> = arguments.option("--listen");
     arguments.finish();
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    // From here on Ctrl-C is noticed, also if it comes as soon as the address is printed.
+    let interrupt = ctrl_c();
     println!("listening on {}", listener.local_addr()?);
 
     let values = Values::default();
@@ -57,7 +59,7 @@ async fn main() -> io::Result<()> {
             let _ = stopped.await;
         });
     let server = runtime::spawn(server);
-    ctrl_c().await?;
+    interrupt.await?;
     println!("shutting down");
     drop(stop);
     match timeout(SHUTDOWN_LIMIT, server).await {
