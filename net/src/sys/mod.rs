@@ -9,6 +9,7 @@ mod interface;
 pub(crate) mod pipe;
 pub(crate) mod read_buf;
 pub(crate) mod sendfile;
+mod sigpipe;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod tcp;

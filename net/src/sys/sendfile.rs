@@ -1,9 +1,9 @@
 //! sendfile(2): from a file to a socket without a copy through this process.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
-use std::ptr;
+
+use super::sigpipe;
 
 /// Sends at most `count` bytes of `file`, from `offset` on, and returns their number. 0 bytes are
 /// the end of the file.
@@ -33,6 +33,7 @@ pub(crate) fn sendfile(
     count: usize,
 ) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
+    use std::ptr;
     let mut sent = 0;
     let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
     let (offset, none) = (offset as libc::off_t, ptr::null_mut());
@@ -52,6 +53,7 @@ pub(crate) fn sendfile(
     count: usize,
 ) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
+    use std::ptr;
     let mut sent = count as libc::off_t;
     let (socket, file) = (socket.as_raw_fd(), file.as_raw_fd());
     let (offset, none) = (offset as libc::off_t, ptr::null_mut());
@@ -106,17 +108,8 @@ pub(crate) fn must_copy(error: &io::Error) -> bool {
         .is_some_and(|it| refusals.contains(&it))
 }
 
-/// Returns true if sending to a closed connection raises no signal: sendfile(2) has no flag for
-/// that. A Rust program ignores SIGPIPE by default; a library in another program cannot rely on it.
+/// Returns true if sending to a closed connection raises no signal.
 pub(crate) fn is_silent() -> bool {
-    if cfg!(target_vendor = "apple") {
-        // An option of the socket suppresses it.
-        return true;
-    }
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: with no new action the call only writes the current one.
-    let result = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: zeroes are a valid value, and so is what the kernel has written.
-    let action = unsafe { action.assume_init() };
-    result == 0 && action.sa_sigaction == libc::SIG_IGN
+    // An option of the socket suppresses it on Apple's systems.
+    cfg!(target_vendor = "apple") || sigpipe::is_ignored()
 }

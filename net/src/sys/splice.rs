@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::errno::cvt;
+use super::sigpipe;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::unsupported::unsupported;
 
@@ -33,24 +34,8 @@ pub(crate) fn splice(_: BorrowedFd<'_>, _: BorrowedFd<'_>, _: usize) -> io::Resu
 
 /// Returns true if this system has splice, and a splice to a connection that the peer has closed
 /// only returns EPIPE.
-///
-/// Unlike send(2), splice has no flag that suppresses SIGPIPE. Rust's runtime ignores the signal
-/// from the start of a program, which the program may undo.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_supported() -> bool {
-    use std::{mem, ptr};
-    // SAFETY: a sigaction holds integers and an optional function, for which zero is valid.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: without a new action it changes nothing; it writes one sigaction, which outlives the
-    // call.
-    let result = cvt(unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &mut action) });
-    result.is_ok() && action.sa_sigaction == libc::SIG_IGN
-}
-
-/// Returns false: this system has no splice.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_supported() -> bool {
-    false
+    cfg!(any(target_os = "linux", target_os = "android")) && sigpipe::is_ignored()
 }
 
 /// Requests that a pipe has room for `bytes`. It has less where a limit of the user or of the
