@@ -1,12 +1,14 @@
 //! What is in memory is read on the thread that asks for it, and the rest on the blocking pool.
 #![cfg(target_os = "linux")]
 
+mod support;
+
 use std::cell::Cell;
 use std::fs as std_fs;
 use std::io::{ErrorKind, IoSliceMut, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::rc::Rc;
@@ -18,29 +20,7 @@ use futures_lite::future::poll_once;
 use runtime::Runtime;
 use runtime::fs::{self, File, OpenOptions};
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
-
-/// A file that is removed on drop.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    /// Creates a file in the target directory, which is on a disk more often than /tmp.
-    fn new(name: &str, contents: &[u8]) -> TempFile {
-        let name = format!("{name}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std_fs::write(&path, contents).unwrap();
-        TempFile(path)
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std_fs::remove_file(&self.0);
-    }
-}
-
-fn bytes(n: usize) -> Vec<u8> {
-    (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
-}
+use support::files::{TempFile, bytes};
 
 /// Returns true if the kernel knows whether reads of the file block, and prints a line if not.
 fn is_known(file: &TempFile) -> bool {

@@ -1,5 +1,7 @@
 //! `fs`: files and directories.
 
+mod support;
+
 use std::error::Error;
 use std::fs as std_fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, SeekFrom};
@@ -13,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::StreamExt;
 use runtime::fs::{self, DirBuilder, File, OpenOptions};
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWriteExt, BufWriter};
+use support::files::bytes;
 
 /// A temporary directory that is removed on drop.
 struct TempDir(PathBuf);
@@ -36,10 +39,6 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std_fs::remove_dir_all(&self.0);
     }
-}
-
-fn bytes(n: usize) -> Vec<u8> {
-    (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
 }
 
 /// How a file is read.

@@ -10,23 +10,12 @@ use std::task::Poll;
 
 use futures_lite::future::poll_once;
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpSocket, TcpStream, UnixStream, forward, pipe, relay};
+use runtime::net::{TcpListener, TcpStream, UnixStream, forward, pipe, relay};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use support::relays::{self, Random, stream_of};
+use support::relays::{self, Random, stream_of, wide_pair};
 
 async fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (a, b) = runtime::join!(TcpStream::connect(address), listener.accept());
-    (a.unwrap(), b.unwrap().0)
-}
-
-/// Returns a connection whose second end receives megabytes before anything is read.
-async fn wide_pair() -> (TcpStream, TcpStream) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4 << 20).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let (a, b) = runtime::join!(TcpStream::connect(address), listener.accept());
     (a.unwrap(), b.unwrap().0)

@@ -11,21 +11,11 @@ use std::process::{Command, Stdio};
 
 use futures_lite::future::poll_once;
 use runtime::io::copy;
-use runtime::net::{TcpSocket, TcpStream, forward};
+use runtime::net::forward;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use support::relays::wide_pair;
 
 const MIB: usize = 64;
-
-/// Returns a connection whose second end receives megabytes before anything is read.
-async fn wide_pair() -> (TcpStream, TcpStream) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4 << 20).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let (a, b) = runtime::join!(TcpStream::connect(address), listener.accept());
-    (a.unwrap(), b.unwrap().0)
-}
 
 /// Moves bytes through a relay that always has much to read and room to write.
 #[runtime::test]

@@ -1,10 +1,12 @@
 //! `send_file`: files are sent byte by byte, whatever happens to file, peer and future.
 
+mod support;
+
 use std::fs as std_fs;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use futures_lite::future::poll_once;
@@ -12,31 +14,7 @@ use runtime::fs::{self, File};
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
 use runtime::net::{TcpListener, TcpStream, UnixStream};
 use runtime::{Backend, Runtime};
-
-/// A file that is removed on drop.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, contents: &[u8]) -> TempFile {
-        TempFile::within(Path::new(env!("CARGO_TARGET_TMPDIR")), name, contents)
-    }
-
-    fn within(folder: &Path, name: &str, contents: &[u8]) -> TempFile {
-        let path = folder.join(format!("runtime-send-{name}-{}", std::process::id()));
-        std_fs::write(&path, contents).unwrap();
-        TempFile(path)
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std_fs::remove_file(&self.0);
-    }
-}
-
-fn bytes(n: usize) -> Vec<u8> {
-    (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
-}
+use support::files::{TempFile, bytes};
 
 fn on_all_backends(test: impl AsyncFn()) {
     for &backend in Backend::available() {

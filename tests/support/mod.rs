@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test uses every item")]
 
+pub(crate) mod files;
 pub(crate) mod relays;
 
 use std::fs::File;

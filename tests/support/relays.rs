@@ -1,7 +1,7 @@
 //! Random schedules for relays.
 
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use runtime::net::{SpliceRead, SpliceWrite, relay};
+use runtime::net::{SpliceRead, SpliceWrite, TcpSocket, TcpStream, relay};
 use runtime::task::{JoinSet, yield_now};
 
 /// A generator of pseudo-random numbers (xorshift).
@@ -31,6 +31,17 @@ pub(crate) fn stream_of(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
     bytes.truncate(len);
     bytes
+}
+
+/// Returns a connection whose second end receives megabytes before anything is read.
+pub(crate) async fn wide_pair() -> (TcpStream, TcpStream) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 20).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (a, b) = runtime::join!(TcpStream::connect(address), listener.accept());
+    (a.unwrap(), b.unwrap().0)
 }
 
 /// Returns a length of which some are zero, some short and some long.
