@@ -61,6 +61,7 @@
 //! | `reactor` | the turn |
 //! | `context` | the reactor of this thread |
 //! | `source`, `timer`, `process` | what is awaited |
+//! | `rng` | numbers that a seed decides |
 //! | `inspect` | a list of what waits, for the other crates of this workspace |
 
 #![deny(unsafe_code)]
@@ -81,6 +82,7 @@ mod process;
 mod quota;
 mod reactor;
 mod registrations;
+mod rng;
 mod scheduled_io;
 mod source;
 mod stats;
@@ -119,6 +121,7 @@ pub mod internal {
         Awaited, age, count_lateness, descriptors, lateness, timers_armed, visit_waiters,
     };
     pub use crate::lateness::Lateness;
+    pub use crate::rng::Rng;
     pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};
 
     /// Returns the number of events that the last turn of `reactor` took.
