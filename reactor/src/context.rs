@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::clock;
 use crate::reactor::Reactor;
 use crate::tick::{self, Tick, tick};
 
@@ -54,7 +55,7 @@ pub(crate) fn with_if<R>(number: u32, ask: impl FnOnce(&Reactor) -> R) -> Option
 /// Returns the time at which the reactor of this thread last read the clock, or the current time on
 /// a thread without a reactor. Every timer that has fired was due by this time.
 pub fn now() -> Instant {
-    with(Reactor::now).unwrap_or_else(Instant::now)
+    with(Reactor::now).unwrap_or_else(clock::now)
 }
 
 impl Reactor {

@@ -55,7 +55,7 @@
 //! | `sys` | the system calls: the contract of a selector, and the backends |
 //! | `error` | errors that name the operation |
 //! | `wake_list`, `stats`, `sync`, `quota`, `tick` | wakers to call, counters, locks, fairness |
-//! | `lateness`, `timers` | the queue of deadlines |
+//! | `clock`, `lateness`, `timers` | the time, and the queue of deadlines |
 //! | `scheduled_io`, `waiters`, `registrations` | what is registered, and the wakers that wait |
 //! | `inbox` | messages from other threads, and the end of a wait |
 //! | `reactor` | the turn |
@@ -70,6 +70,7 @@
 compile_error!("the runtime counts in 64-bit atomics, which this target does not have");
 
 mod backlog;
+mod clock;
 mod context;
 mod current_io;
 mod error;
@@ -115,6 +116,10 @@ pub mod fuzzing;
 #[doc(hidden)]
 pub mod internal {
     pub use crate::backlog::Backlog;
+    /// The clock of a thread.
+    pub mod clock {
+        pub use crate::clock::{Clock, get, now, replace};
+    }
     pub use crate::context::now;
     pub use crate::error::{os_error, with_context};
     pub use crate::inspect::{

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::context;
 use crate::error::no_runtime;
 use crate::inbox::{Inbox, Message, Removal, Request};
@@ -77,7 +78,7 @@ impl Timer {
     /// Creates a timer that completes `duration` from now. A duration that the clock cannot
     /// represent counts as thirty years.
     pub fn after(duration: Duration) -> Timer {
-        let now = Instant::now();
+        let now = clock::now();
         Timer::at(now.checked_add(duration).unwrap_or_else(|| now + NEVER))
     }
 
@@ -155,7 +156,7 @@ impl Timer {
 
     /// Reads the clock, because other threads do not share the reactor's time.
     fn has_passed(&self) -> bool {
-        Instant::now() >= self.deadline
+        clock::now() >= self.deadline
     }
 }
 

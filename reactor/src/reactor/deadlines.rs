@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::Reactor;
+use crate::clock;
 use crate::error::shut_down;
 use crate::timers::{Armed, Nanos, TimerKey};
 use crate::wake_list::WakeList;
@@ -48,7 +49,7 @@ impl Reactor {
     }
 
     fn read_clock(&self) {
-        self.now.set(self.nanos(Instant::now()));
+        self.now.set(self.nanos(clock::now()));
     }
 
     /// Converts an instant to the reactor's time: one before its start becomes 0, and one five

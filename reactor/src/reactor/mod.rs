@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use std::{env, fmt, io};
 
+use crate::clock;
 use crate::error::{forked, with_context};
 use crate::inbox::Inbox;
 use crate::registrations::Registrations;
@@ -114,7 +115,7 @@ impl Reactor {
             events: RefCell::default(),
             woken: RefCell::default(),
             inbox,
-            epoch: Instant::now(),
+            epoch: clock::now(),
             now: Cell::new(0),
             turn: Cell::new(0),
             turn_wanted: Cell::new(false),

@@ -1,0 +1,77 @@
+//! The clock of a thread, which can be exchanged.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// The clock that a thread reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// The clock of the system.
+    System,
+    /// The clock of the system, ahead by this duration.
+    Ahead(Duration),
+    /// A clock that stands at this instant until it is set again.
+    At(Instant),
+}
+
+thread_local! {
+    /// Has no destructor, so reading it is a load: a thread-local with one checks at each access
+    /// whether it is registered.
+    static CLOCK: Cell<Clock> = const { Cell::new(Clock::System) };
+}
+
+/// Returns the present time by the clock of this thread.
+#[inline]
+pub fn now() -> Instant {
+    match CLOCK.get() {
+        Clock::System => Instant::now(),
+        other => read_exchanged(other),
+    }
+}
+
+#[cold]
+fn read_exchanged(clock: Clock) -> Instant {
+    match clock {
+        Clock::At(now) => now,
+        Clock::Ahead(by) => Instant::now() + by,
+        Clock::System => Instant::now(),
+    }
+}
+
+/// Returns the clock of this thread.
+pub fn get() -> Clock {
+    CLOCK.get()
+}
+
+/// Exchanges the clock of this thread, and returns the one before. Reactors, timers and
+/// [`now`] read it from then on.
+pub fn replace(clock: Clock) -> Clock {
+    CLOCK.replace(clock)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchanged_clock_is_that_of_its_thread_alone() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(1_000);
+        assert_eq!(replace(Clock::At(later)), Clock::System);
+        assert_eq!((now(), now()), (later, later));
+        let elsewhere = std::thread::spawn(|| (get(), now())).join().unwrap();
+        assert_eq!(elsewhere.0, Clock::System);
+        assert!(elsewhere.1 < later);
+        assert_eq!(replace(Clock::System), Clock::At(later));
+        assert!(now() < later);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_moves_with_that_of_the_system() {
+        let ahead = Duration::from_secs(1_000);
+        replace(Clock::Ahead(ahead));
+        let (before, read, after) = (Instant::now(), now(), Instant::now());
+        replace(Clock::System);
+        assert!(before + ahead <= read && read <= after + ahead);
+    }
+}
