@@ -130,6 +130,10 @@ impl Pool {
         state.mandatory += usize::from(class == Class::Mandatory);
         state.submitted += 1;
         state.queue.push_back((job, class));
+        #[cfg(feature = "sim")]
+        if self.config.is_threadless {
+            return;
+        }
         // Each of these threads takes one job without being notified.
         if state.queue.len() <= state.returning {
             return;
@@ -215,6 +219,19 @@ impl Pool {
             }
         }
         state.threads -= 1;
+    }
+
+    /// Runs the first queued job on the thread that calls this. Returns false if there is none.
+    #[cfg(feature = "sim")]
+    pub(crate) fn run_first(&self) -> bool {
+        let first = self.state.lock().queue.pop_front();
+        let Some((job, class)) = first else {
+            return false;
+        };
+        job.run(&|| {});
+        drop(job);
+        self.count_done(&mut self.state.lock(), class);
+        true
     }
 
     /// Runs a mandatory job on the thread that calls this.
@@ -304,6 +321,11 @@ impl Pool {
 
     /// Waits until no job runs or is queued, at most for `limit`.
     pub(crate) fn wait_until_idle(&self, limit: Duration) {
+        #[cfg(feature = "sim")]
+        if self.config.is_threadless {
+            while self.run_first() {}
+            return;
+        }
         let begin = Instant::now();
         let mut state = self.state.lock();
         while !(state.running.is_empty() && state.queue.is_empty()) {

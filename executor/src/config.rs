@@ -65,6 +65,11 @@ pub(crate) struct PoolConfig {
     pub(crate) on_thread_stop: Hook,
     /// The name of the executor.
     pub(crate) name: Option<String>,
+    /// True if no thread is started: jobs wait for [`run_blocking_job`].
+    ///
+    /// [`run_blocking_job`]: crate::internal::run_blocking_job
+    #[cfg(feature = "sim")]
+    pub(crate) is_threadless: bool,
 }
 
 /// A function that the configuration supplies.
@@ -104,6 +109,8 @@ impl Config {
                 on_thread_start: Hook::default(),
                 on_thread_stop: Hook::default(),
                 name: None,
+                #[cfg(feature = "sim")]
+                is_threadless: false,
             },
         }
     }
@@ -144,6 +151,16 @@ impl Config {
     /// Sets a function that each blocking-pool thread calls last, after its last job.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Config {
         self.pool.on_thread_stop = Hook::new(hook);
+        self
+    }
+
+    /// Sets whether blocking jobs have no threads. Default: false.
+    ///
+    /// Jobs are queued until `internal::run_blocking_job` runs them on the thread that calls it.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn threadless_blocking(mut self, is_threadless: bool) -> Config {
+        self.pool.is_threadless = is_threadless;
         self
     }
 

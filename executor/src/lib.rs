@@ -150,6 +150,13 @@ pub mod internal {
         handle.spawn_blocking_named(name, closure)
     }
 
+    /// Runs the first queued blocking job on this thread, where the pool has none. Returns false if
+    /// no job is queued.
+    #[cfg(feature = "sim")]
+    pub fn run_blocking_job(handle: &Handle) -> bool {
+        handle.pool().run_first()
+    }
+
     /// Runs a closure when the executor is closed, after its last mandatory job.
     pub fn on_pool_finish(handle: &Handle, closure: impl FnOnce() + Send + 'static) {
         handle.pool().on_finish(Box::new(closure));

@@ -1,0 +1,82 @@
+//! Blocking jobs of an executor without threads.
+#![cfg(feature = "sim")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use runtime_executor::internal::{run_blocking_job, spawn_mandatory_blocking};
+use runtime_executor::{Config, Executor};
+use support::Loop;
+
+fn threadless() -> Loop {
+    Loop::with(Config::new().threadless_blocking(true))
+}
+
+/// Returns a job that writes a name down, with the thread that ran it.
+fn note(order: &Arc<Mutex<Vec<&'static str>>>, name: &'static str) -> impl FnOnce() + Send + use<> {
+    let (order, thread) = (order.clone(), thread::current().id());
+    move || {
+        assert_eq!(thread::current().id(), thread);
+        order.lock().unwrap().push(name);
+    }
+}
+
+#[test]
+fn jobs_run_one_by_one_on_the_thread_that_asks_for_them() {
+    let looped = threadless();
+    let handle = looped.executor.handle().clone();
+    let order = Arc::default();
+    let first = handle.spawn_blocking(note(&order, "first"));
+    let second = handle.spawn_blocking(note(&order, "second"));
+    assert!(order.lock().unwrap().is_empty());
+    assert!(run_blocking_job(&handle));
+    assert_eq!(*order.lock().unwrap(), ["first"]);
+    assert!(first.is_finished() && !second.is_finished());
+    assert!(run_blocking_job(&handle));
+    assert!(!run_blocking_job(&handle));
+    looped.block_on(first).unwrap();
+    looped.block_on(second).unwrap();
+}
+
+#[test]
+fn a_job_that_panics_fails_alone() {
+    let looped = threadless();
+    let handle = looped.executor.handle().clone();
+    let job = handle.spawn_blocking(|| panic!("a bad day"));
+    assert!(run_blocking_job(&handle));
+    let error = looped.block_on(job).unwrap_err();
+    assert!(error.is_panic());
+}
+
+#[test]
+fn a_mandatory_job_runs_at_the_latest_when_the_executor_is_dropped() {
+    let order = Arc::default();
+    let looped = threadless();
+    let handle = looped.executor.handle().clone();
+    drop(spawn_mandatory_blocking(
+        &handle,
+        "write",
+        note(&order, "written"),
+    ));
+    drop(handle.spawn_blocking(note(&order, "canceled")));
+    drop(looped);
+    assert_eq!(*order.lock().unwrap(), ["written"]);
+}
+
+#[test]
+fn a_task_that_awaits_a_job_is_woken_by_it() {
+    let looped = threadless();
+    let handle = looped.executor.handle().clone();
+    let executor: &Executor = &looped.executor;
+    let _entered = executor.enter();
+    let job = handle.spawn_blocking(|| 6 * 7);
+    let task = executor.spawn(async move { job.await.unwrap() });
+    executor.run_ready();
+    assert!(!task.is_finished());
+    assert!(run_blocking_job(&handle));
+    assert!(executor.has_ready_tasks());
+    executor.run_ready();
+    assert!(task.is_finished());
+}
