@@ -101,6 +101,8 @@ mod runtime;
 #[cfg(feature = "signal")]
 #[allow(unsafe_code, reason = "signal handlers, each with a SAFETY note")]
 pub mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[allow(unsafe_code, reason = "system calls; each block has a SAFETY note")]
 mod sys;
 pub mod task;
