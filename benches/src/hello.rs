@@ -23,3 +23,15 @@ where
         .serve_connection(stream, service_fn(hello))
         .await;
 }
+
+/// Serves with hyper's limit of 30 s for the headers of each request.
+pub(crate) async fn serve_with_timer<T, M>(stream: T, timer: M)
+where
+    T: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    M: hyper::rt::Timer + Send + Sync + 'static,
+{
+    let _ = http1::Builder::new()
+        .timer(timer)
+        .serve_connection(stream, service_fn(hello))
+        .await;
+}

@@ -299,7 +299,14 @@ fn run_instructions(options: &Options) -> Results {
         return results;
     }
     for shape in &servers::SHAPES {
-        if !["64 B x 1", "64 B x 64", "churn", "HTTP hello x 64"].contains(&shape.name) {
+        const COUNTED: [&str; 5] = [
+            "64 B x 1",
+            "64 B x 64",
+            "churn",
+            "HTTP hello x 64",
+            "HTTP header timer x 64",
+        ];
+        if !COUNTED.contains(&shape.name) {
             continue;
         }
         eprintln!("instructions: {}", shape.name);

@@ -36,7 +36,7 @@ const fn echo(name: &'static str, message: usize, connections: usize, requests: 
     }
 }
 
-pub(crate) const SHAPES: [Shape; 12] = [
+pub(crate) const SHAPES: [Shape; 13] = [
     echo("64 B x 1", 64, 1, 20_000),
     echo("64 B x 64", 64, 64, 60_000),
     echo("64 B x 512", 64, 512, 60_000),
@@ -67,6 +67,15 @@ pub(crate) const SHAPES: [Shape; 12] = [
     Shape {
         name: "HTTP hello x 64",
         service: Service::Hello,
+        message: 0,
+        connections: 64,
+        busy: 64,
+        requests: 40_000,
+        opening: false,
+    },
+    Shape {
+        name: "HTTP header timer x 64",
+        service: Service::HelloTimed,
         message: 0,
         connections: 64,
         busy: 64,
@@ -110,7 +119,11 @@ const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Returns true if the peer supports the workload.
 pub(crate) fn has(peer: &str, shape: &Shape) -> bool {
-    shape.service != Service::Hello || peer != "bare"
+    match shape.service {
+        Service::Echo | Service::Once => true,
+        Service::Hello => peer != "bare",
+        Service::HelloTimed => peers::HAVE_HEADER_TIMER.contains(&peer),
+    }
 }
 
 /// Runs a server: the command `bench serve PEER SERVICE`.
@@ -121,6 +134,7 @@ pub(crate) fn serve(peer: &str, service: &str) {
     let service = match service {
         "echo" => Service::Echo,
         "once" => Service::Once,
+        "hello-timed" => Service::HelloTimed,
         _ => Service::Hello,
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -173,6 +187,7 @@ impl Server {
             Service::Echo => "echo",
             Service::Once => "once",
             Service::Hello => "hello",
+            Service::HelloTimed => "hello-timed",
         };
         let me = std::env::current_exe()?;
         let mut command = match wrapper {
@@ -209,7 +224,9 @@ impl Server {
 
     fn load(&self, shape: &Shape) -> io::Result<Load> {
         match shape.service {
-            Service::Hello => Load::new(self.port, HTTP_REQUEST.to_vec(), None),
+            Service::Hello | Service::HelloTimed => {
+                Load::new(self.port, HTTP_REQUEST.to_vec(), None)
+            }
             _ => Load::new(self.port, vec![b'x'; shape.message], Some(shape.message)),
         }
     }

@@ -111,6 +111,7 @@ async fn serve(listener: net::TcpListener, service: Service) {
         match service {
             Service::Echo => ::compio::runtime::spawn(echo(stream)).detach(),
             Service::Once => ::compio::runtime::spawn(once(stream)).detach(),
+            Service::HelloTimed => unreachable!("not in HAVE_HEADER_TIMER"),
             Service::Hello => {
                 // compio's adapter to the traits of futures-io, then smol's from those to hyper's.
                 let stream = FuturesIo::new(Box::pin(AsyncStream::new(stream)));

@@ -28,6 +28,9 @@ pub(crate) const ALL: [&str; 9] = [
     "compio-uring",
 ];
 
+/// The peers that serve [`Service::HelloTimed`].
+pub(crate) const HAVE_HEADER_TIMER: [&str; 3] = ["runtime", "tokio", "tokio-local"];
+
 /// The size in bytes of the read buffer that each connection holds.
 pub(crate) const BUFFER: usize = 4096;
 
@@ -40,6 +43,9 @@ pub(crate) enum Service {
     Once,
     /// Serves HTTP/1.1 through hyper.
     Hello,
+    /// Serves HTTP/1.1 through hyper with its limit for the headers: a timer is armed and dropped
+    /// for each request. Only for the peers of [`HAVE_HEADER_TIMER`].
+    HelloTimed,
 }
 
 /// Runs tasks.

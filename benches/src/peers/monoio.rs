@@ -97,6 +97,7 @@ async fn serve(listener: net::TcpListener, service: Service) {
         match service {
             Service::Echo => drop(::monoio::spawn(echo(stream))),
             Service::Once => drop(::monoio::spawn(once(stream))),
+            Service::HelloTimed => unreachable!("not in HAVE_HEADER_TIMER"),
             Service::Hello => {
                 // monoio's adapter to tokio's traits, then hyper-util's from those to hyper's. A
                 // direct adapter to hyper's needs monoio's feature `poll-io`, which changes its

@@ -62,6 +62,11 @@ fn serve_on(builder: ::runtime::Builder, listener: net::TcpListener, service: Se
                 Service::Echo => drop(::runtime::spawn(echo(stream))),
                 Service::Once => drop(::runtime::spawn(once(stream))),
                 Service::Hello => drop(::runtime::spawn(hello::serve(Io::new(stream)))),
+                Service::HelloTimed => {
+                    let serve =
+                        hello::serve_with_timer(Io::new(stream), ::runtime::compat::hyper::Timer);
+                    drop(::runtime::spawn(serve));
+                }
             }
         }
     });

@@ -66,6 +66,7 @@ impl Peer for Smol {
                         let served = hello::serve(FuturesIo::new(stream));
                         executor().spawn(served).detach();
                     }
+                    Service::HelloTimed => unreachable!("not in HAVE_HEADER_TIMER"),
                 }
             }
         });

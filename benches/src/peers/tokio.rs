@@ -53,6 +53,13 @@ impl Peer for Tokio {
                     Service::Echo => drop(::tokio::spawn(echo(stream))),
                     Service::Once => drop(::tokio::spawn(once(stream))),
                     Service::Hello => drop(::tokio::spawn(hello::serve(TokioIo::new(stream)))),
+                    Service::HelloTimed => {
+                        let serve = hello::serve_with_timer(
+                            TokioIo::new(stream),
+                            hyper_util::rt::TokioTimer::new(),
+                        );
+                        drop(::tokio::spawn(serve));
+                    }
                 }
             }
         });

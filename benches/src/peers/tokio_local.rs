@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::tokio::net::TcpListener;
 use ::tokio::task::spawn_local;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::tokio::{Tokio, echo, once};
 use super::{Map, Peer, Service, Tasks};
@@ -52,6 +52,11 @@ impl Peer for TokioLocal {
                     Service::Echo => drop(spawn_local(echo(stream))),
                     Service::Once => drop(spawn_local(once(stream))),
                     Service::Hello => drop(spawn_local(hello::serve(TokioIo::new(stream)))),
+                    Service::HelloTimed => {
+                        let serve =
+                            hello::serve_with_timer(TokioIo::new(stream), TokioTimer::new());
+                        drop(spawn_local(serve));
+                    }
                 }
             }
         });
