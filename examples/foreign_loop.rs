@@ -16,11 +16,12 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Arguments, print_line};
 use runtime::Runtime;
 use runtime::net::TcpListener;
+use runtime::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 fn main() -> ExitCode {

@@ -6,10 +6,11 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime::io::AsyncReadExt;
 use runtime::net::TcpStream;
+use runtime::time::Instant;
 use runtime::{Backend, Runtime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 

@@ -6,11 +6,11 @@ use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime::Runtime;
 use runtime::time::{
-    MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
+    Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
 };
 
 const TICK: Duration = Duration::from_millis(2);

@@ -151,6 +151,11 @@ impl rt::Timer for Timer {
         Box::pin(time::sleep_until(deadline))
     }
 
+    /// Returns the time of the runtime's clock, which [`pause`](crate::time::pause) can stop.
+    fn now(&self) -> Instant {
+        runtime_reactor::internal::clock::now()
+    }
+
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<time::Sleep>() {
             Some(mut sleep) => sleep.reset(deadline),

@@ -57,6 +57,11 @@ impl quinn::Runtime for Runtime {
         Box::pin(sleep_until(deadline))
     }
 
+    /// Returns the time of the runtime's clock, which [`pause`](crate::time::pause) can stop.
+    fn now(&self) -> Instant {
+        runtime_reactor::internal::clock::now()
+    }
+
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
         drop(self.handle.spawn(future));
     }

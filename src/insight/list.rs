@@ -1,11 +1,11 @@
 //! Making the list of tasks: the executor's tasks and the reactor's waits, joined by waker.
 
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime_executor::Handle;
 use runtime_executor::internal::{self, Inspection, TaskRecord, WakerNumber};
-use runtime_reactor::internal::{Awaited, visit_waiters};
+use runtime_reactor::internal::{Awaited, clock, visit_waiters};
 
 use super::attached::attached;
 use super::describe::{describe, process_of};
@@ -189,7 +189,7 @@ impl Waits {
 fn describe_wait(awaited: Awaited, described: &mut usize) -> Wait {
     match awaited {
         Awaited::Deadline(deadline) => Wait::Timer {
-            remaining: rounded_up(deadline.saturating_duration_since(Instant::now())),
+            remaining: rounded_up(deadline.saturating_duration_since(clock::now())),
         },
         Awaited::Process(process) => Wait::Child { process },
         Awaited::Read(fd) => of_signal(fd)

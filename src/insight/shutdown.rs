@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use runtime_executor::Id;
 use runtime_executor::internal::{Inspection, JobRecord};
-use runtime_reactor::internal::descriptors;
+use runtime_reactor::internal::{clock, descriptors};
 
 use super::attached::attached;
 use super::describe::describe;
@@ -119,7 +119,7 @@ impl fmt::Display for JobInfo {
     }
 }
 
-/// The end of a limit.
+/// The end of a limit, by the clock of the runtime.
 pub(crate) struct Deadline {
     begin: Instant,
     limit: Duration,
@@ -128,14 +128,18 @@ pub(crate) struct Deadline {
 impl Deadline {
     pub(crate) fn after(limit: Duration) -> Deadline {
         Deadline {
-            begin: Instant::now(),
+            begin: clock::now(),
             limit,
         }
     }
 
+    fn waited(&self) -> Duration {
+        clock::now().saturating_duration_since(self.begin)
+    }
+
     /// Returns the time that is left, or `None` if there is none.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let rest = self.limit.checked_sub(self.begin.elapsed());
+        let rest = self.limit.checked_sub(self.waited());
         rest.filter(|rest| !rest.is_zero())
     }
 }
@@ -156,7 +160,7 @@ pub(crate) fn report_shutdown(inspection: &Inspection, deadline: &Deadline) -> S
         .unwrap_or_default();
     ShutdownReport {
         runtime: inspection.name().map(str::to_owned),
-        waited: deadline.begin.elapsed(),
+        waited: deadline.waited(),
         tasks,
         jobs: inspection.jobs().into_iter().map(job).collect(),
         descriptors: registered

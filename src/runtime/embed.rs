@@ -3,12 +3,13 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime_reactor::Backend;
 
 use super::block_on::Runtime;
 use crate::driver::POLLS_PER_TURN;
+use crate::time::Instant;
 
 impl Runtime {
     /// Runs the reactor and the ready tasks once, for a thread that has an event loop of its own,
@@ -37,7 +38,7 @@ impl Runtime {
     /// # Examples
     /// The example `foreign_loop` is a complete program. One iteration of its loop:
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use runtime::time::{Duration, Instant};
     ///
     /// # fn main() -> std::io::Result<()> {
     /// # fn wait_for_descriptors(_: std::os::fd::BorrowedFd<'_>, limit: Option<Duration>) {
@@ -93,9 +94,9 @@ impl Runtime {
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.has_ready_tasks() || self.driver.reactor.wants_turn() {
             let _entered = self.driver.reactor.enter();
-            return Some(runtime_reactor::internal::now());
+            return Some(runtime_reactor::internal::now().into());
         }
-        self.driver.reactor.next_deadline()
+        self.driver.reactor.next_deadline().map(Instant::from)
     }
 
     /// Returns a descriptor that becomes readable when a socket is ready, or when another thread

@@ -4,11 +4,11 @@ use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream;
 
-use super::{Sleep, saturating_add};
+use super::{Instant, Sleep, saturating_add};
 
 /// Creates an interval that ticks every `period`, beginning immediately.
 ///
@@ -38,7 +38,7 @@ pub fn interval(period: Duration) -> Interval {
 ///
 /// # Examples
 /// ```
-/// use std::time::{Duration, Instant};
+/// use runtime::time::{Duration, Instant};
 ///
 /// # runtime::block_on(async {
 /// let start = Instant::now() + Duration::from_millis(2);
@@ -47,14 +47,14 @@ pub fn interval(period: Duration) -> Interval {
 /// # });
 /// ```
 #[track_caller]
-pub fn interval_at(start: Instant, period: Duration) -> Interval {
+pub fn interval_at(start: impl Into<Instant>, period: Duration) -> Interval {
     assert!(
         !period.is_zero(),
         "interval_at was called with a period of zero"
     );
     let missed = MissedTickBehavior::default();
     Interval {
-        sleep: Sleep::new(start, "interval", Location::caller()),
+        sleep: Sleep::new(start.into(), "interval", Location::caller()),
         period,
         missed,
     }
@@ -151,7 +151,7 @@ impl Interval {
     ///
     /// # Examples
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use runtime::time::{Duration, Instant};
     ///
     /// # runtime::block_on(async {
     /// let mut interval = runtime::time::interval(Duration::from_millis(1));
@@ -168,7 +168,7 @@ impl Interval {
     ///
     /// # Examples
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use runtime::time::{Duration, Instant};
     ///
     /// # runtime::block_on(async {
     /// let mut interval = runtime::time::interval(Duration::from_secs(3600));
@@ -185,7 +185,7 @@ impl Interval {
     ///
     /// # Examples
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use runtime::time::{Duration, Instant};
     ///
     /// # runtime::block_on(async {
     /// let mut interval = runtime::time::interval(Duration::from_secs(3600));
@@ -199,7 +199,7 @@ impl Interval {
     }
 
     /// Moves the next tick to `deadline`. Later ticks follow from that.
-    pub fn reset_at(&mut self, deadline: Instant) {
+    pub fn reset_at(&mut self, deadline: impl Into<Instant>) {
         self.sleep.reset(deadline);
     }
 

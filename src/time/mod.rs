@@ -19,13 +19,15 @@
 //!   PR_SET_TIMERSLACK).
 //! * Time is that of [`Instant`]: on Linux and macOS it does not advance while the machine sleeps.
 
+mod instant;
 mod interval;
 mod sleep;
 mod timeout;
 
+pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
-pub use std::time::{Duration, Instant};
+pub use std::time::Duration;
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
 /// Returns `start + duration`, or thirty years after `start` if the clock cannot represent that.

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime_executor::internal::poll_proceed;
 use runtime_reactor::Timer;
+
+use super::Instant;
 
 /// Waits for at least `duration`.
 ///
@@ -24,7 +26,7 @@ use runtime_reactor::Timer;
 ///
 /// # Examples
 /// ```
-/// use std::time::{Duration, Instant};
+/// use runtime::time::{Duration, Instant};
 ///
 /// # runtime::block_on(async {
 /// let start = Instant::now();
@@ -55,7 +57,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// # Examples
 /// ```
-/// use std::time::{Duration, Instant};
+/// use runtime::time::{Duration, Instant};
 ///
 /// # runtime::block_on(async {
 /// let deadline = Instant::now() + Duration::from_millis(2);
@@ -64,8 +66,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # });
 /// ```
 #[track_caller]
-pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline, "sleep_until", Location::caller())
+pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
+    Sleep::new(deadline.into(), "sleep_until", Location::caller())
 }
 
 /// The future returned by [`sleep`] and [`sleep_until`].
@@ -123,7 +125,7 @@ impl Sleep {
         location: &'static Location<'static>,
     ) -> Sleep {
         Sleep {
-            timer: Timer::at(deadline),
+            timer: Timer::at(deadline.into()),
             progress: Progress::New,
             constructor,
             location,
@@ -132,7 +134,7 @@ impl Sleep {
 
     /// Returns the deadline.
     pub fn deadline(&self) -> Instant {
-        self.timer.deadline()
+        self.timer.deadline().into()
     }
 
     /// Returns true if the deadline has passed, by the time at which the reactor, or a poll of this
@@ -151,8 +153,7 @@ impl Sleep {
     /// # Examples
     /// An idle timeout that activity postpones:
     /// ```
-    /// use std::time::{Duration, Instant};
-    /// use runtime::time::sleep;
+    /// use runtime::time::{Duration, Instant, sleep};
     ///
     /// # runtime::block_on(async {
     /// let mut idle = sleep(Duration::from_millis(1));
@@ -163,9 +164,9 @@ impl Sleep {
     /// idle.await;
     /// # });
     /// ```
-    pub fn reset(&mut self, deadline: Instant) {
+    pub fn reset(&mut self, deadline: impl Into<Instant>) {
         self.progress = Progress::New;
-        self.timer.reset(deadline);
+        self.timer.reset(deadline.into().into());
     }
 
     /// Notes a poll that found the timer pending. Returns true if the deadline has passed all the
@@ -185,7 +186,7 @@ impl Sleep {
         let has_passed = Instant::now() >= deadline;
         if has_passed {
             // Disarmed. The reactor would arm another timer until its next turn.
-            self.timer = Timer::at(deadline);
+            self.timer = Timer::at(deadline.into());
             self.progress = Progress::Elapsed;
         }
         has_passed

@@ -4,12 +4,12 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{error, fmt, io};
 
 use pin_project_lite::pin_project;
 
-use super::Sleep;
+use super::{Instant, Sleep};
 
 /// Awaits `future` for at most `limit`.
 ///
@@ -69,8 +69,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 /// # Examples
 /// ```
 /// use std::future::pending;
-/// use std::time::{Duration, Instant};
-/// use runtime::time::timeout_at;
+/// use runtime::time::{Duration, Instant, timeout_at};
 ///
 /// # runtime::block_on(async {
 /// // One deadline for several steps.
@@ -80,10 +79,13 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 /// # });
 /// ```
 #[track_caller]
-pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
+pub fn timeout_at<F: IntoFuture>(
+    deadline: impl Into<Instant>,
+    future: F,
+) -> Timeout<F::IntoFuture> {
     Timeout {
         future: future.into_future(),
-        limit: Limit::At(deadline),
+        limit: Limit::At(deadline.into()),
         sleep: None,
         location: Location::caller(),
     }
