@@ -19,7 +19,7 @@ use crate::config::PoolConfig;
 use crate::error::JoinError;
 use crate::id::{Id, in_job};
 use crate::inbox::{Inbox, RemoteOp};
-use crate::record::{JobCounts, JobRecord, NumberOf};
+use crate::record::{AwaiterOf, JobCounts, JobRecord};
 use crate::sync::{Condvar, Mutex};
 use crate::task::output::{Abort, Completed, OutputCell};
 use crate::unwind::{drop_catching, wake_catching};
@@ -73,7 +73,7 @@ pub(crate) trait Job: Send + Sync {
     /// Completes a job that has not begun with the error that no thread could be started.
     fn reject(&self, error: Arc<io::Error>);
     /// Returns what an inspection shows of the job.
-    fn record(&self, running: Option<Duration>, number_of: NumberOf<'_>) -> JobRecord;
+    fn record(&self, running: Option<Duration>, awaiter_of: AwaiterOf<'_>) -> JobRecord;
 }
 
 /// One call of [`spawn_blocking`](crate::spawn_blocking).
@@ -262,7 +262,7 @@ impl Pool {
     }
 
     /// Returns a record of every job that is running or queued.
-    pub(crate) fn records(&self, number_of: NumberOf<'_>) -> Vec<JobRecord> {
+    pub(crate) fn records(&self, awaiter_of: AwaiterOf<'_>) -> Vec<JobRecord> {
         let jobs: Vec<(Arc<dyn Job>, Option<Instant>)> = {
             let state = self.state.lock();
             let running = state.running.iter();
@@ -272,7 +272,7 @@ impl Pool {
         };
         // Without the lock, because dropping a job may be foreign code.
         let record = |(job, begun): &(Arc<dyn Job>, Option<Instant>)| {
-            job.record(begun.map(|begun| begun.elapsed()), number_of)
+            job.record(begun.map(|begun| begun.elapsed()), awaiter_of)
         };
         jobs.iter().map(record).collect()
     }
@@ -442,13 +442,13 @@ where
         self.fail(JoinError::rejected(self.id, error));
     }
 
-    fn record(&self, running: Option<Duration>, number_of: NumberOf<'_>) -> JobRecord {
+    fn record(&self, running: Option<Duration>, awaiter_of: AwaiterOf<'_>) -> JobRecord {
         JobRecord {
             id: self.id,
             name: self.name,
             spawned_at: self.spawned_at,
             running,
-            joined_by: self.cell.joined_by(number_of),
+            joined_by: self.cell.joined_by(awaiter_of),
         }
     }
 }

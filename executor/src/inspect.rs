@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::context;
@@ -17,8 +17,8 @@ use crate::id::Id;
 use crate::inbox::{RemoteCall, RemoteOp};
 use crate::record::{Counts, JobCounts, JobRecord, TaskRecord, WakerNumber};
 use crate::scheduler::Scheduler;
+use crate::task::member;
 use crate::task::output::{Completed, OutputCell};
-use crate::task::wake;
 use crate::unwind::wake_catching;
 
 /// An executor that is looked at on its own thread. No method runs foreign code.
@@ -40,7 +40,7 @@ impl Inspection {
 
     /// Returns a record of every task, in the order of their slots.
     pub fn tasks(&self) -> Vec<TaskRecord> {
-        self.0.records()
+        self.0.records(&member::awaiter_of)
     }
 
     /// Returns the number of tasks that are not complete. O(n).
@@ -50,7 +50,7 @@ impl Inspection {
 
     /// Returns a record of every blocking job that is running or queued.
     pub fn jobs(&self) -> Vec<JobRecord> {
-        self.0.pool().records(&wake::number_of)
+        self.0.pool().records(&member::awaiter_of)
     }
 
     /// Returns the counts of the blocking pool.
@@ -97,11 +97,6 @@ pub fn wait_for_jobs(executor: &Executor, limit: Duration) {
 /// Keeps a value with an executor, for [`Inspection::attachment`]. The first one stays.
 pub fn attach(executor: &Executor, attachment: Rc<dyn Any>) {
     executor.scheduler().attach(attachment);
-}
-
-/// Returns the number of a waker of any executor. Runs no foreign code.
-pub fn number_of(waker: &Waker) -> Option<WakerNumber> {
-    wake::number_of(waker)
 }
 
 /// Calls a closure on the thread of an executor: at once on that thread, otherwise when the

@@ -1,22 +1,23 @@
 //! A set of tasks, awaited in the order of their completion.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use slab::Slab;
 
 use crate::error::JoinError;
+use crate::group::{Group, GroupKind, Member};
 use crate::handle::Handle;
 use crate::id::Id;
 use crate::join::{AbortHandle, JoinHandle};
 use crate::proceed::{Proceed, without_budget};
 use crate::sync::Mutex;
 use crate::task::is_large;
+use crate::task::member::member_waker;
 use crate::unwind::drop_catching;
 
 /// A set of tasks that are awaited in the order of their completion.
@@ -38,76 +39,27 @@ use crate::unwind::drop_catching;
 /// # });
 /// ```
 pub struct JoinSet<T> {
-    members: Slab<Member<T>>,
-    shared: Arc<Shared>,
+    tasks: Slab<Task<T>>,
+    group: Arc<Group>,
     proceed: Proceed,
 }
 
-struct Member<T> {
+struct Task<T> {
     handle: JoinHandle<T>,
+    member: Arc<Member>,
+    /// The waker of the member.
     waker: Waker,
     /// The output of a task that was complete when it was inserted. An output need not be `Sync`.
     /// The mutex makes the set so.
     output: Mutex<Option<Result<T, JoinError>>>,
 }
 
-/// The state that the wakers of the members share with the set.
-#[derive(Default)]
-struct Shared(Mutex<Completed>);
-
-#[derive(Default)]
-struct Completed {
-    /// The members that were woken, in that order.
-    changed: VecDeque<usize>,
-    waiter: Option<Waker>,
-}
-
-/// The waker of one member.
-struct MemberWaker {
-    index: usize,
-    shared: Arc<Shared>,
-}
-
-impl Wake for MemberWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let waiter = {
-            let mut completed = self.shared.0.lock();
-            completed.changed.push_back(self.index);
-            completed.waiter.take()
-        };
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
-    }
-}
-
-impl Shared {
-    /// Stores a waker, or returns a member that was woken in the meantime.
-    fn wait(&self, cx: &Context<'_>) -> Option<usize> {
-        // Foreign code: the lock is held neither for the clone nor for the drop.
-        let new = cx.waker().clone();
-        let mut completed = self.0.lock();
-        let first = completed.changed.pop_front();
-        let unwanted = match first {
-            Some(_) => Some(new),
-            None => completed.waiter.replace(new),
-        };
-        drop(completed);
-        drop(unwanted);
-        first
-    }
-}
-
 impl<T> JoinSet<T> {
     /// Returns an empty set.
     pub fn new() -> JoinSet<T> {
         JoinSet {
-            members: Slab::new(),
-            shared: Arc::default(),
+            tasks: Slab::new(),
+            group: Group::new(GroupKind::JoinSet),
             proceed: Proceed::default(),
         }
     }
@@ -115,36 +67,35 @@ impl<T> JoinSet<T> {
     /// Returns the number of tasks in the set: those that run, and those whose output was not
     /// taken.
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.tasks.len()
     }
 
     /// Returns true if there is no task in the set.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.tasks.is_empty()
     }
 
     /// Aborts all tasks. They stay in the set until they are joined.
     pub fn abort_all(&self) {
-        for (_, member) in &self.members {
-            member.handle.abort();
+        for (_, task) in &self.tasks {
+            task.handle.abort();
         }
     }
 
     /// Removes all tasks from the set without aborting them: they continue to run, detached.
     pub fn detach_all(&mut self) {
-        self.members.clear();
-        self.shared.0.lock().changed.clear();
+        self.tasks.clear();
+        self.group.set_len(0);
+        self.group.clear();
     }
 }
 
 impl<T: 'static> JoinSet<T> {
     fn insert(&mut self, mut handle: JoinHandle<T>) -> AbortHandle {
         let abort = handle.abort_handle();
-        let entry = self.members.vacant_entry();
-        let waker = Waker::from(Arc::new(MemberWaker {
-            index: entry.key(),
-            shared: self.shared.clone(),
-        }));
+        let entry = self.tasks.vacant_entry();
+        let member = self.group.member(entry.key());
+        let waker = member_waker(member.clone());
         // Stores the member's waker in the task.
         let mut cx = Context::from_waker(&waker);
         let polled = without_budget(|| Pin::new(&mut handle).poll(&mut cx));
@@ -152,14 +103,16 @@ impl<T: 'static> JoinSet<T> {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,
         };
-        let finished = output.is_some().then(|| waker.clone());
-        entry.insert(Member {
+        let finished = output.is_some().then(|| member.clone());
+        entry.insert(Task {
             handle,
+            member,
             waker,
             output: Mutex::new(output),
         });
-        if let Some(waker) = finished {
-            waker.wake();
+        self.group.set_len(self.tasks.len());
+        if let Some(member) = finished {
+            member.wake();
         }
         abort
     }
@@ -279,21 +232,25 @@ impl<T: 'static> JoinSet<T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<(Id, T), JoinError>>> {
-        let may_complete = self.members.is_empty() || self.has_changed();
+        let may_complete = self.tasks.is_empty() || self.group.has_woken();
         if may_complete {
             ready!(self.proceed.poll(cx));
         }
         loop {
-            if self.members.is_empty() {
+            if self.tasks.is_empty() {
                 return Poll::Ready(None);
             }
-            let first = self.shared.0.lock().changed.pop_front();
-            let Some(index) = first.or_else(|| self.shared.wait(cx)) else {
-                self.proceed.set_waited();
-                return Poll::Pending;
-            };
-            if let Some(output) = self.poll_member(index) {
-                return Poll::Ready(Some(output));
+            match self.group.take_woken() {
+                Some(index) => {
+                    if let Some(output) = self.poll_task(index) {
+                        return Poll::Ready(Some(output));
+                    }
+                }
+                None if self.group.wait(cx) => {
+                    self.proceed.set_waited();
+                    return Poll::Pending;
+                }
+                None => {} // A task was woken in the meantime.
             }
         }
     }
@@ -313,34 +270,34 @@ impl<T: 'static> JoinSet<T> {
     /// Returns a [`JoinError`] if the task panicked, was aborted, or was dropped with its runtime.
     pub fn try_join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
         loop {
-            let index = self.shared.0.lock().changed.pop_front()?;
-            if let Some(output) = self.poll_member(index) {
+            let index = self.group.take_woken()?;
+            if let Some(output) = self.poll_task(index) {
                 return Some(output);
             }
         }
     }
 
-    /// Returns true if a member was woken.
-    fn has_changed(&self) -> bool {
-        !self.shared.0.lock().changed.is_empty()
-    }
-
-    /// Removes a member if it is complete.
-    fn poll_member(&mut self, index: usize) -> Option<Result<(Id, T), JoinError>> {
-        let member = self.members.get_mut(index)?;
-        let id = member.handle.id();
-        let polled = match member.output.get_mut().take() {
+    /// Removes a task if it is complete.
+    fn poll_task(&mut self, index: usize) -> Option<Result<(Id, T), JoinError>> {
+        let task = self.tasks.get_mut(index)?;
+        if !task.member.take_wake() {
+            return None; // An earlier task at this index was woken.
+        }
+        let id = task.handle.id();
+        let polled = match task.output.get_mut().take() {
             Some(output) => Poll::Ready(output),
             None => {
                 // The set counts the output itself: a member that yielded would wake the set.
-                let mut cx = Context::from_waker(&member.waker);
-                without_budget(|| Pin::new(&mut member.handle).poll(&mut cx))
+                let mut cx = Context::from_waker(&task.waker);
+                without_budget(|| Pin::new(&mut task.handle).poll(&mut cx))
             }
         };
         match polled {
             Poll::Pending => None,
             Poll::Ready(output) => {
-                drop_catching(self.members.remove(index));
+                let task = self.tasks.remove(index);
+                self.group.set_len(self.tasks.len());
+                drop_catching(task);
                 Some(output.map(|output| (id, output)))
             }
         }

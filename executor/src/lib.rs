@@ -43,6 +43,7 @@
 //! | `context` | the executor that the thread has entered |
 //! | `inbox` | the messages of other threads |
 //! | `join`, `join_set` | [`JoinHandle`], [`AbortHandle`], [`JoinSet`] |
+//! | `group` | futures with a waker each that are awaited together |
 //! | `handle`, `block_on` | [`Handle`], for other threads |
 //! | `blocking` | the threads of [`spawn_blocking`] |
 //! | `spawn`, `current_task` | the free functions |
@@ -63,6 +64,7 @@ mod context;
 mod current_task;
 mod error;
 mod executor;
+mod group;
 mod handle;
 mod id;
 mod inbox;
@@ -110,15 +112,17 @@ pub mod internal {
     use std::sync::Arc;
 
     pub use crate::executor::run_ready_observed;
+    pub use crate::group::{Group, GroupKind, Member};
     use crate::handle::Handle;
-    pub use crate::inspect::{
-        Call, Inspection, attach, call, number_of, refuse_spawns, wait_for_jobs,
-    };
+    pub use crate::inspect::{Call, Inspection, attach, call, refuse_spawns, wait_for_jobs};
     use crate::join::JoinHandle;
     pub use crate::observe::{Observe, ObservedTask};
     pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};
-    pub use crate::record::{Counts, JobCounts, JobRecord, TaskRecord, TaskState, WakerNumber};
+    pub use crate::record::{
+        Awaiter, Counts, GroupRecord, JobCounts, JobRecord, TaskRecord, TaskState, WakerNumber,
+    };
     pub use crate::task::is_large;
+    pub use crate::task::member::{awaiter_of, awaiter_of_group, member_waker};
     pub use crate::task_local::new_task_local;
 
     /// Runs a closure on the blocking pool that must run: closing the executor waits for it, and

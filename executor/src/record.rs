@@ -1,9 +1,11 @@
 //! Records of tasks and blocking jobs, for a list of what exists at one moment.
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::group::{Group, GroupKind};
 use crate::id::Id;
 use crate::waker_id::WakerId;
 
@@ -21,8 +23,38 @@ impl WakerNumber {
     }
 }
 
-/// A function that returns the number of a waker.
-pub(crate) type NumberOf<'a> = &'a dyn Fn(&Waker) -> Option<WakerNumber>;
+/// The task that a waker wakes, directly or through groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaiter {
+    /// The number of the task's own waker.
+    pub number: WakerNumber,
+    /// The groups between the task and the waker, the outermost first; usually none.
+    pub groups: Vec<GroupRecord>,
+}
+
+/// A group of futures that a task awaits, as it is at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRecord {
+    /// A number that no other group has at the same time.
+    pub id: usize,
+    /// The owner of the group.
+    pub kind: GroupKind,
+    /// The number of its members.
+    pub len: usize,
+}
+
+impl GroupRecord {
+    pub(crate) fn new(group: &Arc<Group>) -> GroupRecord {
+        GroupRecord {
+            id: Arc::as_ptr(group).addr(),
+            kind: group.kind(),
+            len: group.len(),
+        }
+    }
+}
+
+/// A function that returns the task that a waker wakes.
+pub(crate) type AwaiterOf<'a> = &'a dyn Fn(&Waker) -> Option<Awaiter>;
 
 /// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,8 +86,8 @@ pub struct TaskRecord {
     pub size: Option<usize>,
     /// The number of the task's own wakers.
     pub waker: WakerNumber,
-    /// The number of the waker that awaits its output.
-    pub joined_by: Option<WakerNumber>,
+    /// The task that awaits its output.
+    pub joined_by: Option<Awaiter>,
 }
 
 /// A blocking job, as it is at one moment.
@@ -69,8 +101,8 @@ pub struct JobRecord {
     pub spawned_at: &'static Location<'static>,
     /// The time for which it has run; `None` while it is queued.
     pub running: Option<Duration>,
-    /// The number of the waker that awaits its output.
-    pub joined_by: Option<WakerNumber>,
+    /// The task that awaits its output.
+    pub joined_by: Option<Awaiter>,
 }
 
 /// The counts of an executor since it was made.

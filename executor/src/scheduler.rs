@@ -22,7 +22,7 @@ use crate::id::{Id, TaskKey};
 use crate::inbox::{Inbox, RemoteOp};
 use crate::observe::Watch;
 use crate::park::Unpark;
-use crate::record::{Counts, TaskRecord, TaskState, WakerNumber};
+use crate::record::{AwaiterOf, Counts, TaskRecord, TaskState, WakerNumber};
 use crate::task::output::{Completed, RemoteJoin};
 use crate::task::{Label, Task, TaskCell, wake};
 use crate::task_slab::{Runnable, Slot, TaskSlab, VACANT, state};
@@ -516,7 +516,7 @@ impl Scheduler {
 // A look at the tasks. It runs no foreign code.
 impl Scheduler {
     /// Returns a record of every task.
-    pub(crate) fn records(&self) -> Vec<TaskRecord> {
+    pub(crate) fn records(&self, awaiter_of: AwaiterOf<'_>) -> Vec<TaskRecord> {
         let tasks = self.tasks.borrow();
         let remote_joins = self.remote_joins.borrow();
         let record = |(index, serial, slot): (u32, u32, &Slot)| {
@@ -530,12 +530,12 @@ impl Scheduler {
             } else {
                 TaskState::Waiting
             };
-            let local = slot.join_waker.as_ref().and_then(wake::number_of);
+            let local = slot.join_waker.as_ref().and_then(awaiter_of);
             let remote = || {
                 remote_joins
                     .get(index as usize)?
                     .as_ref()?
-                    .joined_by(&wake::number_of)
+                    .joined_by(awaiter_of)
             };
             TaskRecord {
                 id: Id::new(self.number, serial),

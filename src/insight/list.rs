@@ -131,31 +131,31 @@ impl Waits {
         let mut sorted = Vec::new();
         if let Some(reactor) = attached(inspection).and_then(|it| it.reactor.upgrade()) {
             visit_waiters(&reactor, |awaited, waker| {
-                if let Some(number) = internal::number_of(waker) {
-                    sorted.push((number, Found::InReactor(awaited)));
+                if let Some(awaiter) = internal::awaiter_of(waker) {
+                    sorted.push((awaiter.number, Found::InReactor(awaited)));
                 }
             });
         }
         for record in records {
             // A complete task may keep a waker that only marks its handle.
             let is_complete = record.state == internal::TaskState::Complete;
-            if let (Some(number), false) = (record.joined_by, is_complete) {
+            if let (Some(awaiter), false) = (&record.joined_by, is_complete) {
                 let wait = Wait::Join {
                     task: record.id,
                     name: record.name.clone(),
                     spawned_at: record.spawned_at,
                 };
-                sorted.push((number, Found::Wait(wait)));
+                sorted.push((awaiter.number, Found::Wait(wait)));
             }
         }
         for job in inspection.jobs() {
-            if let Some(number) = job.joined_by {
+            if let Some(awaiter) = job.joined_by {
                 let wait = Wait::BlockingJob {
                     name: job.name,
                     spawned_at: job.spawned_at,
                     running: job.running,
                 };
-                sorted.push((number, Found::Wait(wait)));
+                sorted.push((awaiter.number, Found::Wait(wait)));
             }
         }
         sorted.sort_by_key(|(number, _)| *number);

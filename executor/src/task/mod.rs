@@ -23,6 +23,7 @@
 //! A [`TaskCell`] holds the future and later, in the same memory, its output. The scheduler keeps
 //! it as a `Pin<Box<dyn Task>>` in a slot of its slab, and identifies it by slot and serial number.
 
+pub(crate) mod member;
 pub(crate) mod output;
 pub(crate) mod scoped;
 pub(crate) mod wake;

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
-use crate::record::{NumberOf, WakerNumber};
+use crate::record::{Awaiter, AwaiterOf};
 use crate::sync::Mutex;
 use crate::task::{Task, take_output};
 use crate::unwind::{drop_catching, wake_catching};
@@ -81,9 +81,9 @@ impl<T> OutputCell<T> {
     }
 
     /// Returns the waker's number if the handle was polled by a task of an executor.
-    pub(crate) fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber> {
+    pub(crate) fn joined_by(&self, awaiter_of: AwaiterOf<'_>) -> Option<Awaiter> {
         match &*self.0.lock() {
-            OutputState::Waiting(Some(waker)) => number_of(waker),
+            OutputState::Waiting(Some(waker)) => awaiter_of(waker),
             _ => None,
         }
     }
@@ -153,7 +153,7 @@ trait CompleteWith {
     /// Stores the error that the runtime was dropped.
     fn complete_dropped(&self, id: Id) -> Completed;
     /// Returns the number of the waker that awaits the output.
-    fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber>;
+    fn joined_by(&self, awaiter_of: AwaiterOf<'_>) -> Option<Awaiter>;
 }
 
 impl<T: 'static> CompleteWith for OutputCell<T> {
@@ -165,8 +165,8 @@ impl<T: 'static> CompleteWith for OutputCell<T> {
         self.complete(Err(JoinError::runtime_dropped(id)))
     }
 
-    fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber> {
-        OutputCell::joined_by(self, number_of)
+    fn joined_by(&self, awaiter_of: AwaiterOf<'_>) -> Option<Awaiter> {
+        OutputCell::joined_by(self, awaiter_of)
     }
 }
 
@@ -192,8 +192,8 @@ impl RemoteJoin {
     }
 
     /// Returns the number of the waker that awaits the output.
-    pub(crate) fn joined_by(&self, number_of: NumberOf<'_>) -> Option<WakerNumber> {
-        self.cell.as_ref()?.joined_by(number_of)
+    pub(crate) fn joined_by(&self, awaiter_of: AwaiterOf<'_>) -> Option<Awaiter> {
+        self.cell.as_ref()?.joined_by(awaiter_of)
     }
 }
 
