@@ -19,9 +19,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::{Arguments, print_line};
-use runtime::Runtime;
 use runtime::net::TcpListener;
 use runtime::time::Instant;
+use runtime::{Runtime, task};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 fn main() -> ExitCode {
@@ -96,19 +96,23 @@ fn wait(
 }
 
 async fn serve(listener: TcpListener, clients: Rc<Cell<usize>>) {
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(e) => return common::print_error(format_args!("{e}")),
-        };
-        let clients = clients.clone();
-        clients.set(clients.get() + 1);
-        runtime::spawn(async move {
-            let (reader, writer) = stream.split();
-            if let Err(e) = runtime::io::copy(reader, writer).await {
-                common::print_error(format_args!("{e}"));
-            }
-            clients.set(clients.get() - 1);
-        });
-    }
+    let clients = &*clients;
+    // The connections are children of this task, so they borrow the count.
+    task::scope(async |s| {
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(e) => return common::print_error(format_args!("{e}")),
+            };
+            clients.set(clients.get() + 1);
+            s.spawn(async move {
+                let (reader, writer) = stream.split();
+                if let Err(e) = runtime::io::copy(reader, writer).await {
+                    common::print_error(format_args!("{e}"));
+                }
+                clients.set(clients.get() - 1);
+            });
+        }
+    })
+    .await;
 }

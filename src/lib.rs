@@ -38,6 +38,7 @@
 //! |---|---|
 //! | starting a runtime | [`macro@main`], [`macro@test`], [`block_on`], [`Runtime`], [`Builder`] |
 //! | tasks | [`spawn`], [`spawn_blocking`], [`task_local!`], [`task`] |
+//! | futures that borrow | [`task::scope`](task::scope()), [`task::try_scope`] |
 //! | waiting for several futures | [`select!`], [`join!`], [`try_join!`], [`time::timeout`] |
 //! | timers | [`time`] |
 //! | sockets, pipes, host names | [`net`] |

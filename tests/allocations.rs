@@ -100,3 +100,24 @@ async fn a_timer_allocates_nothing_in_steady_state() {
     }
     assert_eq!(allocations() - before, 0);
 }
+
+#[runtime::test]
+async fn a_child_of_a_scope_allocates_three_times() {
+    use runtime::task::scope;
+
+    let before = allocations();
+    scope(async |_| {}).await;
+    let empty = allocations() - before;
+    assert!(empty <= 6, "{empty} without a child");
+
+    let before = allocations();
+    scope(async |s| {
+        for n in 0..1_000 {
+            s.spawn(async move { n });
+        }
+    })
+    .await;
+    // The lists of children and of those that were woken grow now and then.
+    let children = allocations() - before - empty;
+    assert!((3_000..3_050).contains(&children), "{children} for 1,000");
+}

@@ -1,6 +1,7 @@
 //! Tasks: spawning, joining, aborting and identifying them, and task-local values.
 //!
-//! Dropping a [`JoinHandle`] detaches its task. Dropping a [`JoinSet`] aborts its tasks.
+//! Dropping a [`JoinHandle`] detaches its task. Dropping a [`JoinSet`] aborts its tasks. A
+//! [scope](scope()) runs futures that borrow from the task that awaits it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use pin_project_lite::pin_project;
 use runtime_executor::internal::without_budget;
 
 mod cancellation;
+pub(crate) mod scope;
 mod tracker;
 mod wait_list;
 
@@ -19,6 +21,7 @@ pub use runtime_executor::{
     AbortHandle, AccessError, Builder, Id, JoinError, JoinHandle, JoinSet, TaskLocal,
     TaskLocalFuture, consume_budget, id, spawn, spawn_blocking, task_local, try_id, yield_now,
 };
+pub use scope::{Scope, ScopedJoinHandle, TryScope, scope, try_scope};
 pub use tracker::{Empty, Tracked, Tracker};
 
 pin_project! {
