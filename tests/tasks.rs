@@ -83,6 +83,29 @@ fn a_dump_says_what_each_task_waits_for() {
         let handle = Handle::current();
         let remote = thread::spawn(move || handle.spawn(pending::<()>()));
         spawn("join of a task of another thread", remote.join().unwrap());
+        spawn("join set", async {
+            let mut set = task::JoinSet::new();
+            set.spawn(pending::<()>());
+            set.spawn(time::sleep(LONG));
+            set.spawn(pending::<()>());
+            set.join_next().await
+        });
+        spawn("empty scope", task::scope(async |_| pending::<()>().await));
+        let (mut in_scope, _scope_peer) = UnixStream::pair().unwrap();
+        spawn("scope", async move {
+            task::scope(async |s| {
+                s.spawn(async { in_scope.read(&mut [0; 8]).await });
+                s.spawn(task::scope(async |inner| {
+                    let mut set = task::JoinSet::new();
+                    set.spawn(pending::<()>());
+                    inner.spawn(async move { set.join_next().await });
+                }));
+                s.spawn(time::sleep(LONG));
+                s.spawn(time::sleep(2 * LONG));
+                s.spawn(pending::<()>());
+            })
+            .await;
+        });
         let mut signals = signal(SignalKind::user_defined1()).unwrap();
         spawn("signal", async move { signals.recv().await });
         let mut child = Command::new("sleep")
@@ -129,6 +152,7 @@ fn a_dump_says_what_each_task_waits_for() {
     fs::remove_dir_all(&folder).unwrap();
 
     let here = without_numbers(&format!("{}:1:1", Location::caller().file()));
+    let inner = "scope of N child: join of one of N task";
     let expected = format!(
         r#"runtime "golden": N tasks: N waiting
 task N.N "read", spawned at {here}, N bytes: waiting
@@ -154,6 +178,12 @@ task N.N "join", spawned at {here}, N bytes: waiting
     join of task N.N "joined", spawned at {here}
 task N.N "join of a task of another thread", spawned at {here}, N bytes: waiting
     join of task N.mN, spawned at {here}
+task N.N "join set", spawned at {here}, N bytes: waiting
+    join of one of N tasks
+task N.N "empty scope", spawned at {here}, N bytes: waiting
+    scope of N children
+task N.N "scope", spawned at {here}, N bytes: waiting
+    scope of N children: read on Unix stream (fd N); {inner}; timer in N h N min; N more
 task N.N "signal", spawned at {here}, N bytes: waiting
     signal SIGUSRN
 task N.N "child", spawned at {here}, N bytes: waiting
@@ -164,6 +194,14 @@ task N.N "blocking job", spawned at {here}, N bytes: waiting
     blocking job spawned at {here}, running for SPAN
 task N.N "file", spawned at {here}, N bytes: waiting
     blocking job (read), running for SPAN
+task N.N, spawned at {here}, N bytes: waiting
+    channel or other waker
+task N.N, spawned at {here}, N bytes: waiting
+    timer in N h N min
+task N.N, spawned at {here}, N bytes: waiting
+    channel or other waker
+task N.N, spawned at {here}, N bytes: waiting
+    channel or other waker
 task N.mN, spawned at {here}, N bytes: waiting
     channel or other waker"#
     );
@@ -173,6 +211,71 @@ task N.mN, spawned at {here}, N bytes: waiting
     };
     let lines: Vec<String> = lines.iter().map(without_span).collect();
     assert_eq!(lines.join("\n"), expected);
+}
+
+#[test]
+fn a_set_and_a_scope_are_listed_with_the_number_of_their_members() {
+    runtime::block_on(async {
+        let find = |name| {
+            let tasks = task::all().tasks;
+            let is_it = |task: &TaskInfo| task.name.as_deref() == Some(name);
+            tasks.into_iter().find(is_it).unwrap().waits
+        };
+        let (wake, woken) = async_channel::unbounded::<()>();
+        spawn("set", async move {
+            let mut set = task::JoinSet::new();
+            set.spawn(async move { woken.recv().await });
+            for _ in 0..4 {
+                set.spawn(async { pending().await });
+            }
+            set.join_next().await.unwrap().unwrap().unwrap();
+            set.join_next().await;
+        });
+        let (end, ended) = async_channel::unbounded::<()>();
+        spawn("scope", async move {
+            task::scope(async |s| {
+                s.spawn(ended.recv());
+                s.spawn(task::scope(async |inner| {
+                    inner.spawn(time::sleep(LONG));
+                    pending::<()>().await;
+                }));
+                time::sleep(2 * LONG).await;
+            })
+            .await;
+        });
+        for _ in 0..4 {
+            task::yield_now().await;
+        }
+        assert_eq!(find("set"), [Wait::JoinNext { tasks: 5 }]);
+        let timer = |wait: &Wait| matches!(wait, Wait::Timer { .. });
+        let waits = find("scope");
+        let [Wait::Scope { children: 2, waits }] = &waits[..] else {
+            panic!("{waits:?}");
+        };
+        // The wait of the body is among them, and the wait for the channel is not known.
+        let [
+            Wait::Scope {
+                children: 1,
+                waits: inner,
+            },
+            last,
+        ] = &waits[..]
+        else {
+            panic!("{waits:?}");
+        };
+        assert!(timer(last) && inner.len() == 1 && timer(&inner[0]));
+
+        wake.send(()).await.unwrap();
+        end.send(()).await.unwrap();
+        for _ in 0..4 {
+            task::yield_now().await;
+        }
+        assert_eq!(find("set"), [Wait::JoinNext { tasks: 4 }]);
+        assert!(matches!(
+            find("scope")[..],
+            [Wait::Scope { children: 1, .. }]
+        ));
+    });
 }
 
 #[test]

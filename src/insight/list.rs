@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use runtime_executor::Handle;
-use runtime_executor::internal::{self, Inspection, TaskRecord, WakerNumber};
+use runtime_executor::internal::{self, Awaiter, GroupKind, Inspection, TaskRecord, WakerNumber};
 use runtime_reactor::internal::{Awaited, clock, visit_waiters};
 
 use super::attached::attached;
@@ -12,6 +12,7 @@ use super::describe::{describe, process_of};
 use super::observer::Observer;
 use super::request::Request;
 use super::tasks::{Descriptor, TaskInfo, TaskList, TaskState, Wait};
+use crate::task::scope::live_scopes;
 
 /// The number of descriptors that a list describes. Each takes a few system calls.
 const MAX_DESCRIBED: usize = 1_000;
@@ -114,9 +115,9 @@ fn add_tracked(task: &mut TaskInfo, slot: u32, observer: &Observer) {
     }
 }
 
-/// All known waits, sorted by the wakers that wait.
+/// All known waits, sorted by the tasks that wait, and those of one group next to each other.
 struct Waits {
-    sorted: Vec<(WakerNumber, Found)>,
+    sorted: Vec<(Awaiter, Found)>,
     described: usize,
 }
 
@@ -124,6 +125,8 @@ struct Waits {
 enum Found {
     InReactor(Awaited),
     Wait(Wait),
+    /// No wait: the groups of the awaiter exist, although none of their wakers was found.
+    Groups,
 }
 
 impl Waits {
@@ -132,20 +135,20 @@ impl Waits {
         if let Some(reactor) = attached(inspection).and_then(|it| it.reactor.upgrade()) {
             visit_waiters(&reactor, |awaited, waker| {
                 if let Some(awaiter) = internal::awaiter_of(waker) {
-                    sorted.push((awaiter.number, Found::InReactor(awaited)));
+                    sorted.push((awaiter, Found::InReactor(awaited)));
                 }
             });
         }
         for record in records {
             // A complete task may keep a waker that only marks its handle.
             let is_complete = record.state == internal::TaskState::Complete;
-            if let (Some(awaiter), false) = (&record.joined_by, is_complete) {
+            if let (Some(awaiter), false) = (record.joined_by.clone(), is_complete) {
                 let wait = Wait::Join {
                     task: record.id,
                     name: record.name.clone(),
                     spawned_at: record.spawned_at,
                 };
-                sorted.push((awaiter.number, Found::Wait(wait)));
+                sorted.push((awaiter, Found::Wait(wait)));
             }
         }
         for job in inspection.jobs() {
@@ -155,35 +158,71 @@ impl Waits {
                     spawned_at: job.spawned_at,
                     running: job.running,
                 };
-                sorted.push((awaiter.number, Found::Wait(wait)));
+                sorted.push((awaiter, Found::Wait(wait)));
             }
         }
-        sorted.sort_by_key(|(number, _)| *number);
+        let scopes = live_scopes();
+        let scopes = scopes.iter().filter_map(internal::awaiter_of_group);
+        sorted.extend(scopes.map(|awaiter| (awaiter, Found::Groups)));
+        sorted.sort_by(|(one, _), (other, _)| {
+            let by_task = one.number.cmp(&other.number);
+            by_task.then_with(|| group_ids(one).cmp(group_ids(other)))
+        });
         Waits {
             sorted,
             described: 0,
         }
     }
 
-    /// Describes the waits of a waker.
+    /// Describes the waits of a task.
     fn take(&mut self, number: WakerNumber) -> Vec<Wait> {
-        let begin = self.sorted.partition_point(|(other, _)| *other < number);
-        let end = self.sorted.partition_point(|(other, _)| *other <= number);
-        let described = &mut self.described;
-        let found = self.sorted[begin..end].iter();
-        let mut waits: Vec<Wait> = found
-            .map(|(_, found)| match found {
-                Found::InReactor(awaited) => describe_wait(*awaited, described),
-                Found::Wait(wait) => wait.clone(),
-            })
-            .collect();
-        // Descriptors first, as they are found; then timers, by deadline.
-        waits.sort_by_key(|wait| match wait {
-            Wait::Timer { remaining } => Some(*remaining),
-            _ => None,
-        });
-        waits
+        let begin = self
+            .sorted
+            .partition_point(|(awaiter, _)| awaiter.number < number);
+        let end = self
+            .sorted
+            .partition_point(|(awaiter, _)| awaiter.number <= number);
+        describe_all(&self.sorted[begin..end], 0, &mut self.described)
     }
+}
+
+fn group_ids(awaiter: &Awaiter) -> impl Iterator<Item = usize> + '_ {
+    awaiter.groups.iter().map(|group| group.id)
+}
+
+/// Describes waits whose first `depth` groups are the same.
+fn describe_all(found: &[(Awaiter, Found)], depth: usize, described: &mut usize) -> Vec<Wait> {
+    let (mut waits, mut rest) = (Vec::new(), found);
+    while let Some(((awaiter, first), others)) = rest.split_first() {
+        let Some(group) = awaiter.groups.get(depth) else {
+            rest = others;
+            waits.extend(match first {
+                Found::InReactor(awaited) => Some(describe_wait(*awaited, described)),
+                Found::Wait(wait) => Some(wait.clone()),
+                Found::Groups => None,
+            });
+            continue;
+        };
+        let is_in_group = |(awaiter, _): &&(Awaiter, Found)| {
+            let other = awaiter.groups.get(depth);
+            other.is_some_and(|other| other.id == group.id)
+        };
+        let (inner, others) = rest.split_at(rest.iter().take_while(is_in_group).count());
+        rest = others;
+        waits.push(match group.kind {
+            GroupKind::JoinSet => Wait::JoinNext { tasks: group.len },
+            GroupKind::Scope => Wait::Scope {
+                children: group.len,
+                waits: describe_all(inner, depth + 1, described),
+            },
+        });
+    }
+    // Descriptors first, as they are found; then timers, by deadline.
+    waits.sort_by_key(|wait| match wait {
+        Wait::Timer { remaining } => Some(*remaining),
+        _ => None,
+    });
+    waits
 }
 
 fn describe_wait(awaited: Awaited, described: &mut usize) -> Wait {

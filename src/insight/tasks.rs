@@ -12,6 +12,9 @@ use super::span::Span;
 /// The number of tasks that the text of a list shows.
 const MAX_SHOWN: usize = 200;
 
+/// The number of waits that the text of a scope shows.
+const MAX_IN_SCOPE: usize = 3;
+
 /// The tasks of a runtime at one moment, ordered by ID: first those that were spawned on the
 /// runtime's thread, in that order, then those of other threads.
 ///
@@ -102,6 +105,18 @@ pub enum Wait {
         #[cfg_attr(feature = "serde", serde(serialize_with = "text::serialize_some"))]
         spawned_at: Option<&'static Location<'static>>,
     },
+    /// Waits for the next of the tasks of a [`JoinSet`](crate::task::JoinSet).
+    JoinNext {
+        /// The number of tasks in the set.
+        tasks: usize,
+    },
+    /// Waits in a [scope](crate::task::scope()).
+    Scope {
+        /// The number of children that are not complete.
+        children: usize,
+        /// The known waits of the body and of the children.
+        waits: Vec<Wait>,
+    },
     /// Waits for a blocking job of this runtime.
     BlockingJob {
         /// The name of an operation of this crate, such as `read`, or an empty string for a closure
@@ -123,8 +138,8 @@ pub enum Wait {
         /// The name of the signal, such as `SIGHUP`.
         name: String,
     },
-    /// Waits for something that this runtime does not know: a channel, a lock, or a future with
-    /// wakers of its own.
+    /// Waits for something that this runtime does not know: a channel, a lock, or a future of
+    /// another crate with wakers of its own, such as `FuturesUnordered`.
     Other,
 }
 
@@ -156,7 +171,8 @@ impl Wait {
             Wait::Write(_) => "write",
             Wait::Event(_) => "event",
             Wait::Timer { .. } => "timer",
-            Wait::Join { .. } => "join",
+            Wait::Join { .. } | Wait::JoinNext { .. } => "join",
+            Wait::Scope { .. } => "scope",
             Wait::BlockingJob { .. } => "blocking job",
             Wait::Child { .. } => "child",
             Wait::Signal { .. } => "signal",
@@ -171,7 +187,7 @@ impl fmt::Display for TaskList {
             write!(f, "runtime {name:?}: ")?;
         }
         let all = self.tasks.len();
-        write!(f, "{all} task{}", if all == 1 { "" } else { "s" })?;
+        write!(f, "{all} task{}", plural(all))?;
         let states = [
             TaskState::Running,
             TaskState::Scheduled,
@@ -210,6 +226,25 @@ fn write_counts(f: &mut fmt::Formatter<'_>, counts: &[(String, usize)]) -> fmt::
         separator = ", ";
     }
     Ok(())
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// Writes a scope in one line, with the first of its waits.
+fn write_scope(f: &mut fmt::Formatter<'_>, children: usize, waits: &[Wait]) -> fmt::Result {
+    let noun = if children == 1 { "child" } else { "children" };
+    write!(f, "scope of {children} {noun}")?;
+    let mut separator = ": ";
+    for wait in waits.iter().take(MAX_IN_SCOPE) {
+        write!(f, "{separator}{wait}")?;
+        separator = "; ";
+    }
+    match waits.len().saturating_sub(MAX_IN_SCOPE) {
+        0 => Ok(()),
+        more => write!(f, "; {more} more"),
+    }
 }
 
 fn write_waits(f: &mut fmt::Formatter<'_>, waits: &[Wait]) -> fmt::Result {
@@ -284,6 +319,10 @@ impl fmt::Display for Wait {
                 let origin = Origin(name, *spawned_at);
                 write!(f, "join of task {task}{origin}")
             }
+            Wait::JoinNext { tasks } => {
+                write!(f, "join of one of {tasks} task{}", plural(*tasks))
+            }
+            Wait::Scope { children, waits } => write_scope(f, *children, waits),
             Wait::BlockingJob {
                 name,
                 spawned_at,
