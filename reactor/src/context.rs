@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use crate::clock;
 use crate::reactor::Reactor;
+#[cfg(feature = "sim")]
+use crate::sys::sim::Host;
 use crate::tick::{self, Tick, tick};
 
 thread_local! {
@@ -56,6 +58,12 @@ pub(crate) fn with_if<R>(number: u32, ask: impl FnOnce(&Reactor) -> R) -> Option
 /// a thread without a reactor. Every timer that has fired was due by this time.
 pub fn now() -> Instant {
     with(Reactor::now).unwrap_or_else(clock::now)
+}
+
+/// Returns the simulated host on which this thread is: that of its reactor.
+#[cfg(feature = "sim")]
+pub fn host() -> Option<Host> {
+    with(|reactor| reactor.host().cloned()).flatten()
 }
 
 impl Reactor {

@@ -60,6 +60,7 @@
 //! | `inbox` | messages from other threads, and the end of a wait |
 //! | `reactor` | the turn |
 //! | `context` | the reactor of this thread |
+//! | `descriptor` | questions about a descriptor |
 //! | `source`, `timer`, `process` | what is awaited |
 //! | `rng` | numbers that a seed decides |
 //! | `inspect` | a list of what waits, for the other crates of this workspace |
@@ -73,6 +74,7 @@ mod backlog;
 mod clock;
 mod context;
 mod current_io;
+mod descriptor;
 mod error;
 mod far_timers;
 mod inbox;
@@ -108,6 +110,14 @@ pub use stats::Stats;
 pub use sys::Backend;
 pub use timer::Timer;
 
+/// The simulated kernel. Not part of the public API: the crate `runtime` has what is.
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim {
+    pub use crate::context::host as current_host;
+    pub use crate::sys::sim::*;
+}
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -121,13 +131,14 @@ pub mod internal {
         pub use crate::clock::{Clock, get, now, replace};
     }
     pub use crate::context::now;
+    pub use crate::descriptor::{check_pollable, is_ready};
     pub use crate::error::{os_error, with_context};
     pub use crate::inspect::{
         Awaited, age, count_lateness, descriptors, lateness, timers_armed, visit_waiters,
     };
     pub use crate::lateness::Lateness;
     pub use crate::rng::Rng;
-    pub use crate::sys::{check_pollable, forks, is_ready, set_nonblocking};
+    pub use crate::sys::{forks, set_nonblocking};
 
     /// Returns the number of events that the last turn of `reactor` took.
     pub fn event_count(reactor: &crate::Reactor) -> usize {

@@ -11,13 +11,13 @@ use std::{fmt, io, ptr};
 use crate::backlog::Backlog;
 use crate::context;
 use crate::current_io::CurrentIo;
+use crate::descriptor;
 use crate::error::no_runtime;
 use crate::inbox::{Inbox, Request};
 use crate::interest::{Direction, Interest, Readiness};
 use crate::quota::Quota;
 use crate::reactor::Reactor;
 use crate::scheduled_io::{ScheduledIo, Target};
-use crate::sys;
 use crate::tick::tick;
 
 /// A non-blocking descriptor with the tasks that wait for it.
@@ -486,7 +486,7 @@ impl<T: AsFd> Source<T> {
         if optimistic.is_empty() {
             return Readiness::EMPTY;
         }
-        sys::ready_now(self.io.as_fd(), interest).unwrap_or(optimistic)
+        descriptor::ready_now(self.io.as_fd(), interest).unwrap_or(optimistic)
     }
 
     /// Registers the source: an attempt has returned `WouldBlock`, so only the selector reports
@@ -514,7 +514,7 @@ impl<T: AsFd> Source<T> {
             return;
         }
         // If poll(2) cannot watch the descriptor, the selector's report remains valid.
-        if let Ok(ready) = sys::ready_now(self.io.as_fd(), interest) {
+        if let Ok(ready) = descriptor::ready_now(self.io.as_fd(), interest) {
             for direction in interest.directions().filter(known) {
                 if !ready.intersects(direction.readiness_mask()) {
                     scheduled.clear_readiness(direction);
@@ -541,7 +541,7 @@ impl<T: AsFd> Source<T> {
         state.wait(self.io.as_fd().as_raw_fd(), direction, cx)?;
         // Another thread has its event, so the kernel is asked here: after the message was sent, so
         // that an end in between is not missed.
-        if was_registered && sys::is_ready(self.io.as_fd(), direction)? {
+        if was_registered && descriptor::is_ready(self.io.as_fd(), direction)? {
             return Poll::Ready(Ok(direction.readiness()));
         }
         Poll::Pending

@@ -38,6 +38,11 @@ impl Reactor {
         if !self.is_forked() {
             return Ok(());
         }
+        #[cfg(feature = "sim")]
+        if self.host().is_some() {
+            let text = "the simulated kernel of this reactor stays in the parent of a fork";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
         let fresh = sys::open(self.backend())?;
         self.inbox.move_to_this_process(fresh.notifier());
         self.embedded.set(false);

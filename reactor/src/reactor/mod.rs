@@ -73,6 +73,9 @@ pub struct Reactor {
     host_runs: Cell<bool>,
     /// True if the selector reports each change once, without being armed again.
     is_edge: bool,
+    /// The simulated host that the reactor belongs to.
+    #[cfg(feature = "sim")]
+    host: Option<sys::sim::Host>,
 }
 
 impl Reactor {
@@ -98,9 +101,36 @@ impl Reactor {
     /// Returns `Unsupported` if the platform has no such backend, and the system's error if no
     /// descriptor or memory is available.
     pub fn with_backend(backend: Backend) -> io::Result<Rc<Reactor>> {
-        let selector = sys::open(backend)
-            .map_err(|e| with_context(format!("opening the reactor on {backend}"), e))?;
-        Reactor::with_selector(selector)
+        let opened = || {
+            #[cfg(feature = "sim")]
+            if backend == Backend::Sim {
+                return Reactor::on_host(&sys::open_host()?);
+            }
+            Reactor::with_selector(sys::open(backend)?)
+        };
+        opened().map_err(|e| with_context(format!("opening the reactor on {backend}"), e))
+    }
+
+    /// Creates the reactor of a simulated host. While it is [entered](Reactor::enter), the thread
+    /// is inside the simulation.
+    ///
+    /// A [`turn`](Reactor::turn) neither blocks nor moves the time of the simulation.
+    ///
+    /// # Errors
+    /// Returns the system's error if no descriptor is available.
+    #[cfg(feature = "sim")]
+    pub fn on_host(host: &sys::sim::Host) -> io::Result<Rc<Reactor>> {
+        let mut reactor = Reactor::with_selector(sys::open_on(host)?)?;
+        if let Some(reactor) = Rc::get_mut(&mut reactor) {
+            reactor.host = Some(host.clone());
+        }
+        Ok(reactor)
+    }
+
+    /// Returns the simulated host that the reactor belongs to.
+    #[cfg(feature = "sim")]
+    pub(crate) fn host(&self) -> Option<&sys::sim::Host> {
+        self.host.as_ref()
     }
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
@@ -108,6 +138,8 @@ impl Reactor {
         let inbox = Inbox::open(selector.notifier(), Arc::new(Counters::default()))?;
         Ok(Rc::new(Reactor {
             is_edge: selector.is_edge(),
+            #[cfg(feature = "sim")]
+            host: None,
             selector: RefCell::new(selector),
             registrations: RefCell::default(),
             queued: RefCell::default(),

@@ -42,6 +42,10 @@ impl Reactor {
         if self.is_forked() {
             return Err(cannot_wait(fd, forked()));
         }
+        #[cfg(feature = "sim")]
+        if let Some(host) = self.host() {
+            host.check_raw(fd)?;
+        }
         let supported = self.selector.borrow().supported();
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
         let mode = if self.is_edge {

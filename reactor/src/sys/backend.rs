@@ -32,14 +32,22 @@ pub enum Backend {
     ///
     /// Its cost is that of poll, and it cannot distinguish the end of a stream from data.
     Select,
+    /// A simulated kernel, whose sockets reach no other process.
+    ///
+    /// A reactor that is opened on it has a kernel of its own, in real time, with the loopback
+    /// interface alone. No real descriptor can be waited for.
+    #[cfg(feature = "sim")]
+    Sim,
 }
 
 impl Backend {
-    const ALL: [Backend; 4] = [
+    const ALL: &[Backend] = &[
         Backend::Epoll,
         Backend::Kqueue,
         Backend::Poll,
         Backend::Select,
+        #[cfg(feature = "sim")]
+        Backend::Sim,
     ];
 
     /// Returns the name of the backend, as `RUNTIME_BACKEND` takes it: `"epoll"`, `"kqueue"`,
@@ -50,6 +58,8 @@ impl Backend {
             Backend::Kqueue => "kqueue",
             Backend::Poll => "poll",
             Backend::Select => "select",
+            #[cfg(feature = "sim")]
+            Backend::Sim => "sim",
         }
     }
 
@@ -82,7 +92,7 @@ impl FromStr for Backend {
     /// Returns `InvalidInput` if no backend has this name. The message lists the backends of this
     /// platform.
     fn from_str(name: &str) -> io::Result<Backend> {
-        let found = Backend::ALL.into_iter().find(|b| b.name() == name);
+        let found = Backend::ALL.iter().copied().find(|b| b.name() == name);
         found.ok_or_else(|| {
             let available = Backend::available_names();
             let text = format!("no backend is called {name:?}; available here: {available}");

@@ -16,7 +16,7 @@ pub(crate) const UNPOLLABLE: &str = "regular files and directories always count 
 ///
 /// # Errors
 /// Returns `Unsupported` for a regular file or a directory, and the error of fstat(2).
-pub fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn check_pollable(fd: BorrowedFd<'_>) -> io::Result<()> {
     let fd = fd.as_raw_fd();
     let Some(kind) = unpollable_kind(&stat(fd)?) else {
         return Ok(());
@@ -36,6 +36,16 @@ pub(super) fn refuse_files(fd: RawFd) -> io::Result<libc::stat> {
         Some(_) => Err(io::Error::from_raw_os_error(libc::EPERM)),
         None => Ok(stat),
     }
+}
+
+/// Returns device and inode of the open file, which no other open file shares.
+///
+/// # Errors
+/// Returns the error of fstat(2).
+#[cfg(feature = "sim")]
+pub(super) fn identity(fd: RawFd) -> io::Result<(u64, u64)> {
+    let stat = stat(fd)?;
+    Ok((stat.st_dev as u64, stat.st_ino as u64))
 }
 
 fn stat(fd: RawFd) -> io::Result<libc::stat> {

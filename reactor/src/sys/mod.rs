@@ -14,8 +14,9 @@ pub use self::fcntl::set_nonblocking;
 pub use self::fork::forks;
 pub(crate) use self::fork::start_counting_forks;
 pub(crate) use self::fstat::UNPOLLABLE;
-pub use self::fstat::check_pollable;
-pub use self::poll::is_ready;
+pub(crate) use self::fstat::check_pollable;
+#[cfg(test)]
+pub(crate) use self::poll::is_ready;
 pub(crate) use self::poll::ready_now;
 pub(crate) use self::ppoll::pause;
 pub(crate) use self::selector::{Notify, Selector};
@@ -49,6 +50,8 @@ mod ppoll;
 pub(crate) mod scripted;
 mod select;
 mod selector;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
 mod timeout;
 
 /// Opens a selector of `backend`.
@@ -70,6 +73,8 @@ pub(crate) fn open(backend: Backend) -> io::Result<Box<dyn Selector>> {
         Backend::Kqueue => Ok(Box::new(kqueue::Kqueue::new()?)),
         Backend::Poll => Ok(Box::new(poll::Poll::new()?)),
         Backend::Select => Ok(Box::new(select::Select::new()?)),
+        #[cfg(feature = "sim")]
+        Backend::Sim => open_on(&open_host()?),
         #[allow(unreachable_patterns, reason = "reached where a backend is left out")]
         other => {
             let available = Backend::available_names();
@@ -77,4 +82,22 @@ pub(crate) fn open(backend: Backend) -> io::Result<Box<dyn Selector>> {
             Err(io::Error::new(io::ErrorKind::Unsupported, text))
         }
     }
+}
+
+/// Creates a simulated kernel in real time, and returns its only host.
+///
+/// # Errors
+/// Returns the system's error if no descriptor is available.
+#[cfg(feature = "sim")]
+pub(crate) fn open_host() -> io::Result<sim::Host> {
+    sim::Kernel::alone()
+}
+
+/// Opens the selector of a simulated host.
+///
+/// # Errors
+/// Returns the system's error if no descriptor is available.
+#[cfg(feature = "sim")]
+pub(crate) fn open_on(host: &sim::Host) -> io::Result<Box<dyn Selector>> {
+    Ok(Box::new(sim::Sim::on(host)?))
 }

@@ -110,6 +110,12 @@ impl Pipe {
         self.reader.as_raw_fd()
     }
 
+    /// Returns reader and writer.
+    #[cfg(feature = "sim")]
+    pub(super) fn into_ends(self) -> (OwnedFd, OwnedFd) {
+        (self.reader, self.writer)
+    }
+
     pub(super) fn notify(&self) -> io::Result<()> {
         loop {
             match write(&self.writer, &[1]) {

@@ -258,21 +258,16 @@ fn write_end(revents: libc::c_short, fd: RawFd) -> Readiness {
 }
 
 /// Returns true if an operation of `direction` would find something now. Does not wait.
-///
-/// This is for descriptors that must not be made non-blocking, because other processes share the
-/// open file.
-///
-/// # Errors
-/// Returns `Unsupported` if poll(2) rejects the descriptor (POLLNVAL): one that is closed, and on
-/// Apple's systems some devices, /dev/tty among them. Otherwise returns the error of poll(2).
-pub fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+#[cfg(test)]
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
     Ok(!ready_now(fd, direction.interest())?.is_empty())
 }
 
 /// Returns what of the directions of `interest` is ready now. Does not wait.
 ///
 /// # Errors
-/// Returns the errors of [`is_ready`].
+/// Returns `Unsupported` if poll(2) rejects the descriptor (POLLNVAL): one that is closed, and on
+/// Apple's systems some devices, /dev/tty among them. Otherwise returns the error of poll(2).
 pub(crate) fn ready_now(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Readiness> {
     let mut events = 0;
     if interest.is_readable() {

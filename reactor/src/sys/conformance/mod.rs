@@ -237,6 +237,8 @@ impl Stage {
             Backend::Select => false,
             Backend::Poll => POLLRDHUP != 0,
             Backend::Epoll | Backend::Kqueue => true,
+            #[cfg(feature = "sim")]
+            Backend::Sim => true,
         }
     }
 }
