@@ -53,6 +53,9 @@ pub enum PanicPolicy {
 pub struct Config {
     pub(crate) panic_policy: PanicPolicy,
     pub(crate) pool: PoolConfig,
+    /// True if a panic that is resumed has the [`JoinError`](crate::JoinError) as its payload.
+    #[cfg(feature = "sim")]
+    pub(crate) panics_with_error: bool,
 }
 
 /// The limits of the blocking pool.
@@ -112,6 +115,8 @@ impl Config {
                 #[cfg(feature = "sim")]
                 is_threadless: false,
             },
+            #[cfg(feature = "sim")]
+            panics_with_error: false,
         }
     }
 
@@ -156,11 +161,21 @@ impl Config {
 
     /// Sets whether blocking jobs have no threads. Default: false.
     ///
-    /// Jobs are queued until `internal::run_blocking_job` runs them on the thread that calls it.
+    /// Jobs are queued until [`run_blocking_job`](crate::internal::run_blocking_job) runs them on
+    /// the thread that calls it.
     #[cfg(feature = "sim")]
     #[doc(hidden)]
     pub fn threadless_blocking(mut self, is_threadless: bool) -> Config {
         self.pool.is_threadless = is_threadless;
+        self
+    }
+
+    /// Sets whether the panic of a detached task is resumed with a [`JoinError`](crate::JoinError)
+    /// as its payload, which names the task. Default: false, which resumes the payload of the task.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn panic_with_error(mut self, with_error: bool) -> Config {
+        self.panics_with_error = with_error;
         self
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Scheduler {
     inbox: Arc<Inbox>,
     pool: Arc<Pool>,
     unhandled: UnhandledPanics,
+    #[cfg(feature = "sim")]
+    panics_with_error: bool,
     closed: Cell<bool>,
     /// True if tasks of other threads are not accepted any more.
     refuses: Cell<bool>,
@@ -106,6 +108,8 @@ impl Scheduler {
             inbox,
             pool,
             unhandled: UnhandledPanics::new(config.panic_policy),
+            #[cfg(feature = "sim")]
+            panics_with_error: config.panics_with_error,
             closed: Cell::new(false),
             refuses: Cell::new(false),
             attachment: OnceCell::new(),
@@ -383,6 +387,10 @@ impl Scheduler {
     fn raise(&self, error: JoinError) -> ! {
         if self.unhandled.policy() == PanicPolicy::ShutDown {
             self.close();
+        }
+        #[cfg(feature = "sim")]
+        if self.panics_with_error {
+            resume_unwind(Box::new(error));
         }
         resume_unwind(error.into_panic());
     }

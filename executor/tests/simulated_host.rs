@@ -1,13 +1,14 @@
-//! Blocking jobs of an executor without threads.
+//! The executor of a simulated host: blocking jobs without threads, and panics that name the task.
 #![cfg(feature = "sim")]
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use runtime_executor::internal::{run_blocking_job, spawn_mandatory_blocking};
-use runtime_executor::{Config, Executor};
+use runtime_executor::{Config, Executor, JoinError, PanicPolicy};
 use support::Loop;
 
 fn threadless() -> Loop {
@@ -79,4 +80,16 @@ fn a_task_that_awaits_a_job_is_woken_by_it() {
     assert!(executor.has_ready_tasks());
     executor.run_ready();
     assert!(task.is_finished());
+}
+
+#[test]
+fn the_panic_of_a_detached_task_names_the_task() {
+    let config = Config::new().panic_policy(PanicPolicy::Propagate);
+    let looped = Loop::with(config.panic_with_error(true));
+    drop(looped.executor.spawn(async { panic!("a bad day") }));
+    let ran = catch_unwind(AssertUnwindSafe(|| looped.executor.run_ready()));
+    let error = ran.unwrap_err().downcast::<JoinError>().unwrap();
+    let text = error.to_string();
+    assert!(text.contains("simulated_host.rs"), "{text}");
+    assert!(text.ends_with("panicked: a bad day"), "{text}");
 }
