@@ -398,6 +398,23 @@ impl Builder {
         Ok(runtime)
     }
 
+    /// Creates the runtime of a simulated host.
+    #[cfg(feature = "sim")]
+    pub(crate) fn build_on_host(
+        host: &runtime_reactor::sim::Host,
+        name: &str,
+    ) -> io::Result<Runtime> {
+        let reactor = Reactor::on_host(host)?;
+        let executor = Config::new()
+            .name(name)
+            .panic_policy(PanicPolicy::Propagate)
+            .panic_with_error(true)
+            .threadless_blocking(true);
+        let driver = Driver::new(reactor);
+        let executor = Executor::new(driver.unparker(), executor)?;
+        Ok(Runtime::from_parts(executor, driver, None))
+    }
+
     fn build_on(self, driver: Driver, observer: Option<Rc<dyn Observing>>) -> io::Result<Runtime> {
         #[cfg(feature = "tokio")]
         if self.tokio {

@@ -1,0 +1,5 @@
+//! Simulated worlds: hosts, time, faults, and the search for seeds that fail.
+
+mod failures;
+mod hosts;
+mod time;
