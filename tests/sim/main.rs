@@ -1,5 +1,6 @@
 //! Simulated worlds: hosts, time, faults, and the search for seeds that fail.
 
+mod explore;
 mod failures;
 mod hosts;
 mod time;
