@@ -8,7 +8,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use runtime::insight::{Metrics, Stall};
@@ -34,8 +34,12 @@ fn a_task_that_spins_is_named_while_it_spins_and_when_it_has_ended() {
     let (runtime, stalls) = watched();
     let (first, id) = runtime.block_on(async move {
         let spinning = async move {
+            let begin = Instant::now();
             loop {
+                // It spins until the report has come, so the report came while it spun.
                 if let Ok(stall) = stalls.try_recv() {
+                    let ratio = begin.elapsed().as_secs_f64() / THRESHOLD.as_secs_f64();
+                    println!("named after {ratio:.2} times the threshold");
                     return (stall, stalls);
                 }
             }

@@ -56,6 +56,7 @@ mod attached;
 mod describe;
 mod histogram;
 mod list;
+mod looks;
 mod measure;
 mod metrics;
 mod observer;

@@ -57,22 +57,32 @@ impl<T> Request<T> {
     /// # }
     /// ```
     pub fn wait(mut self, limit: Duration) -> io::Result<T> {
+        self.wait_at_most(limit)
+            .unwrap_or_else(|| Err(no_answer(limit)))
+    }
+
+    /// Blocks the calling thread until the answer arrives. Returns `None` after `limit`; the
+    /// request can be waited for again.
+    pub(super) fn wait_at_most(&mut self, limit: Duration) -> Option<io::Result<T>> {
         let begin = Instant::now();
         let waker = Waker::from(Arc::new(Unparker(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
-            if let Poll::Ready(answer) = Pin::new(&mut self).poll(&mut cx) {
-                return answer;
+            if let Poll::Ready(answer) = Pin::new(&mut *self).poll(&mut cx) {
+                return Some(answer);
             }
             match limit.checked_sub(begin.elapsed()) {
                 Some(rest) if !rest.is_zero() => thread::park_timeout(rest),
-                _ => {
-                    let text = format!("the thread of the runtime did not answer in {limit:?}");
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-                }
+                _ => return None,
             }
         }
     }
+}
+
+/// Returns the error of a request that was not answered in time.
+pub(super) fn no_answer(limit: Duration) -> io::Error {
+    let text = format!("the thread of the runtime did not answer in {limit:?}");
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 impl<T> Future for Request<T> {

@@ -1,9 +1,9 @@
 //! The thread that watches the thread of a runtime. It is started only if it was asked for.
 //!
-//! It looks at the [`Pulse`] four times in the threshold, so the thread of the runtime reads no
-//! clock. It also writes the dump that a signal requests, because the thread of the runtime may be
-//! busy then. It runs the callbacks of the program, which may block or panic without an effect on
-//! the runtime.
+//! It [looks](Looks) at the [`Pulse`] four times in the threshold, so the thread of the runtime
+//! reads no clock. It also writes the dump that a signal requests, because the thread of the
+//! runtime may be busy then. It runs the callbacks of the program, which may block or panic without
+//! an effect on the runtime.
 //!
 //! Rejected: a backtrace of the thread, made in a signal handler. Unwinding takes locks and
 //! allocates, so it may block forever or damage the heap if the signal arrives inside of an
@@ -23,9 +23,11 @@ use runtime_executor::Handle;
 use runtime_executor::internal::log;
 
 use super::list::request_tasks;
+use super::looks::{Finding, Looks};
 use super::observer::Observer;
 use super::observing::Observing;
 use super::pulse::{Label, Pulse};
+use super::request::no_answer;
 use super::span::Span;
 use super::stall::{OnStall, Stall, state_of, this_thread};
 
@@ -105,18 +107,17 @@ impl Watch {
                 Some(crate::signal::Installed::for_kind(kind, writer, &reader)?)
             }
         };
-        let period = options
-            .on_stall
-            .as_ref()
-            .map(|(threshold, _)| *threshold / 4);
-        let period = period.map(|period| period.max(Duration::from_millis(1)));
-        reader.set_read_timeout(period)?;
+        let on_stall = options.on_stall.clone();
+        let stalls = on_stall.map(|(threshold, callback)| Stalls {
+            looks: Looks::new(threshold, Instant::now()),
+            callback,
+            label: None,
+        });
         let watcher = Watcher {
-            on_stall: options.on_stall.clone(),
+            stalls,
             thread: this_thread().ok(),
             pulse: pulse.unwrap_or_default(),
             handle,
-            seen: None,
         };
         thread::Builder::new()
             .name("runtime-watch".to_owned())
@@ -141,72 +142,75 @@ impl Drop for Watch {
 
 /// The state of the watching thread.
 struct Watcher {
-    on_stall: Option<(Duration, OnStall)>,
+    stalls: Option<Stalls>,
     /// The folder of the watched thread in /proc.
     thread: Option<PathBuf>,
     pulse: Arc<Pulse>,
     handle: Handle,
-    seen: Option<Seen>,
 }
 
-/// The poll that the last look found.
-struct Seen {
-    poll: u64,
-    since: Instant,
-    /// The task, once the poll was reported.
-    reported: Option<Option<Arc<Label>>>,
+/// The search for polls that last too long.
+struct Stalls {
+    looks: Looks,
+    callback: OnStall,
+    /// The task whose poll was reported last; `None` for the root future.
+    label: Option<Arc<Label>>,
 }
 
 impl Watcher {
     fn run(mut self, reader: &UnixStream) {
         let mut requests = [0; 64];
         loop {
+            // Requests and signals that interrupt the wait do not move the next look.
+            let timeout = self.look_when_due();
+            if reader.set_read_timeout(timeout).is_err() {
+                return;
+            }
             match (&mut &*reader).read(&mut requests) {
                 Ok(0) => return,
                 Ok(_) => self.dump(),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.look(),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn look(&mut self) {
-        let Some((threshold, on_stall)) = self.on_stall.clone() else {
-            return;
-        };
+    /// Looks if it is time to, and returns the time until the next look, if there is one.
+    fn look_when_due(&mut self) -> Option<Duration> {
+        let mut stalls = self.stalls.take()?;
+        if stalls.looks.next() <= Instant::now() {
+            self.look(&mut stalls);
+        }
+        let next = stalls.looks.next();
+        self.stalls = Some(stalls);
+        // A callback may have taken long. No timeout may be zero.
+        let rest = next.saturating_duration_since(Instant::now());
+        Some(rest.max(Duration::from_micros(1)))
+    }
+
+    fn look(&self, stalls: &mut Stalls) {
+        // In this order, so that the time is not before the beginning of the poll.
         let (poll, now) = (self.pulse.poll(), Instant::now());
-        if let Some(seen) = &mut self.seen {
-            if seen.poll == poll {
-                if seen.reported.is_none() && now - seen.since >= threshold {
-                    let label = self.pulse.label();
-                    if self.pulse.poll() != poll {
-                        return;
-                    }
-                    self.pulse.set_reported(poll);
-                    seen.reported = Some(label.clone());
-                    let duration = now - seen.since;
-                    self.report(&on_stall, label, duration, false);
+        match stalls.looks.look(poll, now) {
+            Finding::Nothing => {}
+            Finding::TooLong { since } => {
+                let label = self.pulse.label();
+                if self.pulse.poll() != poll {
+                    return; // The label may be that of the next poll.
                 }
-                return;
+                self.pulse.set_reported(poll);
+                stalls.looks.set_reported();
+                stalls.label.clone_from(&label);
+                self.report(&stalls.callback, label, now - since, false);
+            }
+            Finding::Ended { poll, since } => {
+                let end = self.pulse.end_of(poll).unwrap_or(now);
+                let duration = end.saturating_duration_since(since);
+                self.pulse.add_stall(duration);
+                self.report(&stalls.callback, stalls.label.take(), duration, true);
             }
         }
-        if let Some(Seen {
-            poll,
-            since,
-            reported: Some(label),
-        }) = self.seen.take()
-        {
-            let end = self.pulse.end_of(poll).unwrap_or(now);
-            let duration = end.saturating_duration_since(since);
-            self.pulse.add_stall(duration);
-            self.report(&on_stall, label, duration, true);
-        }
-        self.seen = (poll != 0).then_some(Seen {
-            poll,
-            since: now,
-            reported: None,
-        });
     }
 
     fn report(
@@ -241,12 +245,23 @@ impl Watcher {
     /// one.
     fn dump(&mut self) {
         let (begin, poll) = (Instant::now(), self.pulse.poll());
-        match request_tasks(&self.handle).wait(DUMP_LIMIT) {
+        let mut request = request_tasks(&self.handle);
+        let answer = loop {
+            let rest = DUMP_LIMIT.saturating_sub(begin.elapsed());
+            let until_look = self.look_when_due().unwrap_or(rest);
+            match request.wait_at_most(rest.min(until_look)) {
+                Some(answer) => break answer,
+                None if rest.is_zero() => break Err(no_answer(DUMP_LIMIT)),
+                None => {}
+            }
+        };
+        match answer {
             Ok(tasks) => log(format_args!("{tasks}")),
             Err(_) if poll != 0 && self.pulse.poll() == poll => {
-                let seen = self.seen.as_ref().filter(|seen| seen.poll == poll);
-                let since = seen.map_or(begin, |seen| seen.since);
-                let stall = self.stall(self.pulse.label(), since.elapsed(), false);
+                let stalls = self.stalls.as_ref();
+                let since = stalls.and_then(|stalls| stalls.looks.since(poll));
+                let duration = since.unwrap_or(begin).elapsed();
+                let stall = self.stall(self.pulse.label(), duration, false);
                 log(format_args!("{stall}"));
             }
             Err(e) => {

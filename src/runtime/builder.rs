@@ -258,9 +258,10 @@ impl Builder {
     /// Sets a function that is called when one poll keeps the thread from all other tasks for
     /// longer than `threshold`.
     ///
-    /// It is called twice for each such poll: while it lasts, at most one and a quarter times the
-    /// threshold after the poll has begun, and after it has ended. The [`Stall`] names the task,
-    /// the place where it was spawned, and the duration.
+    /// It is called twice for each such poll: while it lasts, and after it has ended. The first
+    /// call is due at most one and a quarter times the threshold after the poll has begun, or a
+    /// millisecond after the threshold if that is later. The [`Stall`] names the task, the place
+    /// where it was spawned, and the duration. The minimum of the threshold is a millisecond.
     /// [`print_stall`](crate::insight::print_stall) writes it to standard error.
     ///
     /// The function runs on a thread that [`build`](Builder::build) starts, and that looks at the
