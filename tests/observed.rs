@@ -196,6 +196,48 @@ fn a_runtime_that_tracks_its_tasks_knows_their_polls_and_age() {
 }
 
 #[test]
+fn the_longest_poll_of_each_task_is_listed() {
+    const SPIN: Duration = Duration::from_millis(5);
+    let runtime = Runtime::builder().track_tasks(true).build().unwrap();
+    runtime.block_on(async {
+        let slow = runtime::spawn(async {
+            task::yield_now().await;
+            let begin = std::time::Instant::now();
+            while begin.elapsed() < SPIN {}
+            task::yield_now().await;
+            let first = task::all().tasks[0].timing.unwrap();
+            assert!(first.longest_poll >= SPIN);
+            pending::<()>().await;
+        });
+        let new = runtime::spawn(async { task::all().tasks[1].timing.unwrap() });
+        let first_poll = new.await.unwrap();
+        assert_eq!((first_poll.polled, first_poll.idle), Default::default());
+        while task::all().tasks[0].polls < Some(3) {
+            task::yield_now().await;
+        }
+        let new = runtime::spawn(async {});
+        let tasks = task::all();
+        let find = |id| tasks.tasks.iter().find(|task| task.id == id).unwrap();
+        let timing = find(slow.id()).timing.unwrap();
+        assert!(timing.longest_poll >= SPIN, "{timing:?}");
+        assert!(timing.polled >= timing.longest_poll, "{timing:?}");
+        let earlier = timing.idle;
+        let later = task::all().tasks[0].timing.unwrap();
+        assert!(later.idle >= earlier);
+        assert_eq!(find(new.id()).timing, None);
+    });
+    let runtime = Runtime::builder()
+        .on_stall(Duration::from_secs(3600), |_| {})
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        runtime::spawn(pending::<()>());
+        task::yield_now().await;
+        assert_eq!(task::all().tasks[0].timing, None, "no clock is read");
+    });
+}
+
+#[test]
 fn a_slot_that_is_used_again_does_not_keep_the_polls_of_the_earlier_task() {
     let runtime = Runtime::builder().track_tasks(true).build().unwrap();
     runtime.block_on(async {

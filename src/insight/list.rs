@@ -96,6 +96,7 @@ fn task_info(record: TaskRecord, found: Vec<Wait>) -> TaskInfo {
         size: record.size,
         polls: None,
         age: None,
+        timing: None,
         waits,
     }
 }
@@ -109,6 +110,7 @@ fn add_tracked(task: &mut TaskInfo, slot: u32, observer: &Observer) {
     };
     task.polls = Some(tracked.polls);
     task.age = tracked.first_poll.map(|first| first.elapsed());
+    task.timing = tracked.timing();
     if let Some(label) = observer.pulse.label_of(slot) {
         task.spawned_at = Some(label.spawned_at);
         task.name.clone_from(&label.name);

@@ -42,7 +42,7 @@
 //! that was built for it, by one of these:
 //!
 //! * [`Builder::track_tasks`](crate::Builder::track_tasks): polls and age of each task, durations
-//!   of polls, sizes of batches, idle time, lateness of timers.
+//!   of polls by task and of all tasks, sizes of batches, idle time, lateness of timers.
 //! * [`Builder::on_stall`](crate::Builder::on_stall): a function that is called when a poll takes
 //!   too long, while it lasts and when it has ended.
 //! * [`Builder::dump_on`](crate::Builder::dump_on): a signal that writes the list of tasks to
@@ -84,5 +84,5 @@ pub(crate) use shutdown::{Deadline, report_shutdown};
 pub use shutdown::{JobInfo, ShutdownReport};
 pub(crate) use stall::OnStall;
 pub use stall::{Stall, print_stall};
-pub use tasks::{Descriptor, TaskInfo, TaskList, TaskState, Wait};
+pub use tasks::{Descriptor, TaskInfo, TaskList, TaskState, TaskTiming, Wait};
 pub(crate) use watch::{WatchOptions, Watching};

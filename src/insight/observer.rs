@@ -15,6 +15,7 @@ use runtime_reactor::internal::count_lateness;
 use super::histogram::Histogram;
 use super::observing::{ObserverOptions, Observing};
 use super::pulse::{Label, Pulse, ROOT};
+use super::tasks::TaskTiming;
 
 /// Accessed on the thread of the runtime only.
 #[derive(Debug, Default)]
@@ -37,6 +38,24 @@ pub(super) struct Tracked {
     id: Id,
     pub(super) polls: u64,
     pub(super) first_poll: Option<Instant>,
+    /// The end of the last poll.
+    last_poll: Option<Instant>,
+    /// The sum of the durations of all polls, in nanoseconds.
+    polled: u64,
+    /// The duration of the longest poll, in nanoseconds.
+    longest_poll: u64,
+}
+
+impl Tracked {
+    /// Returns the durations of the polls, if they are measured.
+    pub(super) fn timing(&self) -> Option<TaskTiming> {
+        self.first_poll?;
+        Some(TaskTiming {
+            polled: Duration::from_nanos(self.polled),
+            longest_poll: Duration::from_nanos(self.longest_poll),
+            idle: self.last_poll.map(|end| end.elapsed()).unwrap_or_default(),
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -114,6 +133,20 @@ impl Observer {
             let mut measured = timing.measured.borrow_mut();
             measured.polls.record_duration(took);
             measured.longest_poll = took.max(measured.longest_poll);
+            self.add_time(took, now);
+        }
+    }
+
+    /// Adds a poll that has just ended to its task.
+    #[inline]
+    fn add_time(&self, took: Duration, now: Instant) {
+        let mut tasks = self.tasks.borrow_mut();
+        // The root future has no entry.
+        if let Some(Some(tracked)) = tasks.get_mut(self.pulse.slot() as usize) {
+            let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            tracked.polled = tracked.polled.saturating_add(took);
+            tracked.longest_poll = took.max(tracked.longest_poll);
+            tracked.last_poll = Some(now);
         }
     }
 
@@ -127,6 +160,9 @@ impl Observer {
             id: task.id(),
             polls: 0,
             first_poll: self.timing.as_ref().map(|timing| timing.last.get()),
+            last_poll: None,
+            polled: 0,
+            longest_poll: 0,
         });
         let label = Label {
             id: task.id(),

@@ -80,7 +80,13 @@ impl Pulse {
 
     /// Returns the task that is polled; `None` for the root future.
     pub(super) fn label(&self) -> Option<Arc<Label>> {
-        self.label_of(self.slot.load(Ordering::Relaxed))
+        self.label_of(self.slot())
+    }
+
+    /// Returns the slot of the task that is polled or was polled last, or [`ROOT`].
+    #[inline]
+    pub(super) fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
     }
 
     pub(super) fn label_of(&self, slot: u32) -> Option<Arc<Label>> {

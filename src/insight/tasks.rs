@@ -54,9 +54,25 @@ pub struct TaskInfo {
     /// The time since the first poll, in a runtime that [tracks its
     /// tasks](crate::Builder::track_tasks).
     pub age: Option<Duration>,
+    /// The durations of the polls, once the task was polled in a runtime that [tracks its
+    /// tasks](crate::Builder::track_tasks).
+    pub timing: Option<TaskTiming>,
     /// The waits of a task that is [`Waiting`](TaskState::Waiting), at least one; empty in other
     /// states.
     pub waits: Vec<Wait>,
+}
+
+/// The durations of the polls of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TaskTiming {
+    /// The sum of the durations of all polls.
+    pub polled: Duration,
+    /// The duration of the longest poll.
+    pub longest_poll: Duration,
+    /// The time since the last poll has ended; zero in the first poll.
+    pub idle: Duration,
 }
 
 /// The state of a task.
@@ -390,6 +406,7 @@ mod tests {
             size: Some(8),
             polls: None,
             age: None,
+            timing: None,
             waits: vec![if n % 4 == 0 {
                 Wait::Other
             } else {
