@@ -233,11 +233,19 @@ fn describe_wait(awaited: Awaited, described: &mut usize) -> Wait {
             remaining: rounded_up(deadline.saturating_duration_since(clock::now())),
         },
         Awaited::Process(process) => Wait::Child { process },
-        Awaited::Read(fd) => of_signal(fd)
-            .or_else(|| process_of(fd).map(|process| Wait::Child { process }))
-            .unwrap_or_else(|| Wait::Read(describe_up_to_limit(fd, described))),
+        Awaited::Read(fd) => of_signal(fd).unwrap_or_else(|| describe_read(fd, described)),
         Awaited::Write(fd) => Wait::Write(describe_up_to_limit(fd, described)),
         Awaited::Event(fd) => Wait::Event(describe_up_to_limit(fd, described)),
+    }
+}
+
+fn describe_read(fd: RawFd, described: &mut usize) -> Wait {
+    let descriptor = describe_up_to_limit(fd, described);
+    // Only descriptors of this kind are looked up, as that opens a file in /proc.
+    let process = (descriptor.description == "pidfd").then(|| process_of(fd));
+    match process.flatten() {
+        Some(process) => Wait::Child { process },
+        None => Wait::Read(descriptor),
     }
 }
 
