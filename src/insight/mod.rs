@@ -33,6 +33,10 @@
 //!     timer in 60 s
 //! ```
 //!
+//! # A page
+//! The package `uniloop-console` serves a page that shows all of this while the program runs:
+//! `runtime_console::spawn(6669).await?` in a task makes it available at `http://127.0.0.1:6669/`.
+//!
 //! # Counters
 //! [`Handle::metrics`](crate::Handle::metrics) returns the counters of a runtime. They are those
 //! that the runtime needs anyway, and what the kernel and the data structures know.

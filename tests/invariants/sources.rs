@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The source folders of the published crates.
-pub(crate) const CRATES: [&str; 5] = [
+pub(crate) const CRATES: [&str; 6] = [
     "src",
     "reactor/src",
     "executor/src",
     "net/src",
     "macros/src",
+    "console/src",
 ];
 
 /// A source file without the parts that are compiled for tests only.
