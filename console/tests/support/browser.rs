@@ -43,7 +43,7 @@ pub(crate) struct Browser {
     messages: Receiver<Value>,
     calls: u64,
     session: Option<String>,
-    /// Exceptions of scripts, and what the browser logs, such as violations of the policy.
+    /// Exceptions of scripts, and violations of the policy of the page.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -141,8 +141,11 @@ impl Browser {
                 return Ok(message["result"].clone());
             }
             let event = message["method"].as_str().unwrap_or_default();
-            if matches!(event, "Runtime.exceptionThrown" | "Log.entryAdded") {
-                self.complaints.push(message["params"].to_string());
+            let parameters = &message["params"];
+            // A connection that is interrupted is logged as well, but is no fault of the page.
+            let is_violation = parameters["entry"]["source"] == "security";
+            if is_violation || event == "Runtime.exceptionThrown" {
+                self.complaints.push(parameters.to_string());
             }
         }
     }
