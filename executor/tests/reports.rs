@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::io::pipe;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use runtime_executor::{Builder, Config, PanicPolicy, spawn_blocking};
@@ -154,7 +155,7 @@ fn a_broken_standard_error_does_not_stop_the_executor() {
         );
         std::process::exit(7);
     }
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = UnixStream::pair().unwrap();
     drop(reader);
     let status = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -163,7 +164,7 @@ fn a_broken_standard_error_does_not_stop_the_executor() {
         ])
         .args(["--nocapture", "--test-threads=1"])
         .env("RUNTIME_TEST_CHILD", "1")
-        .stderr(writer)
+        .stderr(OwnedFd::from(writer))
         .stdout(Stdio::null())
         .status()
         .unwrap();

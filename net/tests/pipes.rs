@@ -268,8 +268,9 @@ fn an_end_for_a_child_is_blocking_again() {
 #[test]
 fn the_wrong_end_of_a_pipe_is_rejected_by_name() {
     let _leak_check = support::DescriptorLeakCheck::new();
-    let (reader, writer) = std::io::pipe().unwrap();
-    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+    let (sender, receiver) = pipe::pipe().unwrap();
+    let reader = receiver.into_blocking_fd().unwrap();
+    let writer = sender.into_blocking_fd().unwrap();
     let error = Sender::try_from(reader.try_clone().unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let text = error.to_string();
