@@ -275,7 +275,7 @@ macro_rules! take_error {
         /// # Errors
         /// Returns the errors of getsockopt(2).
         pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
-            self.$($source).+.get_ref().take_error()
+            $crate::sys::names::take_error(self)
         }
     };
 }
@@ -287,7 +287,7 @@ macro_rules! tos {
         /// # Errors
         /// Returns the errors of getsockopt(2).
         pub fn tos(&self) -> std::io::Result<u32> {
-            $crate::sys::socket::tos(socket2::SockRef::from(self))
+            $crate::sys::socket::tos(self)
         }
 
         /// Sets the type of service of sent packets (`IP_TOS`), or their traffic class on an IPv6
@@ -301,7 +301,7 @@ macro_rules! tos {
         /// On Linux both are set on an IPv6 socket that also sends by IPv4. TCP keeps its own ECN
         /// bits there.
         pub fn set_tos(&self, tos: u32) -> std::io::Result<()> {
-            $crate::sys::socket::set_tos(socket2::SockRef::from(self), tos)
+            $crate::sys::socket::set_tos(self, tos)
         }
     };
 }
@@ -315,7 +315,7 @@ macro_rules! device {
         /// Returns `Unsupported` on platforms other than Linux, Android and Apple's, and the errors
         /// of getsockopt(2).
         pub fn device(&self) -> std::io::Result<Option<Vec<u8>>> {
-            $crate::sys::socket::device(socket2::SockRef::from(self))
+            $crate::sys::socket::device(self)
         }
 
         /// Sets the only network interface that the socket uses, by its name as in `ip link` and
@@ -331,7 +331,7 @@ macro_rules! device {
         /// `IP_BOUND_IF`, or `IPV6_BOUND_IF` on an IPv6 socket. The BSDs have no such option: bind
         /// to an address of the interface.
         pub fn bind_device(&self, interface: Option<&[u8]>) -> std::io::Result<()> {
-            $crate::sys::socket::bind_device(socket2::SockRef::from(self), interface)
+            $crate::sys::socket::bind_device(self, interface)
         }
     };
 }
@@ -345,7 +345,7 @@ macro_rules! quickack {
         /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
         /// getsockopt(2).
         pub fn quickack(&self) -> std::io::Result<bool> {
-            $crate::sys::tcp::quickack(socket2::SockRef::from(self))
+            $crate::sys::tcp::quickack(self)
         }
 
         /// Sets whether received bytes are acknowledged at once (`TCP_QUICKACK`) instead of
@@ -355,7 +355,7 @@ macro_rules! quickack {
         /// Returns `Unsupported` on platforms other than Linux and Android, and the errors of
         /// setsockopt(2).
         pub fn set_quickack(&self, quickack: bool) -> std::io::Result<()> {
-            $crate::sys::tcp::set_quickack(socket2::SockRef::from(self), quickack)
+            $crate::sys::tcp::set_quickack(self, quickack)
         }
     };
 }

@@ -1,7 +1,7 @@
 //! Reading and writing byte streams, for TCP, Unix sockets and pipes alike: the functions, and the
 //! macros that implement the traits of futures-io by them.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net;
 use std::ops::{Deref, Range};
 use std::os::fd::AsFd;
@@ -9,9 +9,9 @@ use std::os::unix;
 use std::task::{Context, Poll};
 
 use runtime_reactor::{Direction, Source};
-use socket2::SockRef;
 
-use crate::sys::socket::{MAX_BUFFERS, SEND_FLAGS};
+use crate::sys::socket::MAX_BUFFERS;
+use crate::sys::{bytes, names};
 
 /// A descriptor that bytes are written to.
 pub(crate) trait Send: AsFd {
@@ -19,16 +19,16 @@ pub(crate) trait Send: AsFd {
     fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
 }
 
-/// Implements `Send` without SIGPIPE, which std's own `write` raises on some systems.
+/// Implements `Send` for sockets, without SIGPIPE.
 macro_rules! send_without_signal {
     ($($socket:ty),*) => {$(
         impl Send for $socket {
             fn send(&self, buf: &[u8]) -> io::Result<usize> {
-                SockRef::from(self).send_with_flags(buf, SEND_FLAGS)
+                bytes::send(self, buf)
             }
 
             fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                SockRef::from(self).send_vectored_with_flags(bufs, SEND_FLAGS)
+                bytes::send_vectored(self, bufs)
             }
         }
     )*};
@@ -39,13 +39,11 @@ send_without_signal!(net::TcpStream, unix::net::UnixStream);
 /// The end of a pipe.
 impl Send for std::fs::File {
     fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        let mut file = self;
-        file.write(buf)
+        bytes::write(self, buf)
     }
 
     fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut file = self;
-        file.write_vectored(bufs)
+        bytes::write_vectored(self, bufs)
     }
 }
 
@@ -74,7 +72,7 @@ where
         return Poll::Ready(Ok(0));
     }
     let asked = buf.len();
-    source.poll_transfer(Direction::Read, cx, asked, |mut io| io.read(buf))
+    source.poll_transfer(Direction::Read, cx, asked, |io| bytes::read(io, buf))
 }
 
 pub(crate) fn poll_read_vectored<T: AsFd>(
@@ -91,7 +89,9 @@ where
         return Poll::Ready(Ok(0));
     }
     let asked = total_len(bufs);
-    source.poll_transfer(Direction::Read, cx, asked, |mut io| io.read_vectored(bufs))
+    source.poll_transfer(Direction::Read, cx, asked, |io| {
+        bytes::read_vectored(io, bufs)
+    })
 }
 
 /// Not inlined, so that the loops that call it are.
@@ -128,7 +128,7 @@ where
         return Ok(0);
     }
     let asked = buf.len();
-    source.try_transfer(Direction::Read, asked, |mut io| io.read(buf))
+    source.try_transfer(Direction::Read, asked, |io| bytes::read(io, buf))
 }
 
 pub(crate) fn try_read_vectored<T: AsFd>(
@@ -144,7 +144,7 @@ where
         // Some systems reject a call without buffers: readv(2) of the BSDs.
         return Ok(0);
     }
-    source.try_io(Direction::Read, |mut io| io.read_vectored(bufs))
+    source.try_io(Direction::Read, |io| bytes::read_vectored(io, bufs))
 }
 
 pub(crate) fn try_write<T: Send>(source: &Source<T>, buf: &[u8]) -> io::Result<usize> {
@@ -240,7 +240,7 @@ pub(crate) use {read_from_source, write_to_source};
 
 /// Shuts down writing. Closing a connection that the peer has closed is not an error.
 pub(crate) fn shutdown_write<T: AsFd>(source: &Source<T>) -> io::Result<()> {
-    forgive_gone(SockRef::from(source.get_ref()).shutdown(net::Shutdown::Write))
+    forgive_gone(names::shutdown(source.get_ref(), net::Shutdown::Write))
 }
 
 /// Forgives the errors of shutdown(2) for a connection that the peer has closed or reset already:

@@ -80,7 +80,7 @@ pub(super) fn give_back(pipe: Pipe) {
 
 impl Pipe {
     fn new(counter: &Arc<()>) -> io::Result<Pipe> {
-        let (reader, writer) = pipe::pipe()?;
+        let (reader, writer) = pipe::pipe_real()?;
         splice::request_capacity(writer.as_fd(), CAPACITY);
         Ok(Pipe {
             reader: reader.into(),

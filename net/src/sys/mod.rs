@@ -1,11 +1,17 @@
 //! System calls and the differences between platforms, one file for each kind of descriptor.
 
 pub(crate) mod accept;
+pub(crate) mod bytes;
+pub(crate) mod call;
 mod control;
 pub(crate) mod describe;
 mod errno;
 #[cfg(any(test, target_vendor = "apple"))]
 mod interface;
+#[cfg(feature = "sim")]
+pub(crate) mod lookup;
+pub(crate) mod names;
+pub(crate) mod options;
 pub(crate) mod pipe;
 pub(crate) mod read_buf;
 pub(crate) mod sendfile;

@@ -8,6 +8,8 @@ use std::slice;
 #[cfg(feature = "tokio-io")]
 use tokio::io::ReadBuf;
 
+use super::call::call;
+
 /// The most bytes that one call reads: macOS refuses more than a C `int` holds (read(2)).
 const MAX_BYTES: usize = libc::c_int::MAX as usize - 1;
 
@@ -39,12 +41,20 @@ impl<'a> Unfilled<'a> {
     /// # Errors
     /// Returns the error of read(2).
     pub(crate) fn read(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        self.filled = call!(
+            &fd,
+            |host, fd| read_simulated(&host, fd, self.room),
+            self.read_real(fd)
+        )?;
+        Ok(self.filled)
+    }
+
+    fn read_real(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
         let (start, len) = (self.room.as_mut_ptr(), self.room.len());
         // SAFETY: read(2) writes at most `len` bytes to the pointer. The slice has that many, is
         // borrowed mutably and outlives the call.
         let n = unsafe { libc::read(fd.as_raw_fd(), start.cast(), len) };
-        self.filled = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
-        Ok(self.filled)
+        usize::try_from(n).map_err(|_| io::Error::last_os_error())
     }
 
     /// Returns what was read.
@@ -55,6 +65,25 @@ impl<'a> Unfilled<'a> {
         unsafe { slice::from_raw_parts_mut(start, self.filled) }
     }
 }
+
+/// Reads from a simulated descriptor, which only writes to memory that is initialized.
+#[cfg(feature = "sim")]
+fn read_simulated(
+    host: &runtime_reactor::sim::Host,
+    fd: BorrowedFd<'_>,
+    room: &mut [MaybeUninit<u8>],
+) -> io::Result<usize> {
+    let mut bytes = vec![0; room.len().min(MAX_SIMULATED)];
+    let n = host.recv(fd, &mut [&mut bytes], false)?;
+    for (place, byte) in room.iter_mut().zip(&bytes[..n]) {
+        place.write(*byte);
+    }
+    Ok(n)
+}
+
+/// The most bytes that one call reads from a simulated descriptor.
+#[cfg(feature = "sim")]
+const MAX_SIMULATED: usize = 256 << 10;
 
 /// Returns how many bytes one [`read`] may put into `buf`.
 #[cfg(feature = "tokio-io")]

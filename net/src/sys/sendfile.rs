@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use super::call::is_simulated;
 use super::sigpipe;
 
 /// Sends at most `count` bytes of `file`, from `offset` on, and returns their number. 0 bytes are
@@ -111,5 +112,5 @@ pub(crate) fn must_copy(error: &io::Error) -> bool {
 /// Returns true if sending to a closed connection raises no signal.
 pub(crate) fn is_silent() -> bool {
     // An option of the socket suppresses it on Apple's systems.
-    cfg!(target_vendor = "apple") || sigpipe::is_ignored()
+    !is_simulated() && (cfg!(target_vendor = "apple") || sigpipe::is_ignored())
 }

@@ -3,8 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
+#[cfg(feature = "sim")]
+use runtime_reactor::sim::{SocketKind, SocketOption};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::call::{call, open};
 use super::control::Plain;
 use super::errno::cvt;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
@@ -23,15 +26,36 @@ pub(crate) const SEND_FLAGS: libc::c_int = 0;
 /// (sysconf(3)). `sendmsg` rejects more with EMSGSIZE.
 pub(crate) const MAX_BUFFERS: usize = 1024;
 
-/// Creates a socket, non-blocking and close-on-exec, by one system call.
-#[cfg(not(target_vendor = "apple"))]
+/// Creates a socket, non-blocking and close-on-exec.
 pub(crate) fn new(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+    open!(
+        |host| host.socket(simulated_kind(domain, kind)?).map(Socket::from),
+        new_real(domain, kind, protocol)
+    )
+}
+
+/// Returns the kind of a simulated socket.
+#[cfg(feature = "sim")]
+fn simulated_kind(domain: Domain, kind: Type) -> io::Result<SocketKind> {
+    let is_v6 = domain == Domain::IPV6;
+    match (domain == Domain::UNIX, kind) {
+        (false, Type::STREAM) => Ok(SocketKind::Tcp { is_v6 }),
+        (false, Type::DGRAM) => Ok(SocketKind::Udp { is_v6 }),
+        (true, Type::STREAM) => Ok(SocketKind::UnixStream),
+        (true, Type::DGRAM) => Ok(SocketKind::UnixDatagram),
+        _ => Err(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT)),
+    }
+}
+
+/// Creates a socket by one system call.
+#[cfg(not(target_vendor = "apple"))]
+fn new_real(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
     Socket::new(domain, kind.nonblocking(), protocol)
 }
 
-/// Creates a socket, non-blocking and close-on-exec. macOS has no flags for that.
+/// Creates a socket. macOS has no flags for that.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn new(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+fn new_real(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, protocol)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -40,7 +64,11 @@ pub(crate) fn new(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io:
 /// Keeps SIGPIPE from killing the process, where that is an option of the socket.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn suppress_sigpipe(socket: &impl AsFd) -> io::Result<()> {
-    SockRef::from(socket).set_nosigpipe(true)
+    call!(
+        socket,
+        |_host, _fd| Ok(()),
+        SockRef::from(socket).set_nosigpipe(true)
+    )
 }
 
 /// Does nothing: each call suppresses SIGPIPE by [`SEND_FLAGS`].
@@ -49,22 +77,40 @@ pub(crate) fn suppress_sigpipe(_: &impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the interface that the socket uses. The simulated kernel has no names for interfaces.
+pub(crate) fn device(socket: &impl AsFd) -> io::Result<Option<Vec<u8>>> {
+    call!(
+        socket,
+        |_host, _fd| Ok(None),
+        device_real(SockRef::from(socket))
+    )
+}
+
+/// Sets the interface that the socket uses.
+pub(crate) fn bind_device(socket: &impl AsFd, interface: Option<&[u8]>) -> io::Result<()> {
+    call!(
+        socket,
+        |_host, _fd| Err(io::Error::from_raw_os_error(libc::ENODEV)),
+        bind_device_real(SockRef::from(socket), interface)
+    )
+}
+
 /// Returns the interface that the socket uses.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn device(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
+fn device_real(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
     socket.device()
 }
 
 /// Sets the interface that the socket uses.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn bind_device(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
+fn bind_device_real(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
     socket.bind_device(interface)
 }
 
 /// Returns the interface that the socket uses. Apple's systems number interfaces, by an option of
 /// each family: IP_BOUND_IF and IPV6_BOUND_IF.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn device(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
+fn device_real(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
     let index = if socket.local_addr()?.is_ipv4() {
         socket.device_index_v4()?
     } else {
@@ -75,7 +121,7 @@ pub(crate) fn device(socket: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
 
 /// Sets the interface that the socket uses.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn bind_device(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
+fn bind_device_real(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
     let index = interface.map(super::interface::index_of).transpose()?;
     if socket.local_addr()?.is_ipv4() {
         socket.bind_device_by_index_v4(index)
@@ -86,18 +132,26 @@ pub(crate) fn bind_device(socket: SockRef<'_>, interface: Option<&[u8]>) -> io::
 
 /// Fails: this system cannot bind a socket to an interface.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) fn device(_: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
+fn device_real(_: SockRef<'_>) -> io::Result<Option<Vec<u8>>> {
     Err(unsupported("binding to a network interface"))
 }
 
 /// Fails: this system cannot bind a socket to an interface.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) fn bind_device(_: SockRef<'_>, _: Option<&[u8]>) -> io::Result<()> {
+fn bind_device_real(_: SockRef<'_>, _: Option<&[u8]>) -> io::Result<()> {
     Err(unsupported("binding to a network interface"))
 }
 
 /// Returns the type of service of IPv4 packets, or the traffic class of an IPv6 socket.
-pub(crate) fn tos(socket: SockRef<'_>) -> io::Result<u32> {
+pub(crate) fn tos(socket: &impl AsFd) -> io::Result<u32> {
+    call!(
+        socket,
+        |host, fd| Ok(host.option(fd, SocketOption::Tos)? as u32),
+        tos_real(SockRef::from(socket))
+    )
+}
+
+fn tos_real(socket: SockRef<'_>) -> io::Result<u32> {
     if socket.local_addr()?.is_ipv4() {
         socket.tos_v4()
     } else {
@@ -106,11 +160,19 @@ pub(crate) fn tos(socket: SockRef<'_>) -> io::Result<u32> {
 }
 
 /// Sets the type of service of IPv4 packets, and the traffic class of an IPv6 socket.
-pub(crate) fn set_tos(socket: SockRef<'_>, tos: u32) -> io::Result<()> {
+pub(crate) fn set_tos(socket: &impl AsFd, tos: u32) -> io::Result<()> {
     if tos > 255 {
         // Linux would truncate it.
         return Err(invalid(format!("a type of service is 0 to 255, not {tos}")));
     }
+    call!(
+        socket,
+        |host, fd| host.set_option(fd, SocketOption::Tos, tos as i32),
+        set_tos_real(SockRef::from(socket), tos)
+    )
+}
+
+fn set_tos_real(socket: SockRef<'_>, tos: u32) -> io::Result<()> {
     if socket.local_addr()?.is_ipv4() {
         return socket.set_tos_v4(tos);
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::call::{call, is_simulated};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::errno::cvt;
 use super::sigpipe;
@@ -35,7 +36,8 @@ pub(crate) fn splice(_: BorrowedFd<'_>, _: BorrowedFd<'_>, _: usize) -> io::Resu
 /// Returns true if this system has splice, and a splice to a connection that the peer has closed
 /// only returns EPIPE.
 pub(crate) fn is_supported() -> bool {
-    cfg!(any(target_os = "linux", target_os = "android")) && sigpipe::is_ignored()
+    let is_known = cfg!(any(target_os = "linux", target_os = "android"));
+    is_known && !is_simulated() && sigpipe::is_ignored()
 }
 
 /// Requests that a pipe has room for `bytes`. It has less where a limit of the user or of the
@@ -55,6 +57,14 @@ pub(crate) fn request_capacity(_: BorrowedFd<'_>, _: libc::c_int) {}
 /// # Errors
 /// Returns the errors of read(2).
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    call!(
+        &fd,
+        |host, fd| host.recv(fd, &mut [buf], false),
+        read_real(fd, buf)
+    )
+}
+
+fn read_real(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: read(2) writes at most the length of `buf` to it; it outlives the call.
     let n = unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())

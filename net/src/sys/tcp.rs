@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use runtime_reactor::Direction;
 use runtime_reactor::internal::is_ready;
+#[cfg(feature = "sim")]
+use runtime_reactor::sim::SocketOption;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::accept::accept_from;
-use super::socket;
+use super::call::call;
+use super::options::Options;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::unsupported::unsupported;
+use super::{names, socket};
 use crate::tcp::keepalive::TcpKeepalive;
 
 /// Creates a TCP socket, non-blocking and close-on-exec.
@@ -22,7 +26,7 @@ pub(crate) fn socket(domain: Domain) -> io::Result<Socket> {
 
 /// Makes `socket` a listener. A `backlog` that does not fit a C `int` is reduced.
 pub(crate) fn listen(socket: Socket, backlog: u32) -> io::Result<net::TcpListener> {
-    socket.listen(backlog.try_into().unwrap_or(libc::c_int::MAX))?;
+    names::listen(&socket, backlog.try_into().unwrap_or(libc::c_int::MAX))?;
     Ok(socket.into())
 }
 
@@ -33,17 +37,17 @@ pub(crate) fn bind_listener(
     backlog: u32,
 ) -> io::Result<net::TcpListener> {
     let socket = socket(Domain::for_address(addr))?;
-    socket.set_reuse_address(true)?;
+    Options::of(&socket).set_reuse_address(true)?;
     if shared {
-        set_reuseport(&socket, true)?;
+        Options::of(&socket).set_reuse_port(true)?;
     }
-    socket.bind(&addr.into())?;
+    names::bind(&socket, addr)?;
     listen(socket, backlog)
 }
 
 /// Begins to connect. Returns true if the attempt is still under way.
 pub(crate) fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<bool> {
-    match socket.connect(&addr.into()) {
+    match names::connect(socket, addr) {
         Ok(()) => Ok(false),
         // An interrupted attempt continues, and EALREADY means that it was begun before the socket
         // was converted: connect(2).
@@ -56,8 +60,28 @@ pub(crate) fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<bool> {
 
 /// Accepts a connection, non-blocking and close-on-exec. Returns it with the peer's address.
 pub(crate) fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    call!(
+        listener,
+        |host, fd| {
+            let (socket, peer) = host.accept_inet(fd)?;
+            Ok((socket.into(), peer))
+        },
+        accept_real(listener)
+    )
+}
+
+fn accept_real(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
     let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), peer_of(&peer)?))
+}
+
+/// Copies received bytes without removing them.
+pub(crate) fn peek(stream: &net::TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    call!(
+        stream,
+        |host, fd| host.recv(fd, &mut [buf], true),
+        stream.peek(buf)
+    )
 }
 
 /// Returns the address of a peer. macOS yields an empty one for a peer that has already closed its
@@ -68,52 +92,69 @@ fn peer_of(peer: &SockAddr) -> io::Result<SocketAddr> {
 }
 
 /// Returns true if received bytes are acknowledged at once.
+pub(crate) fn quickack(socket: &impl AsFd) -> io::Result<bool> {
+    call!(
+        socket,
+        |host, fd| Ok(host.option(fd, SocketOption::QuickAck)? != 0),
+        quickack_real(SockRef::from(socket))
+    )
+}
+
+/// Sets whether received bytes are acknowledged at once.
+pub(crate) fn set_quickack(socket: &impl AsFd, quickack: bool) -> io::Result<()> {
+    call!(
+        socket,
+        |host, fd| host.set_option(fd, SocketOption::QuickAck, quickack.into()),
+        set_quickack_real(SockRef::from(socket), quickack)
+    )
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn quickack(socket: SockRef<'_>) -> io::Result<bool> {
+fn quickack_real(socket: SockRef<'_>) -> io::Result<bool> {
     socket.tcp_quickack()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn set_quickack(socket: SockRef<'_>, quickack: bool) -> io::Result<()> {
+fn set_quickack_real(socket: SockRef<'_>, quickack: bool) -> io::Result<()> {
     socket.set_tcp_quickack(quickack)
 }
 
 /// Fails: this system has no TCP_QUICKACK.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn quickack(_: SockRef<'_>) -> io::Result<bool> {
+fn quickack_real(_: SockRef<'_>) -> io::Result<bool> {
     Err(unsupported("TCP_QUICKACK"))
 }
 
 /// Fails: this system has no TCP_QUICKACK.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn set_quickack(_: SockRef<'_>, _: bool) -> io::Result<()> {
+fn set_quickack_real(_: SockRef<'_>, _: bool) -> io::Result<()> {
     Err(unsupported("TCP_QUICKACK"))
 }
 
 /// Returns the option that distributes clients over listeners, on FreeBSD SO_REUSEPORT_LB.
 #[cfg(target_os = "freebsd")]
-pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
+pub(super) fn reuseport(socket: SockRef<'_>) -> io::Result<bool> {
     socket.reuse_port_lb()
 }
 
 #[cfg(target_os = "freebsd")]
-pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
+pub(super) fn set_reuseport(socket: SockRef<'_>, reuse: bool) -> io::Result<()> {
     socket.set_reuse_port_lb(reuse)
 }
 
 #[cfg(not(target_os = "freebsd"))]
-pub(crate) fn reuseport(socket: &Socket) -> io::Result<bool> {
+pub(super) fn reuseport(socket: SockRef<'_>) -> io::Result<bool> {
     socket.reuse_port()
 }
 
 #[cfg(not(target_os = "freebsd"))]
-pub(crate) fn set_reuseport(socket: &Socket, reuse: bool) -> io::Result<()> {
+pub(super) fn set_reuseport(socket: SockRef<'_>, reuse: bool) -> io::Result<()> {
     socket.set_reuse_port(reuse)
 }
 
 /// Sets the schedule of keepalive probes.
 #[cfg(not(target_os = "openbsd"))]
-pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
+pub(super) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
     let mut set = socket2::TcpKeepalive::new();
     if let Some(time) = keepalive.time {
         set = set.with_time(time);
@@ -129,7 +170,7 @@ pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io
 
 /// Sets the schedule of keepalive probes, which OpenBSD sets for all connections together.
 #[cfg(target_os = "openbsd")]
-pub(crate) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
+pub(super) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
     if *keepalive != TcpKeepalive::new() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -157,7 +198,7 @@ pub(crate) fn is_hung_up(socket: &net::TcpStream) -> io::Result<bool> {
     if !is_ready(socket.as_fd(), Direction::Write)? {
         return Ok(false);
     }
-    Ok(matches!(socket.peer_addr(), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN)))
+    Ok(matches!(names::peer_addr(socket), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN)))
 }
 
 #[cfg(test)]

@@ -4,12 +4,15 @@ use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 
+#[cfg(feature = "sim")]
+use runtime_reactor::sim::UnixName;
 use socket2::{Domain, MsgHdr, SockAddr, SockRef, Socket, Type};
 
 use super::accept::accept_from;
+use super::call::{call, open};
 use super::control::{Control, space, value};
 use super::errno::cvt;
 use super::socket::{self, SEND_FLAGS};
@@ -22,20 +25,103 @@ pub(crate) fn socket(kind: Type) -> io::Result<Socket> {
 
 /// Creates two connected sockets, non-blocking and close-on-exec.
 pub(crate) fn pair(kind: Type) -> io::Result<(Socket, Socket)> {
+    open!(
+        |host| {
+            let (one, two) = host.unix_pair(kind == Type::STREAM)?;
+            Ok((one.into(), two.into()))
+        },
+        pair_real(kind)
+    )
+}
+
+fn pair_real(kind: Type) -> io::Result<(Socket, Socket)> {
     let (one, two) = Socket::pair(Domain::UNIX, kind, None)?;
     one.set_nonblocking(true)?;
     two.set_nonblocking(true)?;
     Ok((one, two))
 }
 
+/// Binds a socket to a name.
+pub(crate) fn bind(socket: &Socket, addr: &SockAddr) -> io::Result<()> {
+    call!(
+        socket,
+        |host, fd| host.bind_unix(fd, &simulated_name(addr)?),
+        socket.bind(addr)
+    )
+}
+
+/// Connects a socket to one with a name.
+pub(crate) fn connect(socket: &impl AsFd, addr: &SockAddr) -> io::Result<()> {
+    call!(
+        socket,
+        |host, fd| host.connect_unix(fd, &simulated_name(addr)?),
+        SockRef::from(socket).connect(addr)
+    )
+}
+
+/// Sends a datagram to the peer.
+pub(crate) fn send(socket: &UnixDatagram, buf: &[u8]) -> io::Result<usize> {
+    call!(
+        socket,
+        |host, fd| host.send_message(fd, buf, None, &[]),
+        SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
+    )
+}
+
+/// Sends a datagram to the socket with a name.
+pub(crate) fn send_to(socket: &UnixDatagram, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+    call!(
+        socket,
+        |host, fd| host.send_message(fd, buf, Some(&UnixName::from_std(addr)), &[]),
+        socket.send_to_addr(buf, addr)
+    )
+}
+
+/// Receives a datagram.
+pub(crate) fn recv(socket: &UnixDatagram, buf: &mut [u8]) -> io::Result<usize> {
+    call!(
+        socket,
+        |host, fd| Ok(host.recv_message(fd, buf, false)?.len),
+        socket.recv(buf)
+    )
+}
+
+/// Receives a datagram and the name of its sender.
+pub(crate) fn recv_from(socket: &UnixDatagram, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    call!(
+        socket,
+        |host, fd| {
+            let received = host.recv_message(fd, buf, false)?;
+            Ok((received.len, received.from.to_std()?))
+        },
+        socket.recv_from(buf)
+    )
+}
+
+#[cfg(feature = "sim")]
+fn simulated_name(addr: &SockAddr) -> io::Result<UnixName> {
+    Ok(UnixName::from_std(&to_std(addr)?))
+}
+
 /// Accepts a connection, non-blocking and close-on-exec. Returns it with the peer's address.
 pub(crate) fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
+    call!(
+        listener,
+        |host, fd| {
+            let (socket, peer) = host.accept_unix(fd)?;
+            Ok((socket.into(), peer.to_std()?))
+        },
+        accept_real(listener)
+    )
+}
+
+fn accept_real(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
     let (socket, peer) = accept_from(SockRef::from(listener))?;
     Ok((socket.into(), to_std(&peer)?))
 }
 
 /// Converts an address of socket2 to one of std.
-fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
+pub(super) fn to_std(addr: &SockAddr) -> io::Result<SocketAddr> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(name) = addr.as_abstract_namespace() {
         use std::os::linux::net::SocketAddrExt;
@@ -74,9 +160,21 @@ pub(crate) fn from_std(addr: &SocketAddr) -> io::Result<SockAddr> {
     SockAddr::unix(addr.as_pathname().unwrap_or(Path::new("")))
 }
 
-/// Returns the credentials of the peer.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// Returns the credentials of the peer, which in a simulation is this process.
 pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
+    call!(
+        stream,
+        |host, fd| {
+            host.peer_unix(fd)?;
+            let (one, _two) = UnixStream::pair()?;
+            peer_cred_real(&one)
+        },
+        peer_cred_real(stream)
+    )
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn peer_cred_real(stream: &UnixStream) -> io::Result<UCred> {
     use std::os::fd::AsRawFd;
     let mut cred = libc::ucred {
         pid: 0,
@@ -100,9 +198,8 @@ pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
     Ok(UCred::new(cred.uid, cred.gid, pid))
 }
 
-/// Returns the credentials of the peer.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn peer_cred(stream: &UnixStream) -> io::Result<UCred> {
+fn peer_cred_real(stream: &UnixStream) -> io::Result<UCred> {
     use std::os::fd::AsRawFd;
     let (mut uid, mut gid) = (0, 0);
     // SAFETY: getpeereid writes one uid and one gid, which outlive the call.
@@ -152,6 +249,14 @@ pub(crate) fn send_fds(
     buf: &[u8],
     fds: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
+    call!(
+        socket,
+        |host, fd| host.send_message(fd, buf, None, fds),
+        send_fds_real(socket, buf, fds)
+    )
+}
+
+fn send_fds_real(socket: &impl AsFd, buf: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
     let mut control = Control::<{ space(MAX_FDS * size_of::<RawFd>()) }>::new();
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
@@ -173,6 +278,21 @@ pub(crate) struct FdMessage {
 }
 
 pub(crate) fn recv_fds(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<FdMessage> {
+    call!(
+        socket,
+        |host, fd| {
+            let received = host.recv_message(fd, buf, false)?;
+            Ok(FdMessage {
+                len: received.len,
+                fds: received.rights,
+                is_truncated: received.full_len > received.len,
+            })
+        },
+        recv_fds_real(socket, buf)
+    )
+}
+
+fn recv_fds_real(socket: &impl AsFd, buf: &mut [u8]) -> io::Result<FdMessage> {
     let mut control = Control::<RECV_SPACE>::new();
     let (len, _, flags) = control.recv(socket, None, buf, RECV_FLAGS)?;
     let mut fds = Vec::new();

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket};
 use super::race::{Race, interleave_families};
 use crate::addr::{SocketAddrs, Target, resolve_nonempty};
 use crate::error::with_context;
-use crate::sys::tcp;
+use crate::sys::{names, tcp};
 
 /// A longer limit never expires: now plus the limit has to stay a valid `Instant`.
 const MAX_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -93,10 +93,10 @@ async fn wait_connected(source: &Source<net::TcpStream>) -> io::Result<()> {
             ready!(source.poll_begun(Direction::Write, cx))?;
         }
         source.poll_io(Direction::Write, cx, |stream| {
-            if let Some(e) = stream.take_error()? {
+            if let Some(e) = names::take_error(stream)? {
                 return Err(e);
             }
-            match stream.peer_addr() {
+            match names::peer_addr(stream) {
                 Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => Err(pending_error(stream)?),
                 result => result.map(drop),
             }
@@ -113,7 +113,7 @@ fn pending_error(stream: &net::TcpStream) -> io::Result<io::Error> {
         return Ok(io::ErrorKind::WouldBlock.into());
     }
     // It may have failed in the meantime.
-    let error = stream.take_error()?;
+    let error = names::take_error(stream)?;
     Ok(error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into()))
 }
 

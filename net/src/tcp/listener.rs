@@ -18,7 +18,8 @@ use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal
 use crate::backoff::Backoff;
 use crate::error::with_context;
 use crate::methods;
-use crate::sys::tcp;
+use crate::sys::options::Options;
+use crate::sys::{names, tcp};
 
 /// A TCP socket that accepts connections.
 ///
@@ -173,7 +174,7 @@ impl TcpListener {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.acceptor.source.get_ref().local_addr()
+        names::local_addr(self)
     }
 
     /// Returns the time to live of IPv4 packets of accepted connections (`IP_TTL`).
@@ -181,7 +182,7 @@ impl TcpListener {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
-        self.acceptor.source.get_ref().ttl()
+        Options::of(self).ttl_v4()
     }
 
     /// Sets the time to live of IPv4 packets (`IP_TTL`) of connections that are accepted
@@ -191,7 +192,7 @@ impl TcpListener {
     /// # Errors
     /// Returns `InvalidInput` if `ttl` is out of range, and the errors of setsockopt(2).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.acceptor.source.get_ref().set_ttl(ttl)
+        Options::of(self).set_ttl_v4(ttl)
     }
 
     methods::take_error!(acceptor.source);

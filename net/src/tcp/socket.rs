@@ -6,7 +6,7 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket};
+use socket2::{Domain, Socket};
 
 use super::connect;
 use super::keepalive::TcpKeepalive;
@@ -14,7 +14,8 @@ use super::listener::TcpListener;
 use super::stream::TcpStream;
 use crate::error::with_context;
 use crate::methods;
-use crate::sys::tcp;
+use crate::sys::options::Options;
+use crate::sys::{names, tcp};
 
 /// A TCP socket that neither listens nor is connected yet, for options that must be set before.
 ///
@@ -89,7 +90,7 @@ impl TcpSocket {
     /// needs privileges, `InvalidInput` if the socket is bound already. `runtime::io::os_error`
     /// returns its number.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
-        let bound = self.socket.bind(&addr.into());
+        let bound = names::bind(&self.socket, addr);
         bound.map_err(|e| with_context(format!("bind {addr}"), e))
     }
 
@@ -154,7 +155,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn reuseaddr(&self) -> io::Result<bool> {
-        self.socket.reuse_address()
+        Options::of(self).reuse_address()
     }
 
     /// Sets whether the local address may be one that an earlier connection still occupies
@@ -163,7 +164,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of setsockopt(2).
     pub fn set_reuseaddr(&self, reuse: bool) -> io::Result<()> {
-        self.socket.set_reuse_address(reuse)
+        Options::of(self).set_reuse_address(reuse)
     }
 
     /// Returns true if several sockets may have the same local address (`SO_REUSEPORT`).
@@ -171,7 +172,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn reuseport(&self) -> io::Result<bool> {
-        tcp::reuseport(&self.socket)
+        Options::of(self).reuse_port()
     }
 
     /// Sets whether several sockets may have the same local address (`SO_REUSEPORT`). Off by
@@ -184,7 +185,7 @@ impl TcpSocket {
     /// Linux (3.9), DragonFly and FreeBSD (12.0, where it is `SO_REUSEPORT_LB`) distribute clients
     /// over the listeners of one address; elsewhere one of them gets all.
     pub fn set_reuseport(&self, reuse: bool) -> io::Result<()> {
-        tcp::set_reuseport(&self.socket, reuse)
+        Options::of(self).set_reuse_port(reuse)
     }
 
     /// Returns the size of the send buffer in bytes (`SO_SNDBUF`).
@@ -192,7 +193,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn send_buffer_size(&self) -> io::Result<usize> {
-        self.socket.send_buffer_size()
+        Options::of(self).send_buffer_size()
     }
 
     /// Sets the size of the send buffer in bytes (`SO_SNDBUF`), which the system then no longer
@@ -204,7 +205,7 @@ impl TcpSocket {
     /// # Platform-specific behavior
     /// Linux doubles the number, for its own bookkeeping, and limits it (socket(7)).
     pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        self.socket.set_send_buffer_size(bytes)
+        Options::of(self).set_send_buffer_size(bytes)
     }
 
     /// Returns the size of the receive buffer in bytes (`SO_RCVBUF`).
@@ -212,7 +213,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn recv_buffer_size(&self) -> io::Result<usize> {
-        self.socket.recv_buffer_size()
+        Options::of(self).recv_buffer_size()
     }
 
     /// Sets the size of the receive buffer in bytes (`SO_RCVBUF`), which the system then no longer
@@ -224,7 +225,7 @@ impl TcpSocket {
     /// # Platform-specific behavior
     /// Linux doubles the number, for its own bookkeeping, and limits it (socket(7)).
     pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        self.socket.set_recv_buffer_size(bytes)
+        Options::of(self).set_recv_buffer_size(bytes)
     }
 
     methods::device!();
@@ -236,7 +237,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.socket.tcp_nodelay()
+        Options::of(self).tcp_nodelay()
     }
 
     /// Sets whether small writes are sent at once: see [`TcpStream::set_nodelay`].
@@ -244,7 +245,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.socket.set_tcp_nodelay(nodelay)
+        Options::of(self).set_tcp_nodelay(nodelay)
     }
 
     /// Returns true if the system probes an idle connection: see [`TcpStream::keepalive`].
@@ -252,7 +253,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn keepalive(&self) -> io::Result<bool> {
-        self.socket.keepalive()
+        Options::of(self).keepalive()
     }
 
     /// Sets whether the system probes an idle connection: see [`TcpStream::set_keepalive`].
@@ -260,7 +261,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of setsockopt(2).
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
-        self.socket.set_keepalive(keepalive)
+        Options::of(self).set_keepalive(keepalive)
     }
 
     /// Sets the schedule of keepalive probes, and turns them on: see
@@ -269,7 +270,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of `TcpStream::set_tcp_keepalive`.
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
-        tcp::set_keepalive(SockRef::from(&self.socket), keepalive)
+        Options::of(self).set_tcp_keepalive(keepalive)
     }
 
     /// Returns how long closing the socket waits for written bytes to be acknowledged: see
@@ -278,7 +279,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.socket.linger()
+        Options::of(self).linger()
     }
 
     /// Sets how long closing the socket waits for written bytes to be acknowledged, which **blocks
@@ -287,7 +288,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of setsockopt(2).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(tcp::whole_seconds(linger))
+        Options::of(self).set_linger(tcp::whole_seconds(linger))
     }
 
     /// Returns the local address.
@@ -295,10 +296,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let addr = self.socket.local_addr()?;
-        // Only a descriptor that is not a TCP socket at all has an address of another kind.
-        addr.as_socket()
-            .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
+        names::local_addr(self)
     }
 
     /// Returns and clears the pending socket error (`SO_ERROR`).
@@ -306,7 +304,7 @@ impl TcpSocket {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.take_error()
+        names::take_error(self)
     }
 }
 

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use runtime_reactor::internal::set_nonblocking;
 use runtime_reactor::{Direction, Source};
-use socket2::SockRef;
 
 use super::connect;
 use super::keepalive::TcpKeepalive;
@@ -19,7 +18,8 @@ use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::methods;
 use crate::send_file::SendFile;
 use crate::split::{self, sealed::Connection};
-use crate::sys::tcp;
+use crate::sys::options::Options;
+use crate::sys::{names, tcp};
 use crate::transfer;
 
 /// A TCP connection between a local and a remote socket.
@@ -285,7 +285,7 @@ impl TcpStream {
             return Poll::Ready(Ok(0));
         }
         self.source
-            .poll_io(Direction::Read, cx, |stream| stream.peek(buf))
+            .poll_io(Direction::Read, cx, |stream| tcp::peek(stream, buf))
     }
 
     /// Shuts down reading, writing, or both, at once for all users of the connection.
@@ -299,7 +299,7 @@ impl TcpStream {
     /// After `Shutdown::Read` Linux still receives bytes of the peer, and reading returns them. The
     /// BSDs and macOS discard them.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.source.get_ref().shutdown(how)
+        names::shutdown(self, how)
     }
 
     /// Returns the local address.
@@ -307,7 +307,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        names::local_addr(self)
     }
 
     /// Returns the peer's address.
@@ -315,7 +315,7 @@ impl TcpStream {
     /// # Errors
     /// Returns `NotConnected` if the socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().peer_addr()
+        names::peer_addr(self)
     }
 
     /// Sends a part of a file, and returns the number of bytes.
@@ -495,7 +495,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.source.get_ref().nodelay()
+        Options::of(self).tcp_nodelay()
     }
 
     /// Sets whether small writes are sent at once (`TCP_NODELAY`) instead of being delayed while
@@ -504,7 +504,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.source.get_ref().set_nodelay(nodelay)
+        Options::of(self).set_tcp_nodelay(nodelay)
     }
 
     methods::quickack!();
@@ -515,7 +515,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
-        self.source.get_ref().ttl()
+        Options::of(self).ttl_v4()
     }
 
     /// Sets the time to live of IPv4 packets (`IP_TTL`): the number of routers that a packet may
@@ -524,7 +524,7 @@ impl TcpStream {
     /// # Errors
     /// Returns `InvalidInput` if `ttl` is out of range, and the errors of setsockopt(2).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.source.get_ref().set_ttl(ttl)
+        Options::of(self).set_ttl_v4(ttl)
     }
 
     /// Returns how long closing the socket waits for written bytes to be acknowledged
@@ -533,7 +533,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        SockRef::from(self).linger()
+        Options::of(self).linger()
     }
 
     /// Sets how long closing the socket waits for written bytes to be acknowledged (`SO_LINGER`),
@@ -553,7 +553,7 @@ impl TcpStream {
     /// `inet_release` does not look at the flag; tokio-rs/tokio#7751). `shutdown` does not block,
     /// contrary to socket(7). The BSDs do not wait when the socket is non-blocking.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self).set_linger(tcp::whole_seconds(linger))
+        Options::of(self).set_linger(tcp::whole_seconds(linger))
     }
 
     /// Returns true if the system probes an idle connection (`SO_KEEPALIVE`).
@@ -561,7 +561,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of getsockopt(2).
     pub fn keepalive(&self) -> io::Result<bool> {
-        SockRef::from(self).keepalive()
+        Options::of(self).keepalive()
     }
 
     /// Sets whether the system probes an idle connection (`SO_KEEPALIVE`). Off by default.
@@ -572,7 +572,7 @@ impl TcpStream {
     /// # Errors
     /// Returns the errors of setsockopt(2).
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
-        SockRef::from(self).set_keepalive(keepalive)
+        Options::of(self).set_keepalive(keepalive)
     }
 
     /// Sets the schedule of keepalive probes, and turns them on.
@@ -596,7 +596,7 @@ impl TcpStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
-        tcp::set_keepalive(SockRef::from(self), keepalive)
+        Options::of(self).set_tcp_keepalive(keepalive)
     }
 }
 

@@ -3,11 +3,10 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use socket2::SockRef;
-
 use super::socket::UdpSocket;
 use crate::methods;
-use crate::sys::udp::{self, MulticastV4};
+use crate::sys::options::Options;
+use crate::sys::udp;
 
 /// Defines a getter and a setter for each option. The documentation is that of the setter; the text
 /// of the getter follows `Returns`.
@@ -25,7 +24,7 @@ macro_rules! options {
             /// # Errors
             /// Returns the errors of getsockopt(2).
             pub fn $get(&self) -> io::Result<$type> {
-                SockRef::from(self).$socket_get()
+                Options::of(self).$socket_get()
             }
 
             $(#[doc = $doc])*
@@ -34,7 +33,7 @@ macro_rules! options {
             /// Returns `InvalidInput` if the value is out of range, and the errors of
             /// setsockopt(2).
             pub fn $set(&self, value: $type) -> io::Result<()> {
-                SockRef::from(self).$socket_set(value)
+                Options::of(self).$socket_set(value)
             }
         )*}
     };
@@ -104,7 +103,7 @@ impl UdpSocket {
     /// # }).unwrap();
     /// ```
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.source.get_ref().join_multicast_v4(&group, &interface)
+        udp::join_multicast_v4(self, &group, &interface)
     }
 
     /// Leaves a group that was joined by [`join_multicast_v4`](UdpSocket::join_multicast_v4).
@@ -112,7 +111,7 @@ impl UdpSocket {
     /// # Errors
     /// Returns `AddrNotAvailable` if it was not joined, and other errors of setsockopt(2).
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.source.get_ref().leave_multicast_v4(&group, &interface)
+        udp::leave_multicast_v4(self, &group, &interface)
     }
 
     /// Joins an IPv6 multicast group on the interface with the index `interface`, or on one that
@@ -121,7 +120,7 @@ impl UdpSocket {
     /// # Errors
     /// Returns the errors of [`join_multicast_v4`](UdpSocket::join_multicast_v4).
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.source.get_ref().join_multicast_v6(group, interface)
+        udp::join_multicast_v6(self, group, interface)
     }
 
     /// Leaves a group that was joined by [`join_multicast_v6`](UdpSocket::join_multicast_v6).
@@ -129,7 +128,7 @@ impl UdpSocket {
     /// # Errors
     /// Returns the errors of [`leave_multicast_v4`](UdpSocket::leave_multicast_v4).
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.source.get_ref().leave_multicast_v6(group, interface)
+        udp::leave_multicast_v6(self, group, interface)
     }
 
     methods::tos!();

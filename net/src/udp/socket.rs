@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Type};
 use crate::addr::{ToSocketAddrs, lookup_host, resolve_nonempty, sealed::Internal, try_each};
 use crate::error::{invalid, with_context};
 use crate::methods;
-use crate::sys::socket;
+use crate::sys::{names, socket, udp};
 
 /// A UDP socket.
 ///
@@ -66,7 +66,7 @@ impl UdpSocket {
             let attempt = || {
                 let domain = Domain::for_address(addr);
                 let socket = socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-                socket.bind(&addr.into())?;
+                names::bind(&socket, addr)?;
                 let source = Source::new(net::UdpSocket::from(socket)).sole_owner();
                 Ok(UdpSocket { source })
             };
@@ -94,7 +94,7 @@ impl UdpSocket {
     /// See [the module](crate::udp).
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         let connect = |addr: SocketAddr| {
-            let connected = self.source.get_ref().connect(addr);
+            let connected = names::connect(self, addr);
             connected.map_err(|e| with_context(format!("connect to {addr}"), e))
         };
         let addrs = resolve_nonempty("connect to", addr.target(Internal)).await?;
@@ -134,7 +134,7 @@ impl UdpSocket {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        names::local_addr(self)
     }
 
     /// Returns the address that the socket is [connected](UdpSocket::connect) to.
@@ -142,7 +142,7 @@ impl UdpSocket {
     /// # Errors
     /// Returns `NotConnected` if it is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().peer_addr()
+        names::peer_addr(self)
     }
 
     methods::take_error!(source);
@@ -163,7 +163,7 @@ impl UdpSocket {
         /// # Examples
         /// See [the module](crate::udp).
         send, poll_send, try_send(buf: &[u8]) -> usize;
-        Write, |self| |socket| socket.send(buf)
+        Write, |self| |socket| udp::send_bytes(socket, buf)
     }
 
     /// Sends a datagram to the first address of `addr`, and returns its length.
@@ -200,8 +200,9 @@ impl UdpSocket {
         buf: &[u8],
         addr: SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.source
-            .poll_io(Direction::Write, cx, |socket| socket.send_to(buf, addr))
+        self.source.poll_io(Direction::Write, cx, |socket| {
+            udp::send_to(socket, buf, addr)
+        })
     }
 
     /// Attempts [`send_to`](UdpSocket::send_to) without waiting.
@@ -211,7 +212,7 @@ impl UdpSocket {
     /// of `send_to`.
     pub fn try_send_to(&self, buf: &[u8], addr: SocketAddr) -> io::Result<usize> {
         self.source
-            .try_io(Direction::Write, |socket| socket.send_to(buf, addr))
+            .try_io(Direction::Write, |socket| udp::send_to(socket, buf, addr))
     }
 
     methods::operation! {
@@ -229,7 +230,7 @@ impl UdpSocket {
         /// # Examples
         /// See [the module](crate::udp).
         recv, poll_recv, try_recv(buf: &mut [u8]) -> usize;
-        Read, |self| |socket| socket.recv(buf)
+        Read, |self| |socket| udp::recv_bytes(socket, buf)
     }
 
     methods::operation! {
@@ -246,7 +247,7 @@ impl UdpSocket {
         /// # Examples
         /// See [the module](crate::udp).
         recv_from, poll_recv_from, try_recv_from(buf: &mut [u8]) -> (usize, SocketAddr);
-        Read, |self| |socket| socket.recv_from(buf)
+        Read, |self| |socket| udp::recv_from(socket, buf)
     }
 
     methods::operation! {
@@ -259,7 +260,7 @@ impl UdpSocket {
         /// # Cancel safety
         /// Dropping the future loses no datagram.
         peek, poll_peek, try_peek(buf: &mut [u8]) -> usize;
-        Read, |self| |socket| socket.peek(buf)
+        Read, |self| |socket| udp::peek(socket, buf)
     }
 
     methods::operation! {
@@ -272,7 +273,7 @@ impl UdpSocket {
         /// # Cancel safety
         /// Dropping the future loses no datagram.
         peek_from, poll_peek_from, try_peek_from(buf: &mut [u8]) -> (usize, SocketAddr);
-        Read, |self| |socket| socket.peek_from(buf)
+        Read, |self| |socket| udp::peek_from(socket, buf)
     }
 
     methods::attach!(source);

@@ -12,14 +12,14 @@ use std::task::{Context, Poll, ready};
 
 use runtime_reactor::Source;
 use runtime_reactor::internal::set_nonblocking;
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 
 use super::addr::display;
 use crate::backoff::{Backoff, Retry, SharedBackoff};
 use crate::error::with_context;
 use crate::methods;
-use crate::sys::socket::{SEND_FLAGS, suppress_sigpipe};
-use crate::sys::unix;
+use crate::sys::socket::suppress_sigpipe;
+use crate::sys::{names, unix};
 
 /// A Unix datagram socket: datagrams within one machine, none of which is lost or reordered.
 ///
@@ -76,7 +76,7 @@ impl UnixDatagram {
 
     fn bind_to(addr: &SockAddr) -> io::Result<UnixDatagram> {
         let socket = unix::socket(Type::DGRAM)?;
-        socket.bind(addr)?;
+        unix::bind(&socket, addr)?;
         Ok(UnixDatagram::new(socket))
     }
 
@@ -107,7 +107,8 @@ impl UnixDatagram {
     /// `runtime::io::os_error` returns the number of an error of the system.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
-        let connected = self.source.get_ref().connect(path);
+        let addr = unix::path_addr(path);
+        let connected = addr.and_then(|addr| unix::connect(self, &addr));
         connected.map_err(|e| with_context(format!("connect to {}", path.display()), e))
     }
 
@@ -117,7 +118,7 @@ impl UnixDatagram {
     /// # Errors
     /// Returns the errors of `connect`, whose number `runtime::io::os_error` returns.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
-        let connected = self.source.get_ref().connect_addr(addr);
+        let connected = unix::from_std(addr).and_then(|addr| unix::connect(self, &addr));
         connected.map_err(|e| with_context(format!("connect to {}", display(addr)), e))
     }
 
@@ -164,7 +165,7 @@ impl UnixDatagram {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         // Before the call, so that the tasks that it wakes see it, on other threads too.
         let changes = how != Shutdown::Write && !self.recv_shut_down.swap(true, Ordering::SeqCst);
-        let result = self.source.get_ref().shutdown(how);
+        let result = names::shutdown(self, how);
         if changes && result.is_err() {
             self.recv_shut_down.store(false, Ordering::SeqCst);
         }
@@ -192,7 +193,7 @@ impl UnixDatagram {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        names::local_name(self)
     }
 
     /// Returns the address that the socket is [connected](UnixDatagram::connect) to.
@@ -200,7 +201,7 @@ impl UnixDatagram {
     /// # Errors
     /// Returns `NotConnected` if it is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().peer_addr()
+        names::peer_name(self)
     }
 
     methods::take_error!(source);
@@ -224,7 +225,7 @@ impl UnixDatagram {
         /// # Examples
         /// See [`UnixDatagram`].
         send, poll_send, try_send(buf: &[u8]) -> usize;
-        Write, |self| |socket| SockRef::from(socket).send_with_flags(buf, SEND_FLAGS)
+        Write, |self| |socket| unix::send(socket, buf)
     }
 
     /// Sends a datagram to the socket at `path`, and returns its length. Waits while the receiver's
@@ -245,8 +246,8 @@ impl UnixDatagram {
     /// # Examples
     /// See [`send_to_addr`](UnixDatagram::send_to_addr).
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        let path = path.as_ref();
-        self.send_with_backoff(|socket| socket.send_to(buf, path))
+        let addr = SocketAddr::from_pathname(path)?;
+        self.send_with_backoff(|socket| unix::send_to(socket, buf, &addr))
             .await
     }
 
@@ -282,7 +283,7 @@ impl UnixDatagram {
     /// # }).unwrap();
     /// ```
     pub async fn send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
-        self.send_with_backoff(|socket| socket.send_to_addr(buf, addr))
+        self.send_with_backoff(|socket| unix::send_to(socket, buf, addr))
             .await
     }
 
@@ -318,8 +319,8 @@ impl UnixDatagram {
         buf: &[u8],
         path: impl AsRef<Path>,
     ) -> Poll<io::Result<usize>> {
-        let path = path.as_ref();
-        self.poll_send_with(cx, |socket| socket.send_to(buf, path))
+        let addr = SocketAddr::from_pathname(path)?;
+        self.poll_send_with(cx, |socket| unix::send_to(socket, buf, &addr))
     }
 
     /// Poll-based version of [`send_to_addr`](UnixDatagram::send_to_addr).
@@ -332,7 +333,7 @@ impl UnixDatagram {
         buf: &[u8],
         addr: &SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        self.poll_send_with(cx, |socket| socket.send_to_addr(buf, addr))
+        self.poll_send_with(cx, |socket| unix::send_to(socket, buf, addr))
     }
 
     /// Tries `send` before it waits for the delay that the tasks share: that may be for another
@@ -364,7 +365,8 @@ impl UnixDatagram {
     /// Returns `WouldBlock` if the receiver's queue is full, and otherwise the errors of `send_to`.
     pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         // Bypasses the reactor: that another receiver has no room says nothing about this one.
-        self.source.get_ref().send_to(buf, path)
+        let addr = SocketAddr::from_pathname(path)?;
+        unix::send_to(self.source.get_ref(), buf, &addr)
     }
 
     /// Attempts [`send_to_addr`](UnixDatagram::send_to_addr) without waiting.
@@ -373,7 +375,7 @@ impl UnixDatagram {
     /// Returns `WouldBlock` if the receiver's queue is full, and otherwise the errors of
     /// `send_to_addr`.
     pub fn try_send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
-        self.source.get_ref().send_to_addr(buf, addr)
+        unix::send_to(self.source.get_ref(), buf, addr)
     }
 
     methods::operation! {
@@ -391,7 +393,7 @@ impl UnixDatagram {
         /// # Examples
         /// See [`UnixDatagram`].
         recv, poll_recv, try_recv(buf: &mut [u8]) -> usize;
-        Read, |self| self.until_shutdown(|socket| socket.recv(buf), || Ok(0))
+        Read, |self| self.until_shutdown(|socket| unix::recv(socket, buf), || Ok(0))
     }
 
     methods::operation! {
@@ -409,7 +411,7 @@ impl UnixDatagram {
         /// # Examples
         /// See [`send_to_addr`](UnixDatagram::send_to_addr).
         recv_from, poll_recv_from, try_recv_from(buf: &mut [u8]) -> (usize, SocketAddr);
-        Read, |self| self.until_shutdown(|socket| socket.recv_from(buf), end_of_messages)
+        Read, |self| self.until_shutdown(|socket| unix::recv_from(socket, buf), end_of_messages)
     }
 
     methods::attach!(source);

@@ -20,7 +20,7 @@ use crate::accept::{Acceptor, BACKLOG};
 use crate::backoff::Backoff;
 use crate::error::with_context;
 use crate::methods;
-use crate::sys::unix;
+use crate::sys::{names, unix};
 
 /// A Unix socket that accepts connections.
 ///
@@ -99,8 +99,8 @@ impl UnixListener {
 
     fn bind_to(addr: &socket2::SockAddr) -> io::Result<UnixListener> {
         let socket = unix::socket(Type::STREAM)?;
-        socket.bind(addr)?;
-        socket.listen(BACKLOG as libc::c_int)?;
+        unix::bind(&socket, addr)?;
+        names::listen(&socket, BACKLOG as libc::c_int)?;
         Ok(UnixListener::new(socket))
     }
 
@@ -139,7 +139,7 @@ impl UnixListener {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.acceptor.source.get_ref().local_addr()
+        names::local_name(self)
     }
 
     methods::take_error!(acceptor.source);

@@ -13,7 +13,7 @@ use super::datagram::UnixDatagram;
 use super::listener::UnixListener;
 use super::stream::UnixStream;
 use crate::error::{invalid, with_context};
-use crate::sys::unix;
+use crate::sys::{names, unix};
 
 /// A Unix socket that neither listens nor is connected yet, to bind a client to an address or to
 /// choose the length of a listener's queue.
@@ -79,7 +79,7 @@ impl UnixSocket {
     /// already. `runtime::io::os_error` returns the number of an error of the system.
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
-        let bound = unix::path_addr(path).and_then(|addr| self.socket.bind(&addr));
+        let bound = unix::path_addr(path).and_then(|addr| unix::bind(&self.socket, &addr));
         bound.map_err(|e| with_context(format!("bind {}", path.display()), e))
     }
 
@@ -88,7 +88,7 @@ impl UnixSocket {
     /// # Errors
     /// Returns the errors of `bind`, whose number `runtime::io::os_error` returns.
     pub fn bind_addr(&self, addr: &SocketAddr) -> io::Result<()> {
-        let bound = unix::from_std(addr).and_then(|addr| self.socket.bind(&addr));
+        let bound = unix::from_std(addr).and_then(|addr| unix::bind(&self.socket, &addr));
         bound.map_err(|e| with_context(format!("bind {}", display(addr)), e))
     }
 
@@ -104,7 +104,7 @@ impl UnixSocket {
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.require(Kind::Stream, "listen")?;
         let backlog = backlog.try_into().unwrap_or(libc::c_int::MAX);
-        let listening = self.socket.listen(backlog);
+        let listening = names::listen(&self.socket, backlog);
         listening.map_err(|e| with_context("listen", e))?;
         Ok(UnixListener::new(self.socket))
     }

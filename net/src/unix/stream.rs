@@ -21,7 +21,7 @@ use crate::methods;
 use crate::send_file::SendFile;
 use crate::split::{self, sealed::Connection};
 use crate::sys::socket::suppress_sigpipe;
-use crate::sys::unix;
+use crate::sys::{names, unix};
 use crate::transfer;
 
 /// A Unix stream connection between two sockets of one machine.
@@ -113,7 +113,7 @@ impl UnixStream {
     pub(super) async fn connect_socket(socket: Socket, addr: &SockAddr) -> io::Result<UnixStream> {
         let mut backoff = Backoff::default();
         let is_pending = loop {
-            match socket.connect(addr).map_err(|e| (e.raw_os_error(), e)) {
+            match unix::connect(&socket, addr).map_err(|e| (e.raw_os_error(), e)) {
                 Ok(()) | Err((Some(libc::EISCONN), _)) => break false,
                 Err((Some(libc::EINPROGRESS), _)) => break true,
                 Err((Some(libc::EINTR), _)) => {}
@@ -220,7 +220,7 @@ impl UnixStream {
     /// Returns `NotConnected` if the peer has closed its socket (not on all systems), and other
     /// errors of shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.source.get_ref().shutdown(how)
+        names::shutdown(self, how)
     }
 
     /// Returns the user, group and process of the peer, as of when it connected, began to listen,
@@ -257,7 +257,7 @@ impl UnixStream {
     /// # Errors
     /// Returns the errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        names::local_name(self)
     }
 
     /// Returns the peer's address, which is unnamed unless the peer's socket was bound.
@@ -265,7 +265,7 @@ impl UnixStream {
     /// # Errors
     /// Returns `NotConnected` if the socket is no longer connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().peer_addr()
+        names::peer_name(self)
     }
 
     /// Sends a part of a file, and returns the number of bytes, like

@@ -48,6 +48,15 @@ pub(super) fn identity(fd: RawFd) -> io::Result<(u64, u64)> {
     Ok((stat.st_dev as u64, stat.st_ino as u64))
 }
 
+/// Returns true if a descriptor is an end of a pipe.
+///
+/// # Errors
+/// Returns the error of fstat(2).
+#[cfg(feature = "sim")]
+pub(super) fn is_pipe(fd: RawFd) -> io::Result<bool> {
+    Ok(stat(fd)?.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
 fn stat(fd: RawFd) -> io::Result<libc::stat> {
     let mut stat = mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the pointer is valid for the one `stat` that fstat writes. The number need not be

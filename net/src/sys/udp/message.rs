@@ -3,8 +3,14 @@
 use std::io::{self, IoSlice};
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+#[cfg(feature = "sim")]
+use std::os::fd::BorrowedFd;
+
+#[cfg(feature = "sim")]
+use runtime_reactor::sim::{Host, SocketOption};
 use socket2::{MsgHdr, SockAddr, SockAddrStorage, SockRef};
 
+use crate::sys::call::call;
 use crate::sys::control::{Control, space, value};
 use crate::sys::socket::SEND_FLAGS;
 use crate::sys::unsupported::unsupported;
@@ -186,6 +192,48 @@ pub(super) fn is_v4(transmit: &Transmit<'_>, socket: &net::UdpSocket) -> io::Res
 }
 
 pub(crate) fn send(socket: &net::UdpSocket, transmit: &Transmit<'_>) -> io::Result<usize> {
+    call!(
+        socket,
+        |host, fd| send_simulated(&host, fd, transmit),
+        send_real(socket, transmit)
+    )
+}
+
+/// Sends the segments of a datagram one by one.
+#[cfg(feature = "sim")]
+fn send_simulated(host: &Host, fd: BorrowedFd<'_>, transmit: &Transmit<'_>) -> io::Result<usize> {
+    let tos = transmit.ecn.map(|ecn| ecn as u8);
+    let send = |data: &[u8]| host.send_datagram(fd, data, transmit.destination, tos);
+    match transmit.segment_size {
+        Some(0) => Err(io::ErrorKind::InvalidInput.into()),
+        Some(size) if size < transmit.contents.len() => {
+            let segments = transmit.contents.chunks(size);
+            segments.map(send).sum()
+        }
+        _ => send(transmit.contents),
+    }
+}
+
+/// Receives a datagram, with what the options of the socket request.
+#[cfg(feature = "sim")]
+fn recv_simulated(host: &Host, fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Received> {
+    let datagram = host.recv_datagram(fd, buf, false)?;
+    let reports = |option| Ok::<_, io::Error>(host.option(fd, option)? != 0);
+    let destination = reports(SocketOption::ReportDestination)?;
+    let ecn = reports(SocketOption::ReportTos)?;
+    Ok(Received {
+        len: datagram.len,
+        addr: datagram.from,
+        is_truncated: datagram.full_len > datagram.len,
+        ecn: Ecn::from_tos(datagram.tos).filter(|_| ecn),
+        destination: destination.then(|| datagram.to.ip().to_canonical()),
+        interface: destination.then_some(1),
+        segment_size: datagram.len,
+        ..Received::default()
+    })
+}
+
+fn send_real(socket: &net::UdpSocket, transmit: &Transmit<'_>) -> io::Result<usize> {
     let control = encode(transmit, is_v4(transmit, socket)?)?;
     let destination = transmit.destination.map(SockAddr::from);
     let contents = [IoSlice::new(transmit.contents)];
@@ -200,6 +248,14 @@ pub(crate) fn send(socket: &net::UdpSocket, transmit: &Transmit<'_>) -> io::Resu
 }
 
 pub(crate) fn recv(socket: &net::UdpSocket, buf: &mut [u8]) -> io::Result<Received> {
+    call!(
+        socket,
+        |host, fd| recv_simulated(&host, fd, buf),
+        recv_real(socket, buf)
+    )
+}
+
+fn recv_real(socket: &net::UdpSocket, buf: &mut [u8]) -> io::Result<Received> {
     let mut control = UdpControl::new();
     let mut sender = SockAddrStorage::zeroed();
     let (len, name_len, flags) = control.recv(socket, Some(&mut sender), buf, 0)?;

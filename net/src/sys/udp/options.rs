@@ -1,18 +1,82 @@
 //! Options that socket2 lacks, or has only on some systems.
 
 use std::io;
-use std::net;
+use std::net::{self, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
+#[cfg(feature = "sim")]
+use runtime_reactor::sim::SocketOption;
 use socket2::{SockRef, Socket};
 
 use crate::error::invalid;
+use crate::sys::call::call;
 use crate::sys::socket::{option, set_option};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use crate::sys::unsupported::unsupported;
 
+macro_rules! switches {
+    ($($(#[$docs:meta])* $name:ident = $real:ident, $option:ident;)*) => {$(
+        $(#[$docs])*
+        pub(crate) fn $name(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
+            call!(
+                socket,
+                |host, fd| host.set_option(fd, SocketOption::$option, on.into()),
+                $real(socket, on)
+            )
+        }
+    )*};
+}
+
+switches! {
+    /// Sets whether the ECN bits of received datagrams are reported.
+    set_recv_ecn = set_recv_ecn_real, ReportTos;
+    /// Sets whether the destination of received datagrams is reported.
+    set_recv_destination = set_recv_destination_real, ReportDestination;
+    /// Sets whether datagrams are sent whole or not at all.
+    set_dont_fragment = set_dont_fragment_real, DontFragment;
+    /// Sets whether received datagrams may be joined, which the simulated kernel never does.
+    set_gro = set_gro_real, Gro;
+}
+
+/// Returns how many segments a datagram may have.
+pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
+    let segments: io::Result<usize> =
+        call!(socket, |_host, _fd| Ok(64), Ok(max_segments_real(socket)));
+    segments.unwrap_or(1)
+}
+
+/// Returns the error of joining a group, which the simulated kernel has none of.
+#[cfg(feature = "sim")]
+fn no_multicast<R>() -> io::Result<R> {
+    let text = "the simulated kernel has no multicast";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+macro_rules! groups {
+    ($($name:ident($group:ty, $interface:ty) = $call:ident;)*) => {$(
+        pub(crate) fn $name(
+            socket: &impl AsFd,
+            group: $group,
+            interface: $interface,
+        ) -> io::Result<()> {
+            call!(
+                socket,
+                |_host, _fd| no_multicast(),
+                SockRef::from(socket).$call(group, interface)
+            )
+        }
+    )*};
+}
+
+groups! {
+    join_multicast_v4(&Ipv4Addr, &Ipv4Addr) = join_multicast_v4;
+    leave_multicast_v4(&Ipv4Addr, &Ipv4Addr) = leave_multicast_v4;
+    join_multicast_v6(&Ipv6Addr, u32) = join_multicast_v6;
+    leave_multicast_v6(&Ipv6Addr, u32) = leave_multicast_v6;
+}
+
 /// Enables or disables the ECN bits of received datagrams.
-pub(crate) fn set_recv_ecn(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
+fn set_recv_ecn_real(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     let (v4, v6) = families(socket)?;
     if v6 {
         let (level, option) = (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS);
@@ -45,7 +109,7 @@ fn set_recv_tos(_: &net::UdpSocket, _: bool) -> io::Result<()> {
 }
 
 /// Enables or disables the destination address of received datagrams.
-pub(crate) fn set_recv_destination(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
+fn set_recv_destination_real(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     const V4: libc::c_int = libc::IP_PKTINFO;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
@@ -63,7 +127,7 @@ pub(crate) fn set_recv_destination(socket: &net::UdpSocket, on: bool) -> io::Res
 /// Sets the don't-fragment flag. PMTUDISC_PROBE (ip(7)) sends what the interface accepts, whatever
 /// MTU the kernel has discovered for the path.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
+fn set_dont_fragment_real(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     let (v4, v6) = families(socket)?;
     if v6 {
         let how = if on {
@@ -88,7 +152,7 @@ pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result
 
 /// Sets the don't-fragment flag.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
+fn set_dont_fragment_real(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     if !socket.local_addr()?.is_ipv4() {
         return set_bool(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on);
     }
@@ -100,27 +164,27 @@ pub(crate) fn set_dont_fragment(socket: &net::UdpSocket, on: bool) -> io::Result
 
 /// Sets whether the kernel joins datagrams of one sender.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn set_gro(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
+fn set_gro_real(socket: &net::UdpSocket, on: bool) -> io::Result<()> {
     set_bool(socket, libc::SOL_UDP, libc::UDP_GRO, on)
 }
 
 /// Fails: this kernel does not join datagrams.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn set_gro(_: &net::UdpSocket, _: bool) -> io::Result<()> {
+fn set_gro_real(_: &net::UdpSocket, _: bool) -> io::Result<()> {
     Err(unsupported("joining datagrams (GRO)"))
 }
 
 /// Returns the maximum number of segments of a send: UDP_MAX_SEGMENTS of Linux 4.18 to 6.8 (128
 /// since then), and 1 where UDP_SEGMENT does not exist.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
+fn max_segments_real(socket: &net::UdpSocket) -> usize {
     let off = option::<libc::c_int>(socket, libc::SOL_UDP, libc::UDP_SEGMENT);
     if off.is_ok() { 64 } else { 1 }
 }
 
 /// Returns the maximum number of segments of a send.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn max_segments(_: &net::UdpSocket) -> usize {
+fn max_segments_real(_: &net::UdpSocket) -> usize {
     1
 }
 

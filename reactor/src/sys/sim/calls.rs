@@ -351,6 +351,9 @@ impl State {
         let Some(socket) = self.sockets.get_mut(&id) else {
             return Ok(());
         };
+        if option == SocketOption::Ttl && !(1..=255).contains(&value) {
+            return Err(os(libc::EINVAL));
+        }
         // Linux doubles what is requested, for its own bookkeeping (socket(7)).
         let value = match option {
             SocketOption::SendBuffer => value.saturating_mul(2).max(4608),

@@ -248,6 +248,15 @@ impl Host {
         self.with_host(|host| host.addrs.clone())
     }
 
+    /// Returns the addresses that a name has on this host: those of the host with the name, or of
+    /// the loopback interface for `localhost`.
+    pub fn resolve(&self, name: &str) -> Vec<IpAddr> {
+        if name == "localhost" {
+            return [false, true].map(super::address::loopback).into();
+        }
+        self.kernel.resolve(name)
+    }
+
     /// Returns the kernel of the host.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel

@@ -60,6 +60,8 @@ pub enum SocketOption {
     DontFragment,
     MulticastTtl,
     MulticastLoop,
+    MulticastHopsV6,
+    MulticastLoopV6,
     ReportTos,
     ReportDestination,
     Gro,
@@ -214,7 +216,11 @@ impl Socket {
             SocketOption::KeepaliveInterval => 75,
             SocketOption::KeepaliveRetries => 9,
             SocketOption::Ttl => 64,
-            SocketOption::MulticastTtl | SocketOption::MulticastLoop | SocketOption::QuickAck => 1,
+            SocketOption::MulticastTtl
+            | SocketOption::MulticastLoop
+            | SocketOption::MulticastHopsV6
+            | SocketOption::MulticastLoopV6
+            | SocketOption::QuickAck => 1,
             SocketOption::SendBuffer => match self.body {
                 Body::Tcp(_) => SEND_BUFFER,
                 _ => DATAGRAM_BUFFER,
