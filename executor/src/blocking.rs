@@ -49,6 +49,8 @@ struct State {
     running: Vec<(Weak<dyn Job>, Instant)>,
     /// True while a thread waits for the last job.
     awaits_idle: bool,
+    /// The executor that is unparked after the last job.
+    unparked_when_idle: Option<Arc<Inbox>>,
     /// The number of jobs that were ever queued.
     submitted: u64,
     /// The number of mandatory jobs that are queued or running.
@@ -61,6 +63,12 @@ struct State {
     /// The number of threads that have run a job and are about to look for the next.
     returning: usize,
     closed: bool,
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.queue.is_empty()
+    }
 }
 
 /// A blocking job without its types.
@@ -202,10 +210,19 @@ impl Pool {
                 if let Some(index) = state.running.iter().position(is_it) {
                     state.running.swap_remove(index);
                 }
-                if state.awaits_idle && state.running.is_empty() && state.queue.is_empty() {
-                    self.mandatory_done.notify_all();
+                let mut unparked = None;
+                if state.is_idle() {
+                    unparked = state.unparked_when_idle.take();
+                    if state.awaits_idle {
+                        self.mandatory_done.notify_all();
+                    }
                 }
                 self.count_done(&mut state, class);
+                if let Some(inbox) = unparked {
+                    drop(state);
+                    inbox.unpark();
+                    state = self.state.lock();
+                }
             }
             if state.closed {
                 break;
@@ -328,7 +345,7 @@ impl Pool {
         }
         let begin = Instant::now();
         let mut state = self.state.lock();
-        while !(state.running.is_empty() && state.queue.is_empty()) {
+        while !state.is_idle() {
             let Some(rest) = limit.checked_sub(begin.elapsed()) else {
                 break;
             };
@@ -336,6 +353,15 @@ impl Pool {
             (state, _) = self.mandatory_done.wait_timeout(state, rest);
         }
         state.awaits_idle = false;
+    }
+
+    /// Returns true if no job runs or is queued. Otherwise unparks the executor of `inbox` once
+    /// none does.
+    pub(crate) fn is_idle_or_unpark(&self, inbox: &Arc<Inbox>) -> bool {
+        let mut state = self.state.lock();
+        let is_idle = state.is_idle();
+        state.unparked_when_idle = (!is_idle).then(|| inbox.clone());
+        is_idle
     }
 
     /// Adds a function that runs after the last mandatory job, when the pool is closed. If that has

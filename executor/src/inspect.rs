@@ -94,6 +94,12 @@ pub fn wait_for_jobs(executor: &Executor, limit: Duration) {
     executor.scheduler().pool().wait_until_idle(limit);
 }
 
+/// Returns true if no blocking job runs or is queued. Otherwise unparks the executor once none
+/// does.
+pub fn is_idle_or_unpark(handle: &Handle) -> bool {
+    handle.pool().is_idle_or_unpark(handle.inbox())
+}
+
 /// Keeps a value with an executor, for [`Inspection::attachment`]. The first one stays.
 pub fn attach(executor: &Executor, attachment: Rc<dyn Any>) {
     executor.scheduler().attach(attachment);

@@ -114,7 +114,9 @@ pub mod internal {
     pub use crate::executor::run_ready_observed;
     pub use crate::group::{Group, GroupKind, Member};
     use crate::handle::Handle;
-    pub use crate::inspect::{Call, Inspection, attach, call, refuse_spawns, wait_for_jobs};
+    pub use crate::inspect::{
+        Call, Inspection, attach, call, is_idle_or_unpark, refuse_spawns, wait_for_jobs,
+    };
     use crate::join::JoinHandle;
     pub use crate::observe::{Observe, ObservedTask};
     pub use crate::proceed::{Proceed, poll_proceed, without_budget, yield_budget};

@@ -8,8 +8,13 @@ use std::time::{Duration, Instant};
 pub enum Clock {
     /// The clock of the system.
     System,
-    /// The clock of the system, ahead by this duration.
-    Ahead(Duration),
+    /// A clock that showed `from` when that of the system showed `since`, and runs as fast.
+    Running {
+        /// The time of the system.
+        since: Instant,
+        /// The time of this clock.
+        from: Instant,
+    },
     /// A clock that stands at this instant until it is set again.
     At(Instant),
 }
@@ -33,9 +38,21 @@ pub fn now() -> Instant {
 fn read_exchanged(clock: Clock) -> Instant {
     match clock {
         Clock::At(now) => now,
-        Clock::Ahead(by) => Instant::now() + by,
+        Clock::Running { since, from } => from + since.elapsed(),
         Clock::System => Instant::now(),
     }
+}
+
+/// Returns the present time by the clock of the system.
+#[cold]
+pub(crate) fn system() -> Instant {
+    Instant::now()
+}
+
+/// Returns `start + duration`, or thirty years after `start` if the clock cannot represent that.
+pub fn saturating_add(start: Instant, duration: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    start.checked_add(duration).unwrap_or_else(|| start + NEVER)
 }
 
 /// Returns the clock of this thread.
@@ -67,9 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_ahead_moves_with_that_of_the_system() {
+    fn a_running_clock_moves_with_that_of_the_system() {
         let ahead = Duration::from_secs(1_000);
-        replace(Clock::Ahead(ahead));
+        let since = Instant::now();
+        replace(Clock::Running {
+            since,
+            from: since + ahead,
+        });
         let (before, read, after) = (Instant::now(), now(), Instant::now());
         replace(Clock::System);
         assert!(before + ahead <= read && read <= after + ahead);

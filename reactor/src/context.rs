@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::reactor::Reactor;
 #[cfg(feature = "sim")]
 use crate::sys::sim::Host;
@@ -69,8 +69,15 @@ pub fn host() -> Option<Host> {
 impl Reactor {
     /// Makes this reactor the current one of the calling thread until the guard is dropped.
     pub fn enter(self: &Rc<Self>) -> EnterGuard {
+        let outer_clock = clock::get();
+        let exchanges_clock = self.has_own_clock() || with(Reactor::has_own_clock) == Some(true);
+        if exchanges_clock {
+            clock::replace(self.own_clock());
+        }
         EnterGuard {
             before: exchange(Some(self.clone())),
+            outer_clock,
+            exchanges_clock,
             _not_send: PhantomData,
         }
     }
@@ -82,11 +89,29 @@ impl Reactor {
 #[must_use = "the reactor is left when this is dropped"]
 pub struct EnterGuard {
     before: Option<Rc<Reactor>>,
+    /// The clock of the thread before.
+    outer_clock: Clock,
+    /// True if one of the two reactors had a clock of its own.
+    exchanges_clock: bool,
     _not_send: PhantomData<*const ()>,
 }
 
 impl Drop for EnterGuard {
     fn drop(&mut self) {
+        let own_clock =
+            |reactor: &Rc<Reactor>| reactor.has_own_clock().then(|| reactor.own_clock());
+        let clock = match self.before.as_ref().and_then(own_clock) {
+            // It may have moved since.
+            Some(clock) => Some(clock),
+            None if self.exchanges_clock => Some(self.outer_clock),
+            // It may have been paused since it was entered.
+            None => with(Reactor::has_own_clock)
+                .unwrap_or_default()
+                .then_some(self.outer_clock),
+        };
+        if let Some(clock) = clock {
+            clock::replace(clock);
+        }
         // The destructor of the reactor that is left runs here, where nothing is borrowed.
         drop(exchange(self.before.take()));
     }

@@ -148,6 +148,8 @@ pub(crate) struct Inbox {
     notifier: RwLock<Arc<dyn Notify>>,
     /// The process that the inbox belongs to, as a number of `sys::forks`.
     forks: AtomicU32,
+    /// True if the clock of the reactor was paused, and may differ from that of other threads.
+    own_clock: AtomicBool,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -175,6 +177,7 @@ impl Inbox {
             park: ParkState::new(),
             notifier: RwLock::new(notifier),
             forks: AtomicU32::new(sys::forks()),
+            own_clock: AtomicBool::new(false),
             counters,
         });
         LIVE.write().push(inbox.clone());
@@ -188,6 +191,17 @@ impl Inbox {
             .iter()
             .find(|inbox| inbox.number == number)
             .cloned()
+    }
+
+    /// Notes that the clock of the reactor may differ from that of other threads.
+    pub(crate) fn set_own_clock(&self) {
+        self.own_clock.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the reactor with this number may have another clock than this thread.
+    #[cold]
+    pub(crate) fn has_own_clock(number: u32) -> bool {
+        Inbox::find(number).is_some_and(|inbox| inbox.own_clock.load(Ordering::Relaxed))
     }
 
     /// Sends a message to the reactor with this number. `what` is the sender, for the error.

@@ -57,11 +57,12 @@
 //! | `wake_list`, `stats`, `sync`, `quota`, `tick` | wakers to call, counters, locks, fairness |
 //! | `clock`, `lateness`, `timers` | the time, and the queue of deadlines |
 //! | `scheduled_io`, `waiters`, `registrations` | what is registered, and the wakers that wait |
+//! | `paused` | a clock that stands |
 //! | `inbox` | messages from other threads, and the end of a wait |
 //! | `reactor` | the turn |
 //! | `context` | the reactor of this thread |
 //! | `descriptor` | questions about a descriptor |
-//! | `source`, `timer`, `process` | what is awaited |
+//! | `source`, `timer`, `process`, `advance` | what is awaited |
 //! | `rng` | numbers that a seed decides |
 //! | `inspect` | a list of what waits, for the other crates of this workspace |
 
@@ -70,6 +71,7 @@
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("the runtime counts in 64-bit atomics, which this target does not have");
 
+mod advance;
 mod backlog;
 mod clock;
 mod context;
@@ -81,6 +83,7 @@ mod inbox;
 mod inspect;
 mod interest;
 mod lateness;
+mod paused;
 mod process;
 mod quota;
 mod reactor;
@@ -128,7 +131,9 @@ pub mod internal {
     pub use crate::backlog::Backlog;
     /// The clock of a thread.
     pub mod clock {
-        pub use crate::clock::{Clock, get, now, replace};
+        pub use crate::advance::{Advance, is_exchanged, pause, paused_at, resume};
+        pub use crate::clock::{Clock, get, now, replace, saturating_add};
+        pub use crate::paused::PauseOwner;
     }
     pub use crate::context::now;
     pub use crate::descriptor::{check_pollable, is_ready};
@@ -139,6 +144,12 @@ pub mod internal {
     pub use crate::lateness::Lateness;
     pub use crate::rng::Rng;
     pub use crate::sys::{forks, set_nonblocking};
+
+    /// Returns true if the deadline of a timer has passed, by the clock. Returns false if the timer
+    /// waits in a reactor of another thread that has a clock of its own.
+    pub fn has_passed(timer: &crate::Timer) -> bool {
+        timer.has_passed_here()
+    }
 
     /// Returns the number of events that the last turn of `reactor` took.
     pub fn event_count(reactor: &crate::Reactor) -> usize {

@@ -14,9 +14,6 @@ use crate::reactor::Reactor;
 use crate::tick::tick;
 use crate::timers::Armed;
 
-/// The distance to a deadline that the clock cannot represent: thirty years.
-const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-
 /// The name of the sender, for the error of a message that has no receiver.
 const TIMER: &str = "this timer";
 
@@ -78,8 +75,7 @@ impl Timer {
     /// Creates a timer that completes `duration` from now. A duration that the clock cannot
     /// represent counts as thirty years.
     pub fn after(duration: Duration) -> Timer {
-        let now = clock::now();
-        Timer::at(now.checked_add(duration).unwrap_or_else(|| now + NEVER))
+        Timer::at(clock::saturating_add(clock::now(), duration))
     }
 
     /// Returns the deadline.
@@ -141,7 +137,7 @@ impl Timer {
     /// Polls on a thread other than the reactor's.
     #[cold]
     fn poll_remote(&self, armed: Armed, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        if self.has_passed() {
+        if self.has_passed_here() {
             return Poll::Ready(Ok(()));
         }
         let request = Request::WaitTimer {
@@ -152,6 +148,14 @@ impl Timer {
             Ok(()) => Poll::Pending,
             Err(e) => Poll::Ready(Err(e)),
         }
+    }
+
+    /// Returns true if the deadline has passed by the clock of this thread, unless the reactor on
+    /// another thread in which the timer waits has a clock of its own.
+    pub(crate) fn has_passed_here(&self) -> bool {
+        let may_differ = |armed: Armed| armed.reactor != tick().reactor;
+        let other = self.armed.filter(|armed| may_differ(*armed));
+        self.has_passed() && !other.is_some_and(|armed| Inbox::has_own_clock(armed.reactor))
     }
 
     /// Reads the clock, because other threads do not share the reactor's time.

@@ -14,6 +14,16 @@ pub(crate) struct Attached {
     /// Weak, because the executor, which holds this, must not keep the reactor open.
     pub(crate) reactor: Weak<Reactor>,
     pub(crate) observer: Option<Rc<dyn Observing>>,
+    pub(crate) clock: ClockOptions,
+}
+
+/// The properties of the runtime's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ClockOptions {
+    /// True if a paused clock moves although I/O is awaited.
+    pub(crate) moves_with_io: bool,
+    /// True if tokio drives the runtime, by its own clock.
+    pub(crate) is_hosted: bool,
 }
 
 impl Attached {
@@ -26,6 +36,13 @@ impl Attached {
 /// Keeps `attached` with the executor, where requests of other threads find it.
 pub(crate) fn attach(executor: &Executor, attached: Attached) {
     internal::attach(executor, Rc::new(attached));
+}
+
+/// Returns the reactor of the runtime that this thread has entered.
+pub(crate) fn attached_reactor() -> Option<(Rc<Reactor>, ClockOptions)> {
+    let inspection = Inspection::current()?;
+    let attached = attached(&inspection)?;
+    Some((attached.reactor.upgrade()?, attached.clock))
 }
 
 pub(super) fn attached(inspection: &Inspection) -> Option<&Attached> {

@@ -75,7 +75,7 @@ mod tasks;
 mod traced;
 mod watch;
 
-pub(crate) use attached::{Attached, attach};
+pub(crate) use attached::{Attached, ClockOptions, attach, attached_reactor};
 pub use histogram::Histogram;
 pub use list::all;
 pub(crate) use list::request_tasks;

@@ -19,7 +19,7 @@ use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 use crate::handle::Handle;
-use crate::insight::{Attached, Observing, WatchOptions, Watching, attach};
+use crate::insight::{Attached, ClockOptions, Observing, WatchOptions, Watching, attach};
 use crate::net::resolver::BlockingResolver;
 
 /// A single-threaded executor and the reactor that wakes its tasks.
@@ -76,10 +76,12 @@ impl Runtime {
         executor: Executor,
         driver: Driver,
         observer: Option<Rc<dyn Observing>>,
+        clock: ClockOptions,
     ) -> Runtime {
         let attached = Attached {
             reactor: Rc::downgrade(&driver.reactor),
             observer: observer.clone(),
+            clock,
         };
         attach(&executor, attached);
         Runtime {

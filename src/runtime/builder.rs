@@ -1,11 +1,12 @@
 //! The options of a runtime, and its creation.
 
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_executor::{Config, Executor, PanicPolicy};
+use runtime_executor::{Config, Executor, Handle, PanicPolicy};
 use runtime_reactor::{Backend, Reactor};
 
 use super::block_on::Runtime;
@@ -13,8 +14,9 @@ use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
 use crate::driver::Driver;
 use crate::insight::{
-    MakeObserver, Observer, ObserverOptions, Observing, OnStall, Stall, WatchOptions,
+    ClockOptions, MakeObserver, Observer, ObserverOptions, Observing, OnStall, Stall, WatchOptions,
 };
+use crate::time::pause_reactor;
 
 impl Runtime {
     /// Creates a runtime with default options.
@@ -30,6 +32,9 @@ impl Runtime {
         Builder::default()
     }
 }
+
+/// A function that pauses the clock of a reactor.
+type Pause = fn(&Reactor, &Handle, bool, &'static Location<'static>);
 
 /// Builder of a [`Runtime`] with options.
 ///
@@ -57,6 +62,10 @@ pub struct Builder {
     observe: Option<MakeObserver>,
     watch: WatchOptions,
     pub(super) pin_cores: bool,
+    clock: ClockOptions,
+    /// Set if the clock is paused from the beginning. A pointer, so that other programs do not
+    /// contain the code.
+    pause: Option<(Pause, &'static Location<'static>)>,
     #[cfg(feature = "tokio")]
     tokio: bool,
 }
@@ -228,6 +237,59 @@ impl Builder {
         self
     }
 
+    /// Sets whether the clock is paused from the beginning. Default false.
+    ///
+    /// See [`time::pause`](crate::time::pause). [`build`](Builder::build) rejects this in a runtime
+    /// with tokio's context.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::time::{Duration, Instant, sleep};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = runtime::Runtime::builder().start_paused(true).build()?;
+    /// runtime.block_on(async {
+    ///     let start = Instant::now();
+    ///     sleep(Duration::from_secs(3600)).await; // takes no time
+    ///     assert_eq!(start.elapsed(), Duration::from_secs(3600));
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn start_paused(mut self, paused: bool) -> Builder {
+        self.pause = paused.then_some((pause_reactor as Pause, Location::caller()));
+        self
+    }
+
+    /// Sets whether a paused clock moves to the next deadline while tasks wait for I/O. Default
+    /// false.
+    ///
+    /// The runtime still handles all events that are there before the clock moves. Sockets of the
+    /// same runtime work as they do in real time, because the kernel passes their data on at once.
+    /// What comes from another thread or process may come too late: the clock does not wait for it.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::net::TcpListener;
+    /// use runtime::time::{Duration, timeout};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let builder = runtime::Runtime::builder();
+    /// let runtime = builder.start_paused(true).advance_with_io(true).build()?;
+    /// runtime.block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let accepted = timeout(Duration::from_secs(3600), listener.accept()).await;
+    ///     assert!(accepted.is_err());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn advance_with_io(mut self, advance: bool) -> Builder {
+        self.clock.moves_with_io = advance;
+        self
+    }
+
     /// Sets whether the runtime tracks its tasks. Default false.
     ///
     /// It then records the polls and the age of each task, which a
@@ -383,8 +445,8 @@ impl Builder {
     /// Returns `InvalidInput` if `RUNTIME_BACKEND` names no backend or the thread name contains a
     /// NUL byte; `Unsupported` if the platform does not have the backend (the text lists those it
     /// has), or if tokio's context was requested and the backend has no descriptor that tokio can
-    /// watch; `Other` if the process already has 4,096 runtimes (32 on 32-bit platforms). Returns
-    /// the system's error if no memory or descriptor is available; a runtime needs two descriptors.
+    /// watch, or the clock is paused; `Other` if the process already has 4,096 runtimes (32 on
+    /// 32-bit platforms). Returns the system's error if no memory or descriptor is available; a runtime needs two descriptors.
     /// Its text names the backend, and [`io::os_error`](crate::io::os_error) returns its number.
     pub fn build(self) -> io::Result<Runtime> {
         let reactor = match self.backend {
@@ -419,10 +481,26 @@ impl Builder {
     fn build_on(self, driver: Driver, observer: Option<Rc<dyn Observing>>) -> io::Result<Runtime> {
         #[cfg(feature = "tokio")]
         if self.tokio {
+            if let Some((_, at)) = self.pause {
+                let text = format!(
+                    "start_paused was set at {at} for a runtime with tokio's context, whose clock \
+                     is tokio's: remove one of them"
+                );
+                return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+            }
             return Runtime::hosted(driver, self.executor, self.hooks, observer);
         }
         let executor = Executor::new(driver.unparker(), self.executor)?;
-        let mut runtime = Runtime::from_parts(executor, driver, observer);
+        let mut runtime = Runtime::from_parts(executor, driver, observer, self.clock);
+        if let Some((pause, at)) = self.pause {
+            let handle = runtime.executor.handle();
+            pause(
+                &runtime.driver.reactor,
+                handle,
+                self.clock.moves_with_io,
+                at,
+            );
+        }
         runtime.busy_poll = BusyPoll::new(self.hooks.busy_poll);
         runtime.hooks = self.hooks.boxed();
         Ok(runtime)

@@ -27,7 +27,7 @@ use super::block_on::Runtime;
 use super::host::{Host, HostUnparker};
 use super::park_hooks::ParkHooks;
 use crate::driver::{Driver, POLLS_PER_TURN};
-use crate::insight::{Deadline, Observing, RootPoll};
+use crate::insight::{ClockOptions, Deadline, Observing, RootPoll};
 
 /// A turn that takes fewer events than this has taken all of them: no backend that tokio can watch
 /// has a smaller buffer.
@@ -44,7 +44,11 @@ impl Runtime {
         let unparker = Arc::new(HostUnparker::default());
         let host = Host::new(&driver.reactor, unparker.clone(), hooks)?;
         let executor = Executor::new(unparker, executor)?;
-        let mut runtime = Runtime::from_parts(executor, driver, observer);
+        let clock = ClockOptions {
+            is_hosted: true,
+            ..ClockOptions::default()
+        };
+        let mut runtime = Runtime::from_parts(executor, driver, observer, clock);
         runtime.host = Some(host);
         Ok(runtime)
     }

@@ -183,7 +183,7 @@ impl Sleep {
     #[cold]
     fn read_clock(&mut self) -> bool {
         let deadline = self.deadline();
-        let has_passed = Instant::now() >= deadline;
+        let has_passed = runtime_reactor::internal::has_passed(&self.timer);
         if has_passed {
             // Disarmed. The reactor would arm another timer until its next turn.
             self.timer = Timer::at(deadline.into());

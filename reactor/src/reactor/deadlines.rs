@@ -12,7 +12,7 @@ use crate::timers::{Armed, Nanos, TimerKey};
 use crate::wake_list::WakeList;
 
 /// The longest wait, whatever the deadlines: some kernels reject longer ones.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 impl Reactor {
     /// Returns the deadline of the earliest timer. O(1).
@@ -48,7 +48,7 @@ impl Reactor {
         self.epoch + Duration::from_nanos(self.now.get())
     }
 
-    fn read_clock(&self) {
+    pub(super) fn read_clock(&self) {
         self.now.set(self.nanos(clock::now()));
     }
 

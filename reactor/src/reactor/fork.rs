@@ -45,7 +45,7 @@ impl Reactor {
         }
         let fresh = sys::open(self.backend())?;
         self.inbox.move_to_this_process(fresh.notifier());
-        self.embedded.set(false);
+        self.set_embedded(false);
         // The child's copies are closed; the parent keeps its own.
         drop(self.selector.replace(fresh));
         let mut woken = self.woken.borrow_mut();

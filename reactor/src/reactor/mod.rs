@@ -7,9 +7,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use std::{env, fmt, io};
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::error::{forked, with_context};
 use crate::inbox::Inbox;
+use crate::paused::Paused;
 use crate::registrations::Registrations;
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector};
@@ -22,11 +23,15 @@ mod deadlines;
 mod fork;
 mod listening;
 mod messages;
+mod pausing;
 mod register;
 mod waiting;
 
 /// The time after which a wait is tried again for which the kernel had no memory.
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A function that takes the place of a turn, or returns `None`.
+type BeforeTurn = fn(&Reactor, Option<Duration>) -> Option<io::Result<()>>;
 
 /// A reactor: waits for descriptors and deadlines, and wakes the tasks that wait for them.
 ///
@@ -69,6 +74,12 @@ pub struct Reactor {
     closed: Cell<bool>,
     /// True if another loop polls our descriptor between turns.
     embedded: Cell<bool>,
+    /// Called at the beginning of a turn, instead of the rest of it if it returns a result. Set if
+    /// the reactor is embedded or its clock is paused, so that other turns compare a pointer.
+    before_turn: Cell<Option<BeforeTurn>>,
+    /// The clock of this reactor: that of its thread, unless it was paused.
+    clock: Cell<Clock>,
+    paused: RefCell<Option<Rc<Paused>>>,
     /// True if that loop runs futures of its own now, which may use this reactor.
     host_runs: Cell<bool>,
     /// True if the selector reports each change once, without being armed again.
@@ -153,6 +164,9 @@ impl Reactor {
             turn_wanted: Cell::new(false),
             closed: Cell::new(false),
             embedded: Cell::new(false),
+            before_turn: Cell::new(None),
+            clock: Cell::new(Clock::System),
+            paused: RefCell::default(),
             host_runs: Cell::new(false),
         }))
     }
@@ -202,7 +216,7 @@ impl Reactor {
         })?;
         let fd = fd.try_clone_to_owned()?;
         drop(selector);
-        self.embedded.set(true);
+        self.set_embedded(true);
         self.flush_registrations_now();
         self.inbox.prepare_wait();
         Ok(fd)
@@ -251,12 +265,25 @@ impl Reactor {
         if self.is_forked() {
             return Err(forked());
         }
+        if let Some(before_turn) = self.before_turn.get() {
+            if let Some(turned) = before_turn(self, limit) {
+                return turned;
+            }
+        }
+        self.pass(limit, Reactor::until_next_deadline).map(|_| ())
+    }
+
+    /// The turn itself. Returns true if a waker was called or dropped, or the wait was ended by a
+    /// notification. `until_deadline` shortens the limit to the time until the earliest deadline.
+    #[inline(always)]
+    fn pass(
+        &self,
+        limit: Option<Duration>,
+        until_deadline: fn(&Reactor, Option<Duration>) -> Option<Duration>,
+    ) -> io::Result<bool> {
         self.turn.set(self.turn.get().wrapping_add(1));
         tick::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
-        if self.embedded.get() {
-            self.inbox.unpark();
-        }
         let mut woken = self.woken.borrow_mut();
         self.drain_inbox(&mut woken);
         self.flush_registrations(&mut woken);
@@ -265,7 +292,8 @@ impl Reactor {
         } else {
             Some(Duration::ZERO)
         };
-        let waited = self.wait(limit, &mut woken);
+        let waited = self.wait(until_deadline(self, limit), &mut woken);
+        let has_woken = !woken.has_nothing();
         drop(woken);
         self.update_gauges();
         if self.embedded.get() {
@@ -273,13 +301,14 @@ impl Reactor {
         }
         // Nothing is borrowed from here on: wakers are foreign code.
         wake_all(&self.woken);
-        waited
+        waited.map(|notified| notified || has_woken)
     }
 
     /// Waits, delivers the events to their registrations, and fires the timers that are due. An
-    /// event for an earlier occupant of a slot is stale, and dropped.
-    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<()> {
-        let limit = self.until_next_deadline(limit);
+    /// event for an earlier occupant of a slot is stale, and dropped. Returns true if the wait was
+    /// ended by a notification.
+    #[inline(always)]
+    fn wait(&self, limit: Option<Duration>, woken: &mut WakeList) -> io::Result<bool> {
         let blocking = limit != Some(Duration::ZERO);
         let parked = blocking && self.inbox.try_park();
         let limit = if parked { limit } else { Some(Duration::ZERO) };
@@ -322,7 +351,7 @@ impl Reactor {
         if !parked || events.is_empty() {
             self.fire_timers(woken);
         }
-        Ok(())
+        Ok(notified)
     }
 
     /// Updates the counters that are gauges: the numbers of sources and timers.
