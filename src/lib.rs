@@ -36,6 +36,7 @@
 //!
 //! | for | items |
 //! |---|---|
+//! | numbers, and an order of tasks, that a seed decides | [`rng`], [`Builder::seed`] |
 //! | starting a runtime | [`macro@main`], [`macro@test`], [`block_on`], [`Runtime`], [`Builder`] |
 //! | tasks | [`spawn`], [`spawn_blocking`], [`task_local!`], [`task`] |
 //! | futures that borrow | [`task::scope`](task::scope()), [`task::try_scope`] |
@@ -80,8 +81,8 @@
 #[doc(hidden)]
 pub mod __macro {
     pub use crate::macro_support::{
-        BranchOrder, Branches, MaybeDone, Orders, all_disabled, block_on_tokio, discard, identity,
-        poll_branch,
+        BranchOrder, Branches, MaybeDone, Orders, all_disabled, block_on_tokio, block_on_with,
+        discard, identity, poll_branch,
     };
 }
 
@@ -98,7 +99,9 @@ pub mod net;
 #[cfg(feature = "process")]
 #[allow(unsafe_code, reason = "system calls, each with a SAFETY note")]
 pub mod process;
+mod rng;
 mod runtime;
+mod select_order;
 #[cfg(feature = "signal")]
 #[allow(unsafe_code, reason = "signal handlers, each with a SAFETY note")]
 pub mod signal;
@@ -110,6 +113,7 @@ pub mod task;
 pub mod time;
 
 pub use handle::Handle;
+pub use rng::{Rng, rng};
 pub use runtime::{Builder, EnterGuard, PerCore, Runtime, block_on, per_core};
 pub use runtime_executor::{HandleGuard, PanicPolicy, spawn, spawn_blocking, task_local};
 pub use runtime_macros::{main, test};

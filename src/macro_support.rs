@@ -1,11 +1,13 @@
 //! Functions and types that the expansions of `select!`, `join!` and `try_join!` call, as
 //! `runtime::__macro`. They are not part of the public interface and change without notice.
 
-use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+
+use crate::runtime::{Builder, Runtime};
+use crate::select_order::random_below;
 
 pin_project! {
     /// The branches of a macro, pinned together: the first one, and the rest of them or `()`.
@@ -223,24 +225,6 @@ impl BranchOrder {
     }
 }
 
-/// Returns a number below `bound`, each about equally likely.
-///
-/// The generator is xorshift64*, one per thread and always with the same seed: fairness needs no
-/// secret, and a failing test should fail again. A plain counter would not do, because two selects
-/// of two branches that alternate would then each see only even numbers, or only odd ones.
-fn random_below(bound: usize) -> usize {
-    thread_local! {
-        static STATE: Cell<u64> = const { Cell::new(0x9E37_79B9_7F4A_7C15) };
-    }
-    let mut state = STATE.get();
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    STATE.set(state);
-    let high_bits = state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-    ((high_bits * bound as u64) >> 32) as usize
-}
-
 /// Panics on behalf of a `select!` without `else` whose branches are all disabled.
 ///
 /// # Panics
@@ -252,22 +236,51 @@ pub fn all_disabled() -> ! {
     panic!("every branch of this `select!` is disabled, and it has no `else`")
 }
 
-/// Runs a future on a new runtime with tokio's context.
+/// Runs a future on a new runtime with options. If it panics, writes the seed of the runtime, if
+/// there is one, to standard error.
+///
+/// # Panics
+/// Panics if the runtime cannot be created, and in the cases that `Runtime::block_on` lists.
+#[track_caller]
+pub fn block_on_with<F: Future>(builder: Builder, future: F) -> F::Output {
+    match builder.build() {
+        Ok(runtime) => block_on_seeded(&runtime, future),
+        Err(e) => panic!("cannot make a runtime with these options: {e}"),
+    }
+}
+
+#[track_caller]
+fn block_on_seeded<F: Future>(runtime: &Runtime, future: F) -> F::Output {
+    struct PrintSeed(Option<u64>);
+
+    impl Drop for PrintSeed {
+        fn drop(&mut self) {
+            if let (Some(seed), true) = (self.0, std::thread::panicking()) {
+                eprintln!("the seed of the runtime was {seed}: RUNTIME_SEED={seed} sets it again");
+            }
+        }
+    }
+
+    let _print = PrintSeed(runtime.seed());
+    runtime.block_on(future)
+}
+
+/// Runs a future on a new runtime with options and with tokio's context.
 ///
 /// # Panics
 /// Panics if the runtime cannot be created, and in the cases that `Runtime::block_on` lists.
 #[cfg(feature = "tokio")]
 #[track_caller]
-pub fn block_on_tokio<F: Future>(future: F) -> F::Output {
-    match crate::Runtime::builder().tokio(true).build() {
-        Ok(runtime) => runtime.block_on(future),
+pub fn block_on_tokio<F: Future>(builder: Builder, future: F) -> F::Output {
+    match builder.tokio(true).build() {
+        Ok(runtime) => block_on_seeded(&runtime, future),
         Err(e) => panic!("cannot make a runtime with tokio's context: {e}"),
     }
 }
 
 /// Fails to compile, because the feature `tokio` is off.
 #[cfg(not(feature = "tokio"))]
-pub fn block_on_tokio<F: Future + FeatureTokio>(_: F) -> F::Output {
+pub fn block_on_tokio<F: Future + FeatureTokio>(_: Builder, _: F) -> F::Output {
     unreachable!("nothing implements FeatureTokio")
 }
 

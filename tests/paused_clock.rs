@@ -209,7 +209,7 @@ fn the_clock_stands_while_a_blocking_job_runs() {
 fn the_clock_moves_on_after_a_blocking_job_that_no_task_awaits() {
     for _ in 0..20 {
         paused().block_on(async {
-            drop(spawn_blocking(|| thread::yield_now()));
+            drop(spawn_blocking(thread::yield_now));
             let start = Instant::now();
             sleep(HOUR).await;
             assert_eq!(start.elapsed(), HOUR);
@@ -475,7 +475,7 @@ fn a_wait_that_nothing_can_end_is_a_panic_that_lists_the_tasks() {
                 .spawn(pending::<()>());
             sleep(HOUR).await;
             pending::<()>().await;
-        })
+        });
     });
     assert!(
         text.starts_with("the clock of the runtime is paused, and nothing is left"),

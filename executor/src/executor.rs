@@ -213,6 +213,13 @@ pub fn run_ready_observed(executor: &Executor, observer: &dyn Observe) -> usize 
     executor.run_batch(&observer)
 }
 
+/// Handles the messages of other threads, then brings the ready tasks into another order. `below`
+/// returns a number below its argument, and must not use the executor.
+pub fn shuffle_ready(executor: &Executor, below: &mut dyn FnMut(u64) -> u64) {
+    executor.scheduler.drain_inbox();
+    executor.scheduler.shuffle(below);
+}
+
 impl Drop for Executor {
     fn drop(&mut self) {
         context::remove_own(&self.scheduler);

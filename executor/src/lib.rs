@@ -111,7 +111,7 @@ pub mod internal {
     use std::fmt;
     use std::sync::Arc;
 
-    pub use crate::executor::run_ready_observed;
+    pub use crate::executor::{run_ready_observed, shuffle_ready};
     pub use crate::group::{Group, GroupKind, Member};
     use crate::handle::Handle;
     pub use crate::inspect::{

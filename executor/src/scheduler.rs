@@ -148,6 +148,11 @@ impl Scheduler {
         self.closed.get()
     }
 
+    /// Brings the run queue into another order.
+    pub(crate) fn shuffle(&self, below: &mut dyn FnMut(u64) -> u64) {
+        self.tasks.borrow_mut().shuffle(below);
+    }
+
     /// Returns the length of the run queue.
     pub(crate) fn scheduled(&self) -> usize {
         self.tasks.borrow().scheduled()

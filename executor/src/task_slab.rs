@@ -4,6 +4,7 @@
 //! leaves the slot there, vacant, until it is popped; then the slot joins the free list.
 
 use std::collections::BinaryHeap;
+use std::iter;
 use std::mem;
 use std::pin::Pin;
 use std::task::Waker;
@@ -291,6 +292,21 @@ impl TaskSlab {
         }
         self.tail = index;
         self.scheduled += 1;
+    }
+
+    /// Brings the run queue into another order. `below` returns a number below its argument.
+    pub(crate) fn shuffle(&mut self, below: &mut dyn FnMut(u64) -> u64) {
+        let next = |index: &u32| Some(self.slots[*index as usize].link.next());
+        let chain = iter::successors(Some(self.head), next);
+        let mut queue: Vec<u32> = chain.take(self.scheduled).collect();
+        for last in (1..queue.len()).rev() {
+            let other = below(last as u64 + 1) as usize;
+            queue.swap(last, other);
+        }
+        self.scheduled = 0;
+        for index in queue {
+            self.push(index);
+        }
     }
 
     /// Schedules a task to be dropped instead of polled.

@@ -34,6 +34,9 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// `tokio` gives the runtime tokio's context, so that libraries that expect tokio work in its
 /// tasks. It needs the feature `tokio` of the runtime crate; see `compat::tokio` there.
 ///
+/// `start_paused = true` pauses the clock from the beginning, and `seed = 7` decides the order of
+/// the tasks, as the methods of the same names of the builder do.
+///
 /// There are no other arguments: the runtime has one flavor, with one thread.
 ///
 /// # Panics
@@ -73,12 +76,21 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Arguments
 ///
-/// `crate = "path"` sets the path of the runtime crate, and `tokio` gives the runtime tokio's
-/// context, as for [`main`](macro@main).
+/// They are those of [`main`](macro@main): `start_paused = true` pauses the clock, `seed = 7`
+/// decides the order of the tasks, `tokio` gives the runtime tokio's context, and `crate = "path"`
+/// sets the path of the runtime crate. If a test with a seed panics, the seed is written to
+/// standard error. The environment variable `RUNTIME_SEED` replaces it.
 ///
 /// # Examples
 ///
 /// ```
+/// use std::time::Duration;
+///
+/// #[runtime::test(start_paused = true, seed = 7)]
+/// async fn an_hour_takes_no_time() {
+///     runtime::time::sleep(Duration::from_secs(3600)).await;
+/// }
+///
 /// #[runtime::test]
 /// async fn two_and_two_are_four() {
 ///     assert_eq!(std::future::ready(2).await + 2, 4);
@@ -163,6 +175,26 @@ enum Role {
 /// # fn main() {}
 /// ```
 /// ```compile_fail
+/// #[runtime::main(start_paused)]
+/// async fn without_a_value() {}
+/// # fn main() {}
+/// ```
+/// ```compile_fail
+/// #[runtime::main(start_paused = 1)]
+/// async fn another_value() {}
+/// # fn main() {}
+/// ```
+/// ```compile_fail
+/// #[runtime::main(seed = "seven")]
+/// async fn no_number() {}
+/// # fn main() {}
+/// ```
+/// ```compile_fail
+/// #[runtime::main(seed = 1, seed = 2)]
+/// async fn two_seeds() {}
+/// # fn main() {}
+/// ```
+/// ```compile_fail
 /// #[runtime::main(crate = "1 + 1")]
 /// async fn not_a_path() {}
 /// # fn main() {}
@@ -214,17 +246,25 @@ fn wrap(arguments: Arguments, function: Function, role: Role) -> TokenStream {
     inside.extend([TokenTree::from(function.asyncness)]);
     inside.extend(function.signature.iter().cloned());
     inside.extend([TokenTree::from(function.body)]);
-    inside.extend(arguments.runtime);
-    inside.extend(tokens(if arguments.tokio {
-        "::__macro::block_on_tokio"
-    } else {
-        "::block_on"
+    inside.extend(arguments.runtime.clone());
+    let has_options = !arguments.options.is_empty();
+    inside.extend(tokens(match (arguments.tokio, has_options) {
+        (true, _) => "::__macro::block_on_tokio",
+        (false, true) => "::__macro::block_on_with",
+        (false, false) => "::block_on",
     }));
-    let call = [
+    let mut call = TokenStream::new();
+    if arguments.tokio || has_options {
+        call.extend(arguments.runtime);
+        call.extend(tokens("::Runtime::builder()"));
+        call.extend(arguments.options);
+        call.extend(tokens(","));
+    }
+    call.extend([
         TokenTree::from(function.name),
         group(Delimiter::Parenthesis, TokenStream::new()),
-    ];
-    inside.extend([group(Delimiter::Parenthesis, call.into_iter().collect())]);
+    ]);
+    inside.extend([group(Delimiter::Parenthesis, call)]);
 
     let mut outside = TokenStream::new();
     if role == Role::Test {

@@ -31,24 +31,40 @@ impl Error {
     }
 }
 
-/// The arguments of an attribute: `crate = "path"` and `tokio`, or nothing.
+/// The arguments of an attribute.
 pub(crate) struct Arguments {
     /// The path of the runtime crate.
     pub(crate) runtime: TokenStream,
     /// True if the runtime has tokio's context.
     pub(crate) tokio: bool,
+    /// The calls of the builder's methods, such as `.seed(7)`.
+    pub(crate) options: TokenStream,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: TokenStream) -> Result<Self, Error> {
         let mut tokens = arguments.into_iter();
-        let (mut runtime, mut tokio) = (None, false);
+        let (mut runtime, mut tokio, mut paused) = (None, false, None);
+        let (mut seed, mut options) = (None, TokenStream::new());
         while let Some(name) = tokens.next() {
             let span = name.span();
             match name.to_string().as_str() {
                 "crate" if runtime.is_none() => runtime = Some(Self::path(&mut tokens, span)?),
                 "tokio" if !tokio => tokio = true,
-                name @ ("crate" | "tokio") => {
+                "start_paused" if paused.is_none() => {
+                    let value = Self::value(&mut tokens, span, "start_paused = true", |value| {
+                        matches!(value, "true" | "false")
+                    })?;
+                    paused = (value.to_string() == "true").then_some(span);
+                    options.extend(Self::call("start_paused", value, span));
+                }
+                "seed" if seed.is_none() => {
+                    let is_number = |value: &str| value.starts_with(|it: char| it.is_ascii_digit());
+                    let value = Self::value(&mut tokens, span, "seed = 7", is_number)?;
+                    seed = Some(span);
+                    options.extend(Self::call("seed", value, span));
+                }
+                name @ ("crate" | "tokio" | "start_paused" | "seed") => {
                     return Err(Error::new(
                         format!("`{name}` is given twice: remove one"),
                         span,
@@ -59,7 +75,8 @@ impl Arguments {
                     return Err(Error::new(format!("{why}: remove `{name}`"), span));
                 }
                 _ => {
-                    let known = "the arguments are `tokio` and `crate = \"path\"`";
+                    let known = "the arguments are `start_paused = true`, `seed = 7`, `tokio` and \
+                                 `crate = \"path\"`";
                     return Err(Error::new(
                         format!("unknown argument `{name}`: {known}"),
                         span,
@@ -75,8 +92,46 @@ impl Arguments {
                 }
             }
         }
+        if let (true, Some(span)) = (tokio, paused) {
+            let why = "the clock of a runtime with tokio's context is tokio's";
+            return Err(Error::new(format!("{why}: remove `start_paused`"), span));
+        }
         let runtime = runtime.unwrap_or_else(|| "::runtime".parse().expect("a path"));
-        Ok(Self { runtime, tokio })
+        Ok(Self {
+            runtime,
+            tokio,
+            options,
+        })
+    }
+
+    /// Parses the rest of an argument with a value after its name, which is at `name`.
+    fn value(
+        tokens: &mut token_stream::IntoIter,
+        name: Span,
+        example: &str,
+        is_valid: impl Fn(&str) -> bool,
+    ) -> Result<TokenTree, Error> {
+        let usage = |span| Error::new(format!("write `{example}`"), span);
+        match tokens.next() {
+            Some(equals) if is_punct(&equals, '=') => {}
+            other => return Err(usage(other.map_or(name, |it| it.span()))),
+        }
+        let value = tokens.next().ok_or_else(|| usage(name))?;
+        if is_valid(&value.to_string()) {
+            Ok(value)
+        } else {
+            Err(usage(value.span()))
+        }
+    }
+
+    /// Writes `.method(value)`.
+    fn call(method: &str, value: TokenTree, span: Span) -> TokenStream {
+        let dot: TokenStream = ".".parse().expect("a dot");
+        let arguments = Group::new(Delimiter::Parenthesis, value.into());
+        let method = TokenTree::from(Ident::new(method, span));
+        dot.into_iter()
+            .chain([method, TokenTree::from(arguments)])
+            .collect()
     }
 
     /// Parses the rest of `crate = "path"` after `crate`, which is at `name`.

@@ -145,6 +145,14 @@ pub mod internal {
     pub use crate::rng::Rng;
     pub use crate::sys::{forks, set_nonblocking};
 
+    /// Creates a reactor that delivers the events of a wait in an order that `rng` decides.
+    pub fn shuffled_reactor(
+        backend: Option<crate::Backend>,
+        rng: Rng,
+    ) -> std::io::Result<std::rc::Rc<crate::Reactor>> {
+        crate::Reactor::shuffled(backend, rng)
+    }
+
     /// Returns true if the deadline of a timer has passed, by the clock. Returns false if the timer
     /// waits in a reactor of another thread that has a clock of its own.
     pub fn has_passed(timer: &crate::Timer) -> bool {

@@ -1,10 +1,12 @@
 //! The parts of a runtime that its executor does not know, and keeps.
 
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use runtime_executor::Executor;
 use runtime_executor::internal::{self, Inspection};
 use runtime_reactor::Reactor;
+use runtime_reactor::internal::Rng;
 
 use super::observer::Observer;
 use super::observing::Observing;
@@ -15,6 +17,8 @@ pub(crate) struct Attached {
     pub(crate) reactor: Weak<Reactor>,
     pub(crate) observer: Option<Rc<dyn Observing>>,
     pub(crate) clock: ClockOptions,
+    /// The generator that seeds those of the program, if the runtime has a seed.
+    pub(crate) rng: Option<RefCell<Rng>>,
 }
 
 /// The properties of the runtime's clock.
@@ -43,6 +47,14 @@ pub(crate) fn attached_reactor() -> Option<(Rc<Reactor>, ClockOptions)> {
     let inspection = Inspection::current()?;
     let attached = attached(&inspection)?;
     Some((attached.reactor.upgrade()?, attached.clock))
+}
+
+/// Returns the next seed for a generator of the program, if the runtime that this thread has
+/// entered has a seed.
+pub(crate) fn attached_seed() -> Option<u64> {
+    let inspection = Inspection::current()?;
+    let rng = attached(&inspection)?.rng.as_ref()?;
+    Some(rng.borrow_mut().next_u64())
 }
 
 pub(super) fn attached(inspection: &Inspection) -> Option<&Attached> {

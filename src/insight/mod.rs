@@ -75,7 +75,7 @@ mod tasks;
 mod traced;
 mod watch;
 
-pub(crate) use attached::{Attached, ClockOptions, attach, attached_reactor};
+pub(crate) use attached::{Attached, ClockOptions, attach, attached_reactor, attached_seed};
 pub use histogram::Histogram;
 pub use list::all;
 pub(crate) use list::request_tasks;

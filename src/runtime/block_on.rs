@@ -1,6 +1,6 @@
 //! The runtime and its loop.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -17,6 +17,7 @@ use runtime_reactor::{Backend, Stats};
 
 use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
+use super::seeded::{Seeded, rng_of_program};
 use crate::driver::Driver;
 use crate::handle::Handle;
 use crate::insight::{Attached, ClockOptions, Observing, WatchOptions, Watching, attach};
@@ -63,6 +64,7 @@ pub struct Runtime {
     pub(super) fd: OnceCell<OwnedFd>,
     pub(super) hooks: Option<Box<ParkHooks>>,
     pub(super) observer: Option<Rc<dyn Observing>>,
+    pub(super) seeded: Option<Rc<Seeded>>,
     /// The watching thread and the options it was started with. Ended before the tasks are dropped.
     pub(super) watch: Option<(Box<dyn Watching>, WatchOptions)>,
     pub(super) busy_poll: BusyPoll,
@@ -77,11 +79,13 @@ impl Runtime {
         driver: Driver,
         observer: Option<Rc<dyn Observing>>,
         clock: ClockOptions,
+        seed: Option<u64>,
     ) -> Runtime {
         let attached = Attached {
             reactor: Rc::downgrade(&driver.reactor),
             observer: observer.clone(),
             clock,
+            rng: seed.map(|seed| RefCell::new(rng_of_program(seed))),
         };
         attach(&executor, attached);
         Runtime {
@@ -92,6 +96,7 @@ impl Runtime {
             fd: OnceCell::new(),
             hooks: None,
             observer,
+            seeded: seed.map(|seed| Rc::new(Seeded::new(seed))),
             watch: None,
             busy_poll: BusyPoll::default(),
             #[cfg(feature = "tokio")]
@@ -151,8 +156,8 @@ impl Runtime {
         if let Some(host) = &self.host {
             return self.block_on_hosted(host, root);
         }
-        if let Some(observer) = &self.observer {
-            return self.drive_observed(&**observer, root);
+        if self.observer.is_some() || self.seeded.is_some() {
+            return self.drive_observed(root);
         }
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
@@ -257,6 +262,12 @@ impl Runtime {
         self.driver.reactor.backend()
     }
 
+    /// Returns the seed that decides the order of the tasks, or `None` if they run in the order in
+    /// which they become ready. See [`Builder::seed`](crate::Builder::seed).
+    pub fn seed(&self) -> Option<u64> {
+        self.seeded.as_ref().map(|seeded| seeded.seed())
+    }
+
     /// Makes this runtime the current one of the thread until the guard is dropped.
     ///
     /// In the meantime [`spawn`](crate::spawn), [`spawn_blocking`](crate::spawn_blocking) and
@@ -298,6 +309,7 @@ impl Runtime {
         Running {
             _entered: self.enter_context(),
             outer: RUNS.replace(true),
+            seeded: self.seeded.clone().inspect(|it| it.exchange_select_state()),
         }
     }
 
@@ -342,11 +354,15 @@ pub(super) fn runs_on_this_thread() -> bool {
 pub(super) struct Running {
     _entered: Entered,
     outer: bool,
+    seeded: Option<Rc<Seeded>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         RUNS.set(self.outer);
+        if let Some(seeded) = &self.seeded {
+            seeded.exchange_select_state();
+        }
     }
 }
 

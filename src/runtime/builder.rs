@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime_executor::{Config, Executor, Handle, PanicPolicy};
+use runtime_reactor::internal::shuffled_reactor;
 use runtime_reactor::{Backend, Reactor};
 
 use super::block_on::Runtime;
 use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
+use super::seeded::{rng_of_events, seed_or_variable};
 use crate::driver::Driver;
 use crate::insight::{
     ClockOptions, MakeObserver, Observer, ObserverOptions, Observing, OnStall, Stall, WatchOptions,
@@ -32,6 +34,9 @@ impl Runtime {
         Builder::default()
     }
 }
+
+/// A function that opens a reactor for a seed.
+type OpenShuffled = fn(Option<Backend>, u64) -> io::Result<Rc<Reactor>>;
 
 /// A function that pauses the clock of a reactor.
 type Pause = fn(&Reactor, &Handle, bool, &'static Location<'static>);
@@ -63,6 +68,8 @@ pub struct Builder {
     watch: WatchOptions,
     pub(super) pin_cores: bool,
     clock: ClockOptions,
+    /// Set with the function that makes the reactor, so that other programs do not contain it.
+    seed: Option<(u64, OpenShuffled)>,
     /// Set if the clock is paused from the beginning. A pointer, so that other programs do not
     /// contain the code.
     pause: Option<(Pause, &'static Location<'static>)>,
@@ -290,6 +297,50 @@ impl Builder {
         self
     }
 
+    /// Sets the seed that decides in which order things happen that may happen in any order.
+    ///
+    /// These are the polls of the tasks that are ready together, and of the future of
+    /// [`block_on`](Runtime::block_on) among them; the branch at which a [`select!`](crate::select)
+    /// begins; and the events of one wait. A test that runs with many seeds finds the errors that
+    /// depend on them, and finds one again with the same seed. [`rng`](crate::rng()) returns
+    /// numbers from the seed. What other threads, the kernel and the clock do is not part of it; a
+    /// [paused](Builder::start_paused) clock is.
+    ///
+    /// Without a seed, tasks run in the order in which they become ready.
+    ///
+    /// The environment variable `RUNTIME_SEED` replaces the seed of each runtime that has one. It
+    /// is read by [`build`](Builder::build), which returns `InvalidInput` if it is not a number.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let order = |seed| {
+    ///     let runtime = runtime::Runtime::builder().seed(seed).build()?;
+    ///     let order = Rc::new(RefCell::new(Vec::new()));
+    ///     for n in 0..10 {
+    ///         let order = order.clone();
+    ///         runtime.spawn(async move { order.borrow_mut().push(n) });
+    ///     }
+    ///     runtime.block_on(runtime::task::yield_now());
+    ///     std::io::Result::Ok(order.take())
+    /// };
+    /// # if std::env::var_os("RUNTIME_SEED").is_some() {
+    /// #     return Ok(());
+    /// # }
+    /// assert_eq!(order(1)?, order(1)?);
+    /// assert_ne!(order(1)?, order(2)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Builder {
+        let open = |backend, seed| shuffled_reactor(backend, rng_of_events(seed));
+        self.seed = Some((seed, open));
+        self
+    }
+
     /// Sets whether the runtime tracks its tasks. Default false.
     ///
     /// It then records the polls and the age of each task, which a
@@ -446,17 +497,23 @@ impl Builder {
     /// NUL byte; `Unsupported` if the platform does not have the backend (the text lists those it
     /// has), or if tokio's context was requested and the backend has no descriptor that tokio can
     /// watch, or the clock is paused; `Other` if the process already has 4,096 runtimes (32 on
-    /// 32-bit platforms). Returns the system's error if no memory or descriptor is available; a runtime needs two descriptors.
-    /// Its text names the backend, and [`io::os_error`](crate::io::os_error) returns its number.
+    /// 32-bit platforms). Returns the system's error if no memory or descriptor is available; a
+    /// runtime needs two descriptors. Its text names the backend, and
+    /// [`io::os_error`](crate::io::os_error) returns its number.
     pub fn build(self) -> io::Result<Runtime> {
-        let reactor = match self.backend {
-            Some(backend) => Reactor::with_backend(backend)?,
-            None => Reactor::new()?,
+        let seed = match self.seed {
+            Some((seed, _)) => Some(seed_or_variable(seed)?),
+            None => None,
+        };
+        let reactor = match (self.seed.zip(seed), self.backend) {
+            (Some(((_, open), seed)), backend) => open(backend, seed)?,
+            (None, Some(backend)) => Reactor::with_backend(backend)?,
+            (None, None) => Reactor::new()?,
         };
         let observer = self.observe.map(|make| make(self.observer, &reactor));
         let driver = Driver::new(reactor);
         let watch = self.watch.clone();
-        let mut runtime = self.build_on(driver, observer)?;
+        let mut runtime = self.build_on(driver, observer, seed)?;
         runtime.start_watch(watch)?;
         Ok(runtime)
     }
@@ -475,10 +532,21 @@ impl Builder {
             .threadless_blocking(true);
         let driver = Driver::new(reactor);
         let executor = Executor::new(driver.unparker(), executor)?;
-        Ok(Runtime::from_parts(executor, driver, None))
+        Ok(Runtime::from_parts(
+            executor,
+            driver,
+            None,
+            ClockOptions::default(),
+            None,
+        ))
     }
 
-    fn build_on(self, driver: Driver, observer: Option<Rc<dyn Observing>>) -> io::Result<Runtime> {
+    fn build_on(
+        self,
+        driver: Driver,
+        observer: Option<Rc<dyn Observing>>,
+        seed: Option<u64>,
+    ) -> io::Result<Runtime> {
         #[cfg(feature = "tokio")]
         if self.tokio {
             if let Some((_, at)) = self.pause {
@@ -488,10 +556,10 @@ impl Builder {
                 );
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
-            return Runtime::hosted(driver, self.executor, self.hooks, observer);
+            return Runtime::hosted(driver, self.executor, self.hooks, observer, seed);
         }
         let executor = Executor::new(driver.unparker(), self.executor)?;
-        let mut runtime = Runtime::from_parts(executor, driver, observer, self.clock);
+        let mut runtime = Runtime::from_parts(executor, driver, observer, self.clock, seed);
         if let Some((pause, at)) = self.pause {
             let handle = runtime.executor.handle();
             pause(

@@ -40,6 +40,7 @@ impl Runtime {
         executor: Config,
         hooks: ParkHooks,
         observer: Option<Rc<dyn Observing>>,
+        seed: Option<u64>,
     ) -> io::Result<Runtime> {
         let unparker = Arc::new(HostUnparker::default());
         let host = Host::new(&driver.reactor, unparker.clone(), hooks)?;
@@ -48,7 +49,7 @@ impl Runtime {
             is_hosted: true,
             ..ClockOptions::default()
         };
-        let mut runtime = Runtime::from_parts(executor, driver, observer, clock);
+        let mut runtime = Runtime::from_parts(executor, driver, observer, clock, seed);
         runtime.host = Some(host);
         Ok(runtime)
     }

@@ -19,6 +19,7 @@ mod hosted;
 mod observed;
 mod park_hooks;
 mod per_core;
+mod seeded;
 mod shutdown;
 
 pub use block_on::{EnterGuard, Runtime};

@@ -1,4 +1,4 @@
-//! The loop of a runtime that is observed.
+//! The loop of a runtime that is observed, or whose order a seed decides.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,23 +8,21 @@ use runtime_executor::{Park, ParkMode};
 use runtime_reactor::internal::event_count;
 
 use super::block_on::Runtime;
-use crate::insight::{ObservedRun, Observing, RootPoll};
+use crate::insight::{ObservedRun, RootPoll};
 
 impl Runtime {
     /// Runs the loop as `drive` does, and reports each poll to the observer.
-    pub(super) fn drive_observed<F: Future>(
-        &self,
-        observer: &dyn Observing,
-        mut root: Pin<&mut F>,
-    ) -> F::Output {
+    pub(super) fn drive_observed<F: Future>(&self, mut root: Pin<&mut F>) -> F::Output {
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
-        let _run = ObservedRun::begin(observer);
+        let observer = self.observer.as_deref();
+        let _run = observer.map(ObservedRun::begin);
         loop {
             let root_woken = self.executor.take_root_wake();
             if root_woken {
-                let guard = RootPoll::begin(observer);
+                self.run_batch_before_root();
+                let guard = observer.map(RootPoll::begin);
                 let polled = root.as_mut().poll(&mut cx);
                 drop(guard);
                 if let Poll::Ready(output) = polled {
@@ -32,29 +30,47 @@ impl Runtime {
                     return output;
                 }
             }
-            self.finish_observed_batch(observer, usize::from(root_woken));
+            self.finish_observed_batch(usize::from(root_woken));
+        }
+    }
+
+    /// Polls the ready tasks first if the seed says so.
+    fn run_batch_before_root(&self) {
+        if self.seeded.as_ref().is_some_and(|it| it.defers_root()) {
+            self.run_batch();
         }
     }
 
     /// Polls the ready tasks and waits. `polled` is 1 if the root future was polled.
-    fn finish_observed_batch(&self, observer: &dyn Observing, polled: usize) {
-        let polled = polled + observer.run_batch(&self.executor);
-        observer.end_batch(polled);
+    fn finish_observed_batch(&self, polled: usize) {
+        let polled = polled + self.run_batch();
+        let observer = self.observer.as_deref();
+        if let Some(observer) = observer {
+            observer.end_batch(polled);
+        }
         match self.executor.park_mode(polled) {
             ParkMode::Block => {
-                observer.begin_idle();
+                if let Some(observer) = observer {
+                    observer.begin_idle();
+                }
                 match &self.hooks {
                     Some(hooks) => self.park_with_hooks(hooks),
                     None => self.driver.park(ParkMode::Block),
                 }
-                observer.end_idle(event_count(&self.driver.reactor));
+                if let Some(observer) = observer {
+                    observer.end_idle(event_count(&self.driver.reactor));
+                }
             }
             mode => self.driver.park(mode),
         }
     }
 
-    /// Polls the ready tasks once, as [`Executor::run_ready`](runtime_executor::Executor) does.
+    /// Polls the ready tasks once, as [`Executor::run_ready`](runtime_executor::Executor) does, in
+    /// the order of the seed if there is one.
     pub(super) fn run_batch(&self) -> usize {
+        if let Some(seeded) = &self.seeded {
+            seeded.shuffle(&self.executor);
+        }
         match &self.observer {
             Some(observer) => observer.run_batch(&self.executor),
             None => self.executor.run_ready(),

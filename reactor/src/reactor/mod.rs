@@ -12,8 +12,9 @@ use crate::error::{forked, with_context};
 use crate::inbox::Inbox;
 use crate::paused::Paused;
 use crate::registrations::Registrations;
+use crate::rng::Rng;
 use crate::stats::{Counters, Stats};
-use crate::sys::{self, Backend, Event, Selector};
+use crate::sys::{self, Backend, Event, Selector, Shuffled};
 use crate::tick;
 use crate::timers::{Nanos, Timers};
 use crate::token::Token;
@@ -97,13 +98,7 @@ impl Reactor {
     /// Returns `InvalidInput` if the variable names no backend, and the errors of
     /// [`with_backend`](Reactor::with_backend).
     pub fn new() -> io::Result<Rc<Reactor>> {
-        let Some(name) = env::var_os("RUNTIME_BACKEND") else {
-            return Reactor::with_backend(Backend::available()[0]);
-        };
-        let backend = name.to_string_lossy().parse().map_err(|e: io::Error| {
-            io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
-        })?;
-        Reactor::with_backend(backend)
+        Reactor::with_backend(default_backend()?)
     }
 
     /// Creates a reactor on `backend`.
@@ -142,6 +137,23 @@ impl Reactor {
     #[cfg(feature = "sim")]
     pub(crate) fn host(&self) -> Option<&sys::sim::Host> {
         self.host.as_ref()
+    }
+
+    /// Creates a reactor on `backend`, or on that of [`new`](Reactor::new), which delivers the
+    /// events of a wait in an order that `rng` decides. A simulation decides it by itself.
+    pub(crate) fn shuffled(backend: Option<Backend>, rng: Rng) -> io::Result<Rc<Reactor>> {
+        let backend = match backend {
+            Some(backend) => backend,
+            None => default_backend()?,
+        };
+        #[cfg(feature = "sim")]
+        if backend == Backend::Sim {
+            return Reactor::with_backend(backend);
+        }
+        let open = |selector| Reactor::with_selector(Box::new(Shuffled::new(selector, rng)));
+        sys::open(backend)
+            .and_then(open)
+            .map_err(|e| with_context(format!("opening the reactor on {backend}"), e))
     }
 
     pub(crate) fn with_selector(selector: Box<dyn Selector>) -> io::Result<Rc<Reactor>> {
@@ -279,7 +291,7 @@ impl Reactor {
     fn pass(
         &self,
         limit: Option<Duration>,
-        until_deadline: fn(&Reactor, Option<Duration>) -> Option<Duration>,
+        until_deadline: impl FnOnce(&Reactor, Option<Duration>) -> Option<Duration>,
     ) -> io::Result<bool> {
         self.turn.set(self.turn.get().wrapping_add(1));
         tick::begin_turn(self.number(), self.turn.get());
@@ -428,6 +440,16 @@ impl Reactor {
             self.inbox.notify();
         }
     }
+}
+
+/// Returns the backend that the environment variable `RUNTIME_BACKEND` names, or the best one.
+fn default_backend() -> io::Result<Backend> {
+    let Some(name) = env::var_os("RUNTIME_BACKEND") else {
+        return Ok(Backend::available()[0]);
+    };
+    name.to_string_lossy().parse().map_err(|e: io::Error| {
+        io::Error::new(e.kind(), format!("the variable RUNTIME_BACKEND: {e}"))
+    })
 }
 
 /// Returns true if the kernel had no memory for the wait (ENOMEM, and EAGAIN in POSIX).

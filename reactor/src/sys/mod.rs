@@ -20,6 +20,7 @@ pub(crate) use self::poll::is_ready;
 pub(crate) use self::poll::ready_now;
 pub(crate) use self::ppoll::pause;
 pub(crate) use self::selector::{Notify, Selector};
+pub(crate) use self::shuffled::Shuffled;
 
 mod backend;
 #[cfg(all(test, not(loom)))]
@@ -50,6 +51,7 @@ mod ppoll;
 pub(crate) mod scripted;
 mod select;
 mod selector;
+mod shuffled;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
 mod timeout;
