@@ -137,7 +137,7 @@ impl Host {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
-        let turn = || running.runtime.turn(Some(Duration::ZERO));
+        let turn = || running.runtime.turn_simulated();
         match catch_unwind(AssertUnwindSafe(turn)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => Err((FailureKind::Error, format!("its reactor failed: {e}"))),
