@@ -53,6 +53,12 @@ impl Arguments {
         }
     }
 
+    /// Removes `--name`. Returns true if it was there.
+    pub fn flag(&mut self, name: &str) -> bool {
+        let at = self.words.iter().position(|word| word == name);
+        at.map(|at| self.words.remove(at)).is_some()
+    }
+
     /// Removes and returns the address of `--name HOST:PORT`.
     pub fn address(&mut self, name: &str) -> Option<String> {
         let address: String = self.option(name)?;
