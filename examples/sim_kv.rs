@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_acknowledged_write_is_read_back_with_all_seeds() {
-        simulate::explore(0..150, 2, false).unwrap();
+        simulate::explore(0..100, 2, false).unwrap();
     }
 
     #[test]

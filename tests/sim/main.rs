@@ -3,4 +3,6 @@
 mod explore;
 mod failures;
 mod hosts;
+mod hyper;
+mod network;
 mod time;

@@ -1,0 +1,275 @@
+//! The simulated network between hosts.
+
+use std::cell::Cell;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::io::{AsyncReadExt, AsyncWriteExt};
+use runtime::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+use runtime::sim::{Builder, Crash, Event, Latency, Result, World};
+use runtime::time::{Instant, sleep, timeout};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn world() -> World {
+    Builder::new()
+        .seed(11)
+        .latency(Latency::Fixed(10 * MS))
+        .build()
+}
+
+async fn echo() -> Result {
+    let listener = TcpListener::bind("0.0.0.0:80").await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        drop(runtime::spawn(async move {
+            let (reader, writer) = stream.split();
+            let _ = runtime::io::copy(reader, writer).await;
+        }));
+    }
+}
+
+/// Sends a byte and waits for its echo.
+async fn ping(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"x").await?;
+    stream.read_exact(&mut [0]).await
+}
+
+#[test]
+fn a_name_leads_to_its_host_and_a_round_trip_takes_twice_the_latency() {
+    let mut world = world();
+    world.host("server", echo);
+    let addr = world.addr("server");
+    world.client("client", async move {
+        let found: Vec<_> = lookup_host("server:80").await?.collect();
+        assert_eq!(found, [(addr, 80).into()]);
+        let start = Instant::now();
+        let mut stream = TcpStream::connect("server:80").await?;
+        assert_eq!(start.elapsed(), 20 * MS);
+        assert_eq!(stream.peer_addr()?, (addr, 80).into());
+        ping(&mut stream).await?;
+        assert_eq!(start.elapsed(), 40 * MS);
+        Ok(())
+    });
+    world.run().unwrap();
+}
+
+#[test]
+fn an_unknown_name_and_a_closed_port_are_errors() {
+    let mut world = world();
+    world.host("server", std::future::pending);
+    world.client("client", async {
+        let unknown = TcpStream::connect("sever:80").await.unwrap_err();
+        assert!(unknown.to_string().contains("sever:80"), "{unknown}");
+        let refused = TcpStream::connect("server:80").await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        Ok(())
+    });
+    world.run().unwrap();
+}
+
+#[test]
+fn a_port_in_use_is_refused_on_its_host_alone() {
+    let mut world = world();
+    for name in ["a", "b"] {
+        world.client(name, async {
+            let first = TcpListener::bind("0.0.0.0:80").await?;
+            let error = TcpListener::bind("0.0.0.0:80").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddrInUse);
+            drop(first);
+            TcpListener::bind("0.0.0.0:80").await?;
+            Ok(())
+        });
+    }
+    world.run().unwrap();
+}
+
+#[test]
+fn a_partition_delays_a_connection_until_it_heals() {
+    let mut world = world();
+    world.host("server", echo);
+    let pings = Rc::new(Cell::new(0));
+    let counted = pings.clone();
+    world.client("client", async move {
+        let mut stream = TcpStream::connect("server:80").await?;
+        loop {
+            ping(&mut stream).await?;
+            counted.set(counted.get() + 1);
+            sleep(100 * MS).await;
+        }
+    });
+    world.run_for(Duration::from_secs(1)).unwrap();
+    let before = pings.get();
+    assert!(before > 5);
+    world.partition("client", "server");
+    world.run_for(Duration::from_secs(2)).unwrap();
+    assert!(pings.get() <= before + 1);
+    let stopped = pings.get();
+    world.heal("client", "server");
+    world.run_for(Duration::from_secs(20)).unwrap();
+    assert!(pings.get() > stopped + 50, "TCP sends again what was lost");
+    let is_cut = |event: &Event| matches!(event, Event::Dropped(_, "partition"));
+    assert!(
+        world
+            .trace()
+            .entries()
+            .iter()
+            .any(|entry| is_cut(&entry.event))
+    );
+}
+
+#[test]
+fn held_packets_arrive_after_the_end_of_the_hold() {
+    let mut world = world();
+    world.host("server", || async {
+        let socket = UdpSocket::bind("0.0.0.0:53").await?;
+        let mut buf = [0; 8];
+        for expected in 1..=3 {
+            let (len, _) = socket.recv_from(&mut buf).await?;
+            assert_eq!(&buf[..len], [expected]);
+        }
+        runtime::sim::note("all three");
+        Ok(())
+    });
+    world.client("client", async {
+        let socket = UdpSocket::bind("0.0.0.0:0").await?;
+        for number in 1..=3 {
+            socket.send_to(&[number], "server:53").await?;
+        }
+        Ok(())
+    });
+    world.hold("client", "server");
+    world.run_for(Duration::from_secs(5)).unwrap();
+    let has_all = |world: &World| world.trace().last(100).to_string().contains("all three");
+    assert!(!has_all(&world));
+    world.heal("client", "server");
+    world.run_for(Duration::from_secs(1)).unwrap();
+    assert!(has_all(&world));
+}
+
+#[test]
+fn peers_of_a_process_that_dies_get_a_reset_and_connect_again_after_the_restart() {
+    let mut world = world();
+    world.host("server", echo);
+    world.client("client", async {
+        let mut stream = TcpStream::connect("server:80").await?;
+        ping(&mut stream).await?;
+        let error = stream.read_exact(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        let refused = TcpStream::connect("server:80").await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        sleep(Duration::from_secs(10)).await;
+        ping(&mut TcpStream::connect("server:80").await?).await?;
+        Ok(())
+    });
+    world.run_for(Duration::from_secs(1)).unwrap();
+    world.crash("server", Crash::Reset);
+    world.run_for(Duration::from_secs(1)).unwrap();
+    world.restart("server");
+    world.run().unwrap();
+}
+
+#[test]
+fn peers_of_a_machine_that_fails_get_no_answer() {
+    let mut world = world();
+    world.host("server", echo);
+    world.client("client", async {
+        let mut stream = TcpStream::connect("server:80").await?;
+        ping(&mut stream).await?;
+        let silence = timeout(Duration::from_secs(30), stream.read_exact(&mut [0])).await;
+        assert!(silence.is_err());
+        // The machine is up again by now, and does not know the connection.
+        let error = ping(&mut stream).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        Ok(())
+    });
+    world.run_for(Duration::from_secs(1)).unwrap();
+    world.crash("server", Crash::Silent);
+    world.run_for(Duration::from_secs(10)).unwrap();
+    world.restart("server");
+    world.run().unwrap();
+}
+
+#[test]
+fn bandwidth_limits_how_fast_bytes_arrive() {
+    let mut world = Builder::new()
+        .latency(Latency::Fixed(MS))
+        .bandwidth(100_000)
+        .build();
+    world.host("server", || async {
+        let listener = TcpListener::bind("0.0.0.0:80").await?;
+        let (mut stream, _) = listener.accept().await?;
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await?;
+        assert_eq!(received.len(), 500_000);
+        runtime::sim::note("received");
+        Ok(())
+    });
+    world.client("client", async {
+        let mut stream = TcpStream::connect("server:80").await?;
+        stream.write_all(&[7; 500_000]).await?;
+        stream.close().await?;
+        Ok(())
+    });
+    let received = |world: &World| world.trace().last(9).to_string().contains(": received\n");
+    world.run_until(received).unwrap();
+    let took = world.elapsed();
+    assert!((5.0..7.0).contains(&took.as_secs_f64()), "{took:?}");
+}
+
+#[test]
+fn loss_delays_a_transfer_and_damages_nothing() {
+    let mut world = Builder::new().seed(3).loss(0.1).build();
+    world.host("server", echo);
+    world.client("client", async {
+        let stream = TcpStream::connect("server:80").await?;
+        let (mut reader, mut writer) = stream.into_split();
+        let sent: Vec<u8> = (0..200_000_u32)
+            .map(|number| (number % 251) as u8)
+            .collect();
+        let copy = sent.clone();
+        let writes = runtime::spawn(async move {
+            writer.write_all(&copy).await?;
+            writer.close().await
+        });
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await?;
+        writes.await??;
+        assert!(received == sent);
+        Ok(())
+    });
+    world.run().unwrap();
+    let is_loss = |event: &Event| matches!(event, Event::Dropped(..));
+    assert!(
+        world
+            .trace()
+            .entries()
+            .iter()
+            .any(|entry| is_loss(&entry.event))
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_a_hundred_times() {
+    let hash = |seed| {
+        let mut world = Builder::new().seed(seed).loss(0.02).build();
+        world.host("server", echo);
+        for name in ["one", "two", "three"] {
+            world.client(name, async {
+                let mut stream = TcpStream::connect("server:80").await?;
+                for _ in 0..20 {
+                    ping(&mut stream).await?;
+                }
+                Ok(())
+            });
+        }
+        world.run().unwrap();
+        world.trace().hash()
+    };
+    let first = hash(1);
+    assert_ne!(first, hash(2));
+    for _ in 0..100 {
+        assert_eq!(hash(1), first);
+    }
+}
