@@ -298,12 +298,13 @@ fn a_wake_after_completion_has_no_effect() {
 fn a_place_that_is_used_again_is_not_polled_for_a_wake_of_the_earlier_child() {
     let gate = Gate::default();
     let mut scope = pin!(scope(async |s| {
-        // Woken in its last poll, and then succeeded in its place by the next child.
+        // Woken in its last poll. The next child spawns another one, which has the same place, in
+        // the same poll of the scope.
         s.spawn(poll_fn(|cx| {
             cx.waker().wake_by_ref();
-            s.spawn(async { drop(s.spawn(gate.passed())) });
             Poll::Ready(())
         }));
+        s.spawn(async { drop(s.spawn(gate.passed())) });
     }));
     let counter = Counter::new();
     assert!(settle(scope.as_mut(), &counter).is_pending());
@@ -659,9 +660,28 @@ fn the_first_value_of_exit_counts_and_its_caller_does_not_continue() {
         .await;
         assert_eq!((value, continued.get()), (1, 1));
         assert_eq!(scope(async |s| s.exit(5).await).await, 5);
+        let value = scope(async |s| {
+            drop(s.exit(7));
+            s.exit(8).await
+        });
+        assert_eq!(value.await, 7);
         let result: Result<u8, u8> = try_scope(async |s| s.exit(Ok(6)).await).await;
         assert_eq!(result, Ok(6));
     });
+}
+
+#[test]
+fn a_child_that_is_spawned_after_exit_is_dropped_at_once() {
+    let dropped = RefCell::new(Vec::new());
+    runtime::block_on(scope(async |s| {
+        drop(s.exit(()));
+        let note = Note(&dropped, "late");
+        s.spawn(async move {
+            let _note = note;
+            unreachable!("it is not polled");
+        });
+        assert_eq!((s.len(), &**dropped.borrow()), (0, &["late"][..]));
+    }));
 }
 
 #[test]
