@@ -202,7 +202,7 @@ fn the_longest_poll_of_each_task_is_listed() {
     runtime.block_on(async {
         let slow = runtime::spawn(async {
             task::yield_now().await;
-            let begin = std::time::Instant::now();
+            let begin = Instant::now();
             while begin.elapsed() < SPIN {}
             task::yield_now().await;
             let first = task::all().tasks[0].timing.unwrap();
