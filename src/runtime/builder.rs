@@ -523,6 +523,7 @@ impl Builder {
     pub(crate) fn build_on_host(
         host: &runtime_reactor::sim::Host,
         name: &str,
+        seed: u64,
     ) -> io::Result<Runtime> {
         let reactor = Reactor::on_host(host)?;
         let executor = Config::new()
@@ -537,7 +538,7 @@ impl Builder {
             driver,
             None,
             ClockOptions::default(),
-            None,
+            Some(seed),
         ))
     }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use runtime_executor::internal::run_blocking_job;
+use runtime_reactor::internal::Rng;
 use runtime_reactor::internal::clock::Clock;
 use runtime_reactor::sim as kernel;
 
@@ -32,6 +33,10 @@ pub(super) struct Host {
     start: Instant,
     skew: Skew,
     program: Program,
+    /// The origin of the seeds of its runtimes.
+    rng: Rng,
+    /// The number of times that it has been started.
+    starts: u64,
     current: Current,
     running: Option<Running>,
 }
@@ -58,6 +63,7 @@ impl Host {
         net: kernel::Host,
         program: Program,
         clock: (Instant, Skew),
+        rng: Rng,
         current: Current,
     ) -> Host {
         Host {
@@ -66,6 +72,8 @@ impl Host {
             start: clock.0,
             skew: clock.1,
             program,
+            rng,
+            starts: 0,
             current,
             running: None,
         }
@@ -77,7 +85,9 @@ impl Host {
     /// Returns the errors of [`crate::Builder::build`].
     pub(super) fn start(&mut self) -> io::Result<()> {
         let _runs = self.enter();
-        let runtime = crate::Builder::build_on_host(&self.net, &self.name)?;
+        self.starts += 1;
+        let seed = self.rng.fork(self.starts).seed();
+        let runtime = crate::Builder::build_on_host(&self.net, &self.name, seed)?;
         let entered = runtime.enter();
         let main = match &mut self.program {
             Program::Server(make) => Some(make()),

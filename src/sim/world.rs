@@ -77,6 +77,7 @@ const ORDER: u64 = 1;
 const KERNEL: u64 = 2;
 const PLAN: u64 = 3;
 const PROGRAM: u64 = 4;
+const HOSTS: u64 = 1_000;
 
 impl World {
     pub(super) fn new(options: Options) -> World {
@@ -162,7 +163,9 @@ impl World {
         };
         let skew = self.options.skews.get(name).copied().unwrap_or_default();
         let clock = (self.start, skew);
-        self.hosts.push(Host::new(net, program, clock, current));
+        let rng = Rng::new(self.options.seed).fork(HOSTS + number as u64);
+        self.hosts
+            .push(Host::new(net, program, clock, rng, current));
         self.start_host(number);
     }
 

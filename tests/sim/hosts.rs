@@ -78,6 +78,38 @@ fn the_seed_decides_the_order_of_hosts_that_are_ready_together() {
 }
 
 #[test]
+fn the_seed_decides_the_order_of_tasks_branches_and_numbers_of_a_host() {
+    let history = |seed| {
+        let mut world = world(seed);
+        world.client("client", async {
+            let tasks: Vec<_> = (0..5)
+                .map(|task| runtime::spawn(async move { runtime::sim::note(format!("{task}")) }))
+                .collect();
+            for task in tasks {
+                task.await?;
+            }
+            for _ in 0..5 {
+                runtime::select! {
+                    () = async {} => runtime::sim::note("first"),
+                    () = async {} => runtime::sim::note("second"),
+                }
+            }
+            runtime::sim::note(format!("{}", runtime::rng().next_u64()));
+            Ok(())
+        });
+        world.run().unwrap();
+        notes(&world)
+    };
+    for seed in 0..20 {
+        assert_eq!(history(seed), history(seed));
+    }
+    let histories: std::collections::BTreeSet<_> = (0..20).map(history).collect();
+    assert_eq!(histories.len(), 20);
+    let orders = histories.iter().map(|notes| notes[..5].to_vec());
+    assert!(orders.collect::<std::collections::BTreeSet<_>>().len() > 10);
+}
+
+#[test]
 fn hosts_have_their_own_tasks_and_task_locals() {
     task_local! { static NAME: &'static str; }
     let mut world = world(2);
