@@ -112,7 +112,7 @@ fn current() -> Option<Rc<dyn Resolve>> {
 pub(crate) fn begin(name: &str) -> io::Result<Lookup> {
     #[cfg(feature = "sim")]
     if let Some(found) = crate::sys::lookup::simulated(name) {
-        return Ok(Box::pin(std::future::ready(found)));
+        return Ok(Box::pin(std::future::ready(Ok(found))));
     }
     match current() {
         Some(resolver) => Ok(resolver.resolve(name.to_owned())),

@@ -72,7 +72,7 @@ impl Options<'_> {
         call!(
             &self.0,
             |host, fd| Ok(host.option(fd, SocketOption::ReusePort)? != 0),
-            super::tcp::reuseport(SockRef::from(&self.0))
+            reuseport(SockRef::from(&self.0))
         )
     }
 
@@ -81,7 +81,7 @@ impl Options<'_> {
         call!(
             &self.0,
             |host, fd| host.set_option(fd, SocketOption::ReusePort, reuse.into()),
-            super::tcp::set_reuseport(SockRef::from(&self.0), reuse)
+            set_reuseport(SockRef::from(&self.0), reuse)
         )
     }
 
@@ -110,9 +110,59 @@ impl Options<'_> {
                 }
                 Ok(())
             },
-            super::tcp::set_keepalive(SockRef::from(&self.0), keepalive)
+            set_keepalive(SockRef::from(&self.0), keepalive)
         )
     }
+}
+
+/// Returns the option that distributes clients over listeners, on FreeBSD SO_REUSEPORT_LB.
+#[cfg(target_os = "freebsd")]
+fn reuseport(socket: SockRef<'_>) -> io::Result<bool> {
+    socket.reuse_port_lb()
+}
+
+#[cfg(target_os = "freebsd")]
+fn set_reuseport(socket: SockRef<'_>, reuse: bool) -> io::Result<()> {
+    socket.set_reuse_port_lb(reuse)
+}
+
+#[cfg(not(target_os = "freebsd"))]
+fn reuseport(socket: SockRef<'_>) -> io::Result<bool> {
+    socket.reuse_port()
+}
+
+#[cfg(not(target_os = "freebsd"))]
+fn set_reuseport(socket: SockRef<'_>, reuse: bool) -> io::Result<()> {
+    socket.set_reuse_port(reuse)
+}
+
+/// Sets the schedule of keepalive probes.
+#[cfg(not(target_os = "openbsd"))]
+fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
+    let mut set = socket2::TcpKeepalive::new();
+    if let Some(time) = keepalive.time {
+        set = set.with_time(time);
+    }
+    if let Some(interval) = keepalive.interval {
+        set = set.with_interval(interval);
+    }
+    if let Some(retries) = keepalive.retries {
+        set = set.with_retries(retries);
+    }
+    socket.set_tcp_keepalive(&set)
+}
+
+/// Sets the schedule of keepalive probes, which OpenBSD sets for all connections together.
+#[cfg(target_os = "openbsd")]
+fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
+    if *keepalive != TcpKeepalive::new() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "keepalive times of a single connection do not exist on this platform: call \
+             set_keepalive and set net.inet.tcp.keepidle",
+        ));
+    }
+    socket.set_keepalive(true)
 }
 
 /// The conversions of values to and from those of the simulated kernel.

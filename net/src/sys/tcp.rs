@@ -17,7 +17,6 @@ use super::options::Options;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::unsupported::unsupported;
 use super::{names, socket};
-use crate::tcp::keepalive::TcpKeepalive;
 
 /// Creates a TCP socket, non-blocking and close-on-exec.
 pub(crate) fn socket(domain: Domain) -> io::Result<Socket> {
@@ -129,56 +128,6 @@ fn quickack_real(_: SockRef<'_>) -> io::Result<bool> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn set_quickack_real(_: SockRef<'_>, _: bool) -> io::Result<()> {
     Err(unsupported("TCP_QUICKACK"))
-}
-
-/// Returns the option that distributes clients over listeners, on FreeBSD SO_REUSEPORT_LB.
-#[cfg(target_os = "freebsd")]
-pub(super) fn reuseport(socket: SockRef<'_>) -> io::Result<bool> {
-    socket.reuse_port_lb()
-}
-
-#[cfg(target_os = "freebsd")]
-pub(super) fn set_reuseport(socket: SockRef<'_>, reuse: bool) -> io::Result<()> {
-    socket.set_reuse_port_lb(reuse)
-}
-
-#[cfg(not(target_os = "freebsd"))]
-pub(super) fn reuseport(socket: SockRef<'_>) -> io::Result<bool> {
-    socket.reuse_port()
-}
-
-#[cfg(not(target_os = "freebsd"))]
-pub(super) fn set_reuseport(socket: SockRef<'_>, reuse: bool) -> io::Result<()> {
-    socket.set_reuse_port(reuse)
-}
-
-/// Sets the schedule of keepalive probes.
-#[cfg(not(target_os = "openbsd"))]
-pub(super) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
-    let mut set = socket2::TcpKeepalive::new();
-    if let Some(time) = keepalive.time {
-        set = set.with_time(time);
-    }
-    if let Some(interval) = keepalive.interval {
-        set = set.with_interval(interval);
-    }
-    if let Some(retries) = keepalive.retries {
-        set = set.with_retries(retries);
-    }
-    socket.set_tcp_keepalive(&set)
-}
-
-/// Sets the schedule of keepalive probes, which OpenBSD sets for all connections together.
-#[cfg(target_os = "openbsd")]
-pub(super) fn set_keepalive(socket: SockRef<'_>, keepalive: &TcpKeepalive) -> io::Result<()> {
-    if *keepalive != TcpKeepalive::new() {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "keepalive times of a single connection do not exist on this platform: call \
-             set_keepalive and set net.inet.tcp.keepidle",
-        ));
-    }
-    socket.set_keepalive(true)
 }
 
 /// Rounds a time up to the whole seconds that SO_LINGER takes. A part of a second must not become

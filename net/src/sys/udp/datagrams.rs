@@ -9,7 +9,7 @@ use crate::sys::call::call;
 pub(crate) fn send_bytes(socket: &UdpSocket, buf: &[u8]) -> io::Result<usize> {
     call!(
         socket,
-        |host, fd| host.send_datagram(fd, buf, None, None),
+        |host, fd| host.send_datagram(fd, buf, None, None, None),
         socket.send(buf)
     )
 }
@@ -18,7 +18,7 @@ pub(crate) fn send_bytes(socket: &UdpSocket, buf: &[u8]) -> io::Result<usize> {
 pub(crate) fn send_to(socket: &UdpSocket, buf: &[u8], addr: SocketAddr) -> io::Result<usize> {
     call!(
         socket,
-        |host, fd| host.send_datagram(fd, buf, Some(addr), None),
+        |host, fd| host.send_datagram(fd, buf, Some(addr), None, None),
         socket.send_to(buf, addr)
     )
 }

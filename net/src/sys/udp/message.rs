@@ -203,10 +203,12 @@ pub(crate) fn send(socket: &net::UdpSocket, transmit: &Transmit<'_>) -> io::Resu
 #[cfg(feature = "sim")]
 fn send_simulated(host: &Host, fd: BorrowedFd<'_>, transmit: &Transmit<'_>) -> io::Result<usize> {
     let tos = transmit.ecn.map(|ecn| ecn as u8);
-    let send = |data: &[u8]| host.send_datagram(fd, data, transmit.destination, tos);
+    let send =
+        |data: &[u8]| host.send_datagram(fd, data, transmit.destination, tos, transmit.source);
     match transmit.segment_size {
         Some(0) => Err(io::ErrorKind::InvalidInput.into()),
         Some(size) if size < transmit.contents.len() => {
+            u16::try_from(size).map_err(|_| io::ErrorKind::InvalidInput)?;
             let segments = transmit.contents.chunks(size);
             segments.map(send).sum()
         }

@@ -49,13 +49,22 @@ pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
 
 /// Returns the error of joining a group, which the simulated kernel has none of.
 #[cfg(feature = "sim")]
-fn no_multicast<R>() -> io::Result<R> {
+fn no_groups(is_multicast: bool) -> io::Error {
+    if !is_multicast {
+        return io::Error::from_raw_os_error(libc::EINVAL);
+    }
     let text = "the simulated kernel has no multicast";
-    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+/// Returns the error of leaving a group that was not joined.
+#[cfg(feature = "sim")]
+fn not_joined(_: bool) -> io::Error {
+    io::Error::from_raw_os_error(libc::EADDRNOTAVAIL)
 }
 
 macro_rules! groups {
-    ($($name:ident($group:ty, $interface:ty) = $call:ident;)*) => {$(
+    ($($name:ident($group:ty, $interface:ty), $error:ident;)*) => {$(
         pub(crate) fn $name(
             socket: &impl AsFd,
             group: $group,
@@ -63,18 +72,18 @@ macro_rules! groups {
         ) -> io::Result<()> {
             call!(
                 socket,
-                |_host, _fd| no_multicast(),
-                SockRef::from(socket).$call(group, interface)
+                |_host, _fd| Err($error(group.is_multicast())),
+                SockRef::from(socket).$name(group, interface)
             )
         }
     )*};
 }
 
 groups! {
-    join_multicast_v4(&Ipv4Addr, &Ipv4Addr) = join_multicast_v4;
-    leave_multicast_v4(&Ipv4Addr, &Ipv4Addr) = leave_multicast_v4;
-    join_multicast_v6(&Ipv6Addr, u32) = join_multicast_v6;
-    leave_multicast_v6(&Ipv6Addr, u32) = leave_multicast_v6;
+    join_multicast_v4(&Ipv4Addr, &Ipv4Addr), no_groups;
+    leave_multicast_v4(&Ipv4Addr, &Ipv4Addr), not_joined;
+    join_multicast_v6(&Ipv6Addr, u32), no_groups;
+    leave_multicast_v6(&Ipv6Addr, u32), not_joined;
 }
 
 /// Enables or disables the ECN bits of received datagrams.

@@ -1,7 +1,7 @@
 //! The system calls of a simulated host. They return the errors of the real ones.
 
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use super::address::UnixName;
@@ -202,7 +202,7 @@ impl Host {
     pub fn send(&self, fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.with_socket(fd, |state, id| match &state.sockets[&id].body {
             Body::Tcp(_) => state.send_tcp(id, bufs),
-            Body::Udp(_) => state.send_udp(id, concat(bufs), None, None),
+            Body::Udp(_) => state.send_udp(id, concat(bufs), None, None, None),
             Body::Stream(_) => state.send_stream(id, bufs, Vec::new()),
             Body::Datagram(_) => state.send_message(id, concat(bufs), None, Vec::new()),
             Body::Pipe(_) => state.write_pipe(id, bufs),
@@ -229,7 +229,7 @@ impl Host {
     }
 
     /// Sends a datagram to an address, or to the peer (sendto(2)). `tos` replaces the option of the
-    /// socket.
+    /// socket, and `source` the local address.
     ///
     /// # Errors
     /// Returns EMSGSIZE, EDESTADDRREQ, ENETUNREACH, ECONNREFUSED, and others.
@@ -239,8 +239,11 @@ impl Host {
         data: &[u8],
         to: Option<SocketAddr>,
         tos: Option<u8>,
+        source: Option<IpAddr>,
     ) -> io::Result<usize> {
-        self.with_socket(fd, |state, id| state.send_udp(id, data.to_vec(), to, tos))
+        self.with_socket(fd, |state, id| {
+            state.send_udp(id, data.to_vec(), to, tos, source)
+        })
     }
 
     /// Receives a datagram (recvfrom(2)). Removes it unless `peek`.

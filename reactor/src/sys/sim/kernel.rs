@@ -44,8 +44,10 @@ impl Kernel {
     }
 
     fn with_time(seed: u64, is_real_time: bool) -> Kernel {
+        let mut state = State::new(seed);
+        state.names_are_files = is_real_time;
         Kernel(Rc::new(Shared {
-            state: RefCell::new(State::new(seed)),
+            state: RefCell::new(state),
             observer: RefCell::new(None),
             is_real_time,
         }))

@@ -55,6 +55,22 @@ impl State {
         readiness
     }
 
+    /// Returns the number of connections in the queue of a listener, and 0 for other sockets.
+    pub(super) fn queue_len(&self, id: SocketId) -> u32 {
+        let listener = match self.sockets.get(&id).map(|socket| &socket.body) {
+            Some(Body::Tcp(TcpSocket {
+                state: TcpState::Listening(listener),
+                ..
+            })) => listener,
+            Some(Body::Stream(StreamSocket {
+                state: StreamState::Listening(listener),
+                ..
+            })) => listener,
+            _ => return 0,
+        };
+        u32::try_from(listener.queue.len()).unwrap_or(u32::MAX)
+    }
+
     fn report_stream(&self, socket: &Socket, stream: &StreamSocket) -> Report {
         match &stream.state {
             StreamState::Idle => Report {

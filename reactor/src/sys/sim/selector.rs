@@ -44,6 +44,7 @@ impl Sim {
         self.host.kernel.with(|state| {
             while let Some(socket) = state.host_mut(id).changed.pop_front() {
                 let readiness = state.readiness(socket);
+                let unread = state.queue_len(socket);
                 let Some(socket) = state.sockets.get_mut(&socket) else {
                     continue;
                 };
@@ -52,7 +53,10 @@ impl Sim {
                     continue;
                 }
                 let registered = socket.registrations.iter();
-                events.extend(registered.map(|(_, token)| Event::new(*token, readiness)));
+                events.extend(registered.map(|(_, token)| Event {
+                    unread,
+                    ..Event::new(*token, readiness)
+                }));
             }
         });
     }

@@ -152,6 +152,9 @@ pub(super) struct State {
     pub(super) hosts: Vec<HostState>,
     pub(super) links: BTreeMap<(HostId, HostId), LinkState>,
     pub(super) default_link: Link,
+    /// True if a path that names a Unix socket is a file, as in the real kernel. In a world each
+    /// host has names of its own, and leaves no files.
+    pub(super) names_are_files: bool,
     pub(super) sockets: BTreeMap<SocketId, Socket>,
     pub(super) placeholders: Placeholders,
     pub(super) is_observed: bool,
@@ -176,6 +179,7 @@ impl State {
             hosts: Vec::new(),
             links: BTreeMap::new(),
             default_link: Link::default(),
+            names_are_files: false,
             sockets: BTreeMap::new(),
             placeholders: Placeholders::new(),
             is_observed: false,

@@ -321,7 +321,7 @@ fn datagrams_are_lost_doubled_and_reordered_as_the_link_says() {
     };
     let ((from, _), (to, addr)) = (udp(&one), udp(&two));
     for n in 0..200_u8 {
-        one.send_datagram(from.as_fd(), &[n], Some(addr), None)
+        one.send_datagram(from.as_fd(), &[n], Some(addr), None, None)
             .unwrap();
         kernel.advance_to(kernel.now() + MS);
     }

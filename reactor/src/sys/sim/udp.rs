@@ -87,6 +87,7 @@ impl State {
         data: Vec<u8>,
         to: Option<SocketAddr>,
         tos: Option<u8>,
+        source: Option<IpAddr>,
     ) -> io::Result<usize> {
         let socket = &self.sockets[&id];
         let (host, udp) = (socket.host, socket.udp()?);
@@ -122,7 +123,13 @@ impl State {
         {
             return Err(os(libc::EMSGSIZE));
         }
-        let from = self.bind_for_peer(id, to)?;
+        let mut from = self.bind_for_peer(id, to)?;
+        if let Some(source) = source.map(|source| source.to_canonical()) {
+            if !self.host(host).has(source) {
+                return Err(os(libc::EINVAL));
+            }
+            from.set_ip(source);
+        }
         let len = data.len();
         self.send(host, target, (from, to), Contents::Datagram { data, tos });
         Ok(len)

@@ -1,6 +1,7 @@
 //! Unix sockets: streams and datagrams within one host, without latency.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
@@ -105,7 +106,13 @@ impl State {
             UnixName::Unnamed => self.host_mut(host).free_name(),
             name => name.clone(),
         };
-        if self.host(host).names.contains_key(&name) {
+        if let (UnixName::Path(path), true) = (&name, self.names_are_files) {
+            let created = File::create_new(path);
+            created.map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => os(libc::EADDRINUSE),
+                _ => e,
+            })?;
+        } else if self.host(host).names.contains_key(&name) {
             return Err(os(libc::EADDRINUSE));
         }
         if let UnixName::Path(path) = &name {
@@ -155,6 +162,11 @@ impl State {
             return Err(os(libc::EINVAL));
         }
         let found = self.host(host).names.get(name).copied();
+        if let (UnixName::Path(path), true) = (name, self.names_are_files) {
+            // A file stays when its socket is closed, and a socket when its file is removed.
+            path.metadata()?;
+            return found.ok_or_else(|| os(libc::ECONNREFUSED));
+        }
         found.ok_or_else(|| match name {
             UnixName::Path(_) => os(libc::ENOENT),
             _ => os(libc::ECONNREFUSED),
@@ -497,8 +509,8 @@ impl State {
         self.touch(id);
     }
 
-    /// A name is free once its socket is closed, although a file would stay: the file system is
-    /// not simulated, so a program that removes the file would not reach the name.
+    /// In a world a name is free once its socket is closed, although a file would stay: the file
+    /// system is not simulated, so a program that removes the file would not reach the name.
     fn forget_name(&mut self, host: HostId, name: &UnixName, id: SocketId) {
         let names = &mut self.host_mut(host).names;
         if names.get(name) == Some(&id) {
