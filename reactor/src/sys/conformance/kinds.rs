@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 use super::*;
@@ -141,17 +140,4 @@ fn fifo(folder: &Folder) -> PathBuf {
     // SAFETY: `name` is a string that ends in 0 and outlives the call.
     cvt(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }).unwrap();
     path
-}
-
-/// Returns the reader and the writer of a non-blocking pipe.
-fn pipe() -> (File, File) {
-    let mut ends = [-1; 2];
-    // SAFETY: the pointer is valid for the two descriptors that pipe writes.
-    cvt(unsafe { libc::pipe(ends.as_mut_ptr()) }).unwrap();
-    // SAFETY: the kernel has just returned these descriptors, and they have no other owner.
-    let [reader, writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
-    for end in [&reader, &writer] {
-        crate::sys::set_nonblocking(end.as_fd()).unwrap();
-    }
-    (reader.into(), writer.into())
 }

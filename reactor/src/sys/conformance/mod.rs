@@ -8,6 +8,7 @@
 
 mod batches;
 mod closing;
+mod ends;
 mod kinds;
 mod notifying;
 mod processes;
@@ -16,9 +17,7 @@ mod sources;
 mod timing;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -26,6 +25,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use self::ends::{End, Listener, connect, pair, pipe, tcp_pair};
 use super::cvt::cvt;
 use super::poll::POLLRDHUP;
 use super::{Backend, Event, Selector};
@@ -125,6 +125,45 @@ mod kqueue {
 conformance!(poll, || crate::sys::open(Backend::Poll));
 conformance!(select, || crate::sys::open(Backend::Select));
 
+/// The simulated kernel. The cases that are missing need what it does not have: other threads and
+/// processes, named pipes, devices, terminals, urgent data, and a Unix listener of std.
+#[cfg(feature = "sim")]
+mod sim {
+    use super::*;
+
+    conformance! { @cases ends::open_simulated;
+        batches::a_descriptor_of_1024_or_more_is_watched_like_any_other,
+        batches::more_events_than_the_buffer_holds_are_reported_in_several_batches,
+        batches::a_failed_registration_does_not_prevent_others,
+        batches::the_parent_of_a_forked_child_still_gets_its_events,
+        closing::a_closed_descriptor_is_reported_at_most_once_and_hides_no_other,
+        closing::a_reused_number_reports_to_its_new_registration_only,
+        closing::two_descriptors_of_one_file_are_two_registrations,
+        closing::calls_for_an_earlier_occupant_of_a_slot_do_not_affect_the_next,
+        closing::a_closed_descriptor_can_be_reregistered_and_forgotten,
+        closing::a_removed_or_forgotten_registration_is_silent,
+        closing::a_removed_descriptor_can_be_added_again,
+        kinds::a_regular_file_and_a_directory_are_refused,
+        kinds::the_reader_of_a_pipe_is_readable_when_the_writer_closes,
+        kinds::the_writer_of_a_pipe_is_writable_if_the_reader_closed_before,
+        kinds::the_writer_of_a_full_pipe_is_writable_when_the_reader_closes,
+        notifying::a_notification_before_the_wait_ends_it_and_reports_nothing,
+        notifying::none_of_ten_thousand_notifications_is_lost,
+        readiness::an_established_connection_is_writable,
+        readiness::a_refused_connection_is_writable_and_has_an_error,
+        readiness::the_connections_of_a_listener_are_reported_or_counted,
+        readiness::a_half_close_is_reported_with_the_data_before_it,
+        readiness::a_hang_up_is_reported_in_both_directions,
+        readiness::a_hang_up_without_a_waiter_ends_no_wait_of_a_level_backend,
+        readiness::our_own_half_close_is_not_reported_as_the_peers,
+        readiness::room_to_write_is_reported_when_the_peer_has_read,
+        readiness::a_readiness_is_reported_once_until_it_is_armed_or_reregistered,
+        timing::a_wait_without_events_lasts_at_least_its_limit,
+        timing::limits_of_any_length_are_accepted,
+        timing::a_wait_with_a_limit_of_zero_does_not_block,
+    }
+}
+
 const ONE: Token = Token::new(1, 7);
 const TWO: Token = Token::new(2, 7);
 const NOTHING: (Readiness, i32) = (Readiness::EMPTY, 0);
@@ -166,7 +205,10 @@ impl Stage {
         });
         Stage {
             isolation: Isolation::Shared(shared()),
-            selector: open().unwrap(),
+            selector: {
+                ends::use_real_kernel();
+                open().unwrap()
+            },
             events: Vec::new(),
             _watchdog: watchdog,
         }
@@ -241,24 +283,6 @@ impl Stage {
             Backend::Sim => true,
         }
     }
-}
-
-/// Returns two connected Unix sockets, non-blocking.
-fn pair() -> (UnixStream, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_nonblocking(true).unwrap();
-    theirs.set_nonblocking(true).unwrap();
-    (ours, theirs)
-}
-
-/// Returns two connected TCP sockets, non-blocking.
-fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (ours, _) = listener.accept().unwrap();
-    ours.set_nonblocking(true).unwrap();
-    theirs.set_nonblocking(true).unwrap();
-    (ours, theirs)
 }
 
 /// Duplicates a descriptor to the first free number from `min` on. Returns `None` if the limit of

@@ -1,7 +1,7 @@
 //! The readiness of sockets: what is reported, and when.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::*;
@@ -48,13 +48,20 @@ pub(super) fn room_to_write_is_reported_when_the_peer_has_read(stage: &mut Stage
     stage.now(ONE);
     stage.arm(ONE);
     theirs.set_nonblocking(false).unwrap();
-    let reader = thread::spawn(move || {
+    let is_simulated = theirs.is_simulated();
+    let read_all = move || {
         let mut buffer = vec![0; 65536];
         while written > 0 {
             written -= theirs.read(&mut buffer).unwrap();
         }
         theirs
-    });
+    };
+    if is_simulated {
+        let _theirs = read_all();
+        stage.wait_until(ONE, Readiness::WRITABLE);
+        return;
+    }
+    let reader = thread::spawn(read_all);
     stage.wait_until(ONE, Readiness::WRITABLE);
     reader.join().unwrap();
 }
@@ -141,36 +148,14 @@ pub(super) fn a_hang_up_without_a_waiter_ends_no_wait_of_a_level_backend(stage: 
     assert_eq!(stage.now(ONE), NOTHING);
 }
 
-/// Starts a connect without waiting for it.
-fn connect(to: SocketAddr) -> (TcpStream, io::Result<libc::c_int>) {
-    let SocketAddr::V4(to) = to else {
-        unreachable!("an IPv4 address")
-    };
-    // SAFETY: a sockaddr_in consists of integers, for which all-zero is valid. (It has one more
-    // field on the BSDs, so a literal would not compile everywhere.)
-    let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
-    address.sin_family = libc::AF_INET as _;
-    address.sin_port = to.port().to_be();
-    address.sin_addr.s_addr = u32::from(*to.ip()).to_be();
-    // SAFETY: socket takes three integers.
-    let fd = cvt(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) }).unwrap();
-    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
-    let stream = unsafe { TcpStream::from_raw_fd(fd) };
-    stream.set_nonblocking(true).unwrap();
-    let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: `address` is a valid sockaddr_in of the size that is passed.
-    let begun = cvt(unsafe { libc::connect(fd, (&raw const address).cast(), size) });
-    (stream, begun)
-}
-
 fn assert_begun(begun: &io::Result<libc::c_int>) {
     let errno = begun.as_ref().err().and_then(io::Error::raw_os_error);
     assert!(matches!(errno, None | Some(libc::EINPROGRESS)), "{begun:?}");
 }
 
 pub(super) fn an_established_connection_is_writable(stage: &mut Stage) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let (mut stream, begun) = connect(listener.local_addr().unwrap());
+    let listener = Listener::bind();
+    let (mut stream, begun) = connect(listener.local_addr());
     assert_begun(&begun);
     assert_eq!(stage.add(&stream, ONE), None);
     let reported = stage.wait_until(ONE, Readiness::WRITABLE);
@@ -200,14 +185,13 @@ pub(super) fn a_refused_connection_is_writable_and_has_an_error(stage: &mut Stag
 /// A connect to a full backlog fails with EAGAIN or ECONNREFUSED, for which no wait exists. Only
 /// the listener becomes ready.
 pub(super) fn the_connections_of_a_listener_are_reported_or_counted(stage: &mut Stage) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let connect = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let listener = Listener::bind();
+    listener.set_nonblocking();
     assert_eq!(stage.add(&listener, ONE), None);
     let is_level = |stage: &mut Stage, on| stage.selector.set_level(listener.as_raw_fd(), ONE, on);
     let can_be_level = is_level(stage, true).is_ok();
     let reports_levels = can_be_level || !stage.selector.is_edge();
-    let _clients: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
+    let _clients: Vec<End> = (0..3).map(|_| listener.connect()).collect();
     for left in (1..=3).rev() {
         if reports_levels || left == 3 {
             stage.arm(ONE);
@@ -222,7 +206,7 @@ pub(super) fn the_connections_of_a_listener_are_reported_or_counted(stage: &mut 
     stage.arm(ONE);
     assert_eq!(stage.now(ONE), NOTHING);
     if can_be_level {
-        let _client = connect();
+        let _client = listener.connect();
         stage.wait_until(ONE, Readiness::READABLE);
         stage.wait_until(ONE, Readiness::READABLE);
         is_level(stage, false).unwrap();

@@ -16,7 +16,7 @@ pub(super) fn a_short_read_at_urgent_data_hides_no_bytes_behind_it(stage: &mut S
     let reactor = Reactor::with_selector(selector).unwrap();
     let _entered = reactor.enter();
     let (ours, mut theirs) = tcp_pair();
-    theirs.set_nodelay(true).unwrap();
+    theirs.set_nodelay();
     let source = Source::new(ours).sole_owner().streaming();
     let task = CountingWaker::new();
     let waker = task.waker();
