@@ -5,7 +5,6 @@ mod support;
 
 use std::fs::File;
 use std::future::{Future, poll_fn};
-use std::net;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -58,7 +57,7 @@ fn accepting_backs_off_while_there_is_no_descriptor_and_resumes_by_itself() {
         let listener = listen().await;
         let addr = listener.local_addr().unwrap();
         let clients: Vec<_> = (0..6)
-            .map(|_| net::TcpStream::connect(addr).unwrap())
+            .map(|_| support::Peer::connect(addr).unwrap())
             .collect();
 
         // A single `accept`.

@@ -43,6 +43,9 @@ fn futures_are_send(listener: &TcpListener, stream: &TcpStream, socket: TcpSocke
 
 #[test]
 fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
+    if support::is_simulated("a simulated kernel belongs to one thread") {
+        return;
+    }
     let _leak_check = support::DescriptorLeakCheck::new();
     let (mut stream, mut peer) = block_on(pair());
     let there = thread::spawn(move || {
@@ -61,6 +64,9 @@ fn a_connection_that_never_waited_belongs_to_the_thread_it_goes_to() {
 
 #[test]
 fn a_connection_that_waited_on_one_thread_is_used_on_another() {
+    if support::is_simulated("a simulated kernel belongs to one thread") {
+        return;
+    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
@@ -108,6 +114,9 @@ fn a_connection_that_waited_on_one_thread_is_used_on_another() {
 
 #[test]
 fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
+    if support::is_simulated("a simulated kernel belongs to one thread") {
+        return;
+    }
     let _leak_check = support::DescriptorLeakCheck::new();
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
@@ -137,6 +146,9 @@ fn halves_are_dropped_on_other_threads_than_the_one_that_waits() {
 
 #[test]
 fn a_connect_begun_on_one_thread_completes_on_another() {
+    if support::is_simulated("a simulated kernel belongs to one thread") {
+        return;
+    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let listener = support::listen().await;

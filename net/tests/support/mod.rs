@@ -19,6 +19,10 @@ use runtime_net::internal::Resolve;
 use runtime_net::{TcpListener, TcpStream, UdpSocket};
 use runtime_reactor::{Notifier, Reactor};
 
+mod peer;
+
+pub use peer::{Peer, PeerListener};
+
 struct Woken(AtomicBool, Notifier);
 
 impl Wake for Woken {
@@ -102,9 +106,9 @@ pub async fn listen() -> TcpListener {
 }
 
 /// Returns a connection, and the blocking socket of its peer.
-pub async fn pair() -> (TcpStream, net::TcpStream) {
+pub async fn pair() -> (TcpStream, Peer) {
     let listener = listen().await;
-    let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
     let (ours, _) = listener.accept().await.unwrap();
     (ours, peer)
 }
@@ -120,23 +124,20 @@ pub async fn connected() -> (TcpStream, TcpStream) {
 }
 
 /// Closes one end so that the other gets a reset.
-pub fn reset(peer: net::TcpStream) {
-    let linger = Some(std::time::Duration::ZERO);
-    socket2::SockRef::from(&peer).set_linger(linger).unwrap();
+pub fn reset(peer: Peer) {
+    peer.close_with_reset();
 }
 
 /// An address without a listener: that of a client, which no other socket gets. Systems other than
 /// Linux do not refuse clients of a socket that is only bound, and drop what they send.
 pub struct ClosedPort {
-    client: net::TcpStream,
-    _server: net::TcpStream,
+    client: Peer,
+    _server: Peer,
 }
 
 impl ClosedPort {
     pub fn new() -> ClosedPort {
-        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (_server, _) = listener.accept().unwrap();
+        let (client, _server) = Peer::pair();
         ClosedPort { client, _server }
     }
 
@@ -147,21 +148,17 @@ impl ClosedPort {
 
 /// A listener whose queue is full: Linux drops the first packet of the next client.
 pub struct FullQueue {
-    _listener: socket2::Socket,
-    _queued: net::TcpStream,
+    _listener: PeerListener,
+    _queued: Peer,
     pub addr: net::SocketAddr,
 }
 
 impl FullQueue {
     pub fn new() -> FullQueue {
-        let listener =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let any: net::SocketAddr = ([127, 0, 0, 1], 0).into();
-        listener.bind(&any.into()).unwrap();
-        listener.listen(0).unwrap();
-        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        let listener = PeerListener::bind(0);
+        let addr = listener.local_addr();
         FullQueue {
-            _queued: net::TcpStream::connect(addr).unwrap(),
+            _queued: Peer::connect(addr).unwrap(),
             _listener: listener,
             addr,
         }
@@ -197,6 +194,15 @@ pub fn reports_closed() -> bool {
 /// NetBSD's poll.
 pub fn reports_errors() -> bool {
     reports(cfg!(not(target_os = "netbsd")))
+}
+
+/// Returns true if the tests run on the simulated kernel, and reports why a test is skipped then.
+pub fn is_simulated(why: &str) -> bool {
+    let is = std::env::var_os("RUNTIME_BACKEND").is_some_and(|name| name == "sim");
+    if is {
+        eprintln!("SKIPPED on the simulated kernel: {why}");
+    }
+    is
 }
 
 fn reports(poll_does: bool) -> bool {
