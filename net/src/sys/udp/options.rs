@@ -39,6 +39,10 @@ switches! {
 }
 
 /// Returns how many segments a datagram may have.
+#[cfg_attr(
+    not(feature = "sim"),
+    allow(clippy::unnecessary_literal_unwrap, reason = "a simulation can fail")
+)]
 pub(crate) fn max_segments(socket: &net::UdpSocket) -> usize {
     #[cfg(feature = "sim")]
     if runtime_reactor::sim::current_host().is_some() {
