@@ -67,6 +67,7 @@
 //! | `hyper-util` | no | a server and connectors: [`compat::hyper_util`](compat) | hyper-util |
 //! | `quinn` | no | QUIC: [`compat::quinn`](compat) | quinn |
 //! | `tokio-io` | no | tokio's traits for all streams: [`compat::tokio`](compat) | tokio |
+//! | `sim` | no | simulated networks and virtual time: `sim` | none |
 //! | `serde` | no | `Serialize` for the snapshots of [`insight`] | serde |
 //! | `tracing` | no | a span for each task: `Builder::trace` | tracing |
 //! | `tokio` | no | tokio's context for tasks: [`compat::tokio`](compat) | tokio, its reactor |
