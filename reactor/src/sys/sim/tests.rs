@@ -1,10 +1,14 @@
 //! The simulated kernel as a world and the crate `net` use it.
+//!
+//! No other test may fork: the child would keep duplicates of the placeholders open, and
+//! a close would be noticed late.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use super::super::conformance::shared;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -69,6 +73,7 @@ fn pair(kernel: &Kernel, one: &Host, two: &Host) -> (OwnedFd, OwnedFd) {
 
 #[test]
 fn a_connection_takes_the_time_of_its_packets() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(5 * MS));
     let (listener, addr) = listen(&two);
     let client = connect(&one, addr);
@@ -95,6 +100,7 @@ fn a_connection_takes_the_time_of_its_packets() {
 
 #[test]
 fn bytes_arrive_in_order_and_whole_over_a_bad_link() {
+    let _no_fork = shared();
     let bad = Link {
         latency: Latency::Uniform(MS, 20 * MS),
         loss: 100_000,
@@ -131,6 +137,7 @@ fn bytes_arrive_in_order_and_whole_over_a_bad_link() {
 
 #[test]
 fn a_writer_that_is_not_read_has_to_wait() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (client, server) = pair(&kernel, &one, &two);
     let mut written = 0;
@@ -161,6 +168,7 @@ fn a_writer_that_is_not_read_has_to_wait() {
 
 #[test]
 fn a_connection_to_a_port_without_listener_is_refused() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let client = connect(&one, SocketAddr::new(two.addrs()[0], 81));
     settle(&kernel);
@@ -171,6 +179,7 @@ fn a_connection_to_a_port_without_listener_is_refused() {
 
 #[test]
 fn a_connection_into_a_partition_times_out_after_its_retries() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     kernel.partition(one.id(), two.id());
     let client = connect(&one, SocketAddr::new(two.addrs()[0], 80));
@@ -182,6 +191,7 @@ fn a_connection_into_a_partition_times_out_after_its_retries() {
 
 #[test]
 fn data_of_a_healed_partition_arrives_late_and_without_an_error() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (client, server) = pair(&kernel, &one, &two);
     kernel.partition(one.id(), two.id());
@@ -195,6 +205,7 @@ fn data_of_a_healed_partition_arrives_late_and_without_an_error() {
 
 #[test]
 fn a_connection_in_a_partition_fails_once_its_retries_are_used_up() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (client, _server) = pair(&kernel, &one, &two);
     kernel.partition(one.id(), two.id());
@@ -206,6 +217,7 @@ fn a_connection_in_a_partition_fails_once_its_retries_are_used_up() {
 
 #[test]
 fn held_packets_arrive_once_the_link_is_healed() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (client, server) = pair(&kernel, &one, &two);
     kernel.hold(one.id(), two.id());
@@ -219,6 +231,7 @@ fn held_packets_arrive_once_the_link_is_healed() {
 
 #[test]
 fn a_closed_connection_ends_and_frees_its_addresses_after_a_while() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (client, server) = pair(&kernel, &one, &two);
     send(&one, &client, b"bye").unwrap();
@@ -237,6 +250,7 @@ fn a_closed_connection_ends_and_frees_its_addresses_after_a_while() {
 
 #[test]
 fn unread_data_and_a_crash_reset_the_peer() {
+    let _no_fork = shared();
     for crash in [false, true] {
         let (kernel, one, two) = world(1, fixed(MS));
         let (client, server) = pair(&kernel, &one, &two);
@@ -263,6 +277,7 @@ fn unread_data_and_a_crash_reset_the_peer() {
 
 #[test]
 fn a_silent_crash_is_noticed_when_the_restarted_host_answers() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (_client, server) = pair(&kernel, &one, &two);
     kernel.crash(one.id(), Crash::Silent);
@@ -282,6 +297,7 @@ fn a_silent_crash_is_noticed_when_the_restarted_host_answers() {
 
 #[test]
 fn keepalive_notices_a_peer_that_is_silent() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (_client, server) = pair(&kernel, &one, &two);
     for (option, value) in [
@@ -305,6 +321,7 @@ fn keepalive_notices_a_peer_that_is_silent() {
 
 #[test]
 fn datagrams_are_lost_doubled_and_reordered_as_the_link_says() {
+    let _no_fork = shared();
     let link = Link {
         latency: Latency::Uniform(MS, 5 * MS),
         loss: 200_000,
@@ -342,6 +359,7 @@ fn datagrams_are_lost_doubled_and_reordered_as_the_link_says() {
 
 #[test]
 fn a_datagram_to_no_socket_is_an_error_of_a_connected_sender() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let socket = one.socket(SocketKind::Udp { is_v6: false }).unwrap();
     let nowhere = SocketAddr::new(two.addrs()[0], 9);
@@ -357,6 +375,7 @@ fn a_datagram_to_no_socket_is_an_error_of_a_connected_sender() {
 
 #[test]
 fn ports_are_taken_free_and_shared_as_by_a_kernel() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let (listener, addr) = listen(&two);
     let bind = |reuse: bool| {
@@ -394,6 +413,7 @@ fn ports_are_taken_free_and_shared_as_by_a_kernel() {
 
 #[test]
 fn a_full_backlog_delays_a_client_until_a_connection_was_accepted() {
+    let _no_fork = shared();
     let (kernel, one, two) = world(1, fixed(MS));
     let listener = two.socket(SocketKind::Tcp { is_v6: false }).unwrap();
     let addr = SocketAddr::new(two.addrs()[0], 80);
@@ -411,6 +431,7 @@ fn a_full_backlog_delays_a_client_until_a_connection_was_accepted() {
 
 #[test]
 fn a_socket_is_used_on_its_own_host_alone() {
+    let _no_fork = shared();
     let (_kernel, one, two) = world(1, fixed(MS));
     let socket = one.socket(SocketKind::Udp { is_v6: false }).unwrap();
     let error = two.local_inet(socket.as_fd()).unwrap_err();
@@ -423,6 +444,7 @@ fn a_socket_is_used_on_its_own_host_alone() {
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
+    let _no_fork = shared();
     let history = |seed| {
         let link = Link {
             latency: Latency::LongTail {
