@@ -202,7 +202,7 @@ impl<L: axum::serve::Listener> axum::serve::Listener for Tls<L> {
 impl runtime::compat::hyper_util::Listener for Tls<TcpListener> {
     type Stream = Compat<TlsStream<TcpStream>>;
 
-    async fn accept(&self) -> io::Result<Self::Stream> {
+    async fn accept(&mut self) -> io::Result<Self::Stream> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             stream.set_nodelay(true)?;

@@ -14,8 +14,6 @@
 //!     cargo run -p interop --example https_client -- --roots r.pem wss://localhost:8443/echo
 
 use std::error::Error;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,21 +21,16 @@ use axum::extract::Request;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::{any, get};
+use hyper_util::service::TowerToHyperService;
 use interop::Arguments;
+use runtime::compat::hyper_util::{Handshakes, serve};
+use runtime::compat::tokio::Compat;
 use runtime::net::{TcpListener, TcpStream};
 use runtime::signal::ctrl_c;
-use runtime::task::JoinSet;
-use runtime::time::{Duration, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::server::TlsStream;
-
-/// The maximum time that a handshake may take.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// The maximum number of handshakes at a time; more clients wait in the listener's queue.
-const MAX_HANDSHAKES: usize = 256;
 
 #[runtime::main(tokio)]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -68,7 +61,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let routes = Router::new()
         .route("/", get(hello))
         .route("/echo", any(upgrade));
-    axum::serve(TlsListener::new(listener, config), routes)
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = Handshakes::new(listener, move |stream: TcpStream| {
+        let peer = stream.peer_addr();
+        let handshake = acceptor.accept(stream);
+        async move {
+            let stream = handshake.await.inspect_err(|e| match peer {
+                Ok(peer) => eprintln!("handshake with {peer}: {e}"),
+                Err(_) => eprintln!("handshake: {e}"),
+            })?;
+            Ok(Compat::new(stream))
+        }
+    });
+    serve(listener, TowerToHyperService::new(routes))
         .with_graceful_shutdown(async {
             if let Err(e) = interrupt.await {
                 eprintln!("https_server: {e}");
@@ -106,61 +111,5 @@ async fn echo(mut socket: WebSocket) {
         if is_data && socket.send(message).await.is_err() {
             return;
         }
-    }
-}
-
-/// A listener whose connections have completed a TLS handshake.
-///
-/// Handshakes are tasks, so that a client that never completes one does not delay others.
-struct TlsListener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    handshakes: JoinSet<Option<Accepted>>,
-}
-
-type Accepted = (TlsStream<TcpStream>, SocketAddr);
-
-impl TlsListener {
-    fn new(listener: TcpListener, config: ServerConfig) -> TlsListener {
-        TlsListener {
-            listener,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            handshakes: JoinSet::new(),
-        }
-    }
-
-    fn begin_handshake(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let handshake = timeout(HANDSHAKE_LIMIT, self.acceptor.accept(stream));
-        self.handshakes.spawn(async move {
-            match handshake.await {
-                Ok(Ok(stream)) => Some((stream, peer)),
-                Ok(Err(e)) => {
-                    eprintln!("handshake with {peer}: {e}");
-                    None
-                }
-                Err(_) => None,
-            }
-        });
-    }
-}
-
-impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> Accepted {
-        loop {
-            let has_room = self.handshakes.len() < MAX_HANDSHAKES;
-            runtime::select! {
-                (stream, peer) = axum::serve::Listener::accept(&mut self.listener), if has_room => {
-                    self.begin_handshake(stream, peer);
-                }
-                Some(Ok(Some(accepted))) = self.handshakes.join_next() => return accepted,
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }

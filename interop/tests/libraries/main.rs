@@ -4,6 +4,7 @@
 mod autobahn;
 mod axum;
 mod channels;
+mod handshakes;
 mod hyper_util;
 mod quinn;
 mod reqwest;

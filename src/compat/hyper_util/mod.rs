@@ -1,6 +1,7 @@
 //! hyper-util on the sockets, tasks and timers of this crate (feature `hyper-util`).
 //!
 //! * [`serve`] creates a server for HTTP/1 and HTTP/2, with limits and a graceful shutdown.
+//! * [`Handshakes`] is a listener for it that does a handshake on each connection, as TLS needs.
 //! * [`Connector`] and [`UnixConnector`] connect for hyper-util's pooled client.
 //!
 //! Services, bodies and their futures need not be `Send`. [`compat::hyper`](super::hyper) has
@@ -36,8 +37,10 @@
 //! ```
 
 mod connector;
+mod handshakes;
 mod send_timeout;
 mod serve;
 
 pub use connector::{Connector, UnixConnector};
+pub use handshakes::Handshakes;
 pub use serve::{Listener, Server, serve};

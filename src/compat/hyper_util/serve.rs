@@ -34,13 +34,17 @@ pub trait Listener {
     ///
     /// # Errors
     /// Returns an error if no further connection will come. [`Server`] ends with it.
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>>;
+    ///
+    /// # Cancel safety
+    /// Dropping the future must lose no connection: the server does so when it stops and
+    /// when another connection ends.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>>;
 }
 
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
-    async fn accept(&self) -> io::Result<TcpStream> {
+    async fn accept(&mut self) -> io::Result<TcpStream> {
         let (stream, _) = TcpListener::accept(self).await?;
         // Reading from a connection that the peer has closed in the meantime returns the error.
         let _ = stream.set_nodelay(true);
@@ -51,7 +55,7 @@ impl Listener for TcpListener {
 impl Listener for UnixListener {
     type Stream = UnixStream;
 
-    async fn accept(&self) -> io::Result<UnixStream> {
+    async fn accept(&mut self) -> io::Result<UnixStream> {
         UnixListener::accept(self).await.map(|(stream, _)| stream)
     }
 }
@@ -157,7 +161,7 @@ where
             .header_read_timeout(self.header_timeout);
         self.http.http2().timer(Timer);
         let Server {
-            listener,
+            mut listener,
             service,
             http,
             max_connections,
