@@ -1,0 +1,3 @@
+//! Libraries, unchanged, in simulated worlds.
+
+mod tls;
