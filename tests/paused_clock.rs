@@ -554,3 +554,29 @@ fn the_last_call_of_an_option_counts() {
     let runtime = builder.build().unwrap();
     runtime.block_on(async { panic_of(|| time::resume()) });
 }
+
+#[cfg(feature = "tokio")]
+#[test]
+#[allow(
+    clippy::redundant_closure,
+    reason = "the location of the caller is part of the text"
+)]
+fn a_runtime_with_tokios_context_rejects_a_paused_clock() {
+    let builder = Runtime::builder().backend(Backend::available()[0]);
+    let error = builder
+        .clone()
+        .tokio(true)
+        .start_paused(true)
+        .build()
+        .unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    assert!(
+        error
+            .to_string()
+            .contains("start_paused was set at tests/paused_clock.rs"),
+        "{error}"
+    );
+    let runtime = builder.tokio(true).build().unwrap();
+    let text = runtime.block_on(async { panic_of(|| time::pause()) });
+    assert!(text.ends_with("its clock is tokio's"), "{text}");
+}

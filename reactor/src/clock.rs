@@ -20,23 +20,25 @@ pub enum Clock {
 }
 
 thread_local! {
-    /// Has no destructor, so reading it is a load: a thread-local with one checks at each access
-    /// whether it is registered.
+    /// True if the clock is not that of the system. Has no destructor, so reading it is a load: a
+    /// thread-local with one checks at each access whether it is registered.
+    static IS_EXCHANGED: Cell<bool> = const { Cell::new(false) };
     static CLOCK: Cell<Clock> = const { Cell::new(Clock::System) };
 }
 
 /// Returns the present time by the clock of this thread.
 #[inline]
 pub fn now() -> Instant {
-    match CLOCK.get() {
-        Clock::System => Instant::now(),
-        other => read_exchanged(other),
+    if IS_EXCHANGED.get() {
+        return read_exchanged();
     }
+    Instant::now()
 }
 
 #[cold]
-fn read_exchanged(clock: Clock) -> Instant {
-    match clock {
+#[inline(never)]
+fn read_exchanged() -> Instant {
+    match CLOCK.get() {
         Clock::At(now) => now,
         Clock::Running { since, from } => from + since.elapsed(),
         Clock::System => Instant::now(),
@@ -63,6 +65,7 @@ pub fn get() -> Clock {
 /// Exchanges the clock of this thread, and returns the one before. Reactors, timers and
 /// [`now`] read it from then on.
 pub fn replace(clock: Clock) -> Clock {
+    IS_EXCHANGED.set(clock != Clock::System);
     CLOCK.replace(clock)
 }
 

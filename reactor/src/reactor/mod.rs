@@ -282,17 +282,19 @@ impl Reactor {
                 return turned;
             }
         }
-        self.pass(limit, Reactor::until_next_deadline).map(|_| ())
+        self.pass(limit, Reactor::until_next_deadline, |_, _| ())
     }
 
-    /// The turn itself. Returns true if a waker was called or dropped, or the wait was ended by a
-    /// notification. `until_deadline` shortens the limit to the time until the earliest deadline.
+    /// The turn itself. `until_deadline` shortens the limit to the time until the earliest
+    /// deadline. `outcome` gets the wakers, before they are called, and whether the wait was ended
+    /// by a notification.
     #[inline(always)]
-    fn pass(
+    fn pass<T>(
         &self,
         limit: Option<Duration>,
         until_deadline: impl FnOnce(&Reactor, Option<Duration>) -> Option<Duration>,
-    ) -> io::Result<bool> {
+        outcome: impl FnOnce(&WakeList, bool) -> T,
+    ) -> io::Result<T> {
         self.turn.set(self.turn.get().wrapping_add(1));
         tick::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
@@ -305,7 +307,7 @@ impl Reactor {
             Some(Duration::ZERO)
         };
         let waited = self.wait(until_deadline(self, limit), &mut woken);
-        let has_woken = !woken.has_nothing();
+        let waited = waited.map(|notified| outcome(&woken, notified));
         drop(woken);
         self.update_gauges();
         if self.embedded.get() {
@@ -313,7 +315,7 @@ impl Reactor {
         }
         // Nothing is borrowed from here on: wakers are foreign code.
         wake_all(&self.woken);
-        waited.map(|notified| notified || has_woken)
+        waited
     }
 
     /// Waits, delivers the events to their registrations, and fires the timers that are due. An

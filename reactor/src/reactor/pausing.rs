@@ -109,7 +109,7 @@ impl Reactor {
 
     /// Waits as [`turn`](Reactor::turn) does, by the paused clock. `limit` is not zero.
     fn rest(&self, paused: &Paused, limit: Option<Duration>) -> io::Result<()> {
-        if self.pass(Some(Duration::ZERO), no_deadline)? {
+        if self.pass_standing(Some(Duration::ZERO))? {
             return Ok(());
         }
         // Asked in this order: work that ends in between leaves a notification.
@@ -136,7 +136,7 @@ impl Reactor {
         }
         match next {
             Some(next) => self.move_clock(paused, next.max(now)),
-            None if self.is_io_awaited() => self.pass(None, no_deadline).map(|_| ()),
+            None if self.is_io_awaited() => self.pass_standing(None).map(|_| ()),
             None => self.wait_for_threads(paused),
         }
     }
@@ -146,7 +146,7 @@ impl Reactor {
         self.clock.set(Clock::At(to));
         clock::replace(Clock::At(to));
         self.read_clock();
-        if self.pass(Some(Duration::ZERO), no_deadline)? {
+        if self.pass_standing(Some(Duration::ZERO))? {
             return Ok(());
         }
         let complete = paused.advances.borrow_mut().take_complete(to);
@@ -189,11 +189,20 @@ impl Reactor {
                 let passed = clock::system().saturating_duration_since(begin);
                 limit.saturating_sub(passed)
             });
-            let happened = self.pass(rest, no_deadline)?;
+            let happened = self.pass_standing(rest)?;
             if happened || rest.is_none_or(|rest| rest.is_zero()) {
                 return Ok(happened);
             }
         }
+    }
+
+    /// Performs a turn during which the clock stands. Returns true if a waker was called or
+    /// dropped, or the wait was ended by a notification.
+    #[inline(never)]
+    fn pass_standing(&self, limit: Option<Duration>) -> io::Result<bool> {
+        self.pass(limit, no_deadline, |woken, notified| {
+            notified || !woken.has_nothing()
+        })
     }
 
     /// Returns true if a task waits for a source. O(n).
