@@ -67,8 +67,17 @@ impl quinn::Runtime for Runtime {
     }
 
     /// # Errors
-    /// Returns `Other` if no runtime drives this thread, and the errors of setsockopt(2).
+    /// Returns `Other` if no runtime drives this thread, and the errors of setsockopt(2). Returns
+    /// `Unsupported` in a simulated world, whose sockets quinn-udp does not know.
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        #[cfg(feature = "sim")]
+        if crate::sim::elapsed().is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "make a QUIC endpoint: quinn-udp makes system calls of its own, which a simulated \
+                 world does not have",
+            ));
+        }
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let socket = Async::new(socket)?;
         // It is first polled by the endpoint's task, or by a task that sends, on any thread.

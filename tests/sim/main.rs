@@ -5,4 +5,5 @@ mod failures;
 mod hosts;
 mod hyper;
 mod network;
+mod refused;
 mod time;
