@@ -19,7 +19,8 @@ use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use quinn::udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -82,7 +83,12 @@ impl quinn::Runtime for Runtime {
         let socket = Async::new(socket)?;
         // It is first polled by the endpoint's task, or by a task that sends, on any thread.
         socket.attach()?;
-        Ok(Arc::new(Socket { socket, state }))
+        let is_full = AtomicBool::new(false);
+        Ok(Arc::new(Socket {
+            socket,
+            state,
+            is_full,
+        }))
     }
 }
 
@@ -100,6 +106,8 @@ impl AsyncTimer for Sleep {
 struct Socket {
     socket: Async<UdpSocket>,
     state: UdpSocketState,
+    /// Set while the last datagram found no space.
+    is_full: AtomicBool,
 }
 
 impl AsyncUdpSocket for Socket {
@@ -109,7 +117,11 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let send = |socket: &UdpSocket| self.state.send(UdpSockRef::from(socket), transmit);
-        self.socket.try_write_with(send)
+        let sent = self.socket.try_write_with(send);
+        if matches!(&sent, Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
+            self.is_full.store(true, Ordering::Relaxed);
+        }
+        sent
     }
 
     fn poll_recv(
@@ -144,7 +156,16 @@ struct Poller(Arc<Socket>);
 
 impl UdpPoller for Poller {
     fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.socket.poll_write_ready(cx)
+        // quinn asks before each datagram, and again after one that found no space. The kernel is
+        // only asked in the second case, as the answer costs a system call.
+        let Socket {
+            socket, is_full, ..
+        } = &*self.0;
+        if is_full.load(Ordering::Relaxed) {
+            ready!(socket.poll_write_ready(cx))?;
+            is_full.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

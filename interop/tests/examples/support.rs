@@ -40,6 +40,23 @@ pub(crate) fn run<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Runs an example until it ends, and writes how often it makes each system call to the file
+/// `counts`. Returns false, and prints why, if strace is missing or may not trace.
+pub(crate) fn run_traced(counts: &str, name: &str, arguments: &[&str]) -> bool {
+    let works = Command::new("strace").arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace, which counts system calls, cannot be used here");
+        return false;
+    }
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-o", counts]);
+    strace.arg(example(name).get_program()).args(arguments);
+    let output = strace.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {errors}");
+    true
+}
+
 /// Runs curl and returns what it writes. `None`, and a line that says so, if it is not installed.
 pub(crate) fn curl(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("curl");
