@@ -229,3 +229,68 @@ fn an_interval_is_a_stream_of_the_instants_at_which_it_was_due() {
     });
     assert_eq!(ticks, [start, start + period, start + 2 * period]);
 }
+
+#[runtime::test]
+async fn a_sleep_with_slack_is_never_early() {
+    for micros in [0, 1, 50, 999, 1001, 2500] {
+        let duration = Duration::from_micros(micros);
+        for slack in [0, 1, 700, 1_000, 5_000] {
+            let start = Instant::now();
+            let mut sleep = sleep(duration).slack(Duration::from_micros(slack));
+            (&mut sleep).await;
+            assert!(start.elapsed() >= duration);
+            let again = Instant::now() + duration;
+            sleep.reset(again);
+            sleep.await;
+            assert!(Instant::now() >= again);
+        }
+    }
+}
+
+#[test]
+fn sleeps_with_slack_end_in_few_wake_ups() {
+    let waits = |slack: Duration| {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let sleep = |n: u64| sleep(Duration::from_micros(20_000 + 100 * n)).slack(slack);
+            let sleeps: Vec<_> = (0..1_000).map(|n| runtime::spawn(sleep(n))).collect();
+            for sleep in sleeps {
+                sleep.await.unwrap();
+            }
+        });
+        assert_eq!(runtime.stats().timers_fired, 1_000);
+        runtime.stats().waits
+    };
+    // Multiples of 2^23 nanoseconds within a tenth of a second, and some turns that do not wait.
+    assert!(waits(Duration::from_millis(10)) <= 13 + 1_000 / 32);
+}
+
+#[runtime::test]
+async fn a_slack_set_while_a_sleep_is_awaited_applies_to_it() {
+    let start = Instant::now();
+    let mut pending = pin!(sleep(TICK));
+    poll_fn(|cx| {
+        assert!(pending.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    let moved = std::mem::replace(&mut *pending, sleep(TICK));
+    moved.slack(TICK).await;
+    assert!(start.elapsed() >= TICK);
+}
+
+#[runtime::test]
+async fn an_interval_with_slack_keeps_its_period() {
+    for behavior in [
+        MissedTickBehavior::Burst,
+        MissedTickBehavior::Delay,
+        MissedTickBehavior::Skip,
+    ] {
+        let mut interval = interval(TICK).slack(TICK / 2);
+        interval.set_missed_tick_behavior(behavior);
+        let first = interval.tick().await;
+        let second = interval.tick().await;
+        assert!(second >= first + TICK);
+        assert!(Instant::now() >= second);
+    }
+}

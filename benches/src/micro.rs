@@ -17,7 +17,7 @@ use crate::results::Figures;
 use crate::sys::{self, Epoll};
 
 /// The measurements, and whether the bare executor or loop supports them.
-pub(crate) const ALL: [(&str, bool); 22] = [
+pub(crate) const ALL: [(&str, bool); 24] = [
     ("spawn_batched", true),
     ("spawn_one_by_one", true),
     ("spawn_million", true),
@@ -32,6 +32,8 @@ pub(crate) const ALL: [(&str, bool); 22] = [
     ("timer_100000", false),
     ("timer_replace_100000", false),
     ("timers_firing", false),
+    ("timers_firing_slack_1ms", false),
+    ("timers_firing_slack_10ms", false),
     ("timeout_pending", false),
     ("timeouts_64", false),
     ("timeouts_1024", false),
@@ -68,7 +70,9 @@ fn all<P: Peer>(name: &str) -> Option<Figures> {
         "timer_1000" => timer::<P>(1_000),
         "timer_100000" => timer::<P>(100_000),
         "timer_replace_100000" => timer_replace::<P>(100_000),
-        "timers_firing" => return Some(timers_firing::<P>()),
+        "timers_firing" => return Some(timers_firing::<P>(0)),
+        "timers_firing_slack_1ms" => return Some(timers_firing::<P>(1)),
+        "timers_firing_slack_10ms" => return Some(timers_firing::<P>(10)),
         "timeout_pending" => timeout_pending::<P>(),
         "timeouts_64" => timeouts::<P>(64),
         "timeouts_1024" => timeouts::<P>(1_024),
@@ -441,10 +445,11 @@ fn timer_replace<P: Peer>(others: usize) -> f64 {
     })
 }
 
-/// Runs 100,000 tasks that each sleep until a random time within one second. The figures include
-/// spawning, arming and joining.
-fn timers_firing<P: Peer>() -> Figures {
+/// Runs 100,000 tasks that each sleep until a random time within one second, with a slack in
+/// milliseconds if the peer supports that. The figures include spawning, arming and joining.
+fn timers_firing<P: Peer>(slack: u64) -> Figures {
     const COUNT: usize = 100_000;
+    let slack = Duration::from_millis(slack);
     P::block_on(async {
         let late = Rc::new(Cell::new(Duration::ZERO));
         let mut random = Random(88172645463325252);
@@ -455,7 +460,12 @@ fn timers_firing<P: Peer>() -> Figures {
                 let limit = Duration::from_micros(500_000 + random.below(1_000_000));
                 let deadline = Instant::now() + limit;
                 handles.push(P::spawn(async move {
-                    P::sleep(deadline.saturating_duration_since(Instant::now())).await;
+                    let limit = deadline.saturating_duration_since(Instant::now());
+                    if slack.is_zero() {
+                        P::sleep(limit).await;
+                    } else {
+                        P::sleep_with_slack(limit, slack).await;
+                    }
                     late.set(late.get() + deadline.elapsed());
                 }));
             }

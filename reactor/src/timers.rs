@@ -15,6 +15,7 @@
 
 use std::cmp;
 use std::mem;
+use std::num::NonZero;
 use std::task::Waker;
 
 use crate::far_timers::{Entry, FarTimers};
@@ -40,8 +41,34 @@ impl TimerKey {
 /// Names an armed timer and its reactor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Armed {
-    pub(crate) reactor: u32,
+    /// The number of the reactor and one, so that an `Option` takes no more memory.
+    reactor_and_one: NonZero<u32>,
     pub(crate) key: TimerKey,
+}
+
+impl Armed {
+    pub(crate) fn new(reactor: u32, key: TimerKey) -> Armed {
+        Armed {
+            // No reactor has the largest number.
+            reactor_and_one: NonZero::new(reactor.wrapping_add(1)).unwrap_or(NonZero::<u32>::MAX),
+            key,
+        }
+    }
+
+    /// Returns the number of the reactor.
+    pub(crate) fn reactor(self) -> u32 {
+        self.reactor_and_one.get() - 1
+    }
+}
+
+/// Returns the roundest time that is not before `deadline`, and not more than `slack` after it: the
+/// one with the most zeros at the end. Timers whose windows overlap mostly share it.
+pub(crate) fn with_slack(deadline: Nanos, slack: Nanos) -> Nanos {
+    let latest = deadline.saturating_add(slack);
+    // The highest bit in which they differ is set in `latest` alone.
+    let shift = (deadline.saturating_sub(1) ^ latest).checked_ilog2();
+    let shift = shift.unwrap_or(0);
+    latest >> shift << shift
 }
 
 /// The index of the node above the earliest timer. It also ends every list of nodes. A link that a
@@ -727,6 +754,31 @@ mod tests {
         assert!(!timers.reset(old, 9));
         assert!(timers.remove(old).is_none());
         assert_eq!(timers.next_deadline(), Some(2));
+    }
+
+    #[test]
+    fn slack_moves_a_deadline_to_a_round_time_and_never_forth() {
+        assert_eq!(with_slack(1_000_001, 0), 1_000_001);
+        assert_eq!(with_slack(0, 0), 0);
+        assert_eq!(with_slack(0, 5), 4);
+        assert_eq!(with_slack(1, 0), 1);
+        assert_eq!(with_slack(5, 2), 6);
+        assert_eq!(with_slack(5, 4), 8);
+        assert_eq!(with_slack(Nanos::MAX - 1, 7), Nanos::MAX - 1);
+        let mut next = random();
+        for _ in 0..100_000 {
+            let (deadline, slack) = (next(1 << 40), next(1 << 30));
+            let fires = with_slack(deadline, slack);
+            assert!((deadline..=deadline + slack).contains(&fires));
+        }
+    }
+
+    #[test]
+    fn deadlines_with_slack_share_few_times() {
+        let mut next = random();
+        let times = (0..100_000).map(|_| with_slack(next(1_000_000_000), 1_000_000));
+        let times: std::collections::BTreeSet<_> = times.collect();
+        assert!(times.len() <= 1_910, "{}", times.len());
     }
 
     /// Looks at every node: each is in the tree once, far or free, and no child precedes its

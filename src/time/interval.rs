@@ -57,6 +57,7 @@ pub fn interval_at(start: impl Into<Instant>, period: Duration) -> Interval {
         sleep: Sleep::new(start.into(), "interval", Location::caller()),
         period,
         missed,
+        tolerance: TOLERANCE,
     }
 }
 
@@ -90,9 +91,9 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 
 impl MissedTickBehavior {
     /// Returns when the next tick is due after one that was due at `due` and completed at `now`.
-    fn next(self, due: Instant, now: Instant, period: Duration) -> Instant {
+    fn next(self, due: Instant, now: Instant, period: Duration, tolerance: Duration) -> Instant {
         let next = saturating_add(due, period);
-        if now < next && now.saturating_duration_since(due) <= TOLERANCE {
+        if now < next && now.saturating_duration_since(due) <= tolerance {
             return next;
         }
         match self {
@@ -114,6 +115,8 @@ pub struct Interval {
     sleep: Sleep,
     period: Duration,
     missed: MissedTickBehavior,
+    /// The delay up to which a tick is not late.
+    tolerance: Duration,
 }
 
 impl Interval {
@@ -141,7 +144,7 @@ impl Interval {
             // The same whatever the time is.
             MissedTickBehavior::Burst => saturating_add(due, self.period),
             // The time of the last turn would hide what the task has done since.
-            late => late.next(due, Instant::now(), self.period),
+            late => late.next(due, Instant::now(), self.period, self.tolerance),
         };
         self.sleep.reset(next);
         Poll::Ready(due)
@@ -227,6 +230,27 @@ impl Interval {
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed = behavior;
     }
+
+    /// Sets how much later than it is due a tick may complete, as [`Sleep::slack`] does. A tick
+    /// that completes within its slack is not late.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime::time::interval;
+    ///
+    /// # runtime::block_on(async {
+    /// // Completes together with other timers that have slack.
+    /// let mut interval = interval(Duration::from_millis(3)).slack(Duration::from_millis(1));
+    /// let first = interval.tick().await;
+    /// assert_eq!(interval.tick().await - first, Duration::from_millis(3));
+    /// # });
+    /// ```
+    pub fn slack(mut self, slack: Duration) -> Interval {
+        self.sleep.set_slack(slack);
+        self.tolerance = TOLERANCE.saturating_add(slack);
+        self
+    }
 }
 
 /// Yields the instants at which the ticks were due, without end.
@@ -278,7 +302,12 @@ mod tests {
         let after = |ms| due + Duration::from_millis(ms);
         for &(period, lateness, burst, delay, skip) in TABLE {
             let next = |behavior: MissedTickBehavior| {
-                behavior.next(due, after(lateness), Duration::from_millis(period))
+                behavior.next(
+                    due,
+                    after(lateness),
+                    Duration::from_millis(period),
+                    TOLERANCE,
+                )
             };
             let context = format!("period {period}, lateness {lateness}");
             assert_eq!(next(Burst), after(burst), "Burst, {context}");
@@ -296,7 +325,7 @@ mod tests {
                     due + Duration::from_nanos(lateness),
                     Duration::from_nanos(period),
                 );
-                let next = Skip.next(due, now, period);
+                let next = Skip.next(due, now, period, TOLERANCE);
                 assert!(
                     next > now && next - now <= period,
                     "{lateness} of {period:?}"
@@ -313,7 +342,7 @@ mod tests {
         for behavior in [Burst, Delay, Skip] {
             for lateness in [0, 1, 6_000_000_000] {
                 let now = due + Duration::from_nanos(lateness);
-                assert!(behavior.next(due, now, Duration::MAX) > now + decades);
+                assert!(behavior.next(due, now, Duration::MAX, TOLERANCE) > now + decades);
             }
         }
     }

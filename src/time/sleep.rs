@@ -132,6 +132,41 @@ impl Sleep {
         }
     }
 
+    /// Sets how much later than its deadline the future may complete, in whole microseconds up to
+    /// an hour. Default zero.
+    ///
+    /// It never completes before its deadline. Timers with slack complete together, as far as their
+    /// windows from deadline to deadline plus slack allow. That takes fewer wake-ups: give slack to
+    /// timers of which there are many, and to those of a program that should let the processor
+    /// sleep. Each is moved to the roundest time in its window, counted from the creation of the
+    /// runtime, so a slack of 1 ms leads to at most two wake-ups in a millisecond.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use runtime::time::sleep;
+    ///
+    /// # runtime::block_on(async {
+    /// let deadline = Instant::now() + Duration::from_millis(5);
+    /// let sleeps = (0..100).map(|n| {
+    ///     let sleep = sleep(Duration::from_micros(5_000 + n));
+    ///     runtime::spawn(sleep.slack(Duration::from_millis(1)))
+    /// });
+    /// for sleep in sleeps.collect::<Vec<_>>() {
+    ///     sleep.await.unwrap();
+    /// }
+    /// assert!(Instant::now() >= deadline);
+    /// # });
+    /// ```
+    pub fn slack(mut self, slack: Duration) -> Sleep {
+        self.set_slack(slack);
+        self
+    }
+
+    pub(super) fn set_slack(&mut self, slack: Duration) {
+        self.timer.set_slack(slack);
+    }
+
     /// Returns the deadline.
     pub fn deadline(&self) -> Instant {
         self.timer.deadline().into()
@@ -186,7 +221,9 @@ impl Sleep {
         let has_passed = runtime_reactor::internal::has_passed(&self.timer);
         if has_passed {
             // Disarmed. The reactor would arm another timer until its next turn.
+            let slack = self.timer.slack();
             self.timer = Timer::at(deadline.into());
+            self.timer.set_slack(slack);
             self.progress = Progress::Elapsed;
         }
         has_passed

@@ -64,6 +64,11 @@ pub(crate) trait Tasks {
 pub(crate) trait Peer: Tasks {
     fn sleep(duration: Duration) -> impl Future<Output = ()>;
 
+    /// Sleeps at most `slack` longer than `duration`, if there is such an option.
+    fn sleep_with_slack(duration: Duration, _slack: Duration) -> impl Future<Output = ()> {
+        Self::sleep(duration)
+    }
+
     /// Limits a future; returns `None` if the limit passed first.
     fn timeout<F: Future>(limit: Duration, future: F) -> impl Future<Output = Option<F::Output>>;
 

@@ -34,6 +34,10 @@ impl Peer for Ours {
         ::runtime::time::sleep(duration)
     }
 
+    fn sleep_with_slack(duration: Duration, slack: Duration) -> impl Future<Output = ()> {
+        ::runtime::time::sleep(duration).slack(slack)
+    }
+
     async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
         ::runtime::time::timeout(limit, future).await.ok()
     }

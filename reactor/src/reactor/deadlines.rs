@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Reactor;
 use crate::clock;
 use crate::error::shut_down;
-use crate::timers::{Armed, Nanos, TimerKey};
+use crate::timers::{Armed, Nanos, TimerKey, with_slack};
 use crate::wake_list::WakeList;
 
 /// The longest wait, whatever the deadlines: some kernels reject longer ones.
@@ -70,6 +70,7 @@ impl Reactor {
     pub(crate) fn insert_timer(
         &self,
         deadline: Instant,
+        slack: Nanos,
         waker: &mut Option<Waker>,
     ) -> io::Result<Option<Armed>> {
         let deadline = self.nanos(deadline);
@@ -81,10 +82,14 @@ impl Reactor {
         }
         self.notify_host();
         let mut timers = self.timers.borrow_mut();
-        Ok(waker.take().map(|waker| Armed {
-            reactor: self.number(),
-            key: timers.insert(deadline, waker),
-        }))
+        let deadline = match slack {
+            0 => deadline,
+            slack => with_slack(deadline, slack),
+        };
+        let number = self.number();
+        Ok(waker
+            .take()
+            .map(|waker| Armed::new(number, timers.insert(deadline, waker))))
     }
 
     /// Polls an armed timer. If it has not fired, arranges for the task of `cx` to be woken once it
@@ -112,9 +117,10 @@ impl Reactor {
     }
 
     /// Moves an armed timer. Returns false if it has fired.
-    pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
+    pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant, slack: Nanos) -> bool {
         self.notify_host();
-        self.timers.borrow_mut().reset(key, self.nanos(deadline))
+        let deadline = with_slack(self.nanos(deadline), slack);
+        self.timers.borrow_mut().reset(key, deadline)
     }
 
     /// Disarms a timer. The caller drops the waker once its borrow has ended.
