@@ -20,7 +20,7 @@ use futures_lite::future::poll_once;
 use runtime::Runtime;
 use runtime::fs::{self, File, OpenOptions};
 use runtime::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
-use support::files::{TempFile, bytes};
+use support::files::{BusyDisk, TempFile, bytes};
 
 /// Returns true if the kernel knows whether reads of the file block, and prints a line if not.
 fn is_known(file: &TempFile) -> bool {
@@ -180,8 +180,9 @@ fn a_file_that_is_not_in_memory_is_read_by_a_job() {
     ];
     for read in reads {
         let mut threads = 0;
+        let busy = BusyDisk::new();
         // A fast disk has sometimes read a page before the kernel looks at it.
-        for _ in 0..100 {
+        for _ in 0..1000 {
             if !evict(path) {
                 return;
             }
@@ -191,6 +192,7 @@ fn a_file_that_is_not_in_memory_is_read_by_a_job() {
             }
         }
         assert!(threads > 0);
+        drop(busy);
         // The kernel has it in memory now.
         if is_known(&file) {
             let threads = threads_of(async || assert!(fs::read(path).await.unwrap() == data));

@@ -305,6 +305,7 @@ fn threads_of(test: impl AsyncFnOnce()) -> usize {
 #[cfg(target_os = "linux")]
 fn a_thread_reads_what_is_not_in_memory_and_only_that() {
     use std::os::fd::AsRawFd;
+    use support::files::BusyDisk;
 
     let data = bytes(8_000_000);
     let on_disk = TempFile::new("cold", &data);
@@ -318,7 +319,8 @@ fn a_thread_reads_what_is_not_in_memory_and_only_that() {
     }
     let threads = threads_of(async || assert!(sent(&file, 0..u64::MAX).await == data));
     assert_eq!(threads, 0);
-    for _ in 0..100 {
+    let _busy = BusyDisk::new();
+    for _ in 0..1000 {
         let advice = libc::POSIX_FADV_DONTNEED;
         // SAFETY: posix_fadvise takes no pointer, and the descriptor is open.
         let result = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, advice) };

@@ -1,7 +1,11 @@
 //! Files for tests.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 /// A file that is removed on drop.
 pub(crate) struct TempFile(pub(crate) PathBuf);
@@ -29,4 +33,40 @@ impl Drop for TempFile {
 /// Returns a pattern of bytes.
 pub(crate) fn bytes(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+}
+
+/// A thread that writes to the disk of the target directory without a pause, until this is dropped.
+/// A read of another file then takes long enough for the kernel to see that it would block.
+pub(crate) struct BusyDisk {
+    stop: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl BusyDisk {
+    pub(crate) fn new() -> BusyDisk {
+        let file = TempFile::new("busy", &[]);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let writer = thread::spawn(move || {
+            let writer = fs::File::create(&file.0).unwrap();
+            let data = vec![1; 4 << 20];
+            while !stopped.load(Ordering::Relaxed) {
+                writer.write_all_at(&data, 0).unwrap();
+                writer.sync_data().unwrap();
+            }
+        });
+        BusyDisk {
+            stop,
+            writer: Some(writer),
+        }
+    }
+}
+
+impl Drop for BusyDisk {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(writer) = self.writer.take() {
+            writer.join().unwrap();
+        }
+    }
 }
