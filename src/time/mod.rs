@@ -9,10 +9,10 @@
 //! waiting. The [guide](crate::guide::testing) has examples.
 //!
 //! # Many timers
-//! If many deadlines are close together, the kernel's timer slack decides how often the thread
-//! wakes up, and each wake-up costs more than handling a timer. A program with thousands of timers
-//! a second that needs no such precision should increase the slack of its thread (on Linux by
-//! prctl(2), PR_SET_TIMERSLACK).
+//! If many deadlines are close together, each wake-up costs more than handling a timer. A program
+//! with thousands of timers a second that need no such precision gives them slack
+//! ([`Sleep::slack`], [`Interval::slack`]): those whose windows overlap then complete in one
+//! wake-up.
 //!
 //! # Platform-specific behavior
 //! * Deadlines have the resolution of the waiting system call: nanoseconds with `epoll_pwait2`
