@@ -139,8 +139,10 @@ impl Listener {
     }
 
     pub(super) fn set_nonblocking(&self) {
-        if let Listener::Std(listener) = self {
-            listener.set_nonblocking(true).unwrap();
+        match self {
+            Listener::Std(listener) => listener.set_nonblocking(true).unwrap(),
+            #[cfg(feature = "sim")]
+            Listener::Simulated(_) => {}
         }
     }
 
