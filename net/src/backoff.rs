@@ -168,6 +168,7 @@ mod tests {
     use std::time::Instant;
 
     use runtime_reactor::Reactor;
+    use runtime_reactor::internal::clock::{self, Clock};
 
     use super::*;
 
@@ -286,6 +287,8 @@ mod tests {
 
     #[test]
     fn a_deadline_of_a_dropped_reactor_continues_in_another_one() {
+        // The deadline does not pass before the first poll.
+        let system = clock::replace(Clock::At(Instant::now()));
         let mut shared = &shared_with(Timer::after(Duration::from_millis(1)));
         let (woken, waker) = flag();
         let mut cx = Context::from_waker(&waker);
@@ -296,6 +299,7 @@ mod tests {
             gone.close();
         }
         assert!(woken.0.load(Ordering::SeqCst));
+        clock::replace(system);
         let reactor = Reactor::new().unwrap();
         let _entered = reactor.enter();
         let mut polled = shared.poll_ready(&mut cx);
