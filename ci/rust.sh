@@ -1,10 +1,10 @@
 # Finds a Rust compiler of the minimum supported version and the standard libraries of other
 # targets. Sourced by the scripts of this directory, from the root of the repository.
 #
-# What rustup has installed is used first. It may be unable to fetch more. Debian's packages contain
-# a compiler of the minimum supported version, its std for Debian's other architectures, and the
-# sources of std, from which cargo builds it for the rest (-Zbuild-std). They are unpacked below
-# target/rust with an apt configuration of their own, and nothing is installed.
+# Toolchains that rustup has installed are used first. It may be unable to fetch more. Debian's
+# packages contain a compiler of the minimum supported version, its std for Debian's other
+# architectures, and the sources of std, from which cargo builds it for the rest (-Zbuild-std). They
+# are unpacked below target/rust with an apt configuration of their own, and nothing is installed.
 
 minimum_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 rust_store=${CARGO_TARGET_DIR:-$PWD/target}/rust

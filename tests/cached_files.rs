@@ -1,4 +1,4 @@
-//! What is in memory is read on the thread that asks for it, and the rest on the blocking pool.
+//! Data in memory is read on the thread that asks for it, and the rest on the blocking pool.
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -417,7 +417,7 @@ fn an_unconstrained_future_has_no_budget() {
         }));
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(many.as_mut().poll(cx).is_ready());
-        // What follows it in the same poll is counted.
+        // An operation that follows it in the same poll is counted.
         let mut constrained = pin!(async {
             for _ in 0..=BUDGET {
                 consume_budget().await;

@@ -41,7 +41,7 @@ impl Drop for TempDir {
     }
 }
 
-/// How a file is read.
+/// The two ways of reading a file.
 #[derive(Debug, Clone, Copy)]
 enum Reads {
     /// On the thread of the runtime where the kernel knows that it does not wait.

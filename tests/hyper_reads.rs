@@ -1,4 +1,4 @@
-//! How many system calls `compat::hyper::Io` makes to read, by the counter of the kernel.
+//! The number of system calls that `compat::hyper::Io` makes to read, by the counter of the kernel.
 
 use std::cell::Cell;
 use std::convert::Infallible;

@@ -55,7 +55,7 @@ async fn relays_hold_pipes_only_for_bytes_and_a_bounded_number_of_them() {
     #[cfg(target_os = "linux")]
     assert_eq!(held, HELD, "the pipes are not used");
 
-    // Those without a pipe copy, and nothing is lost.
+    // The relays without a pipe copy, and nothing is lost.
     for (server, mut sending) in servers.iter_mut().zip(sending) {
         let mut received = vec![0; data.len()];
         let (sent, read) = runtime::join!(&mut sending, server.read_exact(&mut received));

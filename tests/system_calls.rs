@@ -100,7 +100,7 @@ thread_local! {
 /// Replaces accept4(2) of the C library, to count the calls.
 ///
 /// # Safety
-/// As for accept4(2).
+/// The pointers are valid as accept4(2) requires.
 #[cfg(target_os = "linux")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn accept4(

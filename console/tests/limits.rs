@@ -60,7 +60,7 @@ fn a_page_that_does_not_read_is_disconnected_and_the_others_go_on() {
     events.next();
     events.find(|event| event["tasks"]["own"] == 2);
     events.next();
-    // What had been sent can be read. It is a bounded number of events.
+    // The events that had been sent can be read. Their number is bounded.
     println!("{} events were in buffers", stuck.drain());
 }
 

@@ -125,7 +125,7 @@ fn a_wake_from_another_thread_allocates_nothing_on_this_one_and_in_the_end_nothi
         let _ = take.recv();
         last = (there, here);
     }
-    // What the task itself allocates to send its waker is a block of the channel now and then.
+    // To send its waker, the task itself allocates a block of the channel now and then.
     assert_eq!(last.0, 0);
     assert!(last.1 <= 1, "{last:?}");
 }

@@ -21,7 +21,7 @@ impl Unpark for Counts {
 }
 
 impl Counts {
-    /// How often since the last call.
+    /// Returns the number of unparks since the last call.
     fn take(&self) -> usize {
         self.0.swap(0, Ordering::SeqCst)
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use runtime::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 
-/// What an operation does: moves so many bytes, waits, or fails.
+/// The effect of an operation: it moves a number of bytes, waits, or fails.
 #[derive(Clone, Copy)]
 enum Step {
     Move(usize),

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use runtime::{JoinHandle, Runtime};
 
-/// What all tasks share.
+/// The state that all tasks share.
 #[derive(Default)]
 struct World {
     input: Cell<usize>,

@@ -215,7 +215,7 @@ impl runtime::compat::hyper_util::Listener for Tls<TcpListener> {
 
 // The load.
 
-/// What is sent.
+/// The kind of load that is sent.
 #[derive(Clone, Copy)]
 struct Load {
     has_tls: bool,

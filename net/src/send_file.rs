@@ -45,11 +45,11 @@ pub struct SendFile<'a> {
     in_memory: u64,
     job: Option<BlockingRead>,
     way: Way,
-    /// What a job has read to be copied, and how much of that was sent.
+    /// The bytes that a job has read to be copied, and the number of them that were sent.
     copied: (Vec<u8>, usize),
 }
 
-/// How bytes get to the socket.
+/// The route of the bytes to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// The first poll decides.

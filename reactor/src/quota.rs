@@ -1,4 +1,4 @@
-//! How many operations a source may complete in one turn of the reactor.
+//! The number of operations that a source may complete in one turn of the reactor.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -16,7 +16,7 @@
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rng {
-    /// What forks derive their seeds from.
+    /// The seed from which forks derive theirs.
     seed: u64,
     state: u64,
 }

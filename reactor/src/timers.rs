@@ -145,7 +145,7 @@ impl Node {
 
 impl Default for Timers {
     fn default() -> Timers {
-        // So that an empty heap seems to be due after every far timer.
+        // The latest deadline, so an empty heap seems to be due after every far timer.
         let root = Node {
             deadline: Nanos::MAX,
             ..Node::default()

@@ -34,9 +34,9 @@
 //! * the file system does not support such attempts. ext4, XFS and Btrfs do. tmpfs, overlayfs, FUSE
 //!   and network file systems do not.
 //!
-//! That an attempt does not block is the kernel's word: openat2(2) with `RESOLVE_CACHED` for paths,
-//! preadv2(2) with `RWF_NOWAIT` for reads. Copying from memory also takes time, so a task yields to
-//! others after about 1 MiB.
+//! The kernel guarantees that an attempt does not block: openat2(2) with `RESOLVE_CACHED` for
+//! paths, preadv2(2) with `RWF_NOWAIT` for reads. Copying from memory also takes time, so a task
+//! yields to others after about 1 MiB.
 //!
 //! # Examples
 //! ```

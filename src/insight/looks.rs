@@ -24,7 +24,7 @@ struct Seen {
     is_reported: bool,
 }
 
-/// What a look finds.
+/// The finding of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
     Nothing,

@@ -1,5 +1,5 @@
-//! What a runtime is doing: its tasks and what each of them waits for, its counters, and the polls
-//! that take too long.
+//! The state of a running runtime: its tasks and their waits, its counters, and the polls that take
+//! too long.
 //!
 //! A waker is a number, and the reactor stores the wakers of everything that waits in it. So the
 //! waits of a task are found by looking for its number, when a list is requested. Nothing is

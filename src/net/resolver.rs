@@ -1,4 +1,5 @@
-//! What sockets need of the blocking pool: host name lookup, and files that are not in memory.
+//! The services of the blocking pool for sockets: host name lookup, and reads of files that are not
+//! in memory.
 
 use std::future::Future;
 use std::io;

@@ -274,7 +274,7 @@ impl Builder {
     ///
     /// The runtime still handles all events that are there before the clock moves. Sockets of the
     /// same runtime work as they do in real time, because the kernel passes their data on at once.
-    /// What comes from another thread or process may come too late: the clock does not wait for it.
+    /// Data from another thread or process may come too late: the clock does not wait for it.
     ///
     /// # Examples
     /// ```

@@ -7,7 +7,7 @@ use std::thread;
 /// The environment variable that names the only seed to be run.
 pub(super) const SEED_VARIABLE: &str = "RUNTIME_SIM_SEED";
 
-/// How the process was started, and the test that the thread runs.
+/// The command that started the process, and the test that the thread runs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Started {
     executable: PathBuf,

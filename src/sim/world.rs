@@ -563,7 +563,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // What the destructors of tasks do is no part of the run.
+        // The actions of the tasks' destructors are no part of the run.
         self.kernel.set_observer(None);
     }
 }

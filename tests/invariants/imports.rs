@@ -135,7 +135,7 @@ struct Module<'a> {
     file: &'a str,
     /// The names of `use`, each with its path from the root of the crate.
     names: BTreeMap<String, Vec<String>>,
-    /// Those of them that are re-exported.
+    /// The names of `names` that are re-exported.
     exported: BTreeSet<String>,
     /// The paths outside of `use`, as they are written.
     mentioned: BTreeSet<Vec<String>>,

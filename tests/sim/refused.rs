@@ -1,4 +1,4 @@
-//! What a simulated world does not have.
+//! The errors of operations that a simulated world does not have.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;

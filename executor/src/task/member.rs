@@ -91,7 +91,7 @@ pub fn awaiter_of_group(group: &Arc<Group>) -> Option<Awaiter> {
     None
 }
 
-/// What a waker wakes.
+/// The target of a waker.
 enum Step {
     Task(WakerNumber),
     Group(Arc<Group>),

@@ -57,7 +57,7 @@ macro_rules! read_by_source {
     ($($stream:ty => |$io:ident| $fd:expr),* $(,)?) => {$(
         impl sealed::ReadBy for $stream {
             fn poll_read_by(&self, cx: &mut Context<'_>, op: Op<'_>) -> Poll<io::Result<usize>> {
-                // How many bytes it takes says nothing about what is left: a pipe may be full.
+                // The number of bytes says nothing about the rest: a pipe may be full.
                 self.source.poll_io(Direction::Read, cx, |$io| op($fd))
             }
         }

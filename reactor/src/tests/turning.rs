@@ -1,4 +1,4 @@
-//! How long a turn blocks, and when a notification reaches the selector.
+//! The duration of a turn that blocks, and the moment at which a notification reaches the selector.
 
 use std::io;
 use std::sync::atomic::Ordering;

@@ -25,7 +25,7 @@ pub(crate) use system::{
     allow(dead_code, reason = "other systems attempt nothing")
 )]
 pub(crate) enum Attempt {
-    /// So many bytes were read. 0 bytes are the end of the file.
+    /// The number of bytes that were read. 0 bytes are the end of the file.
     Read(usize),
     /// The read would block, or failed. A read that may block returns the error.
     Blocked,

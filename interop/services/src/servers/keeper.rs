@@ -40,7 +40,7 @@ pub struct Server {
     keeper: Option<(Child, ChildStdin)>,
 }
 
-/// What servers of one maker have in common.
+/// The properties that servers of one maker have in common.
 #[derive(Debug)]
 pub(super) struct Kind {
     /// The signal that stops the server.

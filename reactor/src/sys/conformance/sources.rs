@@ -1,4 +1,4 @@
-//! What sources do with the events.
+//! The requirements that concern sources and their events.
 
 use std::io::{Read, Write};
 use std::task::{Context, Poll};

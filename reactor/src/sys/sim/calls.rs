@@ -115,7 +115,7 @@ impl Host {
     /// # Errors
     /// Returns EADDRINUSE, EINVAL or EOPNOTSUPP.
     pub fn listen(&self, fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
-        // As on Linux, where a negative number is a large one.
+        // A negative number is a large one, as on Linux.
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(4096);
         self.with_socket(fd, |state, id| match &state.sockets[&id].body {
             Body::Tcp(_) => state.listen_tcp(id, backlog),

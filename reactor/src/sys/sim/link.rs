@@ -82,7 +82,7 @@ fn between(rng: &mut Rng, low: Duration, high: Duration) -> Duration {
     Duration::from_nanos(rng.between(nanos(low), nanos(high.max(low))))
 }
 
-/// Whether packets pass.
+/// The state of a link, which decides the fate of its packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gate {
     Open,

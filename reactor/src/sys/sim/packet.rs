@@ -13,7 +13,7 @@ pub(super) struct InFlight {
     pub(super) contents: Contents,
 }
 
-/// What a packet carries.
+/// The contents of a packet.
 #[derive(Debug, Clone)]
 pub(super) enum Contents {
     Segment(Segment),

@@ -23,7 +23,7 @@ use crate::token::Token;
 /// A number that names a simulated socket, and is never used again.
 pub(super) type SocketId = u64;
 
-/// What a descriptor refers to: device and inode.
+/// The file that a descriptor refers to: device and inode.
 pub(super) type Identity = (u64, u64);
 
 /// The simulated kernel's ends of all placeholders.

@@ -9,7 +9,7 @@ use super::state::State;
 use super::tcp::Phase;
 use crate::interest::Readiness;
 
-/// What poll(2) would report, before it is translated.
+/// The report that poll(2) would give, before it is translated.
 #[derive(Default)]
 struct Report {
     readable: bool,
@@ -146,7 +146,7 @@ impl State {
 
 fn report_tcp(tcp: &TcpSocket) -> Report {
     let connection = match &tcp.state {
-        // As epoll reports a socket that never connected, or failed to.
+        // epoll reports this of a socket that never connected, or failed to.
         TcpState::Idle => {
             return Report {
                 writable: true,

@@ -1,4 +1,4 @@
-//! What an observer of a simulation sees: one record for each event.
+//! The records that an observer of a simulation receives, one for each event.
 
 use std::fmt;
 use std::net::SocketAddr;

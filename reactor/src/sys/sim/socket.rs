@@ -83,7 +83,7 @@ pub(super) struct Socket {
     pub(super) is_held: bool,
 }
 
-/// What is particular to a kind of socket.
+/// The state that is particular to a kind of socket.
 #[derive(Debug)]
 pub(super) enum Body {
     Tcp(TcpSocket),

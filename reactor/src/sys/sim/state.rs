@@ -147,7 +147,7 @@ pub(super) struct State {
     next_socket: SocketId,
     next_packet: u64,
     queue: BTreeMap<DueKey, Due>,
-    /// What no program can see.
+    /// Events that no program can see.
     background: BTreeMap<DueKey, Due>,
     pub(super) hosts: Vec<HostState>,
     pub(super) links: BTreeMap<(HostId, HostId), LinkState>,

@@ -19,7 +19,7 @@ const MAX_LEN_V6: usize = 65_527;
 const HEADERS_V4: usize = 28;
 /// The headers of IPv6 and UDP.
 const HEADERS_V6: usize = 48;
-/// What a queued datagram takes beside its data.
+/// The bytes that a queued datagram takes beside its data.
 const OVERHEAD: usize = 256;
 
 /// A datagram that was received, or a part of it.

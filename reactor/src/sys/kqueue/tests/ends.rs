@@ -62,6 +62,6 @@ pub(super) fn a_registered_writer_is_writable_and_closed_when_the_reader_closes(
     let (readiness, errno) = wait_once(&mut kqueue, ONE, SOON);
     assert!(readiness.is_writable() && readiness.is_write_closed());
     assert_eq!(errno, 0);
-    // Whether or not the kernel has deleted the filter with the event.
+    // It succeeds even if the kernel has deleted the filter with the event.
     kqueue.remove(writer.as_raw_fd(), ONE).unwrap();
 }

@@ -56,7 +56,7 @@ pub(super) fn a_terminal_is_watched_whether_or_not_kqueue_accepts_it() {
     for _ in 0..3 {
         readable_again(&mut kqueue);
         assert!(!wait_once(&mut kqueue, TWO, AT_ONCE).0.is_readable());
-        // Those that kqueue does watch are not forgotten over it, and neither is the notifier.
+        // Neither the notifier nor the descriptors that kqueue watches are forgotten over it.
         peer.write_all(b"x").unwrap();
         assert!(wait_once(&mut kqueue, ONE, None).0.is_readable());
         kqueue.notifier().notify().unwrap();

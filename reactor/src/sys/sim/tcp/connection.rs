@@ -21,7 +21,7 @@ const DATA_RETRIES: u32 = 15;
 /// The time for which a closed socket waits for the end of its peer (`tcp_fin_timeout`).
 const FIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How far a connection has come.
+/// The phase of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Phase {
     /// It was requested, and the answer is awaited.
@@ -36,7 +36,7 @@ pub(in super::super) enum Phase {
     Dead,
 }
 
-/// What a segment changed for the socket.
+/// The change that a segment makes for the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Change {
     Nothing,
@@ -405,7 +405,7 @@ impl Connection {
                 let room = (self.own_edge - self.expected) as usize;
                 let new = &new[..new.len().min(room)];
                 self.expected += new.len() as u64;
-                // What arrives after reading was shut down is discarded.
+                // Data that arrives after reading was shut down is discarded.
                 if !self.is_read_shut {
                     self.received.extend(new);
                 }

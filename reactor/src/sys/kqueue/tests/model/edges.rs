@@ -1,4 +1,4 @@
-//! What the model reads from Linux: changes from epoll(7), states from poll(2) and ioctl(2).
+//! The part of the model that reads Linux: changes from epoll(7), states from poll(2) and ioctl(2).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
