@@ -120,6 +120,20 @@ fn summaries_of_public_items_stand_alone() {
     );
 }
 
+/// Documentation of private items, tests, benchmarks and examples included.
+#[test]
+fn no_documentation_hides_its_subject() {
+    let mut complaints = Vec::new();
+    for path in files(&["rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(ROOT).unwrap().display();
+        for (number, line) in hidden_subjects(&text) {
+            complaints.push(format!("{path}:{number}: {line}"));
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
 #[test]
 fn comments_use_plain_words() {
     let mut complaints = Vec::new();
@@ -184,6 +198,26 @@ fn relative_links_of_markdown_lead_to_files() {
         }
     }
     assert!(links > 10, "{links} links were found");
+}
+
+/// Returns the first lines of documentation that begin with one of [`RIDDLES`], with their numbers.
+fn hidden_subjects(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut previous = "";
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        for marker in ["///", "//!"] {
+            let Some(summary) = line.strip_prefix(marker) else {
+                continue;
+            };
+            let first = summary.trim().split([' ', ',', '.']).next();
+            if !previous.starts_with(marker) && first.is_some_and(|it| RIDDLES.contains(&it)) {
+                found.push((number + 1, line));
+            }
+        }
+        previous = line;
+    }
+    found
 }
 
 fn summaries_of(path: &str, text: &str) -> Vec<Summary> {
@@ -253,6 +287,13 @@ mod tests {
         assert_eq!(complaint_of("/// A connection.\npub struct X;"), None);
         let verb = "/// Connects.\npub struct X;";
         assert_eq!(complaint_of(verb), Some("is not a noun phrase"));
+    }
+
+    #[test]
+    fn only_the_first_line_of_documentation_needs_a_subject() {
+        let text = "//! How it works.\n\n    /// What it is.\n/// Who.\n// What.\n/// A thing.\n";
+        let expected = vec![(1, "//! How it works."), (3, "/// What it is.")];
+        assert_eq!(hidden_subjects(text), expected);
     }
 
     #[test]
