@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 use crate::timers::{TimerKey, Timers};
 use crate::wake_list::{WakeList, wake_all};
 
-pub use crate::inbox::fuzz_messages as messages;
+pub use crate::message_queue::fuzz_messages as messages;
 
 /// A waker that appends its number to a list.
 struct Numbered(u32, Arc<Mutex<Vec<u32>>>);

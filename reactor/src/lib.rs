@@ -59,6 +59,7 @@
 //! | `scheduled_io`, `waiters`, `registrations` | what is registered, and the wakers that wait |
 //! | `paused` | a clock that stands |
 //! | `inbox` | messages from other threads, and the end of a wait |
+//! | `message_queue` | the queue of those messages, without repeated waits |
 //! | `reactor` | the turn |
 //! | `context` | the reactor of this thread |
 //! | `descriptor` | questions about a descriptor |
@@ -83,6 +84,7 @@ mod inbox;
 mod inspect;
 mod interest;
 mod lateness;
+mod message_queue;
 mod paused;
 mod process;
 mod quota;
