@@ -220,6 +220,19 @@ pub fn shuffle_ready(executor: &Executor, below: &mut dyn FnMut(u64) -> u64) {
     executor.scheduler.shuffle(below);
 }
 
+/// Runs a batch as [`run_ready`](Executor::run_ready) does, as long as `goes_on` returns true before
+/// each poll.
+#[cfg(feature = "sim")]
+pub fn run_ready_while(executor: &Executor, goes_on: &dyn Fn() -> bool) -> usize {
+    let scheduler = &executor.scheduler;
+    scheduler.drain_inbox();
+    let batch = 0..scheduler.scheduled();
+    let polls = batch.take_while(|_| goes_on());
+    let polled = polls.filter(|_| scheduler.run_next(&())).count();
+    scheduler.raise_panic();
+    polled
+}
+
 impl Drop for Executor {
     fn drop(&mut self) {
         context::remove_own(&self.scheduler);

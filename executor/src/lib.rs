@@ -111,6 +111,8 @@ pub mod internal {
     use std::fmt;
     use std::sync::Arc;
 
+    #[cfg(feature = "sim")]
+    pub use crate::executor::run_ready_while;
     pub use crate::executor::{run_ready_observed, shuffle_ready};
     pub use crate::group::{Group, GroupKind, Member};
     use crate::handle::Handle;

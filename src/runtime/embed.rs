@@ -69,25 +69,33 @@ impl Runtime {
             limit
         };
         self.driver.reactor.turn(limit)?;
-        let mut polled = self.run_batch() + self.executor.take_charged_polls();
+        self.run_batches(|| self.run_batch());
+        Ok(())
+    }
+
+    /// Runs batches until no task is ready or about 64 polls were made.
+    fn run_batches(&self, run_batch: impl Fn() -> usize) {
+        let mut polled = run_batch() + self.executor.take_charged_polls();
         while polled < POLLS_PER_TURN && self.has_ready_tasks() {
             // A batch without a poll has drained the inbox, which counts too: the loop must end.
-            polled += self.run_batch().max(1) + self.executor.take_charged_polls();
+            polled += run_batch().max(1) + self.executor.take_charged_polls();
         }
         if polled > 0 {
             self.flush_changes();
         }
-        Ok(())
     }
 
-    /// Makes a turn of a simulated host, which never waits.
+    /// Makes a turn of a simulated host, which never waits, and polls no task once `is_alive`
+    /// returns false.
     #[cfg(feature = "sim")]
-    pub(crate) fn turn_simulated(&self) -> io::Result<()> {
-        self.turn(Some(Duration::ZERO))?;
+    pub(crate) fn turn_simulated(&self, is_alive: &dyn Fn() -> bool) -> io::Result<()> {
+        let _entered = self.enter_exclusive("World::run", Location::caller());
+        let turn_reactor = || self.driver.reactor.turn(Some(Duration::ZERO));
+        turn_reactor()?;
+        self.run_batches(|| self.run_batch_while(is_alive));
         // A source that began to wait in this turn is registered by the next one, which must come
         // before time moves.
-        let _entered = self.enter_running();
-        self.driver.reactor.turn(Some(Duration::ZERO))
+        turn_reactor()
     }
 
     /// Returns the instant at which [`turn`](Runtime::turn) must be called at the latest.

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "sim")]
+use runtime_executor::internal::run_ready_while;
 use runtime_executor::{Park, ParkMode};
 use runtime_reactor::internal::event_count;
 
@@ -75,5 +77,14 @@ impl Runtime {
             Some(observer) => observer.run_batch(&self.executor),
             None => self.executor.run_ready(),
         }
+    }
+
+    /// Polls the ready tasks once, in the order of the seed, as long as `goes_on` returns true.
+    #[cfg(feature = "sim")]
+    pub(super) fn run_batch_while(&self, goes_on: &dyn Fn() -> bool) -> usize {
+        if let Some(seeded) = &self.seeded {
+            seeded.shuffle(&self.executor);
+        }
+        run_ready_while(&self.executor, goes_on)
     }
 }

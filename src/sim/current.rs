@@ -1,26 +1,27 @@
 //! The simulated host that this thread runs now.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime_reactor::internal::clock::{self, Clock};
-use runtime_reactor::sim::Kernel;
 
 use super::entry::Event;
-use super::trace::Trace;
+use super::handle::Handle;
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
 }
 
-/// A host, and where its notes go.
+/// A host, and the world that it is in.
 #[derive(Clone)]
 pub(super) struct Current {
     pub(super) host: Arc<str>,
-    pub(super) kernel: Kernel,
-    pub(super) trace: Rc<RefCell<Trace>>,
+    pub(super) world: Handle,
+    /// The number of the host.
+    pub(super) index: usize,
+    /// The number of times that the host had crashed when it was started.
+    pub(super) crashes: u64,
 }
 
 /// A guard during whose life the thread runs a host, and has the host's clock.
@@ -36,12 +37,42 @@ impl Current {
             outer: CURRENT.replace(Some(self)),
         }
     }
+
+    /// Returns true unless the host has crashed since it was started.
+    pub(super) fn is_alive(&self) -> bool {
+        self.world.state(self.index).crashes == self.crashes
+    }
 }
 
 impl Drop for RunsHost {
     fn drop(&mut self) {
         clock::replace(self.clock);
         CURRENT.replace(self.outer.take());
+    }
+}
+
+impl Handle {
+    /// Returns a handle to the world whose host runs on this thread.
+    ///
+    /// # Panics
+    /// Panics outside a simulation.
+    #[track_caller]
+    pub fn current() -> Handle {
+        Handle::try_current().expect(
+            "this thread runs no simulated host: call `sim::Handle::current` in a task of a host, \
+             or `World::handle` outside",
+        )
+    }
+
+    /// Returns a handle to the world whose host runs on this thread, or `None` outside a
+    /// simulation.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(runtime::sim::Handle::try_current().is_none());
+    /// ```
+    pub fn try_current() -> Option<Handle> {
+        CURRENT.with_borrow(|current| current.as_ref().map(|current| current.world.clone()))
     }
 }
 
@@ -55,12 +86,8 @@ impl Drop for RunsHost {
 pub fn note(text: impl Into<String>) {
     CURRENT.with_borrow(|current| {
         if let Some(current) = current {
-            let at = current.kernel.now();
             let event = Event::Note(text.into());
-            current
-                .trace
-                .borrow_mut()
-                .push(at, current.host.clone(), event);
+            current.world.record(&current.host, event);
         }
     });
 }
@@ -72,5 +99,5 @@ pub fn note(text: impl Into<String>) {
 /// assert_eq!(runtime::sim::elapsed(), None);
 /// ```
 pub fn elapsed() -> Option<Duration> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|current| current.kernel.now()))
+    CURRENT.with_borrow(|current| current.as_ref().map(|current| current.world.elapsed()))
 }

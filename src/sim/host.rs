@@ -84,6 +84,7 @@ impl Host {
     /// # Errors
     /// Returns the errors of [`crate::Builder::build`].
     pub(super) fn start(&mut self) -> io::Result<()> {
+        self.current.crashes = self.current.world.state(self.current.index).crashes;
         let _runs = self.enter();
         self.starts += 1;
         let seed = self.rng.fork(self.starts).seed();
@@ -112,8 +113,14 @@ impl Host {
         self.current.clone().enter(Clock::At(now))
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    /// Returns true if the host has a runtime.
+    pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
+    }
+
+    /// Returns true if the host has a runtime, and crashed since that was made.
+    pub(super) fn is_crashed(&self) -> bool {
+        self.is_running() && !self.current.is_alive()
     }
 
     /// Returns true for a client that has neither finished nor crashed.
@@ -141,14 +148,17 @@ impl Host {
         Some(self.skew.virtual_time(self.start, deadline.into()))
     }
 
-    /// Runs the reactor and the ready tasks once.
+    /// Runs the reactor and the ready tasks once, or until one of them crashes the host. From then
+    /// on nothing that the host does is a problem.
     pub(super) fn turn(&mut self) -> std::result::Result<(), Problem> {
         let _runs = self.enter();
-        let Some(running) = &mut self.running else {
+        let Some(running) = &self.running else {
             return Ok(());
         };
-        let turn = || running.runtime.turn_simulated();
+        let is_alive = || self.current.is_alive();
+        let turn = || running.runtime.turn_simulated(&is_alive);
         match catch_unwind(AssertUnwindSafe(turn)) {
+            _ if !is_alive() => Ok(()),
             Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => Err((FailureKind::Error, format!("its reactor failed: {e}"))),
             Err(payload) => Err((FailureKind::Panic, panic_text(&*payload))),
@@ -165,9 +175,10 @@ impl Host {
         run_blocking_job(running.runtime.handle())
     }
 
-    /// Returns the output of the main future, once.
+    /// Returns the output of the main future, once, unless the host has crashed.
     pub(super) fn take_output(&mut self) -> Option<std::result::Result<(), Problem>> {
-        let running = self.running.as_mut()?;
+        let is_alive = self.current.is_alive();
+        let running = self.running.as_mut().filter(|_| is_alive)?;
         if !running.main.as_ref().is_some_and(JoinHandle::is_finished) {
             return None;
         }

@@ -44,7 +44,7 @@
 //!
 //! | for | items |
 //! |---|---|
-//! | hosts and their faults | [`World`], [`Builder`], [`Latency`], [`Crash`], [`Faults`] |
+//! | hosts and their faults | [`World`], [`Handle`], [`Builder`], [`Link`], [`Crash`], [`Faults`] |
 //! | many seeds | [`explore()`], [`Explorer`], [`check_determinism`] |
 //! | the history of a run | [`Trace`], [`Entry`], [`Event`], [`note`], [`elapsed`] |
 //! | the end of a run | [`Result`], [`Failure`], [`FailureKind`], [`FailedSeed`] |
@@ -56,6 +56,7 @@ mod entry;
 mod explore;
 mod failure;
 mod faults;
+mod handle;
 mod hash;
 mod host;
 mod options;
@@ -72,6 +73,7 @@ pub use entry::{Entry, Event, Packet};
 pub use explore::{Explored, Explorer, FailedSeed, check_determinism, explore};
 pub use failure::{Failure, FailureKind};
 pub use faults::{Fault, FaultKind, Faults};
+pub use handle::Handle;
 pub use host::Result;
 pub use runtime_reactor::sim::{Crash, Latency, Link};
 pub use trace::{Difference, Lines, Trace};

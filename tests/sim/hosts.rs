@@ -208,7 +208,7 @@ fn hosts_have_addresses_of_their_own() {
         world.host(&format!("host-{number}"), || async { Ok(()) });
     }
     let addrs: std::collections::BTreeSet<_> = (0..300)
-        .map(|number| world.addr(&format!("host-{number}")))
+        .map(|number| world.ipv4_addr(&format!("host-{number}")))
         .collect();
     assert_eq!(addrs.len(), 300);
 }

@@ -2,6 +2,7 @@
 
 mod explore;
 mod failures;
+mod handle;
 mod hosts;
 mod hyper;
 mod network;

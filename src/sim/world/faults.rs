@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime_reactor::internal::Rng;
-use runtime_reactor::sim::{Crash, HostId, Kernel};
+use runtime_reactor::sim::{Crash, Link};
 
 use super::{Change, PLAN, World};
 use crate::sim::faults::{Fault, FaultKind};
@@ -61,6 +61,25 @@ impl World {
         }
     }
 
+    /// Drops the tasks of hosts that have crashed, and begins the programs of those that are up
+    /// again. A program may crash and restart hosts in turn, which the next call applies.
+    pub(super) fn apply_states(&mut self) {
+        if !self.handle.take_change() {
+            return;
+        }
+        for index in 0..self.hosts.len() {
+            let host = &mut self.hosts[index];
+            if host.is_crashed() {
+                host.stop();
+            }
+            // Read after the tasks are dropped: their destructors may change it.
+            if self.handle.state(index).is_up && !self.hosts[index].is_running() {
+                self.handle.kernel().restart(self.hosts[index].net.id());
+                self.start_host(index);
+            }
+        }
+    }
+
     /// Crashes a host: its tasks are dropped, and its sockets vanish.
     ///
     /// With [`Crash::Reset`] its peers' connections are reset, as if the process had been killed.
@@ -70,13 +89,8 @@ impl World {
     /// Panics if there is no such host, or it is down already.
     #[track_caller]
     pub fn crash(&mut self, host: &str, how: Crash) {
-        let index = self.index(host);
-        assert!(
-            self.hosts[index].is_up(),
-            "the host {host:?} cannot crash: it is down already"
-        );
-        self.kernel.crash(self.hosts[index].net.id(), how);
-        self.hosts[index].stop();
+        self.handle.crash(host, how);
+        self.apply_states();
     }
 
     /// Starts a host again that has crashed, with a new future of its program.
@@ -85,17 +99,8 @@ impl World {
     /// Panics if there is no such host, if it is up, or if it is a client, whose program runs once.
     #[track_caller]
     pub fn restart(&mut self, host: &str) {
-        let index = self.index(host);
-        assert!(
-            !self.hosts[index].is_client(),
-            "the client {host:?} cannot be restarted: its program runs once; use `host`"
-        );
-        assert!(
-            !self.hosts[index].is_up(),
-            "the host {host:?} cannot be restarted: it is up"
-        );
-        self.kernel.restart(self.hosts[index].net.id());
-        self.start_host(index);
+        self.handle.restart(host);
+        self.apply_states();
     }
 
     /// Returns true if a host is up: it has not crashed, or was restarted.
@@ -104,7 +109,7 @@ impl World {
     /// Panics if there is no such host.
     #[track_caller]
     pub fn is_up(&self, host: &str) -> bool {
-        self.hosts[self.index(host)].is_up()
+        self.handle.is_up(host)
     }
 
     /// Drops all packets between two hosts, in both directions, until [`heal`](World::heal).
@@ -113,7 +118,7 @@ impl World {
     /// Panics if there is no such host.
     #[track_caller]
     pub fn partition(&mut self, one: &str, other: &str) {
-        self.both_ways(one, other, Kernel::partition);
+        self.handle.partition(one, other);
     }
 
     /// Keeps all packets between two hosts back, in both directions, until [`heal`](World::heal).
@@ -122,7 +127,7 @@ impl World {
     /// Panics if there is no such host.
     #[track_caller]
     pub fn hold(&mut self, one: &str, other: &str) {
-        self.both_ways(one, other, Kernel::hold);
+        self.handle.hold(one, other);
     }
 
     /// Lets packets between two hosts pass again, those that were held included.
@@ -131,14 +136,16 @@ impl World {
     /// Panics if there is no such host.
     #[track_caller]
     pub fn heal(&mut self, one: &str, other: &str) {
-        self.both_ways(one, other, Kernel::heal);
+        self.handle.heal(one, other);
     }
 
+    /// Sets latency, loss, bandwidth and the other properties of the way between two hosts, in both
+    /// directions. Packets that are under way keep their times.
+    ///
+    /// # Panics
+    /// Panics if there is no such host.
     #[track_caller]
-    fn both_ways(&self, one: &str, other: &str, set: fn(&Kernel, HostId, HostId)) {
-        let id = |name| self.hosts[self.index(name)].net.id();
-        let (one, other) = (id(one), id(other));
-        set(&self.kernel, one, other);
-        set(&self.kernel, other, one);
+    pub fn set_link(&mut self, one: &str, other: &str, link: Link) {
+        self.handle.set_link(one, other, link);
     }
 }

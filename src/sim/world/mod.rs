@@ -3,22 +3,20 @@
 mod faults;
 mod run;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime_reactor::internal::{Rng, now};
-use runtime_reactor::sim::{HostId, Kernel};
+use runtime_reactor::sim::Kernel;
 
 use super::current::Current;
 use super::faults::FaultKind;
+use super::handle::Handle;
 use super::host::{Host, Program, Result};
 use super::options::Options;
-use super::record;
 use super::trace::Trace;
 
 /// A simulated world: hosts that run on this thread, a network between them, and virtual time.
@@ -55,12 +53,10 @@ use super::trace::Trace;
 /// ```
 pub struct World {
     options: Options,
-    kernel: Kernel,
+    handle: Handle,
     /// The instant of virtual time zero.
     start: Instant,
     hosts: Vec<Host>,
-    names: Rc<RefCell<Vec<Arc<str>>>>,
-    trace: Rc<RefCell<Trace>>,
     /// Decides the order of the hosts.
     order: Rng,
     rng: Rng,
@@ -86,31 +82,15 @@ impl World {
         let rng = Rng::new(options.seed);
         let kernel = Kernel::new(rng.fork(KERNEL).seed());
         kernel.set_default_link(options.link.clone());
-        let world = World {
-            kernel,
+        World {
+            handle: Handle::new(options.seed, kernel),
             start: now(),
             hosts: Vec::new(),
-            names: Rc::default(),
-            trace: Rc::default(),
             order: rng.fork(ORDER),
             rng: rng.fork(PROGRAM),
             plan: None,
             options,
-        };
-        world.observe();
-        world
-    }
-
-    /// Lets the kernel write its records into the trace.
-    fn observe(&self) {
-        let (trace, names) = (self.trace.clone(), self.names.clone());
-        self.kernel.set_observer(Some(Box::new(move |it| {
-            let names = names.borrow();
-            let name = |host: HostId| names[host.index()].to_string();
-            let host = names[it.host.index()].clone();
-            let event = record::event(&it.event, name);
-            trace.borrow_mut().push(it.at, host, event);
-        })));
+        }
     }
 
     /// Adds a host with a program that begins again when the host is
@@ -145,23 +125,18 @@ impl World {
     fn add(&mut self, name: &str, program: Program) {
         assert!(!name.is_empty(), "a host needs a name that is not empty");
         assert!(
-            self.find(name).is_none(),
+            self.handle.find(name).is_none(),
             "a host with the name {name:?} exists already: names are unique"
         );
         let number = self.hosts.len();
-        let low = u8::try_from(number % 250 + 1).unwrap_or(u8::MAX);
-        let high = u8::try_from(number / 250).expect("a world has at most 64,000 hosts");
-        let addr = IpAddr::V4(Ipv4Addr::new(10, 0, high, low));
         let shared: Arc<str> = Arc::from(name);
-        self.names.borrow_mut().push(shared.clone());
-        let net = match self.kernel.add_host(name, [addr]) {
-            Ok(net) => net,
-            Err(e) => panic!("cannot add the host {name:?}: {e}"),
-        };
+        let is_client = matches!(program, Program::Client(_));
+        let net = self.handle.add_host(&shared, is_client);
         let current = Current {
             host: shared,
-            kernel: self.kernel.clone(),
-            trace: self.trace.clone(),
+            world: self.handle.clone(),
+            index: number,
+            crashes: 0,
         };
         let skew = self.options.skews.get(name).copied().unwrap_or_default();
         let clock = (self.start, skew);
@@ -179,30 +154,34 @@ impl World {
         }
     }
 
-    fn find(&self, name: &str) -> Option<usize> {
-        self.hosts.iter().position(|host| &*host.name == name)
+    /// Returns a handle to the world, with which its hosts and links are changed while it runs.
+    ///
+    /// A task of a host calls [`Handle::current`] instead.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
-    #[track_caller]
-    fn index(&self, name: &str) -> usize {
-        self.find(name).unwrap_or_else(|| {
-            let names: Vec<&str> = self.hosts.iter().map(|host| &*host.name).collect();
-            panic!("no host has the name {name:?}: the hosts are {names:?}")
-        })
-    }
-
-    /// Returns the address of a host.
+    /// Returns the IPv4 address of a host.
     ///
     /// # Panics
     /// Panics if there is no such host.
     #[track_caller]
-    pub fn addr(&self, host: &str) -> IpAddr {
-        self.hosts[self.index(host)].net.addrs()[0]
+    pub fn ipv4_addr(&self, host: &str) -> Ipv4Addr {
+        self.handle.ipv4_addr(host)
+    }
+
+    /// Returns the IPv6 address of a host.
+    ///
+    /// # Panics
+    /// Panics if there is no such host.
+    #[track_caller]
+    pub fn ipv6_addr(&self, host: &str) -> Ipv6Addr {
+        self.handle.ipv6_addr(host)
     }
 
     /// Returns the virtual time since the start of the world.
     pub fn elapsed(&self) -> Duration {
-        self.kernel.now()
+        self.handle.elapsed()
     }
 
     /// Returns the seed.
@@ -218,14 +197,14 @@ impl World {
 
     /// Returns a copy of what happened so far.
     pub fn trace(&self) -> Trace {
-        self.trace.borrow().clone()
+        self.handle.trace().borrow().clone()
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         // The actions of the tasks' destructors are no part of the run.
-        self.kernel.set_observer(None);
+        self.handle.kernel().set_observer(None);
     }
 }
 
@@ -234,7 +213,7 @@ impl fmt::Debug for World {
         f.debug_struct("World")
             .field("seed", &self.options.seed)
             .field("elapsed", &self.elapsed())
-            .field("hosts", &self.names.borrow())
+            .field("hosts", &self.handle.names())
             .finish_non_exhaustive()
     }
 }

@@ -86,7 +86,7 @@ impl World {
                 _ => break,
             }
         }
-        self.kernel.advance_to(end);
+        self.handle.kernel().advance_to(end);
         self.settle()
     }
 
@@ -110,6 +110,7 @@ impl World {
         let now = self.elapsed();
         let mut turns = 0;
         let mut busy = Vec::new();
+        self.apply_states();
         loop {
             let is_due = |host: &Host| host.next_deadline().is_some_and(|due| due <= now);
             busy.clear();
@@ -133,6 +134,7 @@ impl World {
         let host = &mut self.hosts[index];
         let turned = host.turn();
         let output = turned.map(|()| host.take_output()).transpose();
+        self.apply_states();
         match output {
             None => Ok(()),
             Some(result) => self.note_end(index, result.and_then(|output| output)),
@@ -147,8 +149,7 @@ impl World {
         };
         let name = self.hosts[index].name.clone();
         let now = self.elapsed();
-        let event = crate::sim::Event::Host(text);
-        self.trace.borrow_mut().push(now, name.clone(), event);
+        self.handle.record(&name, crate::sim::Event::Host(text));
         output.map_err(|(kind, text)| Failure {
             seed: self.options.seed,
             at: now,
@@ -162,7 +163,11 @@ impl World {
     fn run_blocking_job(&mut self) -> bool {
         let count = self.hosts.len();
         let first = self.order.below(count as u64) as usize;
-        (0..count).any(|offset| self.hosts[(first + offset) % count].run_blocking_job())
+        let hosts = &self.hosts;
+        let ran = (0..count).any(|offset| hosts[(first + offset) % count].run_blocking_job());
+        // A job may have crashed a host.
+        self.apply_states();
+        ran
     }
 
     /// Returns the virtual time of the next event, timer or fault.
@@ -170,13 +175,13 @@ impl World {
         let timers = self.hosts.iter().filter_map(Host::next_deadline);
         let planned = self.plan.as_ref().and_then(|plan| plan.last());
         timers
-            .chain(self.kernel.next_visible_event())
+            .chain(self.handle.kernel().next_visible_event())
             .chain(planned.map(|(at, _)| *at))
             .min()
     }
 
     fn advance_to(&mut self, time: Duration) {
-        self.kernel.advance_to(time);
+        self.handle.kernel().advance_to(time);
         while let Some((at, change)) = self.plan.as_mut().and_then(Vec::pop) {
             if at > time {
                 self.plan.get_or_insert_default().push((at, change));
