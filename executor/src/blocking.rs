@@ -238,11 +238,18 @@ impl Pool {
         state.threads -= 1;
     }
 
-    /// Runs the first queued job on the thread that calls this. Returns false if there is none.
+    /// Runs a queued job on the thread that calls this. `choose` returns its number, which is below
+    /// the argument. Returns false if no job is queued.
     #[cfg(feature = "sim")]
-    pub(crate) fn run_first(&self) -> bool {
-        let first = self.state.lock().queue.pop_front();
-        let Some((job, class)) = first else {
+    pub(crate) fn run_one(&self, choose: impl FnOnce(u64) -> u64) -> bool {
+        let mut state = self.state.lock();
+        let count = state.queue.len() as u64;
+        if count == 0 {
+            return false;
+        }
+        let chosen = state.queue.remove(choose(count) as usize);
+        drop(state);
+        let Some((job, class)) = chosen else {
             return false;
         };
         job.run(&|| {});
@@ -340,7 +347,7 @@ impl Pool {
     pub(crate) fn wait_until_idle(&self, limit: Duration) {
         #[cfg(feature = "sim")]
         if self.config.is_threadless {
-            while self.run_first() {}
+            while self.run_one(|_| 0) {}
             return;
         }
         let begin = Instant::now();

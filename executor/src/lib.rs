@@ -158,11 +158,12 @@ pub mod internal {
         handle.spawn_blocking_named(name, closure)
     }
 
-    /// Runs the first queued blocking job on this thread, where the pool has none. Returns false if
-    /// no job is queued.
+    /// Runs a queued blocking job on this thread, where the pool has none. `choose` returns the
+    /// job's number in the queue, which is below the argument, and must not use the executor.
+    /// Returns false if no job is queued.
     #[cfg(feature = "sim")]
-    pub fn run_blocking_job(handle: &Handle) -> bool {
-        handle.pool().run_first()
+    pub fn run_blocking_job(handle: &Handle, choose: impl FnOnce(u64) -> u64) -> bool {
+        handle.pool().run_one(choose)
     }
 
     /// Runs a closure when the executor is closed, after its last mandatory job.

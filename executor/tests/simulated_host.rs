@@ -32,13 +32,33 @@ fn jobs_run_one_by_one_on_the_thread_that_asks_for_them() {
     let first = handle.spawn_blocking(note(&order, "first"));
     let second = handle.spawn_blocking(note(&order, "second"));
     assert!(order.lock().unwrap().is_empty());
-    assert!(run_blocking_job(&handle));
+    assert!(run_blocking_job(&handle, |_| 0));
     assert_eq!(*order.lock().unwrap(), ["first"]);
     assert!(first.is_finished() && !second.is_finished());
-    assert!(run_blocking_job(&handle));
-    assert!(!run_blocking_job(&handle));
+    assert!(run_blocking_job(&handle, |_| 0));
+    assert!(!run_blocking_job(&handle, |_| 0));
     looped.block_on(first).unwrap();
     looped.block_on(second).unwrap();
+}
+
+#[test]
+fn the_caller_chooses_which_of_the_queued_jobs_runs() {
+    let looped = threadless();
+    let handle = looped.executor.handle().clone();
+    let order = Arc::default();
+    for name in ["first", "second", "third"] {
+        drop(handle.spawn_blocking(note(&order, name)));
+    }
+    for (count, chosen) in [(3, 1), (2, 1), (1, 0)] {
+        assert!(run_blocking_job(&handle, |queued| {
+            assert_eq!(queued, count);
+            chosen
+        }));
+    }
+    assert!(!run_blocking_job(&handle, |_| unreachable!(
+        "no job is queued"
+    )));
+    assert_eq!(*order.lock().unwrap(), ["second", "third", "first"]);
 }
 
 #[test]
@@ -46,7 +66,7 @@ fn a_job_that_panics_fails_alone() {
     let looped = threadless();
     let handle = looped.executor.handle().clone();
     let job = handle.spawn_blocking(|| panic!("a bad day"));
-    assert!(run_blocking_job(&handle));
+    assert!(run_blocking_job(&handle, |_| 0));
     let error = looped.block_on(job).unwrap_err();
     assert!(error.is_panic());
 }
@@ -76,7 +96,7 @@ fn a_task_that_awaits_a_job_is_woken_by_it() {
     let task = executor.spawn(async move { job.await.unwrap() });
     executor.run_ready();
     assert!(!task.is_finished());
-    assert!(run_blocking_job(&handle));
+    assert!(run_blocking_job(&handle, |_| 0));
     assert!(executor.has_ready_tasks());
     executor.run_ready();
     assert!(task.is_finished());

@@ -165,14 +165,14 @@ impl Host {
         }
     }
 
-    /// Runs the first blocking job. Returns false if there is none.
-    pub(super) fn run_blocking_job(&self) -> bool {
+    /// Runs a blocking job that `rng` chooses. Returns false if there is none.
+    pub(super) fn run_blocking_job(&self, rng: &mut Rng) -> bool {
         let _runs = self.enter();
         let Some(running) = &self.running else {
             return false;
         };
         let _entered = running.runtime.enter();
-        run_blocking_job(running.runtime.handle())
+        run_blocking_job(running.runtime.handle(), |count| rng.below(count))
     }
 
     /// Returns the output of the main future, once, unless the host has crashed.

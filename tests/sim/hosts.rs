@@ -148,6 +148,39 @@ fn blocking_jobs_run_on_the_thread_of_the_world() {
 }
 
 #[test]
+fn the_seed_decides_the_order_of_blocking_jobs() {
+    let order = |seed| {
+        let mut world = world(seed);
+        for name in ["a", "b"] {
+            world.client(name, async {
+                let job = |number| {
+                    runtime::spawn_blocking(move || runtime::sim::note(format!("job {number}")))
+                };
+                for job in [1, 2, 3].map(job) {
+                    job.await?;
+                }
+                Ok(())
+            });
+        }
+        world.run().unwrap();
+        notes(&world)
+    };
+    for seed in 0..20 {
+        assert_eq!(order(seed), order(seed));
+    }
+    let orders: std::collections::BTreeSet<_> = (0..300).map(order).collect();
+    let of_host = |name: &str| -> std::collections::BTreeSet<Vec<_>> {
+        let of_name = |order: &Vec<(String, String)>| {
+            let own = order.iter().filter(|(host, _)| host == name);
+            own.map(|(_, job)| job.clone()).collect()
+        };
+        orders.iter().map(of_name).collect()
+    };
+    assert_eq!((of_host("a").len(), of_host("b").len()), (6, 6));
+    assert!(orders.len() > 50, "{}", orders.len());
+}
+
+#[test]
 fn a_channel_between_hosts_wakes_the_other_host() {
     let mut world = world(4);
     let (sender, receiver) = async_channel::bounded(1);

@@ -59,6 +59,8 @@ pub struct World {
     hosts: Vec<Host>,
     /// Decides the order of the hosts.
     order: Rng,
+    /// Decides the order of blocking jobs.
+    jobs: Rng,
     rng: Rng,
     /// The planned changes, latest first. `None` before the first step.
     plan: Option<Vec<(Duration, Change)>>,
@@ -75,6 +77,7 @@ const ORDER: u64 = 1;
 const KERNEL: u64 = 2;
 const PLAN: u64 = 3;
 const PROGRAM: u64 = 4;
+const JOBS: u64 = 5;
 const HOSTS: u64 = 1_000;
 
 impl World {
@@ -87,6 +90,7 @@ impl World {
             start: now(),
             hosts: Vec::new(),
             order: rng.fork(ORDER),
+            jobs: rng.fork(JOBS),
             rng: rng.fork(PROGRAM),
             plan: None,
             options,

@@ -162,9 +162,9 @@ impl World {
     /// Runs a blocking job of some host. Returns false if there is none.
     fn run_blocking_job(&mut self) -> bool {
         let count = self.hosts.len();
-        let first = self.order.below(count as u64) as usize;
-        let hosts = &self.hosts;
-        let ran = (0..count).any(|offset| hosts[(first + offset) % count].run_blocking_job());
+        let first = self.jobs.below(count as u64) as usize;
+        let (hosts, jobs) = (&self.hosts, &mut self.jobs);
+        let ran = (0..count).any(|offset| hosts[(first + offset) % count].run_blocking_job(jobs));
         // A job may have crashed a host.
         self.apply_states();
         ran
