@@ -220,8 +220,8 @@ pub fn shuffle_ready(executor: &Executor, below: &mut dyn FnMut(u64) -> u64) {
     executor.scheduler.shuffle(below);
 }
 
-/// Runs a batch as [`run_ready`](Executor::run_ready) does, as long as `goes_on` returns true before
-/// each poll.
+/// Runs a batch as [`run_ready`](Executor::run_ready) does, until `goes_on` returns false before a
+/// poll.
 #[cfg(feature = "sim")]
 pub fn run_ready_while(executor: &Executor, goes_on: &dyn Fn() -> bool) -> usize {
     let scheduler = &executor.scheduler;

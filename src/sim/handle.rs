@@ -64,8 +64,8 @@ struct KnownHost {
     state: HostState,
 }
 
-/// The state that a host shall have. The world, which owns the runtimes, drops the tasks of a
-/// host that has crashed and begins the program of one that is up.
+/// The state of a host for its peers. The world, which owns the runtimes, brings it about: it drops
+/// the tasks of a host that has crashed and begins the program of one that is up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HostState {
     pub(super) is_up: bool,
@@ -159,7 +159,7 @@ impl Handle {
         self.0.is_changed.replace(false)
     }
 
-    /// Returns the state that the host with a number shall have.
+    /// Returns the state of the host with a number.
     pub(super) fn state(&self, index: usize) -> HostState {
         self.with_host(index, |host| host.state)
     }
