@@ -1,12 +1,4 @@
-//! quinn, an implementation of QUIC, on the sockets, tasks and timers of this crate (feature
-//! `quinn`).
-//!
-//! Give [`Runtime::current`] to `quinn::Endpoint::new`. The
-//! [guide](crate::guide::libraries#quinn) has an example, and HTTP/3 runs on it through h3-quinn.
-//!
-//! All connections of an endpoint share one socket. With many of them, give it a receive buffer
-//! larger than the system's default (`SO_RCVBUF`; 208 KiB on Linux) before it becomes an endpoint:
-//! datagrams that find no space there are lost and sent again.
+//! A UDP socket of the system as quinn uses it.
 
 // The socket is `io::Async` with the system calls of quinn-udp. Rejected: `net::UdpSocket`, which
 // has batches, offload and congestion marks too. quinn asks for all of them in the types of
@@ -14,100 +6,42 @@
 // to ours and back, in twice the lines, and quinn-udp's workarounds for kernels would be lost.
 
 use std::fmt;
-use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use quinn::udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use quinn::{AsyncTimer, AsyncUdpSocket, UdpPoller};
+use quinn::{AsyncUdpSocket, UdpPoller};
 
-use crate::Handle;
 use crate::io::Async;
-use crate::time::{Sleep, sleep_until};
 
-/// The runtime that quinn runs an endpoint on.
-///
-/// Datagrams are sent and received in batches, with segmentation offload in both directions and
-/// with congestion marks, as far as the system supports them (quinn-udp). The tasks of an endpoint
-/// and its connections run on the thread of this runtime; connections can be used on any thread.
-#[derive(Debug, Clone)]
-pub struct Runtime {
-    handle: Handle,
+/// A socket on which quinn-udp makes the system calls.
+#[derive(Debug)]
+pub(super) struct Socket {
+    socket: Async<UdpSocket>,
+    state: UdpSocketState,
+    /// Set while the last datagram found no space.
+    is_full: AtomicBool,
 }
 
-impl Runtime {
-    /// Returns the runtime of this thread.
-    ///
-    /// # Panics
-    /// Panics if no runtime drives this thread.
-    #[track_caller]
-    pub fn current() -> Runtime {
-        Runtime {
-            handle: Handle::current(),
-        }
-    }
-}
-
-impl quinn::Runtime for Runtime {
-    fn new_timer(&self, deadline: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        Box::pin(sleep_until(deadline))
-    }
-
-    /// Returns the time of the runtime's clock, which [`pause`](crate::time::pause) can stop.
-    fn now(&self) -> Instant {
-        runtime_reactor::internal::clock::now()
-    }
-
-    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        drop(self.handle.spawn(future));
-    }
-
+impl Socket {
     /// # Errors
-    /// Returns `Other` if no runtime drives this thread, and the errors of setsockopt(2). Returns
-    /// `Unsupported` in a simulated world, whose sockets quinn-udp does not know.
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        #[cfg(feature = "sim")]
-        if crate::sim::elapsed().is_some() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "make a QUIC endpoint: quinn-udp makes system calls of its own, which a simulated \
-                 world does not have",
-            ));
-        }
+    /// Returns `Other` if no runtime drives this thread, and the errors of setsockopt(2).
+    pub(super) fn new(socket: UdpSocket) -> io::Result<Socket> {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let socket = Async::new(socket)?;
         // It is first polled by the endpoint's task, or by a task that sends, on any thread.
         socket.attach()?;
         let is_full = AtomicBool::new(false);
-        Ok(Arc::new(Socket {
+        Ok(Socket {
             socket,
             state,
             is_full,
-        }))
+        })
     }
-}
-
-impl AsyncTimer for Sleep {
-    fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
-        Sleep::reset(&mut self, deadline);
-    }
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Future::poll(self, cx)
-    }
-}
-
-#[derive(Debug)]
-struct Socket {
-    socket: Async<UdpSocket>,
-    state: UdpSocketState,
-    /// Set while the last datagram found no space.
-    is_full: AtomicBool,
 }
 
 impl AsyncUdpSocket for Socket {
