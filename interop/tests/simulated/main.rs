@@ -1,3 +1,4 @@
 //! Libraries, unchanged, in simulated worlds.
 
+mod quinn;
 mod tls;
