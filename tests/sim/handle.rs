@@ -121,7 +121,6 @@ fn a_client_crashes_a_server_and_restarts_it() {
         started.set(started.get() + 1);
         echo()
     });
-    let counted = starts.clone();
     world.client("client", async move {
         let world = Handle::current();
         let mut stream = TcpStream::connect("server:80").await?;
@@ -130,9 +129,9 @@ fn a_client_crashes_a_server_and_restarts_it() {
         let error = ping(&mut stream).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         world.restart("server");
-        assert_eq!((world.is_up("server"), counted.get()), (true, 1));
+        assert_eq!((world.is_up("server"), starts.get()), (true, 1));
         ping(&mut TcpStream::connect("server:80").await?).await?;
-        assert_eq!(counted.get(), 2);
+        assert_eq!(starts.get(), 2);
         Ok(())
     });
     world.run().unwrap();
