@@ -52,6 +52,7 @@ macro_rules! options {
 type Linger = Option<Duration>;
 
 options! {
+    OnlyV6: bool, only_v6, set_only_v6;
     ReuseAddress: bool, reuse_address, set_reuse_address;
     NoDelay: bool, tcp_nodelay, set_tcp_nodelay;
     Keepalive: bool, keepalive, set_keepalive;

@@ -188,6 +188,50 @@ impl TcpSocket {
         Options::of(self).set_reuse_port(reuse)
     }
 
+    /// Returns true if a socket for IPv6 is for IPv6 alone (`IPV6_V6ONLY`).
+    ///
+    /// # Errors
+    /// Returns ENOPROTOOPT or EINVAL for a socket for IPv4, and other errors of getsockopt(2).
+    pub fn only_v6(&self) -> io::Result<bool> {
+        Options::of(self).only_v6()
+    }
+
+    /// Sets whether a socket for IPv6 is for IPv6 alone (`IPV6_V6ONLY`). Must be called before
+    /// [`bind`](TcpSocket::bind).
+    ///
+    /// A listener on `[::]` that is not for IPv6 alone also accepts connections over IPv4, with
+    /// addresses such as `::ffff:192.0.2.1`.
+    ///
+    /// # Errors
+    /// Returns EINVAL if the socket is bound, ENOPROTOOPT or EINVAL if it is one for IPv4, and
+    /// other errors of setsockopt(2).
+    ///
+    /// # Platform-specific behavior
+    /// Off by default on Linux, unless `net.ipv6.bindv6only` is set, and on macOS. On by default on
+    /// FreeBSD, NetBSD and DragonFly. On OpenBSD it is always on.
+    ///
+    /// # Examples
+    /// ```
+    /// use runtime::net::{TcpListener, TcpSocket};
+    ///
+    /// # runtime::block_on(async {
+    /// # if TcpListener::bind("[::1]:0").await.is_err() {
+    /// #     return Ok(()); // without IPv6
+    /// # }
+    /// // Two listeners for one port, each with addresses of its own family.
+    /// let socket = TcpSocket::new_v6()?;
+    /// socket.set_only_v6(true)?;
+    /// socket.bind("[::]:0".parse().unwrap())?;
+    /// let v6 = socket.listen(128)?;
+    /// let v4 = TcpListener::bind(("0.0.0.0", v6.local_addr()?.port())).await?;
+    /// # assert_eq!(v4.local_addr()?.port(), v6.local_addr()?.port());
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn set_only_v6(&self, only: bool) -> io::Result<()> {
+        Options::of(self).set_only_v6(only)
+    }
+
     /// Returns the size of the send buffer in bytes (`SO_SNDBUF`).
     ///
     /// # Errors

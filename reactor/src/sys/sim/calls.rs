@@ -319,15 +319,23 @@ impl Host {
     /// Returns the value of an option (getsockopt(2)).
     ///
     /// # Errors
-    /// Returns `Unsupported` if the descriptor is none of this host.
+    /// Returns `Unsupported` if the descriptor is none of this host, and ENOPROTOOPT for an option
+    /// of IPv6 if the socket is not one of IPv6.
     pub fn option(&self, fd: BorrowedFd<'_>, option: SocketOption) -> io::Result<i32> {
-        self.with_socket(fd, |state, id| Ok(state.sockets[&id].option(option)))
+        self.with_socket(fd, |state, id| {
+            let socket = &state.sockets[&id];
+            if option == SocketOption::OnlyV6 {
+                socket.check_is_v6()?;
+            }
+            Ok(socket.option(option))
+        })
     }
 
     /// Sets an option (setsockopt(2)).
     ///
     /// # Errors
-    /// Returns `Unsupported` if the descriptor is none of this host.
+    /// Returns `Unsupported` if the descriptor is none of this host, and EINVAL or ENOPROTOOPT if
+    /// the option cannot be set.
     pub fn set_option(
         &self,
         fd: BorrowedFd<'_>,
@@ -356,6 +364,12 @@ impl State {
         };
         if option == SocketOption::Ttl && !(1..=255).contains(&value) {
             return Err(os(libc::EINVAL));
+        }
+        if option == SocketOption::OnlyV6 {
+            socket.check_is_v6()?;
+            if socket.local_inet().is_some() {
+                return Err(os(libc::EINVAL));
+            }
         }
         // Linux doubles what is requested, for its own bookkeeping (socket(7)).
         let value = match option {

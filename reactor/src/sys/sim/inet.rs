@@ -19,24 +19,31 @@ impl State {
         }
     }
 
-    /// Checks that an address fits the family of a socket, and returns it in its plain form.
+    /// Checks that a socket can reach addresses of the family of `addr`, and returns `addr` in its
+    /// plain form. The errors are those of Linux.
     pub(super) fn checked_address(&self, id: SocketId, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let (_, is_v6) = self.inet_kind(id)?;
-        if is_v6 != addr.is_ipv6() {
-            return Err(os(libc::EAFNOSUPPORT));
-        }
+        let (protocol, is_v6) = self.inet_kind(id)?;
         let plain = canonical(addr);
-        if is_v6 && plain.is_ipv4() && self.sockets[&id].is_set(SocketOption::OnlyV6) {
-            return Err(os(libc::ENETUNREACH));
+        match (is_v6, addr.is_ipv6()) {
+            (false, true) => Err(os(libc::EAFNOSUPPORT)),
+            // It is shorter than one of IPv6. UDP takes it for the mapped one.
+            (true, false) if protocol == Protocol::Tcp => Err(os(libc::EINVAL)),
+            (true, _) if plain.is_ipv4() && self.sockets[&id].is_set(SocketOption::OnlyV6) => {
+                Err(os(libc::ENETUNREACH))
+            }
+            _ => Ok(plain),
         }
-        Ok(plain)
     }
 
     /// Binds a socket to an address, and to a port that is chosen if it is 0.
     pub(super) fn bind_inet(&mut self, id: SocketId, addr: SocketAddr) -> io::Result<()> {
-        let (protocol, _) = self.inet_kind(id)?;
-        let mut addr = self.checked_address(id, addr)?;
+        let (protocol, is_v6) = self.inet_kind(id)?;
         let socket = &self.sockets[&id];
+        let is_mapped = canonical(addr).is_ipv4();
+        if is_v6 && (addr.is_ipv4() || is_mapped && socket.is_set(SocketOption::OnlyV6)) {
+            return Err(os(libc::EINVAL));
+        }
+        let mut addr = self.checked_address(id, addr)?;
         if socket.local_inet().is_some() {
             return Err(os(libc::EINVAL));
         }
@@ -114,7 +121,9 @@ impl State {
         let source = self.source_ip(host, peer.ip())?;
         match local {
             Some(local) if local.ip().is_unspecified() => Ok(SocketAddr::new(source, local.port())),
-            Some(local) => Ok(local),
+            Some(local) if local.is_ipv4() == peer.is_ipv4() => Ok(local),
+            Some(local) if local.is_ipv4() => Err(os(libc::EAFNOSUPPORT)),
+            Some(_) => Err(os(libc::ENETUNREACH)),
             None => {
                 let port = self.host_mut(host).free_port(protocol, |host, port| {
                     let local = SocketAddr::new(source, port);

@@ -1,6 +1,7 @@
 //! Simulated sockets: what the kernel knows of each.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -236,6 +237,19 @@ impl Socket {
     /// Returns true if an option is set.
     pub(super) fn is_set(&self, option: SocketOption) -> bool {
         self.option(option) != 0
+    }
+
+    /// Checks that the socket is one of IPv6.
+    ///
+    /// # Errors
+    /// Returns ENOPROTOOPT if it is not.
+    pub(super) fn check_is_v6(&self) -> io::Result<()> {
+        match &self.body {
+            Body::Tcp(TcpSocket { is_v6: true, .. }) | Body::Udp(UdpSocket { is_v6: true, .. }) => {
+                Ok(())
+            }
+            _ => Err(io::Error::from_raw_os_error(libc::ENOPROTOOPT)),
+        }
     }
 
     /// Returns the option as a number of bytes.

@@ -476,3 +476,144 @@ fn the_same_seed_gives_the_same_history() {
     assert_eq!(history(3), history(3));
     assert_ne!(history(3), history(4));
 }
+
+/// Returns two hosts with addresses of both families.
+fn dual_stack() -> (Kernel, Host, Host) {
+    let kernel = Kernel::new(9);
+    let addrs = |last| {
+        let v6 = format!("fd00::{last}").parse().unwrap();
+        [IpAddr::from([10, 0, 0, last]), v6]
+    };
+    let one = kernel.add_host("one", addrs(1)).unwrap();
+    let two = kernel.add_host("two", addrs(2)).unwrap();
+    (kernel, one, two)
+}
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn v6(host: &Host, is_tcp: bool, only_v6: bool) -> OwnedFd {
+    let is_v6 = true;
+    let kind = if is_tcp {
+        SocketKind::Tcp { is_v6 }
+    } else {
+        SocketKind::Udp { is_v6 }
+    };
+    let socket = host.socket(kind).unwrap();
+    let only_v6 = i32::from(only_v6);
+    host.set_option(socket.as_fd(), SocketOption::OnlyV6, only_v6)
+        .unwrap();
+    socket
+}
+
+fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
+    result.unwrap_err().raw_os_error().unwrap()
+}
+
+#[test]
+fn a_listener_of_both_families_reports_mapped_addresses_and_one_of_ipv6_alone_refuses() {
+    let _no_fork = shared();
+    for only_v6 in [false, true] {
+        let (kernel, one, two) = dual_stack();
+        let listener = v6(&two, true, only_v6);
+        two.bind_inet(listener.as_fd(), addr("[::]:80")).unwrap();
+        two.listen(listener.as_fd(), 16).unwrap();
+        let client = connect(&one, addr("10.0.0.2:80"));
+        settle(&kernel);
+        let client_addr = one.local_inet(client.as_fd()).unwrap();
+        if only_v6 {
+            let none = two.accept_inet(listener.as_fd()).unwrap_err();
+            assert_eq!(none.kind(), ErrorKind::WouldBlock);
+            let error = one.take_error(client.as_fd()).unwrap().unwrap();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        } else {
+            let (server, peer) = two.accept_inet(listener.as_fd()).unwrap();
+            let mapped = format!("[::ffff:10.0.0.1]:{}", client_addr.port());
+            assert_eq!(peer, addr(&mapped));
+            let local = two.local_inet(server.as_fd()).unwrap();
+            assert_eq!(local, addr("[::ffff:10.0.0.2]:80"));
+        }
+        let client = v6(&one, true, false);
+        let begun = one.connect_inet(client.as_fd(), addr("[fd00::2]:80"));
+        assert_eq!(errno(begun), libc::EINPROGRESS);
+        settle(&kernel);
+        let (_, peer) = two.accept_inet(listener.as_fd()).unwrap();
+        assert_eq!(peer.ip(), addr("[fd00::1]:0").ip());
+    }
+}
+
+#[test]
+fn a_port_is_shared_by_both_families_only_if_the_socket_of_ipv6_is_for_ipv6_alone() {
+    let _no_fork = shared();
+    for (only_v6, v4_addr) in [
+        (false, "0.0.0.0:80"),
+        (false, "127.0.0.1:80"),
+        (true, "0.0.0.0:80"),
+    ] {
+        let (_, one, _) = dual_stack();
+        let six = v6(&one, true, only_v6);
+        one.bind_inet(six.as_fd(), addr("[::]:80")).unwrap();
+        let four = one.socket(SocketKind::Tcp { is_v6: false }).unwrap();
+        let bound = one.bind_inet(four.as_fd(), addr(v4_addr));
+        match only_v6 {
+            true => bound.unwrap(),
+            false => assert_eq!(errno(bound), libc::EADDRINUSE),
+        }
+    }
+}
+
+#[test]
+fn datagrams_of_a_socket_of_ipv6_reach_ipv4_unless_it_is_for_ipv6_alone() {
+    let _no_fork = shared();
+    let (kernel, one, two) = dual_stack();
+    let receiver = two.socket(SocketKind::Udp { is_v6: false }).unwrap();
+    two.bind_inet(receiver.as_fd(), addr("0.0.0.0:53")).unwrap();
+    let (dual, only) = (v6(&one, false, false), v6(&one, false, true));
+    let targets = ["[::ffff:10.0.0.2]:53", "10.0.0.2:53"].map(addr);
+    for target in targets {
+        let sent = one.send_datagram(dual.as_fd(), b"x", Some(target), None, None);
+        assert_eq!(sent.unwrap(), 1);
+        settle(&kernel);
+        let received = two.recv_datagram(receiver.as_fd(), &mut [0; 8], false);
+        assert_eq!(received.unwrap().from.ip(), IpAddr::from([10, 0, 0, 1]));
+        let sent = one.send_datagram(only.as_fd(), b"x", Some(target), None, None);
+        assert_eq!(errno(sent), libc::ENETUNREACH);
+    }
+    let connects = targets.map(|target| errno(one.connect_inet(only.as_fd(), target)));
+    assert_eq!(connects, [libc::ENETUNREACH, libc::EAFNOSUPPORT]);
+    one.connect_inet(dual.as_fd(), targets[1]).unwrap();
+    assert_eq!(one.peer_inet(dual.as_fd()).unwrap(), targets[0]);
+}
+
+/// The numbers are those of Linux 6.
+#[test]
+fn addresses_of_the_other_family_are_refused_with_the_errors_of_linux() {
+    let _no_fork = shared();
+    let (_, one, _) = dual_stack();
+    let four = one.socket(SocketKind::Tcp { is_v6: false }).unwrap();
+    let (six, only) = (v6(&one, true, false), v6(&one, true, true));
+    let (v4, mapped, v6_addr) = (
+        addr("10.0.0.2:80"),
+        addr("[::ffff:10.0.0.2]:80"),
+        addr("[fd00::2]:80"),
+    );
+    let connect = |socket: &OwnedFd, to| errno(one.connect_inet(socket.as_fd(), to));
+    assert_eq!(connect(&four, v6_addr), libc::EAFNOSUPPORT);
+    assert_eq!(connect(&six, v4), libc::EINVAL);
+    assert_eq!(connect(&only, mapped), libc::ENETUNREACH);
+    let bind = |socket: &OwnedFd, to: &str| errno(one.bind_inet(socket.as_fd(), addr(to)));
+    assert_eq!(bind(&four, "[::]:0"), libc::EAFNOSUPPORT);
+    assert_eq!(bind(&six, "0.0.0.0:0"), libc::EINVAL);
+    assert_eq!(bind(&only, "[::ffff:127.0.0.1]:0"), libc::EINVAL);
+    one.bind_inet(six.as_fd(), addr("[::1]:0")).unwrap();
+    assert_eq!(connect(&six, mapped), libc::ENETUNREACH);
+    let on_v4 = v6(&one, true, false);
+    one.bind_inet(on_v4.as_fd(), addr("[::ffff:127.0.0.1]:0"))
+        .unwrap();
+    assert_eq!(connect(&on_v4, v6_addr), libc::EAFNOSUPPORT);
+    let set = |socket: &OwnedFd| errno(one.set_option(socket.as_fd(), SocketOption::OnlyV6, 1));
+    assert_eq!((set(&six), set(&four)), (libc::EINVAL, libc::ENOPROTOOPT));
+    let asked = one.option(four.as_fd(), SocketOption::OnlyV6);
+    assert_eq!(errno(asked), libc::ENOPROTOOPT);
+}

@@ -69,8 +69,10 @@ impl State {
     }
 
     pub(super) fn connect_udp(&mut self, id: SocketId, peer: SocketAddr) -> io::Result<()> {
-        let peer = self.checked_address(id, peer)?;
-        let peer = specific(peer);
+        if peer.is_ipv4() && self.sockets[&id].is_set(SocketOption::OnlyV6) {
+            return Err(os(libc::EAFNOSUPPORT));
+        }
+        let peer = specific(self.checked_address(id, peer)?);
         let host = self.sockets[&id].host;
         self.route(host, peer.ip())?;
         let local = self.bind_for_peer(id, peer)?;
