@@ -1,6 +1,7 @@
 //! Hosts: their starts, crashes and restarts.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -240,10 +241,13 @@ fn hosts_have_addresses_of_their_own() {
     for number in 0..300 {
         world.host(&format!("host-{number}"), || async { Ok(()) });
     }
-    let addrs: std::collections::BTreeSet<_> = (0..300)
-        .map(|number| world.ipv4_addr(&format!("host-{number}")))
+    let addrs: std::collections::BTreeSet<IpAddr> = (0..300)
+        .map(|number| format!("host-{number}"))
+        .flat_map(|name| -> [IpAddr; 2] {
+            [world.ipv4_addr(&name).into(), world.ipv6_addr(&name).into()]
+        })
         .collect();
-    assert_eq!(addrs.len(), 300);
+    assert_eq!(addrs.len(), 600);
 }
 
 #[test]

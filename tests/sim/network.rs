@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_lite::future::try_zip;
 use runtime::io::{AsyncReadExt, AsyncWriteExt};
-use runtime::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
-use runtime::sim::{Builder, Crash, Event, Latency, Result, World};
+use runtime::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
+use runtime::sim::{Builder, Crash, Event, Handle, Latency, Result, World};
 use runtime::time::{Instant, sleep, timeout};
 
 const MS: Duration = Duration::from_millis(1);
@@ -272,4 +274,109 @@ fn the_same_seed_gives_the_same_trace_a_hundred_times() {
     for _ in 0..100 {
         assert_eq!(hash(1), first);
     }
+}
+
+/// Accepts one connection after the other and writes the peer's address to it.
+async fn name_peers(socket: TcpSocket) -> Result {
+    let listener = socket.listen(16)?;
+    loop {
+        let (mut stream, peer) = listener.accept().await?;
+        stream.write_all(peer.ip().to_string().as_bytes()).await?;
+    }
+}
+
+async fn own_name(server: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(server).await?;
+    let mut name = String::new();
+    stream.read_to_string(&mut name).await?;
+    Ok(name)
+}
+
+#[test]
+fn a_listener_on_ipv6_serves_both_families_unless_it_is_for_ipv6_alone() {
+    for only_v6 in [false, true] {
+        let mut world = world();
+        world.host("server", move || async move {
+            let socket = TcpSocket::new_v6()?;
+            socket.set_only_v6(only_v6)?;
+            assert_eq!(socket.only_v6()?, only_v6);
+            socket.bind("[::]:80".parse()?)?;
+            name_peers(socket).await
+        });
+        world.client("client", async move {
+            let world = Handle::current();
+            let (v4, v6) = (world.ipv4_addr("server"), world.ipv6_addr("server"));
+            let own = world.ipv6_addr("client").to_string();
+            assert_eq!(own_name((v6, 80).into()).await?, own);
+            match own_name((v4, 80).into()).await {
+                Ok(name) if !only_v6 => {
+                    assert_eq!(name, format!("::ffff:{}", world.ipv4_addr("client")));
+                }
+                result => {
+                    assert!(only_v6, "{result:?}");
+                    let refused = result.unwrap_err();
+                    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+                    // The name leads to both addresses, which are tried in turn.
+                    let stream = TcpStream::connect("server:80").await?;
+                    assert_eq!(stream.peer_addr()?, (v6, 80).into());
+                }
+            }
+            Ok(())
+        });
+        world.run().unwrap();
+        let trace = world.trace().last(1_000).to_string();
+        assert!(trace.contains("-> [fd00::1]:80"), "{trace}");
+    }
+}
+
+#[test]
+fn the_loopback_interface_has_both_families_on_each_host() {
+    let mut world = world();
+    for name in ["a", "b"] {
+        world.client(name, async {
+            let listener = TcpListener::bind("[::1]:80").await?;
+            let connect = TcpStream::connect("[::1]:80");
+            let (stream, (_, peer)) = try_zip(connect, listener.accept()).await?;
+            assert_eq!(peer, stream.local_addr()?);
+            assert!(peer.ip().is_loopback() && peer.is_ipv6());
+            let refused = TcpStream::connect("127.0.0.1:80").await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+            // `localhost` is both.
+            TcpStream::connect("localhost:80").await?;
+            Ok(())
+        });
+    }
+    world.run().unwrap();
+}
+
+#[test]
+fn datagrams_travel_over_ipv6() {
+    let mut world = world();
+    world.host("server", || async {
+        let socket = UdpSocket::bind("[::]:53").await?;
+        let mut buf = [0; 16];
+        loop {
+            let (len, peer) = socket.recv_from(&mut buf).await?;
+            socket.send_to(&buf[..len], peer).await?;
+        }
+    });
+    let v6 = world.ipv6_addr("server");
+    world.client("client", async move {
+        let socket = UdpSocket::bind("[::]:0").await?;
+        let mut buf = [0; 16];
+        socket.send_to(b"six", (v6, 53)).await?;
+        let (len, peer) = socket.recv_from(&mut buf).await?;
+        assert_eq!((&buf[..len], peer), (&b"six"[..], (v6, 53).into()));
+        // The first address of a name is that of IPv4, to which such a socket sends too.
+        socket.send_to(b"four", "server:53").await?;
+        let (len, peer) = socket.recv_from(&mut buf).await?;
+        assert_eq!(&buf[..len], b"four");
+        let v4 = Handle::current().ipv4_addr("server");
+        assert_eq!(peer, (v4.to_ipv6_mapped(), 53).into());
+        Ok(())
+    });
+    world.run().unwrap();
+    let trace = world.trace().last(1_000).to_string();
+    assert!(trace.contains(" -> [fd00::1]:53, 3 bytes"), "{trace}");
+    assert!(trace.contains(" -> 10.0.0.1:53, 4 bytes"), "{trace}");
 }
