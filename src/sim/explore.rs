@@ -22,7 +22,8 @@ const REPLAY_LINES: usize = 300;
 
 /// Runs a program in a new world for each seed, and stops at the first that fails.
 ///
-/// It is [`Explorer::run`] with default options, for tests: a failure is a panic.
+/// The worlds have default options. [`Builder::explore`] runs others, and [`Explorer`] several at a
+/// time.
 ///
 /// # Panics
 /// Panics if a seed fails, with the text that [`FailedSeed`] describes.
@@ -47,9 +48,100 @@ where
     S::IntoIter: Send,
     F: Fn(&mut World) -> Result + Sync,
 {
-    match Explorer::new().run(seeds, program) {
-        Ok(explored) => explored,
-        Err(failed) => panic!("{failed}"),
+    Builder::new().explore(seeds, program)
+}
+
+impl Builder {
+    /// Runs a program in a new world with these options for each seed, and stops at the first that
+    /// fails. The builder's own seed is ignored.
+    ///
+    /// It is [`Explorer::run`] on one thread, for tests: a failure is a panic.
+    ///
+    /// # Panics
+    /// Panics if a seed fails, with the text that [`FailedSeed`] describes.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime::sim::{Builder, Faults, Latency};
+    ///
+    /// let latency = Latency::Uniform(Duration::from_millis(1), Duration::from_millis(80));
+    /// let explored = Builder::new()
+    ///     .latency(latency)
+    ///     .loss(0.01)
+    ///     .faults(Faults::default().crashes(2).partitions(2))
+    ///     .explore(0..20, |world| {
+    ///         world.host("server", || std::future::pending());
+    ///         world.run_for(Duration::from_secs(60))?;
+    ///         Ok(())
+    ///     });
+    /// assert_eq!(explored.seeds, 20);
+    /// ```
+    #[track_caller]
+    pub fn explore<S, F>(self, seeds: S, program: F) -> Explored
+    where
+        S: IntoIterator<Item = u64>,
+        S::IntoIter: Send,
+        F: Fn(&mut World) -> Result + Sync,
+    {
+        match Explorer::new().builder(self).run(seeds, program) {
+            Ok(explored) => explored,
+            Err(failed) => panic!("{failed}"),
+        }
+    }
+
+    /// Runs a program twice in a world with these options and this seed, and compares the traces.
+    /// Returns their hash.
+    ///
+    /// The guide [testing](crate::guide::testing) lists what commonly differs between two runs.
+    ///
+    /// # Panics
+    /// Panics if the runs differ, with the first event that does; or if they fail.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use runtime::net::TcpStream;
+    /// use runtime::sim::{Builder, Faults};
+    ///
+    /// let faults = Faults::default().crashes(2).partitions(2);
+    /// let builder = Builder::new().seed(7).loss(0.1).faults(faults);
+    /// builder.check_determinism(|world| {
+    ///     world.host("server", || std::future::pending());
+    ///     world.client("client", async {
+    ///         for _ in 0..10 {
+    ///             let _refused = TcpStream::connect("server:80").await;
+    ///             runtime::time::sleep(Duration::from_secs(5)).await;
+    ///         }
+    ///         Ok(())
+    ///     });
+    ///     world.run()?;
+    ///     Ok(())
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn check_determinism<F>(self, program: F) -> u64
+    where
+        F: Fn(&mut World) -> Result,
+    {
+        let [(seed, one), (_, other)] = [(), ()].map(|()| {
+            let mut world = self.clone().build();
+            (world.seed(), run_world(&mut world, &program))
+        });
+        let trace = |run: &Outcome| match run {
+            Ok(trace) | Err((_, trace)) => trace.clone(),
+        };
+        let (first, second) = (trace(&one), trace(&other));
+        if let Some(difference) = first.difference(&second) {
+            panic!("two runs with seed {seed} differ: {difference}");
+        }
+        match (one, other) {
+            (Ok(trace), Ok(_)) => trace.hash(),
+            (Err((reason, _)), Err(_)) => panic!("both runs with seed {seed} failed: {reason}"),
+            (Err((reason, _)), Ok(_)) | (Ok(_), Err((reason, _))) => {
+                panic!("of two runs with seed {seed} and equal traces one failed: {reason}")
+            }
+        }
     }
 }
 
@@ -165,7 +257,8 @@ impl Explorer {
         let next = || lock(&search).next();
         let work = || {
             while let Some((position, seed)) = next() {
-                let failure = run_seed(&self.builder, seed, program).err();
+                let mut world = self.builder.clone().seed(seed).build();
+                let failure = run_world(&mut world, program).err();
                 let failure = failure.map(|(reason, trace)| {
                     Box::new(FailedSeed {
                         seed,
@@ -231,17 +324,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs one seed. Returns the reason and the trace if it fails.
-fn run_seed<F>(
-    builder: &Builder,
-    seed: u64,
-    program: &F,
-) -> std::result::Result<Trace, (String, Trace)>
-where
-    F: Fn(&mut World) -> Result,
-{
-    let mut world = builder.clone().seed(seed).build();
-    let outcome = catch_unwind(AssertUnwindSafe(|| program(&mut world)));
+/// The trace of a run, with the reason if the run failed.
+type Outcome = std::result::Result<Trace, (String, Trace)>;
+
+fn run_world(world: &mut World, program: &impl Fn(&mut World) -> Result) -> Outcome {
+    let outcome = catch_unwind(AssertUnwindSafe(|| program(world)));
     let trace = world.trace();
     match outcome {
         Ok(Ok(())) => Ok(trace),
@@ -321,7 +408,7 @@ impl std::error::Error for FailedSeed {}
 
 /// Runs a program twice with one seed, and compares the traces. Returns their hash.
 ///
-/// The guide [testing](crate::guide::testing) lists what commonly differs between two runs.
+/// The worlds have default options. [`Builder::check_determinism`] runs others.
 ///
 /// # Panics
 /// Panics if the runs differ, with the first event that does; or if they fail.
@@ -344,20 +431,5 @@ pub fn check_determinism<F>(seed: u64, program: F) -> u64
 where
     F: Fn(&mut World) -> Result,
 {
-    let builder = Builder::new();
-    let [one, other] = [(), ()].map(|()| run_seed(&builder, seed, &program));
-    let trace = |run: &std::result::Result<Trace, (String, Trace)>| match run {
-        Ok(trace) | Err((_, trace)) => trace.clone(),
-    };
-    let (first, second) = (trace(&one), trace(&other));
-    if let Some(difference) = first.difference(&second) {
-        panic!("two runs with seed {seed} differ: {difference}");
-    }
-    match (one, other) {
-        (Ok(trace), Ok(_)) => trace.hash(),
-        (Err((reason, _)), Err(_)) => panic!("both runs with seed {seed} failed: {reason}"),
-        (Err((reason, _)), Ok(_)) | (Ok(_), Err((reason, _))) => {
-            panic!("of two runs with seed {seed} and equal traces one failed: {reason}")
-        }
-    }
+    Builder::new().seed(seed).check_determinism(program)
 }

@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use runtime::sim::{self, Builder, Explorer, Faults, World};
-use runtime::time::sleep;
+use runtime::net::{TcpListener, TcpStream};
+use runtime::sim::{self, Builder, Explorer, Faults, Latency, World};
+use runtime::time::{sleep, timeout};
 
 /// A program that fails with one seed in ten.
 fn fails_sometimes(world: &mut World) -> sim::Result {
@@ -129,6 +130,77 @@ fn a_program_that_depends_on_something_else_is_found_with_the_event() {
         *payload.downcast::<String>().unwrap(),
         "two runs with seed 4 differ: event 1 differs\n  \
          one run: 0.000000000 client: run 0\n  the other: 0.000000000 client: run 1"
+    );
+}
+
+#[test]
+fn a_configured_world_is_explored_and_checked() {
+    let faults = Faults::default()
+        .crashes(2)
+        .partitions(2)
+        .within(Duration::from_secs(1), Duration::from_secs(10));
+    let latency = Latency::Fixed(Duration::from_millis(700));
+    let builder = Builder::new().latency(latency).loss(0.2).faults(faults);
+    let program = |world: &mut World| {
+        world.host("server", || async {
+            let _listener = TcpListener::bind("[::]:80").await?;
+            std::future::pending().await
+        });
+        world.client("client", async {
+            for _ in 0..20 {
+                let connect = TcpStream::connect("server:80");
+                let _ = timeout(Duration::from_secs(5), connect).await;
+                sleep(Duration::from_millis(100)).await;
+            }
+            Ok(())
+        });
+        world.run()?;
+        // A round trip is the least that a single connect takes.
+        assert!(world.elapsed() >= Duration::from_millis(20 * 100 + 1_400));
+        Ok(())
+    };
+    let faulty = AtomicU64::new(0);
+    let explored = builder.clone().explore(0..10, |world| {
+        program(world)?;
+        faulty.fetch_add(world.fault_plan().len() as u64, Ordering::Relaxed);
+        Ok(())
+    });
+    assert_eq!(explored.seeds, 10);
+    assert!(faulty.into_inner() > 0, "no seed had a fault");
+    for seed in 0..5 {
+        let builder = builder.clone().seed(seed);
+        let hash = builder.clone().check_determinism(program);
+        assert_eq!(hash, builder.check_determinism(program));
+        assert_ne!(
+            hash,
+            Builder::new()
+                .seed(seed)
+                .loss(0.5)
+                .latency(latency)
+                .check_determinism(program)
+        );
+    }
+}
+
+#[test]
+fn a_configured_world_that_differs_between_runs_is_found() {
+    let runs = AtomicU64::new(0);
+    let payload = catch_unwind(|| {
+        Builder::new().seed(4).loss(0.1).check_determinism(|world| {
+            let run = runs.fetch_add(1, Ordering::Relaxed);
+            world.client("client", async move {
+                sleep(Duration::from_secs(run)).await;
+                Ok(())
+            });
+            world.run()?;
+            Ok(())
+        })
+    })
+    .unwrap_err();
+    let text = payload.downcast::<String>().unwrap();
+    assert!(
+        text.starts_with("two runs with seed 4 differ: event 0"),
+        "{text}"
     );
 }
 
