@@ -466,29 +466,6 @@ fn a_shutdown_takes_no_time() {
 }
 
 #[test]
-fn a_wait_that_nothing_can_end_is_a_panic_that_lists_the_tasks() {
-    let runtime = paused();
-    let text = panic_of(|| {
-        runtime.block_on(async {
-            runtime::task::Builder::new()
-                .name("lost")
-                .spawn(pending::<()>());
-            sleep(HOUR).await;
-            pending::<()>().await;
-        });
-    });
-    assert!(
-        text.starts_with("the clock of the runtime is paused, and nothing is left"),
-        "{text}"
-    );
-    for part in ["\"lost\"", "paused_clock.rs", "channel or other waker"] {
-        assert!(text.contains(part), "{part} is missing: {text}");
-    }
-    // The runtime still works.
-    runtime.block_on(sleep(HOUR));
-}
-
-#[test]
 fn another_thread_may_wake_a_task_although_nothing_else_is_left() {
     paused().block_on(async {
         let (wake, woken) = async_channel::bounded(1);

@@ -5,7 +5,7 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The part of a runtime that knows what its reactor does not, for a clock that is paused.
 pub trait PauseOwner {
@@ -18,6 +18,12 @@ pub trait PauseOwner {
 
     /// Reports that I/O has kept the clock from moving for a while.
     fn report_held_by_io(&self);
+
+    /// Returns the time by the clock of the system after which the reactor makes these reports.
+    /// Until then another thread may wake a task.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }
 
 /// A clock that stands.

@@ -188,3 +188,62 @@ impl PauseOwner for Owner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::time::sleep;
+    use crate::{Runtime, task};
+
+    /// An owner that waits for no other thread before it reports.
+    struct Impatient(Owner);
+
+    impl PauseOwner for Impatient {
+        fn is_idle(&self) -> bool {
+            self.0.is_idle()
+        }
+
+        fn report_stuck(&self) -> ! {
+            self.0.report_stuck()
+        }
+
+        fn report_held_by_io(&self) {
+            self.0.report_held_by_io();
+        }
+
+        fn patience(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn a_wait_that_nothing_can_end_is_a_panic_that_lists_the_tasks() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let runtime = Runtime::new().unwrap();
+        let run = || {
+            runtime.block_on(async {
+                let (reactor, _) = attached_reactor().unwrap();
+                let handle = Handle::current();
+                let owner = Rc::new(Impatient(Owner { handle }));
+                clock::pause(&reactor, owner, false, Location::caller());
+                task::Builder::new().name("lost").spawn(pending::<()>());
+                sleep(HOUR).await;
+                pending::<()>().await;
+            });
+        };
+        let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+        let text = payload.downcast_ref::<String>().expect("a text");
+        assert!(
+            text.starts_with("the clock of the runtime is paused, and nothing is left"),
+            "{text}"
+        );
+        for part in ["\"lost\"", file!(), "channel or other waker"] {
+            assert!(text.contains(part), "{part} is missing: {text}");
+        }
+        // The runtime still works.
+        runtime.block_on(sleep(HOUR));
+    }
+}

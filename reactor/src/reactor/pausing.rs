@@ -15,12 +15,6 @@ use super::deadlines::MAX_WAIT;
 use crate::clock::{self, Clock};
 use crate::paused::{PauseOwner, Paused};
 
-/// The real time that the reactor waits for other threads when nothing else is left.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
-
-/// The real time after which the owner reports that I/O keeps the clock from moving.
-const HELD_AFTER: Duration = Duration::from_secs(5);
-
 impl Reactor {
     /// Returns true if the reactor has a clock of its own, because it was paused.
     pub(crate) fn has_own_clock(&self) -> bool {
@@ -164,7 +158,7 @@ impl Reactor {
         if !may_report || paused.reported.get() {
             return self.pass_for(limit);
         }
-        let happened = self.pass_for(Some(HELD_AFTER))?;
+        let happened = self.pass_for(Some(paused.owner.patience()))?;
         if !happened {
             paused.reported.set(true);
             paused.owner.report_held_by_io();
@@ -174,7 +168,7 @@ impl Reactor {
 
     /// Waits for messages of other threads, and gives up at last.
     fn wait_for_threads(&self, paused: &Paused) -> io::Result<()> {
-        if !self.pass_for(Some(STUCK_AFTER))? {
+        if !self.pass_for(Some(paused.owner.patience()))? {
             paused.owner.report_stuck();
         }
         Ok(())

@@ -22,6 +22,7 @@ mod closing;
 mod foreign_code;
 mod listening;
 mod messages;
+mod pausing;
 mod quota;
 mod timing;
 mod turning;
