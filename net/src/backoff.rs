@@ -198,15 +198,15 @@ mod tests {
     fn delays_double_up_to_a_bound_and_a_success_resets_them() {
         let mut backoff = Backoff::default();
         let mut delays = Vec::new();
+        let now = Instant::now();
+        let system = clock::replace(Clock::At(now));
         for _ in 0..8 {
-            let before = Instant::now();
             backoff.begin_delay();
             let deadline = backoff.timer.as_ref().unwrap().deadline();
-            // At least: the clock was read after `before`.
-            delays.push((deadline - before).as_millis());
+            delays.push((deadline - now).as_millis());
         }
-        let expected = [5, 10, 20, 40, 80, 160, 160, 160];
-        assert!(delays.iter().zip(expected).all(|(&d, e)| d >= e));
+        clock::replace(system);
+        assert_eq!(delays, [5, 10, 20, 40, 80, 160, 160, 160]);
         backoff.reset();
         assert!(backoff.timer.is_none() && backoff.failures == 0);
     }
@@ -236,7 +236,10 @@ mod tests {
         let reactor = Reactor::new().unwrap();
         let _entered = reactor.enter();
         let ((one, first), (two, second)) = (flag(), flag());
-        let mut shared = &shared_with(Timer::after(Duration::from_millis(1)));
+        let now = Instant::now();
+        let system = clock::replace(Clock::At(now));
+        let hour = Duration::from_secs(3600);
+        let mut shared = &shared_with(Timer::after(hour));
         for waker in [&first, &second, &first] {
             assert!(
                 shared
@@ -245,14 +248,19 @@ mod tests {
             );
         }
         assert_eq!(shared.0.get().unwrap().lock().waiting.len(), 2);
-        while !(one.0.load(Ordering::SeqCst) && two.0.load(Ordering::SeqCst)) {
-            reactor.turn(None).unwrap();
-        }
+        let woken = || [&one, &two].map(|flag| flag.0.load(Ordering::SeqCst));
+        clock::replace(Clock::At(now + hour - Duration::from_nanos(1)));
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(woken(), [false, false]);
+        clock::replace(Clock::At(now + hour));
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(woken(), [true, true]);
         assert!(
             shared
                 .poll_ready(&mut Context::from_waker(&first))
                 .is_ready()
         );
+        clock::replace(system);
     }
 
     #[test]

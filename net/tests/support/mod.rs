@@ -8,15 +8,18 @@
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::net;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use runtime_net::internal::Resolve;
 use runtime_net::{TcpListener, TcpStream, UdpSocket};
+use runtime_reactor::internal::clock::{self, PauseOwner};
 use runtime_reactor::{Notifier, Reactor};
 
 mod peer;
@@ -52,6 +55,49 @@ pub fn run<F: Future>(reactor: &Rc<Reactor>, future: F) -> F::Output {
         }
         reactor.turn(None).unwrap();
     }
+}
+
+/// The owner of a paused clock: its only task is the future that [`run`] polls.
+struct OneTask;
+
+impl PauseOwner for OneTask {
+    fn is_idle(&self) -> bool {
+        true
+    }
+
+    fn report_stuck(&self) -> ! {
+        panic!("the clock is paused, and nothing is left to wait for")
+    }
+
+    fn report_held_by_io(&self) {}
+}
+
+/// Pauses the clock of a reactor, which then moves to the next deadline whenever no event is there.
+/// Does nothing on the simulated kernel, which goes by the clock of the system here.
+pub fn pause(reactor: &Reactor) {
+    if !runs_on_sim() {
+        clock::pause(reactor, Rc::new(OneTask), true, Location::caller());
+    }
+}
+
+/// The time since a moment, by the clock that was [paused](pause).
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Stopwatch {
+        Stopwatch(clock::now())
+    }
+
+    /// Asserts that exactly `time` has passed, and at least that where the clock runs.
+    pub fn assert_passed(&self, time: Duration) {
+        let passed = clock::now() - self.0;
+        let is_right = passed == time || passed > time && runs_on_sim();
+        assert!(is_right, "{passed:?} instead of {time:?}");
+    }
+}
+
+fn runs_on_sim() -> bool {
+    std::env::var_os("RUNTIME_BACKEND").is_some_and(|name| name == "sim")
 }
 
 /// Returns the number of open descriptors below 512, without those of regular files. A thread that
@@ -198,7 +244,7 @@ pub fn reports_errors() -> bool {
 
 /// Returns true if the tests run on the simulated kernel, and reports why a test is skipped then.
 pub fn is_simulated(why: &str) -> bool {
-    let is = std::env::var_os("RUNTIME_BACKEND").is_some_and(|name| name == "sim");
+    let is = runs_on_sim();
     if is {
         eprintln!("SKIPPED on the simulated kernel: {why}");
     }
