@@ -178,6 +178,7 @@ impl Wake for Note {
 fn on_every_backend_a_seed_decides_the_order_of_the_events_of_one_wait() {
     let order = |backend, seed| {
         let builder = Runtime::builder().backend(backend).seed(seed);
+        let builder = builder.start_paused(true).advance_with_io(true);
         builder.build().unwrap().block_on(async {
             let noted = Arc::default();
             let mut pairs: Vec<_> = (0..8).map(|_| UnixStream::pair().unwrap()).collect();

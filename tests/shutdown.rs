@@ -21,11 +21,12 @@ const SHORT: Duration = Duration::from_millis(20);
 
 #[test]
 fn a_shutdown_waits_for_tasks_and_jobs_that_end() {
-    let runtime = Runtime::builder().name("clean").build().unwrap();
+    let builder = Runtime::builder().name("clean").start_paused(true);
+    let runtime = builder.build().unwrap();
     let (done, is_done) = channel();
     let job_done = done.clone();
     drop(runtime.spawn(async move {
-        time::sleep(Duration::from_millis(1)).await;
+        time::sleep(LONG / 2).await;
         drop(runtime::spawn_blocking(move || {
             job_done.send("job").unwrap();
         }));
@@ -34,7 +35,7 @@ fn a_shutdown_waits_for_tasks_and_jobs_that_end() {
     }));
     let report = runtime.shutdown(LONG);
     assert!(report.is_clean(), "{report:?}");
-    assert!(report.waited < LONG);
+    assert_eq!(report.waited, LONG / 2);
     let text = report.to_string();
     let begin = "runtime \"clean\": all tasks and blocking jobs were complete after ";
     assert!(text.starts_with(begin), "{text}");

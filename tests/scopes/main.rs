@@ -23,6 +23,13 @@ use std::time::Duration;
 use runtime::task::{self, scope, try_scope, yield_now};
 use runtime::{Runtime, select, time};
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Returns a runtime in which a sleep takes no time.
+fn paused() -> Runtime {
+    Runtime::builder().start_paused(true).build().unwrap()
+}
+
 /// A waker that counts its wakes.
 #[derive(Default)]
 struct Counter(AtomicUsize);

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn select_works_in_a_child_and_around_a_scope() {
-    runtime::block_on(async {
+    paused().block_on(async {
         let (sender, receiver) = async_channel::unbounded::<u8>();
         let end = task::CancellationToken::new();
         let received = Cell::new(0);
@@ -39,21 +39,21 @@ fn select_works_in_a_child_and_around_a_scope() {
         });
         select! {
             () = endless => unreachable!(),
-            () = time::sleep(Duration::from_millis(1)) => {}
+            () = time::sleep(HOUR) => {}
         }
     });
 }
 
 #[test]
 fn a_scope_in_a_scope_borrows_from_the_child_that_runs_it() {
-    runtime::block_on(async {
+    paused().block_on(async {
         let outermost = 1;
         let sum = scope(async |outer| {
             let child = outer.spawn(async {
                 let local = 10;
                 let inner = scope(async |inner| {
                     let handle = inner.spawn(async {
-                        time::sleep(Duration::from_millis(1)).await;
+                        time::sleep(HOUR).await;
                         outermost + local
                     });
                     // A child of the outer scope cannot borrow `local`.
