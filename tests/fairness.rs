@@ -348,7 +348,7 @@ fn a_timeout_ends_every_loop_over_what_is_always_ready() {
         for (name, make) in ALWAYS_READY {
             let ended = runtime.block_on(async {
                 // Within the root future, in a task, and nested.
-                let limit = Duration::from_millis(5);
+                let limit = Duration::from_millis(1);
                 let root = timeout(limit, make(Rounds::default())).await;
                 let endless = make(Rounds::default());
                 let task = runtime::spawn(async move { timeout(limit, endless).await });

@@ -42,11 +42,11 @@ fn a_server_that_does_not_respond_is_an_error_after_the_time_limit() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let url = format!("http://{address}/");
-    let output = run("http_get", &["--timeout", "0.2", &url]);
+    let output = run("http_get", &["--timeout", "0.02", &url]);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains(&url), "{stderr}");
-    assert!(stderr.contains("not complete within 0.2 s"), "{stderr}");
+    assert!(stderr.contains("not complete within 0.02 s"), "{stderr}");
 }
 
 #[test]
