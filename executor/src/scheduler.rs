@@ -236,10 +236,8 @@ impl Scheduler {
         if !id.matches_executor(self.number) {
             return false;
         }
-        let mut tasks = self.tasks.borrow_mut();
-        if tasks.is_idle(id) {
-            tasks.push(id.slot());
-        } else if id.slot() == WakerId::ROOT {
+        let is_task = self.tasks.borrow_mut().wake(id);
+        if !is_task && id.slot() == WakerId::ROOT {
             self.root_woken.set(true);
         }
         true

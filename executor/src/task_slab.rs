@@ -273,18 +273,30 @@ impl TaskSlab {
         contents
     }
 
-    /// Returns true if a waker refers to a task that is neither scheduled nor complete.
+    /// Schedules the task that a waker refers to, unless it is scheduled or complete. Returns false
+    /// if there is no slot with that number.
     #[inline]
-    pub(crate) fn is_idle(&self, id: WakerId) -> bool {
-        self.slots.get(id.slot() as usize).is_some_and(|slot| {
-            id.matches_serial(slot.serial) && !slot.is(state::SCHEDULED | state::COMPLETE)
-        })
+    pub(crate) fn wake(&mut self, id: WakerId) -> bool {
+        let index = id.slot();
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return false;
+        };
+        if id.matches_serial(slot.serial) && !slot.is(state::SCHEDULED | state::COMPLETE) {
+            slot.set(state::SCHEDULED);
+            self.append(index);
+        }
+        true
     }
 
     /// Appends a slot to the run queue. It must not be there yet.
-    #[inline]
     pub(crate) fn push(&mut self, index: u32) {
         self.slots[index as usize].set(state::SCHEDULED);
+        self.append(index);
+    }
+
+    /// Appends a slot that is marked as scheduled.
+    #[inline]
+    fn append(&mut self, index: u32) {
         if self.scheduled == 0 {
             self.head = index;
         } else {

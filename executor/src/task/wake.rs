@@ -40,8 +40,16 @@ fn clone(data: *const ()) -> RawWaker {
 fn wake(data: *const ()) {
     let id = WakerId::from_data(data);
     if context::with(|scheduler| scheduler.wake(id)) != Some(true) {
-        Inbox::wake(id);
+        wake_remote(id);
     }
+}
+
+/// Wakes a task of another thread. Not inlined, so that a wake of this thread saves no registers
+/// for it.
+#[cold]
+#[inline(never)]
+fn wake_remote(id: WakerId) {
+    Inbox::wake(id);
 }
 
 fn drop_nothing(_: *const ()) {}
