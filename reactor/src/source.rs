@@ -174,7 +174,7 @@ impl<T: AsFd> Source<T> {
         cx: &mut Context<'_>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.attempt(direction, Some(cx), op)
+        self.attempt(self.state.local(), direction, Some(cx), op)
     }
 
     /// Attempts `op`, which moves up to `requested` bytes, and waits while it fails with
@@ -194,9 +194,10 @@ impl<T: AsFd> Source<T> {
         requested: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let polled = self.attempt(direction, Some(cx), op);
+        let local = self.state.local();
+        let polled = self.attempt(local, direction, Some(cx), op);
         if let Poll::Ready(Ok(moved)) = polled {
-            self.state.on_transfer(direction, requested, moved);
+            self.state.on_transfer(local, direction, requested, moved);
         }
         polled
     }
@@ -211,7 +212,7 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        without_waiting(self.attempt(direction, None, op))
+        without_waiting(self.attempt(self.state.local(), direction, None, op))
     }
 
     /// Attempts `op`, which moves up to `requested` bytes, without waiting.
@@ -228,8 +229,9 @@ impl<T: AsFd> Source<T> {
         requested: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let moved = without_waiting(self.attempt(direction, None, op))?;
-        self.state.on_transfer(direction, requested, moved);
+        let local = self.state.local();
+        let moved = without_waiting(self.attempt(local, direction, None, op))?;
+        self.state.on_transfer(local, direction, requested, moved);
         Ok(moved)
     }
 
@@ -249,7 +251,7 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let mut was_empty = false;
-        let polled = self.attempt(Direction::Read, Some(cx), |io| {
+        let polled = self.attempt(self.state.local(), Direction::Read, Some(cx), |io| {
             let accepted = op(io);
             was_empty = matches!(&accepted, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
             accepted
@@ -283,40 +285,39 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Attempts `op` unless `direction` is known not to be ready, and repeats it while a signal
-    /// interrupts it. With a context the task waits after a `WouldBlock`.
+    /// interrupts it. With a context the task waits after a `WouldBlock`. `local` is the state
+    /// shared with the registration, if that is in the reactor of this thread.
     #[inline]
     fn attempt<R>(
         &self,
+        local: Option<&ScheduledIo>,
         direction: Direction,
         cx: Option<&mut Context<'_>>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let state = &self.state;
-        let is_blocked = |scheduled: &ScheduledIo| !scheduled.is_ready(direction);
-        let error = if state.local().is_some_and(is_blocked) {
-            None
-        } else {
-            if let Some(cx) = &cx {
-                if !state.quota.take(tick().unused_quota) {
-                    ready!(wait_for_turn(cx));
-                }
+        let is_blocked = |scheduled: &&ScheduledIo| !scheduled.is_ready(direction);
+        if let Some(scheduled) = local.filter(is_blocked) {
+            return match cx {
+                Some(cx) => pending(park(scheduled, direction, cx)),
+                None => Poll::Ready(Err(state.note_blocked(direction, None))),
+            };
+        }
+        if let Some(cx) = &cx {
+            if !state.quota.take(tick().unused_quota) {
+                ready!(wait_for_turn(cx));
             }
-            match uninterrupted(&self.io, op) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => Some(e),
-                result => return Poll::Ready(result),
-            }
+        }
+        let error = match uninterrupted(&self.io, op) {
+            Err(e) if is(&e, io::ErrorKind::WouldBlock) => e,
+            result => return Poll::Ready(result),
         };
         let Some(cx) = cx else {
-            return Poll::Ready(Err(state.note_blocked(direction, error)));
+            return Poll::Ready(Err(state.note_blocked(direction, Some(error))));
         };
-        if let Some(error) = error {
-            drop(error);
-            state.quota.refund();
-        }
-        match state.wait(self.io.as_fd().as_raw_fd(), direction, cx) {
-            Ok(()) => Poll::Pending,
-            Err(e) => Poll::Ready(Err(e)),
-        }
+        drop(error);
+        state.quota.refund();
+        pending(state.wait(self.io.as_fd().as_raw_fd(), direction, cx))
     }
 
     /// Attempts `op` without waiting for each part of `interest`, priority first, then reading,
@@ -553,9 +554,24 @@ impl<T: AsFd> Source<T> {
 fn uninterrupted<T, R>(io: &T, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
     loop {
         match op(io) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if is(&e, io::ErrorKind::Interrupted) => {}
             result => return result,
         }
+    }
+}
+
+/// Returns true if `e` is of this kind. Not inlined into operations, most of which succeed.
+#[cold]
+fn is(e: &io::Error, kind: io::ErrorKind) -> bool {
+    e.kind() == kind
+}
+
+/// Returns `Pending` after a wait has begun, or the error because of which it has not.
+#[inline]
+fn pending<R>(waits: io::Result<()>) -> Poll<io::Result<R>> {
+    match waits {
+        Ok(()) => Poll::Pending,
+        Err(e) => Poll::Ready(Err(e)),
     }
 }
 
@@ -583,9 +599,15 @@ impl SourceState {
 
     /// Notes that an operation moved `moved` of `requested` bytes.
     #[inline]
-    fn on_transfer(&self, direction: Direction, requested: usize, moved: usize) {
+    fn on_transfer(
+        &self,
+        local: Option<&ScheduledIo>,
+        direction: Direction,
+        requested: usize,
+        moved: usize,
+    ) {
         if moved < requested && moved != 0 && self.streaming {
-            if let Some(scheduled) = self.local() {
+            if let Some(scheduled) = local {
                 scheduled.on_short_transfer(direction, moved);
             }
         }
@@ -634,8 +656,7 @@ impl SourceState {
     }
 
     /// Arranges for the task of `cx` to be woken when another attempt in `direction`, where an
-    /// operation found nothing, is worthwhile. This is the slow path: it registers, or stores the
-    /// waker.
+    /// operation has just found nothing, is worthwhile. Registers the source if it is not.
     #[cold]
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let scheduled = match self.scheduled.local() {
@@ -649,16 +670,7 @@ impl SourceState {
                 None => self.register(fd, Some(direction))?,
             },
         };
-        // Cloning a waker is foreign code, and so is dropping it: nothing is borrowed then.
-        // Checking first whether it is needed would cost more than most clones.
-        let mut waker = Some(cx.waker().clone());
-        context::with_if(scheduled.reactor, |reactor| {
-            reactor.try_add_waker(scheduled.token, direction, &mut waker);
-        });
-        match waker {
-            None => Ok(()),
-            Some(waker) => park_slow(scheduled, direction, waker),
-        }
+        park(scheduled, direction, cx)
     }
 
     /// Arranges for the task of `cx` to be woken when the non-directional part of `interest` may
@@ -733,6 +745,21 @@ fn wait_for_turn(cx: &Context<'_>) -> Poll<()> {
     reactor.request_turn();
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Stores the waker of `cx` until `direction` is ready.
+#[inline(never)]
+fn park(scheduled: &ScheduledIo, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
+    // Cloning a waker is foreign code, and so is dropping it: nothing is borrowed then. Checking
+    // first whether it is needed would cost more than most clones.
+    let mut waker = Some(cx.waker().clone());
+    context::with_if(scheduled.reactor, |reactor| {
+        reactor.try_add_waker(scheduled.token, direction, &mut waker);
+    });
+    match waker {
+        None => Ok(()),
+        Some(waker) => park_slow(scheduled, direction, waker),
+    }
 }
 
 /// Stores `waker` in the cases that take more than a store: the reactor is not the one of this
