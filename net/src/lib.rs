@@ -113,6 +113,7 @@ pub mod internal {
     pub use crate::resolve::{
         BlockingRead, ReadJob, Resolve, ResolverGuard, enter_resolver, resolve_blocking,
     };
+    pub use crate::send_file::{FileTransfer, poll_write_more};
     pub use crate::splice::{Drained, Filled, Splice};
     pub use crate::sys::describe::describe_socket;
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,7 +15,8 @@ use std::task::{Context, Poll, ready};
 use runtime_reactor::{Direction, Source};
 
 use crate::resolve::{self, BlockingRead};
-use crate::sys::sendfile;
+use crate::sys::{bytes, sendfile};
+use crate::tcp::TcpStream;
 use crate::transfer;
 
 /// The maximum number of bytes that one call sends.
@@ -38,6 +39,11 @@ const AHEAD_BYTES: u64 = 1024 * 1024;
 pub struct SendFile<'a> {
     socket: &'a dyn Target,
     file: BorrowedFd<'a>,
+    transfer: FileTransfer,
+}
+
+/// The state of a transfer, apart from socket and file: for code that owns both.
+pub struct FileTransfer {
     start: u64,
     /// The part that was not sent yet.
     rest: Range<u64>,
@@ -100,6 +106,20 @@ impl<'a> SendFile<'a> {
         SendFile {
             socket,
             file,
+            transfer: FileTransfer::new(range),
+        }
+    }
+
+    /// Returns the number of bytes sent so far.
+    pub fn sent(&self) -> u64 {
+        self.transfer.sent()
+    }
+}
+
+impl FileTransfer {
+    /// Creates the transfer of a part of a file.
+    pub fn new(range: Range<u64>) -> FileTransfer {
+        FileTransfer {
             start: range.start,
             // No file is longer, and the system's offsets are signed.
             rest: range.start..range.end.min(i64::MAX as u64),
@@ -115,8 +135,48 @@ impl<'a> SendFile<'a> {
         self.rest.start - self.start
     }
 
+    /// Sends `file` to `stream`, the same at each poll, until all was sent or the file has ended.
+    /// Returns the number of bytes sent.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TcpStream::send_file`].
+    pub fn poll_to(
+        &mut self,
+        stream: &TcpStream,
+        file: BorrowedFd<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<u64>> {
+        self.poll(&stream.source, file, cx)
+    }
+
+    fn poll(
+        &mut self,
+        socket: &dyn Target,
+        file: BorrowedFd<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<u64>> {
+        if self.way == Way::Undecided {
+            self.way = if sendfile::is_silent() {
+                Way::Sendfile
+            } else {
+                Way::Copy
+            };
+        }
+        while !self.rest.is_empty() {
+            if ready!(self.poll_piece(socket, file, cx))? {
+                break;
+            }
+        }
+        Poll::Ready(Ok(self.sent()))
+    }
+
     /// Sends or reads one piece. Returns true at the end.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    fn poll_piece(
+        &mut self,
+        socket: &dyn Target,
+        file: BorrowedFd<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<bool>> {
         if let Some(job) = &mut self.job {
             let read = ready!(job.as_mut().poll(cx));
             self.job = None;
@@ -129,13 +189,13 @@ impl<'a> SendFile<'a> {
             self.in_memory = self.rest.start.saturating_add(AHEAD_BYTES);
         }
         if self.way == Way::Copy {
-            return self.poll_copied(cx);
+            return self.poll_copied(socket, file, cx);
         }
         if self.rest.start >= self.in_memory {
             let piece = self.rest.start..self.rest.end.min(self.rest.start + PIECE_BYTES);
-            if resolve::is_in_memory(self.file, piece.clone()) {
+            if resolve::is_in_memory(file, piece.clone()) {
                 self.in_memory = piece.end;
-            } else if !self.start_job(AHEAD_BYTES)? {
+            } else if !self.start_job(file, AHEAD_BYTES)? {
                 // There is no thread for it.
                 self.in_memory = piece.end;
             } else {
@@ -143,10 +203,10 @@ impl<'a> SendFile<'a> {
             }
         }
         let count = (self.rest.end.min(self.in_memory) - self.rest.start).min(PIECE_BYTES);
-        let (file, offset) = (self.file, self.rest.start);
+        let offset = self.rest.start;
         let mut send =
             |socket: BorrowedFd<'_>| sendfile::sendfile(socket, file, offset, count as usize);
-        match ready!(self.socket.poll_send_file(cx, &mut send)) {
+        match ready!(socket.poll_send_file(cx, &mut send)) {
             Ok(sent) => {
                 self.rest.start += sent as u64;
                 Poll::Ready(Ok(sent == 0))
@@ -160,27 +220,32 @@ impl<'a> SendFile<'a> {
     }
 
     /// Sends bytes that were read, or begins to read some.
-    fn poll_copied(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    fn poll_copied(
+        &mut self,
+        socket: &dyn Target,
+        file: BorrowedFd<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<bool>> {
         let unsent = &self.copied.0[self.copied.1..];
         if unsent.is_empty() {
             let length = PIECE_BYTES.min(self.rest.end - self.rest.start);
-            if self.start_job(length)? {
+            if self.start_job(file, length)? {
                 return Poll::Ready(Ok(false));
             }
-            let bytes = read_at(self.file, self.rest.start, length)?;
+            let bytes = read_at(file, self.rest.start, length)?;
             let at_end = bytes.is_empty();
             self.copied = (bytes, 0);
             return Poll::Ready(Ok(at_end));
         }
-        let sent = ready!(self.socket.poll_write(cx, unsent))?;
+        let sent = ready!(socket.poll_write(cx, unsent))?;
         self.copied.1 += sent;
         self.rest.start += sent as u64;
         Poll::Ready(Ok(false))
     }
 
     /// Begins to read `length` bytes on another thread. Returns false if there is none.
-    fn start_job(&mut self, length: u64) -> io::Result<bool> {
-        let file = self.file.try_clone_to_owned()?;
+    fn start_job(&mut self, file: BorrowedFd<'_>, length: u64) -> io::Result<bool> {
+        let file = file.try_clone_to_owned()?;
         let (offset, keep) = (self.rest.start, self.way == Way::Copy);
         let length = length.min(self.rest.end - offset);
         let job = move || {
@@ -203,6 +268,20 @@ impl<'a> SendFile<'a> {
     }
 }
 
+/// Writes the bytes that precede a file on `stream`, into the same packet if possible. The file
+/// must follow at once.
+///
+/// # Errors
+/// Returns the errors of send(2) and of waiting.
+pub fn poll_write_more(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let write = |io: &net::TcpStream| bytes::send_more(io, bufs);
+    stream.source.poll_io(Direction::Write, cx, write)
+}
+
 /// Reads up to `length` bytes. Blocks.
 fn read_at(file: BorrowedFd<'_>, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     let file = File::from(file.try_clone_to_owned()?);
@@ -222,20 +301,12 @@ impl Future for SendFile<'_> {
     type Output = io::Result<u64>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        let this = &mut *self;
-        if this.way == Way::Undecided {
-            this.way = if sendfile::is_silent() {
-                Way::Sendfile
-            } else {
-                Way::Copy
-            };
-        }
-        while !this.rest.is_empty() {
-            if ready!(this.poll_piece(cx))? {
-                break;
-            }
-        }
-        Poll::Ready(Ok(this.sent()))
+        let SendFile {
+            socket,
+            file,
+            transfer,
+        } = &mut *self;
+        transfer.poll(*socket, *file, cx)
     }
 }
 
@@ -243,6 +314,15 @@ impl fmt::Debug for SendFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendFile")
             .field("file", &self.file)
+            .field("sent", &self.sent())
+            .field("rest", &self.transfer.rest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FileTransfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileTransfer")
             .field("sent", &self.sent())
             .field("rest", &self.rest)
             .finish_non_exhaustive()

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use socket2::SockRef;
 
 use super::call::call;
-use super::socket::SEND_FLAGS;
+use super::socket::{MORE_FLAG, SEND_FLAGS};
 
 /// Reads into `buf`.
 #[inline]
@@ -52,6 +52,16 @@ pub(crate) fn send_vectored(socket: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Res
         socket,
         |host, fd| host.send(fd, bufs),
         SockRef::from(socket).send_vectored_with_flags(bufs, SEND_FLAGS)
+    )
+}
+
+/// Sends several buffers on a socket, without SIGPIPE, as the beginning of more that follows at
+/// once.
+pub(crate) fn send_more(socket: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    call!(
+        socket,
+        |host, fd| host.send(fd, bufs),
+        SockRef::from(socket).send_vectored_with_flags(bufs, SEND_FLAGS | MORE_FLAG)
     )
 }
 

@@ -22,6 +22,13 @@ pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 pub(crate) const SEND_FLAGS: libc::c_int = 0;
 
+/// Says that more bytes follow at once, so that they may go into the same packet.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) const MORE_FLAG: libc::c_int = libc::MSG_MORE;
+/// Says nothing: this system has no such flag.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) const MORE_FLAG: libc::c_int = 0;
+
 /// The maximum number of buffers of a vectored call: IOV_MAX, 1024 on Linux, macOS and the BSDs
 /// (sysconf(3)). `sendmsg` rejects more with EMSGSIZE.
 pub(crate) const MAX_BUFFERS: usize = 1024;
