@@ -1,7 +1,8 @@
 //! Adapters for hyper 1.x (feature `hyper`).
 //!
 //! [`Io`] wraps a stream for hyper, [`Executor`] spawns hyper's tasks, and [`Timer`] provides its
-//! timers. Streams, services and bodies need not be `Send`.
+//! timers. [`FileIo`] sends files without copying them. Streams, services and bodies need not be
+//! `Send`.
 //!
 //! # Examples
 //! ```
@@ -34,6 +35,10 @@
 //! # Ok::<(), std::io::Error>(())
 //! # }).unwrap();
 //! ```
+
+mod files;
+
+pub use files::{FileBody, FileIo, Files};
 
 use std::any::Any;
 use std::future::Future;

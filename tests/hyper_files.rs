@@ -1,0 +1,137 @@
+//! `compat::hyper::FileIo`: bodies of files arrive byte by byte, and their misuse is an error.
+
+mod support;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::pin::Pin;
+
+use futures_lite::io::AsyncWriteExt;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::rt::Write;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use runtime::compat::hyper::{FileBody, FileIo};
+use runtime::io::AsyncReadExt;
+use runtime::net::{TcpListener, TcpStream};
+use runtime::{Backend, Runtime};
+use support::files::{TempFile, bytes};
+
+async fn pair() -> (TcpStream, FileIo) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).await.unwrap();
+    (client, FileIo::new(listener.accept().await.unwrap().0))
+}
+
+/// Requests ranges of `file` on one connection, without waiting for the responses in between, and
+/// returns all that the server sends, with the result of the server.
+async fn responses(file: &TempFile, ranges: &[Range<u64>]) -> (Vec<u8>, hyper::Result<()>) {
+    let (mut client, io) = pair().await;
+    let requests = "GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(ranges.len());
+    let (files, left) = (io.files(), RefCell::new(ranges.iter().cloned()));
+    let service = service_fn(|_: Request<Incoming>| {
+        let range = left.borrow_mut().next().unwrap();
+        let body = File::open(&file.0).map(|file| files.body(file, range));
+        async { body.map(Response::new) }
+    });
+    let client = runtime::spawn(async move {
+        client.write_all(requests.as_bytes()).await.unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).await.unwrap();
+        received
+    });
+    let served = http1::Builder::new()
+        .half_close(true)
+        .serve_connection(io, service)
+        .await;
+    (client.await.unwrap(), served)
+}
+
+/// Splits a response off, and returns its body.
+fn body<'a>(received: &mut &'a [u8], length: usize) -> &'a [u8] {
+    let end = received.windows(4).position(|it| it == b"\r\n\r\n");
+    let (head, rest) = received.split_at(end.unwrap() + 4);
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    let announced = format!("content-length: {length}\r\n");
+    assert!(head.contains(&announced), "{head}");
+    let (body, rest) = rest.split_at(length.min(rest.len()));
+    *received = rest;
+    body
+}
+
+#[test]
+fn parts_of_files_arrive_as_they_are_on_every_backend() {
+    // Larger than the buffers of a socket.
+    let data = bytes(5_000_001);
+    let file = TempFile::new("hyper-files", &data);
+    let all = data.len() as u64;
+    let ranges = [0..all, 7..8, 5..5, 4_095..(1 << 20) + 4_096, all - 1..all];
+    for &backend in Backend::available() {
+        let runtime = Runtime::builder().backend(backend).build().unwrap();
+        let (received, served) = runtime.block_on(responses(&file, &ranges));
+        served.unwrap();
+        let mut rest = &received[..];
+        for range in &ranges {
+            let expected = &data[range.start as usize..range.end as usize];
+            assert!(body(&mut rest, expected.len()) == expected, "{range:?}");
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+#[runtime::test]
+async fn a_file_that_is_shorter_than_announced_ends_the_connection() {
+    let data = bytes(1_000);
+    let file = TempFile::new("hyper-files-short", &data);
+    let (received, served) = responses(&file, &[100..2_000, 0..10]).await;
+    assert_eq!(body(&mut &received[..], 1_900), &data[100..]);
+    let error = served.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap();
+    let cause: &io::Error = cause.downcast_ref().unwrap();
+    assert_eq!(cause.kind(), ErrorKind::UnexpectedEof);
+}
+
+/// Returns the first frame of a body.
+async fn frame(body: &mut FileBody) -> Bytes {
+    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+    frame.unwrap().unwrap().into_data().unwrap()
+}
+
+#[runtime::test]
+async fn bytes_that_were_not_sent_as_a_file_fail_the_next_write() {
+    let file = TempFile::new("hyper-files-misused", &bytes(10));
+    let (_client, mut io) = pair().await;
+    let mut body = io.files().body(File::open(&file.0).unwrap(), 0..10);
+    let frame = frame(&mut body).await;
+    // As TLS would: it reads the bytes, and writes others.
+    let other = frame.to_vec();
+    let written = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &other)).await;
+    assert_eq!(written.unwrap(), 10);
+    drop(frame);
+    let error = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &other)).await;
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("a FileBody were read as memory"), "{text}");
+}
+
+#[runtime::test]
+async fn the_next_body_of_a_connection_waits_for_the_one_before() {
+    let file = TempFile::new("hyper-files-turns", &bytes(10));
+    let (_client, io) = pair().await;
+    let open = || File::open(&file.0).unwrap();
+    let (mut first, mut second) = (
+        io.files().body(open(), 0..10),
+        io.files().body(open(), 0..10),
+    );
+    let held = frame(&mut first).await;
+    let waiting = runtime::spawn(async move { frame(&mut second).await.len() });
+    runtime::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    drop(held);
+    assert_eq!(waiting.await.unwrap(), 10);
+}
