@@ -1,10 +1,9 @@
 //! An HTTP/1 server with hyper that serves a page and the files of a directory.
 //!
-//! It shows hyper on this runtime, files read in chunks, without a thread where they are in memory,
-//! a graceful shutdown on Ctrl-C, and a server that keeps serving when there are more clients than
-//! descriptors. It prints the address it listens on, the maximum number of connections, and the
-//! progress of the shutdown. hyper owns the connections, so `TcpStream::send_file` is not possible
-//! for the bodies.
+//! It shows hyper on this runtime, large files sent by sendfile(2) and small ones read without a
+//! thread where they are in memory, a graceful shutdown on Ctrl-C, and a server that keeps serving
+//! when there are more clients than descriptors. It prints the address it listens on, the maximum
+//! number of connections, and the progress of the shutdown.
 //!
 //! Run with:
 //!
@@ -36,7 +35,7 @@ use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use runtime::compat::hyper::{Io, Timer};
+use runtime::compat::hyper::{FileIo, Files, Timer};
 use runtime::net::TcpStream;
 use runtime::signal::ctrl_c;
 use runtime::task::{CancellationToken, JoinSet};
@@ -168,17 +167,19 @@ async fn connection(stream: TcpStream, server: Rc<Server>, shutdown: Cancellatio
     } else {
         IDLE_LIMIT
     };
+    let stream = FileIo::new(stream);
+    let files = stream.files();
     let answered = Cell::new(false);
     let service = service_fn(|request| {
         answered.set(true);
-        answer(&server, request)
+        answer(&server, &files, request)
     });
     // A client may close its half after the request and still wait for the response.
     let mut connection = http1::Builder::new()
         .timer(Timer)
         .header_read_timeout(idle_limit)
         .half_close(true)
-        .serve_connection(Io::new(SendLimit::new(stream, idle_limit)), service);
+        .serve_connection(SendLimit::new(stream, idle_limit), service);
     let result = runtime::select! {
         biased;
         result = &mut connection => result,
@@ -211,11 +212,12 @@ async fn connection(stream: TcpStream, server: Rc<Server>, shutdown: Cancellatio
 
 async fn answer(
     server: &Server,
+    files: &Files,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Infallible> {
     let mut response = match *request.method() {
         // The response to HEAD is the same; hyper omits the body, which is therefore never read.
-        Method::GET | Method::HEAD => page(server, &request).await,
+        Method::GET | Method::HEAD => page(server, files, &request).await,
         _ => {
             let mut response = text(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -233,10 +235,10 @@ async fn answer(
     Ok(response)
 }
 
-async fn page(server: &Server, request: &Request<Incoming>) -> Response<Content> {
+async fn page(server: &Server, files: &Files, request: &Request<Incoming>) -> Response<Content> {
     let path = request.uri().path();
     match (path.strip_prefix("/files/"), &server.folder) {
-        (Some(name), Some(folder)) => folder.answer(name, request.headers()).await,
+        (Some(name), Some(folder)) => folder.answer(name, request.headers(), files).await,
         (Some(_), None) => text(
             StatusCode::NOT_FOUND,
             "This server was started without a directory.\n",

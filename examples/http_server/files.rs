@@ -1,11 +1,10 @@
 //! Responses from files of a directory: path lookup that cannot leave the directory, ranges, and
-//! bodies read in chunks.
+//! bodies that are sent without a copy or read at once.
 //!
 //! On Linux, a file that is in memory is opened and read on the thread of the server; otherwise the
-//! blocking pool does it. `TcpStream::send_file` would save a copy, but hyper owns the connection
-//! and takes bodies as bytes. So a chunk is large, and its buffer is used again.
+//! blocking pool does it. A large body is a `FileBody`, which the connection sends by sendfile(2).
+//! A small one is read and sent with the head, which takes fewer system calls.
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::future::Future;
@@ -25,6 +24,7 @@ use hyper::header::{
     IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
 use hyper::{Response, StatusCode};
+use runtime::compat::hyper::{FileBody, Files};
 use runtime::fs;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -40,18 +40,23 @@ impl Folder {
         Ok(Folder(Arc::new(fd)))
     }
 
-    pub(crate) async fn answer(&self, path: &str, headers: &HeaderMap) -> Response<Content> {
+    pub(crate) async fn answer(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        files: &Files,
+    ) -> Response<Content> {
         let Some(names) = names(path) else {
             return failure(StatusCode::NOT_FOUND);
         };
         let content_type = content_type(names.last());
         if let Some((file, metadata)) = self.find_in_memory(&names) {
-            return answer(file, &metadata, content_type, headers);
+            return answer(file, &metadata, content_type, headers, files);
         }
         let folder = self.clone();
         let found = runtime::spawn_blocking(move || folder.find(&names)).await;
         match found {
-            Ok(Ok((file, metadata))) => answer(file, &metadata, content_type, headers),
+            Ok(Ok((file, metadata))) => answer(file, &metadata, content_type, headers, files),
             Ok(Err(e)) => failure(status_of(e)),
             Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -171,6 +176,7 @@ fn answer(
     metadata: &Metadata,
     content_type: &'static str,
     headers: &HeaderMap,
+    files: &Files,
 ) -> Response<Content> {
     let length = metadata.len();
     let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
@@ -209,12 +215,16 @@ fn answer(
         }
     };
     let response = response.header(CONTENT_LENGTH, range.end - range.start);
-    built(response.body(Content::File(FileRange {
-        // Its name does not matter: an error ends the connection.
-        file: Arc::new(fs::File::from_std(file, "")),
-        rest: range,
-        reading: None,
-    })))
+    built(response.body(if range.end - range.start > MAX_READ_BYTES {
+        Content::Large(files.body(file, range))
+    } else {
+        Content::Small(SmallFile {
+            // Its name does not matter: an error ends the connection.
+            file: Some(fs::File::from_std(file, "")),
+            rest: range,
+            reading: None,
+        })
+    }))
 }
 
 fn failure(status: StatusCode) -> Response<Content> {
@@ -270,7 +280,8 @@ fn parse_range(range: &str, length: u64) -> RequestedRange {
 /// The body of a response.
 pub(crate) enum Content {
     Text(Bytes),
-    File(FileRange),
+    Small(SmallFile),
+    Large(FileBody),
 }
 
 impl Content {
@@ -279,33 +290,33 @@ impl Content {
     }
 }
 
-/// A range of a file, of which one chunk at a time is in memory.
-pub(crate) struct FileRange {
-    file: Arc<fs::File>,
-    /// The part that has not been read yet.
+/// A body of more bytes is sent by sendfile(2).
+const MAX_READ_BYTES: u64 = 32 * 1024;
+
+/// A range of a file that is read into memory when hyper asks for it.
+pub(crate) struct SmallFile {
+    file: Option<fs::File>,
+    /// The part that has not been read yet: the whole range, or nothing.
     rest: Range<u64>,
-    /// The read of the next chunk.
     reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>>>>>,
 }
-
-const CHUNK_BYTES: u64 = 128 * 1024;
 
 impl Body for Content {
     type Data = Bytes;
     type Error = io::Error;
 
-    /// hyper polls for the next chunk after it has sent most of the previous ones.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let chunk = match &mut *self {
+        let bytes = match &mut *self {
             Content::Text(text) => Ok(std::mem::take(text)),
-            Content::File(file) => ready!(file.poll_chunk(cx)),
+            Content::Small(file) => ready!(file.poll_bytes(cx)),
+            Content::Large(file) => return Pin::new(file).poll_frame(cx),
         };
-        Poll::Ready(match chunk {
-            Ok(chunk) if chunk.is_empty() => None,
-            chunk => Some(chunk.map(Frame::data)),
+        Poll::Ready(match bytes {
+            Ok(bytes) if bytes.is_empty() => None,
+            bytes => Some(bytes.map(Frame::data)),
         })
     }
 
@@ -314,87 +325,43 @@ impl Body for Content {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Content::Text(text) => text.len() as u64,
-            Content::File(file) => file.rest.end - file.rest.start,
-        })
-    }
-}
-
-impl FileRange {
-    /// Reads the next chunk; an empty one marks the end.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(Ok(Bytes::new()));
+        match self {
+            Content::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Content::Small(file) => SizeHint::with_exact(file.rest.end - file.rest.start),
+            Content::Large(file) => file.size_hint(),
         }
-        let (file, rest) = (&self.file, &self.rest);
-        let reading = self.reading.get_or_insert_with(|| {
-            let (file, at) = (file.clone(), rest.start);
-            let length = CHUNK_BYTES.min(rest.end - at) as usize;
-            Box::pin(async move { read_chunk(&file, at, length).await })
-        });
-        let chunk = ready!(reading.as_mut().poll(cx));
-        self.reading = None;
-        let chunk = chunk?;
-        self.rest.start += chunk.len() as u64;
-        Poll::Ready(Ok(chunk))
     }
 }
 
-/// Reads `length` bytes at offset `at`.
-async fn read_chunk(file: &fs::File, at: u64, length: usize) -> io::Result<Bytes> {
-    let mut chunk = Chunk::new(length);
+impl SmallFile {
+    /// Reads the range; no bytes mark the end.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if let Some(file) = self.file.take().filter(|_| !self.rest.is_empty()) {
+            self.reading = Some(Box::pin(read(file, self.rest.clone())));
+        }
+        let Some(reading) = &mut self.reading else {
+            return Poll::Ready(Ok(Bytes::new()));
+        };
+        let bytes = ready!(reading.as_mut().poll(cx));
+        self.reading = None;
+        self.rest.start = self.rest.end;
+        Poll::Ready(bytes)
+    }
+}
+
+/// Reads a range of a file.
+async fn read(file: fs::File, range: Range<u64>) -> io::Result<Bytes> {
+    let mut bytes = vec![0; (range.end - range.start) as usize];
     let mut read = 0;
-    while read < length {
-        match file.read_at(&mut chunk.0[read..], at + read as u64).await? {
+    while read < bytes.len() {
+        match file
+            .read_at(&mut bytes[read..], range.start + read as u64)
+            .await?
+        {
             // A file truncated in the meantime: the header has announced its former length.
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => read += n,
         }
     }
-    Ok(Bytes::from_owner(chunk))
-}
-
-/// The maximum number of buffers that are kept. More chunks than that are rarely sent at a time.
-const MAX_KEPT: usize = 32;
-
-thread_local! {
-    static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Bytes of a file, whose buffer is used again. A new buffer of this size would be cleared and
-/// mapped by the system each time.
-struct Chunk(Vec<u8>);
-
-impl Chunk {
-    fn new(length: usize) -> Chunk {
-        if length < CHUNK_BYTES as usize / 2 {
-            return Chunk(vec![0; length]);
-        }
-        let kept = KEPT.with_borrow_mut(Vec::pop);
-        let mut bytes = kept.unwrap_or_else(|| vec![0; CHUNK_BYTES as usize]);
-        bytes.resize(length, 0);
-        Chunk(bytes)
-    }
-}
-
-impl AsRef<[u8]> for Chunk {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Chunk {
-    fn drop(&mut self) {
-        if self.0.capacity() == CHUNK_BYTES as usize {
-            let bytes = std::mem::take(&mut self.0);
-            // While the thread is being torn down nothing is kept.
-            let _ = KEPT.try_with(|kept| {
-                let mut kept = kept.borrow_mut();
-                if kept.len() < MAX_KEPT {
-                    kept.push(bytes);
-                }
-            });
-        }
-    }
+    Ok(bytes.into())
 }

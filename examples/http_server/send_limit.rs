@@ -4,8 +4,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use runtime::io::{AsyncRead, AsyncWrite};
-use runtime::net::TcpStream;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use runtime::compat::hyper::FileIo;
 use runtime::time::{Duration, Sleep, sleep};
 
 /// A connection whose writes fail with `TimedOut` once the client has accepted no data for a while.
@@ -13,14 +13,14 @@ use runtime::time::{Duration, Sleep, sleep};
 /// Without this limit a client that never reads its response keeps a connection and an open file
 /// forever. A write that does not have to wait arms no timer.
 pub(crate) struct SendLimit {
-    stream: TcpStream,
+    stream: FileIo,
     limit: Duration,
     /// Armed while a write waits.
     waiting: Option<Sleep>,
 }
 
 impl SendLimit {
-    pub(crate) fn new(stream: TcpStream, limit: Duration) -> SendLimit {
+    pub(crate) fn new(stream: FileIo, limit: Duration) -> SendLimit {
         SendLimit {
             stream,
             limit,
@@ -28,14 +28,14 @@ impl SendLimit {
         }
     }
 
-    pub(crate) fn into_inner(self) -> TcpStream {
+    pub(crate) fn into_inner(self) -> FileIo {
         self.stream
     }
 
     fn limit<T>(
         &mut self,
         cx: &mut Context<'_>,
-        operation: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        operation: impl FnOnce(Pin<&mut FileIo>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(result) = operation(Pin::new(&mut self.stream), cx) {
             self.waiting = None;
@@ -49,17 +49,17 @@ impl SendLimit {
     }
 }
 
-impl AsyncRead for SendLimit {
+impl Read for SendLimit {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for SendLimit {
+impl Write for SendLimit {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -76,11 +76,15 @@ impl AsyncWrite for SendLimit {
         self.limit(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
     }
 
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.limit(cx, |stream, cx| stream.poll_flush(cx))
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.limit(cx, |stream, cx| stream.poll_close(cx))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.limit(cx, |stream, cx| stream.poll_shutdown(cx))
     }
 }
