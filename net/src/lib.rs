@@ -76,6 +76,7 @@ pub mod pipe;
 mod read_uninit;
 mod resolve;
 mod send_file;
+mod send_parts;
 mod splice;
 mod split;
 #[allow(
@@ -113,7 +114,8 @@ pub mod internal {
     pub use crate::resolve::{
         BlockingRead, ReadJob, Resolve, ResolverGuard, enter_resolver, resolve_blocking,
     };
-    pub use crate::send_file::{FileTransfer, poll_write_more};
+    pub use crate::send_file::FileTransfer;
+    pub use crate::send_parts::{poll_send_file, poll_write_more};
     pub use crate::splice::{Drained, Filled, Splice};
     pub use crate::sys::describe::describe_socket;
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,8 +15,7 @@ use std::task::{Context, Poll, ready};
 use runtime_reactor::{Direction, Source};
 
 use crate::resolve::{self, BlockingRead};
-use crate::sys::{bytes, sendfile};
-use crate::tcp::TcpStream;
+use crate::sys::sendfile;
 use crate::transfer;
 
 /// The maximum number of bytes that one call sends.
@@ -135,21 +134,9 @@ impl FileTransfer {
         self.rest.start - self.start
     }
 
-    /// Sends `file` to `stream`, the same at each poll, until all was sent or the file has ended.
+    /// Sends `file` to `socket`, the same at each poll, until all was sent or the file has ended.
     /// Returns the number of bytes sent.
-    ///
-    /// # Errors
-    /// Returns the errors of [`TcpStream::send_file`].
-    pub fn poll_to(
-        &mut self,
-        stream: &TcpStream,
-        file: BorrowedFd<'_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<u64>> {
-        self.poll(&stream.source, file, cx)
-    }
-
-    fn poll(
+    pub(crate) fn poll(
         &mut self,
         socket: &dyn Target,
         file: BorrowedFd<'_>,
@@ -266,20 +253,6 @@ impl FileTransfer {
         self.job = resolve::read_blocking(Box::new(job));
         Ok(self.job.is_some())
     }
-}
-
-/// Writes the bytes that precede a file on `stream`, into the same packet if possible. The file
-/// must follow at once.
-///
-/// # Errors
-/// Returns the errors of send(2) and of waiting.
-pub fn poll_write_more(
-    stream: &TcpStream,
-    cx: &mut Context<'_>,
-    bufs: &[IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    let write = |io: &net::TcpStream| bytes::send_more(io, bufs);
-    stream.source.poll_io(Direction::Write, cx, write)
 }
 
 /// Reads up to `length` bytes. Blocks.
