@@ -13,9 +13,9 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::rt::{self, ReadBufCursor};
-use runtime_net::internal::{FileTransfer, poll_write_more};
+use runtime_net::internal::{FileTransfer, poll_send_file, poll_write_more};
 
-use super::Io;
+use super::io::Io;
 use crate::net::TcpStream;
 
 /// The size of the placeholder, and so of the largest frame of a body. It is address space and no
@@ -75,7 +75,7 @@ pub struct FileIo {
     sending: Option<Sending>,
 }
 
-/// Makes the bodies of the responses of one connection. Returned by [`FileIo::files`].
+/// A maker of bodies for the responses of one connection. Returned by [`FileIo::files`].
 #[derive(Debug, Clone)]
 pub struct Files(Arc<Mutex<State>>);
 
@@ -170,9 +170,8 @@ impl FileIo {
                 transfer: FileTransfer::new(at..at + buf.len() as u64),
             });
         let before = sending.transfer.sent();
-        let polled = sending
-            .transfer
-            .poll_to(self.io.get_ref(), piece.file.as_fd(), cx);
+        let (stream, transfer) = (self.io.get_ref(), &mut sending.transfer);
+        let polled = poll_send_file(stream, transfer, piece.file.as_fd(), cx);
         let sent = (sending.transfer.sent() - before) as usize;
         sending.next += sent;
         if let Some(piece) = &mut self.files.state().piece {
