@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_lite::future;
 use runtime_net::{TcpSocket, TcpStream};
 use runtime_reactor::Reactor;
-use socket2::{Domain, Type};
 use support::{FullQueue, block_on, listen, run};
 
 #[test]
@@ -29,17 +28,11 @@ fn a_connect_without_an_answer_ignores_spurious_wakes_and_can_be_canceled() {
 
 #[test]
 fn a_connect_that_was_begun_by_other_code_is_waited_for() {
-    if support::is_simulated("the socket is one of socket2") {
-        return;
-    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let full = FullQueue::new();
-        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let begun = socket.connect(&full.addr.into()).unwrap_err();
-        assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS));
-        let socket = TcpSocket::from_std_stream(socket.into()).unwrap();
+        let stream = support::other_code::begin_connect(full.addr);
+        let socket = TcpSocket::from_std_stream(stream).unwrap();
         let mut connect = Box::pin(socket.connect(full.addr));
         assert!(future::poll_once(&mut connect).await.is_none());
     });

@@ -6,7 +6,6 @@ use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, future, io};
 use support::{block_on, connected, pair};
@@ -109,25 +108,20 @@ fn peeked_bytes_are_read_again() {
 
 #[test]
 fn after_shutting_down_writing_bytes_of_the_peer_can_be_read() {
-    if support::is_simulated("the peer is on another thread") {
-        return;
-    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (mut stream, mut peer) = pair().await;
-        let peer = thread::spawn(move || {
-            let mut asked = String::new();
-            peer.read_to_string(&mut asked).unwrap();
-            peer.write_all(b"answer to ").unwrap();
-            peer.write_all(asked.as_bytes()).unwrap();
-        });
         stream.write_all(b"question").await.unwrap();
         stream.close().await.unwrap();
+        let mut asked = String::new();
+        peer.read_to_string(&mut asked).unwrap();
+        peer.write_all(b"answer to ").unwrap();
+        peer.write_all(asked.as_bytes()).unwrap();
+        drop(peer);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert_eq!(answer, "answer to question");
         stream.close().await.expect("closing twice is no error");
-        peer.join().unwrap();
     });
 }
 
@@ -147,9 +141,6 @@ fn shutting_down_reading_ends_a_read_that_waits() {
 
 #[test]
 fn a_peer_that_never_reads_makes_a_write_wait_and_not_block() {
-    if support::is_simulated("the peer is on another thread") {
-        return;
-    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
@@ -168,14 +159,17 @@ fn a_peer_that_never_reads_makes_a_write_wait_and_not_block() {
             }
         }
         assert!(written > 0);
-        let reader = thread::spawn(move || {
-            let mut all = Vec::new();
-            peer.read_to_end(&mut all).unwrap();
-            all.len()
-        });
-        (&stream).write_all(b"the rest").await.unwrap();
+        let mut rest = Box::pin(async { (&stream).write_all(b"the rest").await });
+        let early = future::poll_once(&mut rest).await;
+        peer.read_exact(&mut vec![0; written]).unwrap();
+        match early {
+            Some(result) => result.unwrap(),
+            None => rest.await.unwrap(),
+        }
         (&stream).close().await.unwrap();
-        assert_eq!(reader.join().unwrap(), written + 8);
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"the rest");
     });
 }
 

@@ -134,13 +134,10 @@ fn the_error_of_listening_on_a_used_address_names_it() {
 
 #[test]
 fn accepting_on_a_socket_that_cannot_listen_is_an_error() {
-    if support::is_simulated("a socket of std is converted") {
-        return;
-    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
-        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let listener = TcpListener::try_from(std::os::fd::OwnedFd::from(datagrams)).unwrap();
+        let datagrams = support::other_code::udp_descriptor();
+        let listener = TcpListener::try_from(datagrams).unwrap();
         let error = listener.accept().await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP), "{error}");
         assert_eq!(listener.accept_backoffs(), 0);
@@ -160,7 +157,9 @@ fn a_name_outside_a_runtime_is_an_error_that_says_so() {
 
 #[test]
 fn waiting_outside_a_runtime_is_an_error_that_says_so() {
-    if support::is_simulated("a simulated socket exists inside its runtime only") {
+    if support::is_simulated(
+        "its sockets are refused outside by another error, which `simulated` tests",
+    ) {
         return;
     }
     let _leak_check = support::DescriptorLeakCheck::new();

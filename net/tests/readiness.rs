@@ -5,7 +5,6 @@ mod support;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::task::{Context, Poll};
-use std::thread;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_net::{
@@ -46,9 +45,6 @@ fn a_loop_of_readable_and_try_read_does_not_spin() {
 
 #[test]
 fn writable_waits_while_there_is_no_room() {
-    if support::is_simulated("the peer is on another thread") {
-        return;
-    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, mut peer) = pair().await;
@@ -64,22 +60,14 @@ fn writable_waits_while_there_is_no_room() {
         assert_eq!(full.kind(), ErrorKind::WouldBlock);
         let mut writable = Box::pin(stream.writable());
         assert!(future::poll_once(&mut writable).await.is_none());
-        let reader = thread::spawn(move || {
-            let mut all = vec![0; written];
-            peer.read_exact(&mut all).unwrap();
-            peer
-        });
+        peer.read_exact(&mut vec![0; written]).unwrap();
         writable.await.unwrap();
         assert!(stream.try_write(&chunk).unwrap() > 0);
-        reader.join().unwrap();
     });
 }
 
 #[test]
 fn a_custom_operation_is_attempted_in_the_directions_of_its_interest() {
-    if support::is_simulated("the operation is one of std") {
-        return;
-    }
     let _leak_check = support::DescriptorLeakCheck::new();
     block_on(async {
         let (stream, _peer) = pair().await;
@@ -227,13 +215,10 @@ fn a_listener_is_readable_while_a_client_waits() {
             ErrorKind::WouldBlock
         );
 
-        if support::is_simulated("the peer is a socket of std") {
-            return;
-        }
         let path = support::TempPath::new("readable-listener");
         let listener = UnixListener::bind(&path).unwrap();
         let mut client = None;
-        let connect = || client = Some(std::os::unix::net::UnixStream::connect(&path.0).unwrap());
+        let connect = || client = Some(support::other_code::connect_unix(&path.0));
         waits_until(
             "listener",
             Box::new(|cx| listener.poll_read_ready(cx)),

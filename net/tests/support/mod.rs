@@ -22,6 +22,7 @@ use runtime_net::{TcpListener, TcpStream, UdpSocket};
 use runtime_reactor::internal::clock::{self, PauseOwner};
 use runtime_reactor::{Notifier, Reactor};
 
+pub mod other_code;
 mod peer;
 
 pub use peer::{Peer, PeerListener};
