@@ -6,7 +6,7 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --example axum_app
+//!     cargo run --example axum_app
 //!
 //! and send requests:
 //!

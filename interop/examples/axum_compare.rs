@@ -6,8 +6,8 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --release --example axum_compare -- instructions    # needs valgrind
-//!     cargo run -p interop --release --example axum_compare -- cpu --rounds 15
+//!     cargo run --release --example axum_compare -- instructions    # needs valgrind
+//!     cargo run --release --example axum_compare -- cpu --rounds 15
 
 use std::error::Error;
 use std::io;

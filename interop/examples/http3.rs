@@ -2,8 +2,8 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --example http3 -- server --write-roots r.pem
-//!     cargo run -p interop --example http3 -- client --roots r.pem https://localhost:4433/
+//!     cargo run --example http3 -- server --write-roots r.pem
+//!     cargo run --example http3 -- client --roots r.pem https://localhost:4433/
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

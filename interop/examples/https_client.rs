@@ -6,8 +6,8 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --example https_client -- --roots FILE https://localhost:8443/
-//!     cargo run -p interop --example https_client -- --roots FILE wss://localhost:8443/echo
+//!     cargo run --example https_client -- --roots FILE https://localhost:8443/
+//!     cargo run --example https_client -- --roots FILE wss://localhost:8443/echo
 
 use std::error::Error;
 use std::io;

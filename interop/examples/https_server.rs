@@ -4,14 +4,14 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --example https_server -- --write-roots r.pem
-//!     cargo run -p interop --example https_server -- --certificate FILE --key FILE
+//!     cargo run --example https_server -- --write-roots r.pem
+//!     cargo run --example https_server -- --certificate FILE --key FILE
 //!
 //! and send requests:
 //!
 //!     curl --cacert r.pem https://localhost:8443/
-//!     cargo run -p interop --example https_client -- --roots r.pem https://localhost:8443/
-//!     cargo run -p interop --example https_client -- --roots r.pem wss://localhost:8443/echo
+//!     cargo run --example https_client -- --roots r.pem https://localhost:8443/
+//!     cargo run --example https_client -- --roots r.pem wss://localhost:8443/echo
 
 use std::error::Error;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --release --example quic -- server --write-roots r.pem
-//!     cargo run -p interop --release --example quic -- client --roots r.pem 127.0.0.1:4433
+//!     cargo run --release --example quic -- server --write-roots r.pem
+//!     cargo run --release --example quic -- client --roots r.pem 127.0.0.1:4433
 //!
 //! `--bytes` is the length of each connection's transfer, `--connections` the number of
 //! connections, each of which has a socket of its own.

@@ -6,7 +6,7 @@
 //!
 //! Run with:
 //!
-//!     cargo run -p interop --example rc_service
+//!     cargo run --example rc_service
 //!
 //! and send requests, by HTTP/1 or HTTP/2:
 //!
