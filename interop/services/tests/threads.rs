@@ -25,7 +25,7 @@ fn main() {
         return;
     }
     // Each has a thread here that reads its log.
-    let servers = (postgres::start(None), redis::start(), nats::start());
+    let servers = (postgres::start(None), redis::start(None), nats::start(None));
     let (Some(postgres), Some(redis), Some(nats)) = servers else {
         return;
     };

@@ -47,8 +47,8 @@ pub(super) struct Kind {
     pub(super) signal: &'static str,
     /// A part of the line that the server logs once it accepts connections.
     pub(super) ready: &'static str,
-    /// Returns the URL for a port on 127.0.0.1.
-    pub(super) url: fn(u16) -> String,
+    /// Returns the URL for the folder of the server and its port on 127.0.0.1.
+    pub(super) url: fn(&Path, u16) -> String,
 }
 
 impl Server {
@@ -85,7 +85,7 @@ impl Server {
 
     /// Returns the URL for clients.
     pub fn url(&self) -> String {
-        (self.kind.url)(self.port)
+        (self.kind.url)(&self.scratch.path, self.port)
     }
 
     /// Returns the scratch folder of the server.
@@ -152,24 +152,38 @@ impl Drop for Server {
     }
 }
 
-/// A new folder that belongs to the user who runs the server.
+/// A new folder that belongs to the user who runs the server: `nobody` if this process belongs to
+/// root.
 #[derive(Debug)]
 pub(super) struct Scratch {
     path: PathBuf,
-    is_root: bool,
+    /// True if the server runs as `nobody`.
+    as_nobody: bool,
 }
 
 impl Scratch {
     pub(super) fn new(name: &str) -> Scratch {
+        let mut scratch = Scratch::of_this_user(name);
+        scratch.as_nobody = fs::metadata(&scratch.path).unwrap().uid() == 0;
+        scratch.give_away(&scratch.path);
+        scratch
+    }
+
+    /// Creates a folder for a server that runs as the user of this process, be it root.
+    pub(super) fn of_this_user(name: &str) -> Scratch {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("runtime-{name}-{}-{count}", process::id());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
-        let is_root = fs::metadata(&path).unwrap().uid() == 0;
-        let scratch = Scratch { path, is_root };
-        scratch.give_away(&scratch.path);
-        scratch
+        Scratch {
+            path,
+            as_nobody: false,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes a file that only the server may read.
@@ -185,14 +199,14 @@ impl Scratch {
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.path);
-        if self.is_root {
+        if self.as_nobody {
             command.uid(NOBODY).gid(NOBODY);
         }
         command
     }
 
     fn give_away(&self, path: &Path) {
-        if self.is_root {
+        if self.as_nobody {
             chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         }
     }

@@ -1,4 +1,5 @@
-//! Servers of other makers: PostgreSQL, Redis and NATS, started on loopback in a scratch folder.
+//! Servers of other makers, started on loopback in a scratch folder: PostgreSQL, Redis, NATS, D-Bus
+//! and S3.
 //!
 //! A server that is not installed is reported on standard error, and its tests return early. With
 //! the variable `RUNTIME_REQUIRE_SERVERS` they fail instead.
@@ -11,6 +12,8 @@ pub mod nats;
 pub mod postgres;
 mod program;
 pub mod redis;
+mod tls;
 
 pub use keeper::Server;
 pub use program::{find, find_python_with};
+pub use tls::Tls;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::keeper::{Kind, Scratch, Server};
 use super::program::find;
+use super::tls::Tls;
 
 /// Access without a password, except for the user `guarded` by TCP.
 const RULES: &str = "
@@ -12,15 +13,6 @@ local all all trust
 host all guarded 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 ";
-
-/// The files of a server that accepts TLS.
-#[derive(Debug)]
-pub struct Tls {
-    /// The certificate in PEM.
-    pub certificate: String,
-    /// The private key in PEM.
-    pub key: String,
-}
 
 /// Starts a server with an empty database, and with TLS if `tls` is given. `None` if PostgreSQL is
 /// not installed. The user is `postgres`.
@@ -38,14 +30,13 @@ pub fn start(tls: Option<&Tls>) -> Option<Server> {
     scratch.write("data/pg_hba.conf", RULES);
     let mut ssl = "ssl=off";
     if let Some(tls) = tls {
-        scratch.write("data/server.crt", &tls.certificate);
-        scratch.write("data/server.key", &tls.key);
+        tls.write(&scratch, "data/");
         ssl = "ssl=on";
     }
     let kind = Kind {
         signal: "INT",
         ready: "ready to accept connections",
-        url: |port| format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+        url: |_, port| format!("postgres://postgres@127.0.0.1:{port}/postgres"),
     };
     Some(Server::start(kind, scratch, |folder, port| {
         let mut arguments = vec![postgres.clone().into_os_string(), "-k".into()];

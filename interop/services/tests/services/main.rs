@@ -2,6 +2,7 @@
 //! `runtime`, against servers of other makers. See `interop_services::servers`.
 
 mod deadpool;
+mod identity;
 mod nats;
 mod object_store;
 mod redis;

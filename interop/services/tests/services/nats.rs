@@ -1,11 +1,13 @@
 //! async-nats with tokio's context.
 
+use std::fs;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, RequestErrorKind};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, RequestErrorKind};
 use futures_util::StreamExt;
 use interop_services::servers::{Server, nats};
 
+use crate::identity::Identity;
 use crate::{at_once, until_ok};
 
 async fn client(server: &Server) -> Client {
@@ -96,7 +98,7 @@ async fn a_request_without_an_answer_times_out() {
 
 #[runtime::test(tokio)]
 async fn a_client_subscribes_again_after_a_restart_of_the_server() {
-    let Some(mut server) = nats::start() else {
+    let Some(mut server) = nats::start(None) else {
         return;
     };
     let options = ConnectOptions::new()
@@ -104,6 +106,55 @@ async fn a_client_subscribes_again_after_a_restart_of_the_server() {
         .request_timeout(Some(Duration::from_secs(1)));
     let client = options.connect(server.url()).await.unwrap();
     let answering = serve(&client, "double").await;
+    let restart = move || {
+        server.stop();
+        server.start_again();
+        server
+    };
+    let _server = runtime::spawn_blocking(restart).await.unwrap();
+    let answer = until_ok(|| client.request("double", "21".into())).await;
+    assert_eq!(&answer.payload[..], b"42");
+    answering.abort();
+}
+
+/// Returns the error of a connection that has to fail.
+async fn refused(options: ConnectOptions, server: &Server) -> async_nats::ConnectError {
+    options.connect(server.url()).await.err().unwrap()
+}
+
+#[runtime::test(tokio)]
+async fn a_client_and_a_server_authenticate_each_other_over_tls_and_again_after_a_restart() {
+    let (identity, client) = (Identity::new(), Identity::new());
+    let Some(mut server) = nats::start(Some(&identity.tls(Some(&client)))) else {
+        return;
+    };
+    let file = |name| server.folder().join(name);
+    fs::write(file("client.key"), &client.key).unwrap();
+
+    // The client reads the files in tokio's blocking pool.
+    let patient = ConnectOptions::new().connection_timeout(Duration::from_secs(60));
+    let trusting = patient.clone().add_root_certificates(file("server.crt"));
+    let with_certificate = trusting
+        .clone()
+        .add_client_certificate(file("client.crt"), file("client.key"))
+        .reconnect_delay_callback(|_| Duration::from_millis(10))
+        .request_timeout(Some(Duration::from_secs(1)));
+    let client = with_certificate.connect(server.url()).await.unwrap();
+    let answering = serve(&client, "double").await;
+    let answers = at_once(|n| {
+        let client = client.clone();
+        async move { until_ok(|| client.request("double", n.to_string().into())).await }
+    });
+    for (n, answer) in answers.await.into_iter().enumerate() {
+        assert_eq!(answer.payload, (2 * n).to_string().as_bytes());
+    }
+
+    let error = refused(trusting, &server).await;
+    assert_eq!(error.kind(), ConnectErrorKind::Io, "{error}");
+    let distrusting = patient.add_root_certificates(file("client.crt"));
+    let error = refused(distrusting, &server).await;
+    assert!(error.to_string().contains("certificate"), "{error}");
+
     let restart = move || {
         server.stop();
         server.start_again();

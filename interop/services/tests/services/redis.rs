@@ -1,13 +1,17 @@
 //! redis: its own sockets with tokio's context, and ours without it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use interop_services::servers::{Server, redis as server};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
-use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisConnectionInfo, pipe};
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, ClientTlsConfig, RedisConnectionInfo};
+use redis::{RedisResult, TlsCertificates, pipe};
 use runtime::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
+use crate::identity::Identity;
 use crate::{at_once, until_ok};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,14 +20,17 @@ fn client(server: &Server) -> Client {
     Client::open(server.url()).unwrap()
 }
 
-/// Connects with a limit for responses that a busy machine keeps, unlike the default of 500 ms.
 async fn connect(server: &Server) -> MultiplexedConnection {
+    try_connect(&client(server)).await.unwrap()
+}
+
+/// Connects with a limit for responses that a busy machine keeps, unlike the default of 500 ms.
+async fn try_connect(client: &Client) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE));
-    let client = client(server);
     let connection = client.get_multiplexed_async_connection_with_config(&config);
-    connection.await.unwrap()
+    connection.await
 }
 
 async fn tcp(server: &Server) -> TcpStream {
@@ -144,15 +151,19 @@ async fn receive(mut subscriber: PubSub, publisher: MultiplexedConnection, chann
 
 #[runtime::test(tokio)]
 async fn a_manager_connects_again_after_a_restart_of_the_server() {
-    let Some(mut server) = server::start() else {
+    let Some(server) = server::start(None) else {
         return;
     };
+    connect_again(client(&server), server).await;
+}
+
+async fn connect_again(client: Client, mut server: Server) {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE))
         .set_min_delay(Duration::from_millis(1))
         .set_max_delay(Duration::from_millis(10));
-    let mut manager = ConnectionManager::new_with_config(client(&server), config)
+    let mut manager = ConnectionManager::new_with_config(client, config)
         .await
         .unwrap();
     manager.set::<_, _, ()>("key", "kept").await.unwrap();
@@ -170,4 +181,57 @@ async fn a_manager_connects_again_after_a_restart_of_the_server() {
     for result in at_once(|_| get()).await {
         assert_eq!(result.unwrap(), "kept");
     }
+}
+
+/// A client with the certificate `client`, which trusts `identity`.
+fn client_with_tls(server: &Server, identity: &Identity, client: Option<&Identity>) -> Client {
+    let client_tls = client.map(|client| ClientTlsConfig {
+        client_cert: client.certificate.clone().into(),
+        client_key: client.key.clone().into(),
+    });
+    let certificates = TlsCertificates {
+        client_tls,
+        root_cert: Some(identity.certificate.clone().into()),
+    };
+    Client::build_with_tls(server.url(), certificates).unwrap()
+}
+
+#[runtime::test(tokio)]
+async fn a_client_and_a_server_authenticate_each_other_over_tls() {
+    let (identity, other) = (Identity::new(), Identity::new());
+    let Some(server) = server::start(Some(&identity.tls(Some(&other)))) else {
+        return;
+    };
+    let client = client_with_tls(&server, &identity, Some(&other));
+    use_connection(try_connect(&client).await.unwrap(), "tls").await;
+    let subscriber = client.get_async_pubsub().await.unwrap();
+    let publisher = try_connect(&client).await.unwrap();
+    receive(subscriber, publisher, "tls-channel").await;
+
+    let without_certificate = client_with_tls(&server, &identity, None);
+    let error = try_connect(&without_certificate).await.err().unwrap();
+    assert!(error.is_io_error(), "{error}");
+    let distrusting = client_with_tls(&server, &other, Some(&other));
+    let error = try_connect(&distrusting).await.err().unwrap();
+    assert!(error.to_string().contains("certificate"), "{error}");
+
+    connect_again(client, server).await;
+}
+
+#[runtime::test]
+async fn a_socket_of_ours_carries_tls_without_the_context() {
+    let identity = Identity::new();
+    let Some(server) = server::start(Some(&identity.tls(None))) else {
+        return;
+    };
+    let tls = TlsConnector::from(Arc::new(identity.client(None)));
+    let name = "localhost".try_into().unwrap();
+    let stream = tls.connect(name, tcp(&server).await).await.unwrap();
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let info = RedisConnectionInfo::default();
+    let made = MultiplexedConnection::new_with_config(&info, stream, config);
+    let (connection, driver) = made.await.unwrap();
+    let driver = runtime::spawn(driver);
+    use_connection(connection, "ours").await;
+    driver.await.unwrap();
 }

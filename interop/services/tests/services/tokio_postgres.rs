@@ -10,10 +10,9 @@ use runtime::net::{TcpStream, UnixStream};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::at_once;
+use crate::identity::Identity;
 
 /// Drives a connection in a task of ours. Its output is the client.
 fn drive<S, T>((client, connection): (Client, Connection<S, T>)) -> Client
@@ -301,19 +300,9 @@ async fn a_connection_delivers_notifications() {
 
 /// A server with a certificate for `localhost`, and a connector that trusts it.
 fn with_tls() -> Option<(Server, MakeRustlsConnect)> {
-    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let server = postgres::start(Some(&postgres::Tls {
-        certificate: identity.cert.pem(),
-        key: identity.signing_key.serialize_pem(),
-    }))?;
-    let mut roots = RootCertStore::empty();
-    roots.add(identity.cert.der().clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Some((server, MakeRustlsConnect::new(config)))
+    let identity = Identity::new();
+    let server = postgres::start(Some(&identity.tls(None)))?;
+    Some((server, MakeRustlsConnect::new(identity.client(None))))
 }
 
 /// A runtime without tokio's context, with which the certificate is rejected too.

@@ -2,6 +2,7 @@
 //! messages are texts without protobuf, which needs no context anyway.
 
 mod echo;
+mod tls;
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -32,10 +33,14 @@ struct Running {
 }
 
 fn start(address: &str, echo: Echo) -> Running {
+    start_with("http", Server::builder(), address, echo)
+}
+
+fn start_with(scheme: &str, mut server: Server, address: &str, echo: Echo) -> Running {
     let incoming = TcpIncoming::bind(address.parse().unwrap()).unwrap();
-    let url = format!("http://{}", incoming.local_addr().unwrap());
+    let url = format!("{scheme}://{}", incoming.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
-    let server = Server::builder().add_service(echo);
+    let server = server.add_service(echo);
     let server = server.serve_with_incoming_shutdown(incoming, async {
         let _ = stopped.await;
     });
@@ -174,7 +179,8 @@ async fn a_channel_connects_again_after_a_restart_of_the_server() {
     server.stop().await;
 }
 
-/// Starts the peer in Python.
+/// Starts the peer in Python, with TLS if the last of its arguments are three texts in PEM:
+/// the certificate to trust, and the key and the certificate of the peer.
 fn python(arguments: &[&str]) -> Option<Child> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services/tonic/peer.py");
     let child = Command::new(find_python_with("grpc")?)
@@ -188,9 +194,9 @@ fn python(arguments: &[&str]) -> Option<Child> {
     Some(child.unwrap())
 }
 
-async fn check_python_client(url: &str) {
-    let address = url.strip_prefix("http://").unwrap();
-    let Some(mut python) = python(&["client", address]) else {
+async fn check_python_client(url: &str, tls: &[&str]) {
+    let address = url.split_once("://").unwrap().1;
+    let Some(mut python) = python(&[&["client", address], tls].concat()) else {
         return;
     };
     let mut output = String::new();
@@ -211,7 +217,7 @@ async fn check_python_client(url: &str) {
 #[runtime::test(tokio)]
 async fn a_client_in_python_is_served() {
     let server = start("127.0.0.1:0", Echo::default());
-    check_python_client(&server.url).await;
+    check_python_client(&server.url, &[]).await;
     server.stop().await;
 }
 
@@ -221,22 +227,23 @@ async fn a_client_in_python_is_served_on_our_sockets_without_the_context() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let routes = TowerToHyperService::new(Routes::new(Echo::default()).prepare());
     let server = runtime::spawn(serve(listener, routes).run());
-    check_python_client(&url).await;
+    check_python_client(&url, &[]).await;
     server.abort();
 }
 
 /// Starts a server in Python and returns its URL.
-async fn python_server() -> Option<(String, Child)> {
-    let mut python = python(&["server"])?;
+async fn python_server(tls: &[&str]) -> Option<(String, Child)> {
+    let mut python = python(&[&["server"], tls].concat())?;
     let mut line = String::new();
     let mut output = BufReader::new(python.stdout.take().unwrap());
     output.read_line(&mut line).await.unwrap();
-    Some((format!("http://127.0.0.1:{}", line.trim()), python))
+    let scheme = if tls.is_empty() { "http" } else { "https" };
+    Some((format!("{scheme}://127.0.0.1:{}", line.trim()), python))
 }
 
 #[runtime::test(tokio)]
 async fn a_server_in_python_is_called() {
-    let Some((url, mut python)) = python_server().await else {
+    let Some((url, mut python)) = python_server(&[]).await else {
         return;
     };
     use_channel(connect(&url).await).await;
@@ -245,7 +252,7 @@ async fn a_server_in_python_is_called() {
 
 #[runtime::test]
 async fn a_server_in_python_is_called_from_our_sockets_without_the_context() {
-    let Some((url, mut python)) = python_server().await else {
+    let Some((url, mut python)) = python_server(&[]).await else {
         return;
     };
     let endpoint = Endpoint::from_shared(url).unwrap().executor(Executor);

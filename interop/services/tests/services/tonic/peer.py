@@ -1,7 +1,9 @@
 """The client and the server of the echo service, with Python's grpc.
 
-    peer.py client ADDRESS    makes calls of all kinds and prints the answers
-    peer.py server            prints its port and serves until its input ends
+    peer.py client ADDRESS [TLS]    makes calls of all kinds and prints the answers
+    peer.py server [TLS]            prints its port and serves until its input ends
+
+TLS is three arguments in PEM: the certificate to trust, and the key and the certificate to present.
 """
 import concurrent.futures
 import sys
@@ -17,8 +19,14 @@ def data(text):
     return text.encode()
 
 
-def client(address):
-    with grpc.insecure_channel(address) as channel:
+def connect(address, tls):
+    if not tls:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(*tls))
+
+
+def client(address, tls):
+    with connect(address, tls) as channel:
         unary = channel.unary_unary("/test.Echo/Unary", data, text)
         numbers = channel.unary_stream("/test.Echo/ServerStreaming", data, text)
         bidi = channel.stream_stream("/test.Echo/Bidi", data, text)
@@ -46,7 +54,15 @@ def bidi(texts, context):
     return ("echo " + text for text in texts)
 
 
-def server():
+def bind(server, address, tls):
+    if not tls:
+        return server.add_insecure_port(address)
+    trusted, key, certificate = tls
+    credentials = grpc.ssl_server_credentials([(key, certificate)], trusted, True)
+    return server.add_secure_port(address, credentials)
+
+
+def server(tls):
     pool = concurrent.futures.ThreadPoolExecutor(40)
     server = grpc.server(pool)
     handlers = {
@@ -56,12 +72,14 @@ def server():
     }
     handler = grpc.method_handlers_generic_handler("test.Echo", handlers)
     server.add_generic_rpc_handlers([handler])
-    print(server.add_insecure_port("127.0.0.1:0"))
+    print(bind(server, "127.0.0.1:0", tls))
     server.start()
     sys.stdin.read()
 
 
+arguments = sys.argv[2:]
+tls = [argument.encode() for argument in arguments[-3:] if len(arguments) >= 3]
 if sys.argv[1] == "client":
-    client(sys.argv[2])
+    client(arguments[0], tls)
 else:
-    server()
+    server(tls)
