@@ -44,11 +44,13 @@ async fn peer<S: AsRef<OsStr>>(
 /// Returns the path of a program that `ci/peers` installs. `None`, and a line that says so, if it
 /// is not installed.
 fn installed_peer(name: &str) -> Option<PathBuf> {
-    let test = std::env::current_exe().unwrap(); // target/debug/deps/libraries-0123
-    let path = test.ancestors().nth(3).unwrap().join("peers").join(name);
-    if !path.exists() {
-        eprintln!("SKIPPED: {} is not installed: run ci/peers", path.display());
-        return None;
+    let test = std::env::current_exe().unwrap(); // in target/debug/deps
+    let mut paths = test
+        .ancestors()
+        .map(|folder| folder.join("peers").join(name));
+    let path = paths.find(|path| path.exists());
+    if path.is_none() {
+        eprintln!("SKIPPED: {name} is not installed: run ci/peers");
     }
-    Some(path)
+    path
 }

@@ -12,6 +12,7 @@ pub mod nats;
 pub mod postgres;
 mod program;
 pub mod redis;
+pub mod s3;
 mod tls;
 
 pub use keeper::Server;

@@ -43,6 +43,11 @@ pub fn find_python_with(module: &str) -> Option<PathBuf> {
 fn report_missing(program: &str) {
     let text = format!("{program} is not installed");
     assert!(env::var_os("RUNTIME_REQUIRE_SERVERS").is_none(), "{text}");
+    report_skipped(&text);
+}
+
+/// Writes a line on standard error for tests that return early.
+pub(super) fn report_skipped(text: &str) {
     // Not eprintln, whose output the test harness keeps to itself if the test passes.
     let line = format!("\nSKIPPED: {text}, so its tests check nothing\n");
     io::stderr().write_all(line.as_bytes()).unwrap();

@@ -1,25 +1,30 @@
-//! object_store over HTTP with tokio's context.
+//! object_store over HTTP and S3 with tokio's context.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::process::Stdio;
 use std::rc::Rc;
+use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
+use interop_services::servers::{Server, s3};
+use object_store::aws::AmazonS3Builder;
 use object_store::http::{HttpBuilder, HttpStore};
 use object_store::path::Path;
-use object_store::{ClientOptions, Error, ObjectStoreExt};
+use object_store::{Certificate, ClientOptions, Error, MultipartUpload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use runtime::compat::hyper_util::serve;
 use runtime::io::{AsyncBufReadExt, BufReader};
 use runtime::net::TcpListener;
 use runtime::process::Command;
 
 use crate::at_once;
+use crate::identity::Identity;
 
 fn store(url: String) -> HttpStore {
     let options = ClientOptions::new().with_allow_http(true);
@@ -142,4 +147,102 @@ async fn objects_are_read_from_the_server_of_python() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
     python.kill().await.unwrap();
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Creates a bucket, which object_store cannot do.
+async fn create_bucket(server: &Server, name: &str) {
+    let script = "
+import ssl, sys, urllib.request
+context = ssl.create_default_context(cafile=sys.argv[1])
+request = urllib.request.Request(sys.argv[2], method='PUT')
+urllib.request.urlopen(request, context=context)";
+    let python = interop_services::servers::find("python3").expect("moto runs in it");
+    let output = Command::new(python)
+        .args(["-c", script])
+        .arg(server.folder().join("server.crt"))
+        .arg(format!("{}/{name}", server.url()))
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+async fn collect(
+    mut stream: impl Stream<Item = object_store::Result<ObjectMeta>> + Unpin,
+) -> usize {
+    let mut count = 0;
+    while let Some(object) = stream.next().await {
+        object.unwrap();
+        count += 1;
+    }
+    count
+}
+
+#[runtime::test(tokio)]
+async fn a_bucket_of_s3_is_written_listed_read_and_emptied_over_tls() {
+    let identity = Identity::new();
+    let Some(server) = s3::start(&identity.tls(None)) else {
+        return;
+    };
+    create_bucket(&server, "bucket").await;
+    let root = Certificate::from_pem(identity.certificate.as_bytes()).unwrap();
+    // Limits that a busy machine keeps: each request has a handshake of its own with moto.
+    let options = ClientOptions::new()
+        .with_root_certificate(root)
+        .with_connect_timeout(Duration::from_secs(300))
+        .with_timeout(Duration::from_secs(300));
+    let store = AmazonS3Builder::new()
+        .with_endpoint(server.url())
+        .with_region("us-east-1")
+        .with_bucket_name("bucket")
+        .with_access_key_id("id")
+        .with_secret_access_key("secret")
+        .with_client_options(options)
+        .build();
+    let store = Rc::new(store.unwrap());
+
+    let ends = at_once(|n| {
+        let store = store.clone();
+        async move {
+            let path = Path::from(format!("folder/{n}"));
+            let content = Bytes::from(vec![n as u8; 1_000 + n as usize]);
+            store.put(&path, content.clone().into()).await.unwrap();
+            let read = store.get(&path).await.unwrap().bytes().await.unwrap();
+            assert_eq!(read, content);
+            store.get_range(&path, 999..1_000).await.unwrap()
+        }
+    });
+    for (n, end) in ends.await.into_iter().enumerate() {
+        assert_eq!(end[..], [n as u8]);
+    }
+
+    // All parts but the last have a minimum of 5 MiB.
+    let path = Path::from("large");
+    let part = Bytes::from(vec![7; 5 << 20]);
+    let mut upload = store.put_multipart(&path).await.unwrap();
+    let parts = [part.clone(), part.clone(), Bytes::from("end")];
+    let parts = parts.map(|part| runtime::spawn(upload.put_part(part.into())));
+    for part in parts {
+        part.await.unwrap().unwrap();
+    }
+    upload.complete().await.unwrap();
+    let mut aborted = store.put_multipart(&Path::from("aborted")).await.unwrap();
+    aborted.put_part(part.clone().into()).await.unwrap();
+    aborted.abort().await.unwrap();
+    let read = store.get(&path).await.unwrap().bytes().await.unwrap();
+    assert!(read == [&part[..], &part, b"end"].concat());
+
+    let folder = Path::from("folder");
+    assert_eq!(collect(store.list(Some(&folder))).await, 32);
+    let top = store.list_with_delimiter(None).await.unwrap();
+    assert_eq!(top.common_prefixes, [folder]);
+    let names: Vec<_> = top.objects.iter().map(|object| &object.location).collect();
+    assert_eq!(names, [&path]);
+
+    let locations = store.list(None).map_ok(|object| object.location).boxed();
+    let deleted = store.delete_stream(locations);
+    assert_eq!(deleted.try_collect::<Vec<_>>().await.unwrap().len(), 33);
+    assert_eq!(collect(store.list(None)).await, 0);
+    let error = store.get(&path).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
