@@ -5,7 +5,7 @@
 //! * [`libraries`]: the requirements of axum, reqwest, hyper and others, and the remedy for the
 //!   panic *there is no reactor running*.
 //! * [`http_services`]: servers and clients of HTTP, with TLS, WebSockets, limits and shutdown.
-//! * [`databases`]: PostgreSQL, Redis, SQLite, pools, timeouts, gRPC and NATS.
+//! * [`databases`]: PostgreSQL, Redis, SQLite, pools, timeouts, gRPC, NATS, D-Bus and S3.
 //! * [`writing_libraries`]: a library that depends on no runtime.
 //! * [`testing`]: tests of asynchronous code.
 

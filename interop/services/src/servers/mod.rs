@@ -7,6 +7,7 @@
 //! A shell keeps each server: it waits for the end of its standard input, stops the server then and
 //! removes the folder. So no server outlives the tests, however they end.
 
+pub mod dbus;
 mod keeper;
 pub mod nats;
 pub mod postgres;

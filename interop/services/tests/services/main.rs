@@ -11,6 +11,7 @@ mod shutdown;
 mod sqlx;
 mod tokio_postgres;
 mod tonic;
+mod zbus;
 
 use std::future::Future;
 
