@@ -2,6 +2,7 @@
 
 use std::fs;
 
+mod guides;
 mod imports;
 mod prose;
 mod sources;
