@@ -26,7 +26,7 @@ fn example(name: &str) -> Command {
     let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(
         path.exists(),
-        "{} is missing: build it with `cargo build -p interop --examples`",
+        "{} is missing: build it with `cargo build --examples` in the folder interop",
         path.display()
     );
     Command::new(path)
