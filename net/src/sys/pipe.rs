@@ -1,9 +1,9 @@
 //! System calls of pipes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use runtime_reactor::Direction;
+use runtime_reactor::{Direction, internal};
 
 use super::call::{call, open};
 use super::errno::cvt;
@@ -13,32 +13,9 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     open!(|host| host.pipe(), pipe_real())
 }
 
-/// Creates a pipe by one system call. Splicing needs a real one.
-#[cfg(not(target_vendor = "apple"))]
+/// Creates a pipe of the real kernel, which splicing needs.
 pub(crate) fn pipe_real() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut ends = [-1; 2];
-    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: pipe2 writes two descriptors, for which the array has room.
-    cvt(unsafe { libc::pipe2(ends.as_mut_ptr(), flags) })?;
-    // SAFETY: the call has just opened these descriptors, and nothing else owns them.
-    Ok(ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into())
-}
-
-/// Creates a pipe. macOS has no pipe2.
-#[cfg(target_vendor = "apple")]
-pub(crate) fn pipe_real() -> io::Result<(OwnedFd, OwnedFd)> {
-    use std::os::fd::AsFd;
-    let mut ends = [-1; 2];
-    // SAFETY: pipe writes two descriptors, for which the array has room.
-    cvt(unsafe { libc::pipe(ends.as_mut_ptr()) })?;
-    // SAFETY: the call has just opened these descriptors, and nothing else owns them.
-    let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
-    for end in &ends {
-        // SAFETY: F_SETFD takes an int; the descriptor is open.
-        cvt(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
-        runtime_reactor::internal::set_nonblocking(end.as_fd())?;
-    }
-    Ok(ends.into())
+    internal::pipe()
 }
 
 /// Returns true if a descriptor is open for operations of `direction`. On some systems both ends of

@@ -15,6 +15,7 @@ pub use self::fork::forks;
 pub(crate) use self::fork::start_counting_forks;
 pub(crate) use self::fstat::UNPOLLABLE;
 pub(crate) use self::fstat::check_pollable;
+pub use self::pipe::pipe;
 #[cfg(test)]
 pub(crate) use self::poll::is_ready;
 pub(crate) use self::poll::ready_now;
@@ -45,6 +46,7 @@ mod kqueue;
 mod level;
 mod long_poll_list;
 mod notify;
+mod pipe;
 mod poll;
 mod ppoll;
 #[cfg(all(test, not(loom)))]

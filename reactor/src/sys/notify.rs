@@ -3,9 +3,13 @@
 //! kqueue notifies itself with `EVFILT_USER` and uses the pipe only where that filter is missing.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use super::cvt::cvt;
+use super::pipe::pipe;
 use super::selector::Notify;
 
 /// The notifier of poll and select.
@@ -84,36 +88,12 @@ pub(super) struct Pipe {
 )]
 impl Pipe {
     pub(super) fn new() -> io::Result<Pipe> {
-        let mut ends = [-1; 2];
-        // SAFETY: the pointer is valid for the two descriptors that pipe2 writes.
-        cvt(unsafe { pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
-        let reader = unsafe { OwnedFd::from_raw_fd(ends[0]) };
-        // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
-        let writer = unsafe { OwnedFd::from_raw_fd(ends[1]) };
-        #[cfg(not(any(
-            target_os = "linux",
-            target_os = "android",
-            target_os = "freebsd",
-            target_os = "dragonfly",
-            target_os = "netbsd",
-            target_os = "openbsd",
-        )))]
-        for end in [&reader, &writer] {
-            super::fcntl::set_nonblocking(std::os::fd::AsFd::as_fd(end))?;
-            super::fcntl::set_cloexec(std::os::fd::AsFd::as_fd(end))?;
-        }
+        let (reader, writer) = pipe()?;
         Ok(Pipe { reader, writer })
     }
 
     pub(super) fn raw(&self) -> RawFd {
         self.reader.as_raw_fd()
-    }
-
-    /// Returns reader and writer.
-    #[cfg(feature = "sim")]
-    pub(super) fn into_ends(self) -> (OwnedFd, OwnedFd) {
-        (self.reader, self.writer)
     }
 
     pub(super) fn notify(&self) -> io::Result<()> {
@@ -132,33 +112,6 @@ impl Pipe {
         let mut bytes = [0; 256];
         while matches!(read(&self.reader, &mut bytes), Ok(n) if n == bytes.len()) {}
     }
-}
-
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-))]
-use libc::pipe2;
-
-/// The same for systems without such a call. The flags are set afterwards there.
-///
-/// # Safety
-/// `ends` is valid for writes of two descriptors.
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-)))]
-unsafe fn pipe2(ends: *mut libc::c_int, _: libc::c_int) -> libc::c_int {
-    // SAFETY: the caller passes a pointer to two descriptors.
-    unsafe { libc::pipe(ends) }
 }
 
 fn write(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {

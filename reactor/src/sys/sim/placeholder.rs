@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::super::epoll::Epoll as Watcher;
 use super::super::event::Event;
 use super::super::fstat::identity;
-use super::super::notify::Pipe;
+use super::super::pipe::pipe;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::super::poll::Poll as Watcher;
 use super::super::selector::Selector;
@@ -54,7 +54,7 @@ impl Placeholders {
             Some(watcher) => watcher,
             empty => empty.insert(Watcher::new()?),
         };
-        let (reader, writer) = Pipe::new()?.into_ends();
+        let (reader, writer) = pipe()?;
         let identity = identity(writer.as_raw_fd())?;
         watcher.add(reader.as_raw_fd(), token(id))?;
         watcher.arm(token(id), Direction::Read);
