@@ -23,8 +23,9 @@ impl Handle {
     /// Returns a [`JoinError`] if the future panicked or the runtime was dropped.
     ///
     /// # Panics
-    /// Panics on the thread of a runtime, this one or another: it would block that runtime. Await
-    /// [`spawn`](Handle::spawn) there. The threads of blocking jobs may block.
+    /// Panics inside a runtime, which the call would block: await [`spawn`](Handle::spawn) there.
+    /// The threads of blocking jobs may block. Panics on the thread that this runtime belongs to,
+    /// because the runtime cannot run there while the call blocks.
     ///
     /// # Examples
     /// ```
@@ -60,6 +61,13 @@ impl Handle {
         } else {
             self.spawn(future)
         };
+        if self.inbox().is_of_this_thread() && !task.is_finished() {
+            task.abort();
+            panic!(
+                "Handle::block_on was called on the thread of its runtime, which cannot run while \
+                 the call blocks: call Runtime::block_on instead"
+            );
+        }
         let park = ThreadPark::new();
         let waker = Waker::from(Arc::new(UnparkOnWake(park.unparker())));
         let mut cx = Context::from_waker(&waker);

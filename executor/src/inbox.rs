@@ -10,6 +10,7 @@ use std::collections::BinaryHeap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
 use std::{fmt, io, mem};
 
 use crate::error::JoinError;
@@ -126,6 +127,8 @@ pub(crate) struct Inbox {
     number: u32,
     messages: MessageQueue<RemoteOp>,
     unparker: Arc<dyn Unpark>,
+    /// The thread of the executor.
+    thread: ThreadId,
     /// The number of tasks and blocking jobs that came from other threads.
     remote_serial: AtomicU32,
 }
@@ -162,10 +165,16 @@ impl Inbox {
             number,
             messages: MessageQueue::new(),
             unparker,
+            thread: thread::current().id(),
             remote_serial: AtomicU32::new(0),
         });
         inboxes.push(inbox.clone());
         Ok(inbox)
+    }
+
+    /// Returns true on the thread of the executor.
+    pub(crate) fn is_of_this_thread(&self) -> bool {
+        self.thread == thread::current().id()
     }
 
     pub(crate) fn number(&self) -> u32 {

@@ -169,6 +169,23 @@ fn blocking_the_thread_of_an_executor_is_refused() {
 }
 
 #[test]
+fn blocking_the_thread_of_an_executor_that_is_not_entered_is_refused() {
+    let _watchdog = watchdog();
+    let looped = Loop::new();
+    let handle = looped.executor.handle().clone();
+    let (said, place) = panic_of(|| drop(handle.block_on(async {})));
+    assert!(
+        said.contains("Handle::block_on was called on the thread of its runtime"),
+        "{said}"
+    );
+    assert!(place.contains("handles.rs"), "{place}");
+    // The runtime works afterwards, and after its drop there is nothing to wait for.
+    assert_eq!(looped.block_on(handle.spawn(async { 7 })).unwrap(), 7);
+    drop(looped);
+    assert!(handle.block_on(async {}).unwrap_err().is_cancelled());
+}
+
+#[test]
 fn an_entered_handle_is_the_current_one_of_a_thread_without_an_executor() {
     let (one, other) = (Loop::new(), Loop::new());
     assert!(Handle::try_current().is_none());
