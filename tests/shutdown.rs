@@ -174,6 +174,25 @@ fn dropped_children_of_a_token_do_not_pile_up() {
     assert!(kept.iter().all(CancellationToken::is_cancelled));
 }
 
+#[test]
+fn a_token_is_canceled_with_its_grandparent_after_its_parent_was_dropped() {
+    let token = CancellationToken::new();
+    let parent = token.child_token();
+    let child = parent.child_token();
+    drop(parent);
+    token.cancel();
+    assert!(child.is_cancelled());
+}
+
+#[test]
+fn a_long_chain_of_tokens_is_canceled_and_dropped_without_a_long_stack() {
+    let token = CancellationToken::new();
+    let last = (0..100_000).fold(token.clone(), |last, _| last.child_token());
+    drop((0..100_000).fold(token.clone(), |last, _| last.child_token()));
+    token.cancel();
+    assert!(last.is_cancelled());
+}
+
 struct Count(AtomicUsize);
 
 impl Wake for Count {

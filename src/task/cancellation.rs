@@ -38,9 +38,22 @@ pub struct CancellationToken(Arc<Mutex<State>>);
 struct State {
     is_cancelled: bool,
     waiters: WaitList,
+    /// Kept, so that a request of its own ancestors gets here after the program dropped it.
+    parent: Option<Arc<Mutex<State>>>,
     children: Vec<Weak<Mutex<State>>>,
     /// The number of children at which those that were dropped are removed.
     limit: usize,
+}
+
+impl Drop for State {
+    /// Drops the ancestors in a loop, because a chain of them may be long.
+    fn drop(&mut self) {
+        let mut parent = self.parent.take();
+        while let Some(state) = parent.and_then(Arc::into_inner) {
+            let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+            parent = state.parent.take();
+        }
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -54,7 +67,8 @@ impl CancellationToken {
         CancellationToken::default()
     }
 
-    /// Creates a token that is canceled with this one, and can be canceled without it.
+    /// Creates a token that is canceled with this one, and can be canceled without it. It is also
+    /// canceled with the parents of this token after this token was dropped.
     ///
     /// # Examples
     /// ```
@@ -68,12 +82,13 @@ impl CancellationToken {
     /// assert!(other.is_cancelled() && server.child_token().is_cancelled());
     /// ```
     pub fn child_token(&self) -> CancellationToken {
-        let child = CancellationToken::new();
         let mut state = lock(&self.0);
+        let child = CancellationToken::new();
         if state.is_cancelled {
             lock(&child.0).is_cancelled = true;
             return child;
         }
+        lock(&child.0).parent = Some(self.0.clone());
         if state.children.len() >= state.limit {
             state.children.retain(|child| child.strong_count() > 0);
             state.limit = (2 * state.children.len()).max(16);
