@@ -36,7 +36,6 @@
 //!
 //! | for | items |
 //! |---|---|
-//! | numbers, and an order of tasks, that a seed decides | [`rng`], [`Builder::seed`] |
 //! | starting a runtime | [`macro@main`], [`macro@test`], [`block_on`], [`Runtime`], [`Builder`] |
 //! | tasks | [`spawn`], [`spawn_blocking`], [`task_local!`], [`task`] |
 //! | futures that borrow | [`task::scope`](task::scope()), [`task::try_scope`] |
@@ -52,6 +51,8 @@
 //! | a graceful end | [`Runtime::shutdown`], [`task::CancellationToken`], [`task::Tracker`] |
 //! | counters, long polls | [`Handle::metrics`], [`Builder::on_stall`], [`insight`] |
 //! | several cores | [`per_core`] |
+//! | tests | the [guide](guide::testing), [`time::pause`], `sim` |
+//! | random numbers and an order of tasks from a seed | [`rng`](rng()), [`Builder::seed`] |
 //! | another event loop on the same thread | [`Runtime::turn`] |
 //! | adapters for hyper and tokio | [`compat`] |
 //!

@@ -1,6 +1,13 @@
 //! Adapters to the traits of other libraries.
 //!
-//! Each module needs the feature that its documentation names.
+//! | module | feature | adapts to |
+//! |---|---|---|
+//! | `hyper` | `hyper` | hyper 1.x: its traits for I/O, timers and executors |
+//! | `hyper_util` | `hyper-util` | hyper-util: a server with limits, and connectors |
+//! | `quinn` | `quinn` | quinn: its traits for sockets, timers and tasks |
+//! | `tokio` | `tokio-io`; `tokio` for the context | tokio's traits for I/O, and its context |
+//!
+//! The feature `axum` adds no module: the listeners of [`net`](crate::net) implement its trait.
 
 /// Implements the methods that the writer traits of futures-io, hyper and tokio have in common, by
 /// calling those of the wrapped `stream`. The method that closes a writer is `$close` in the

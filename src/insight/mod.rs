@@ -51,7 +51,6 @@
 //!   too long, while it lasts and when it has ended.
 //! * [`Builder::dump_on`](crate::Builder::dump_on): a signal that writes the list of tasks to
 //!   standard error.
-//!
 //! * `Builder::trace` (feature `tracing`): a span of tracing for each task.
 //!
 //! [`on_stall`](crate::Builder::on_stall) and [`dump_on`](crate::Builder::dump_on) start a thread.

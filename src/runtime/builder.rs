@@ -449,7 +449,7 @@ impl Builder {
     /// use runtime::signal::unix::SignalKind;
     ///
     /// # fn main() -> std::io::Result<()> {
-    /// // Ctrl-\\ shows the tasks of a program in a terminal.
+    /// // Ctrl-\ shows the tasks of a program in a terminal.
     /// let runtime = runtime::Runtime::builder().dump_on(SignalKind::quit()).build()?;
     /// # drop(runtime);
     /// # Ok(())

@@ -2,6 +2,37 @@
 //!
 //! Dropping a [`JoinHandle`] detaches its task. Dropping a [`JoinSet`] aborts its tasks. A
 //! [scope](scope()) runs futures that borrow from the task that awaits it.
+//!
+//! # Examples
+//! Three tasks, whose outputs arrive as they complete:
+//! ```
+//! use runtime::task::JoinSet;
+//!
+//! # runtime::block_on(async {
+//! let mut tasks = JoinSet::new();
+//! for n in 1..=3 {
+//!     tasks.spawn(async move { n * n });
+//! }
+//! let mut sum = 0;
+//! while let Some(square) = tasks.join_next().await {
+//!     sum += square?;
+//! }
+//! assert_eq!(sum, 14);
+//! # Ok::<(), runtime::JoinError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Parts
+//!
+//! | for | items |
+//! |---|---|
+//! | starting tasks | [`spawn`], [`spawn_blocking`], [`Builder`] with a name |
+//! | awaiting and aborting them | [`JoinHandle`], [`AbortHandle`], [`JoinError`], [`JoinSet`] |
+//! | futures that borrow | [`scope()`], [`try_scope`] |
+//! | a graceful end | [`CancellationToken`], [`Tracker`] |
+//! | values of a task | [`task_local!`], [`TaskLocal`] |
+//! | fairness | [`yield_now`], [`consume_budget`], [`unconstrained`] |
+//! | looking at tasks | [`id`](id()), [`try_id`], [`all`] |
 
 use std::future::Future;
 use std::pin::Pin;
