@@ -45,11 +45,12 @@ use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use runtime_reactor::internal::{is_ready, set_nonblocking};
+use runtime_reactor::internal::is_ready;
 use runtime_reactor::{Direction, Interest, Source};
 
 use crate::error::{invalid, with_context};
 use crate::methods;
+use crate::sys::adopt::{adopt, set_nonblocking};
 use crate::sys::pipe as sys;
 use crate::transfer;
 
@@ -302,6 +303,7 @@ fn check(file: File) -> io::Result<File> {
 /// packets (O_DIRECT, pipe(2)), each of which ends a read.
 fn wrap(fd: OwnedFd, direction: Direction) -> io::Result<File> {
     let file = check(File::from(fd))?;
+    adopt(file.as_fd());
     if !sys::is_open_for(file.as_fd(), direction)? {
         let (given, expected) = match direction {
             Direction::Read => ("writing", "reading"),

@@ -380,3 +380,35 @@ fn datagrams_travel_over_ipv6() {
     assert!(trace.contains(" -> [fd00::1]:53, 3 bytes"), "{trace}");
     assert!(trace.contains(" -> 10.0.0.1:53, 4 bytes"), "{trace}");
 }
+
+#[test]
+fn a_dropped_stream_ends_its_peer_at_once_on_one_host_and_after_the_latency_on_another() {
+    let mut world = world();
+    world.host("server", || async {
+        let listener = TcpListener::bind("0.0.0.0:80").await?;
+        loop {
+            drop(listener.accept().await?);
+        }
+    });
+    world.client("client", async {
+        let mut stream = TcpStream::connect("server:80").await?;
+        let start = Instant::now();
+        assert_eq!(stream.read(&mut [0]).await?, 0);
+        // The last segment of the handshake and the end each take the latency.
+        assert_eq!(start.elapsed(), 20 * MS);
+
+        let listener = TcpListener::bind("127.0.0.1:80").await?;
+        let mut ours = TcpStream::connect("127.0.0.1:80").await?;
+        let (theirs, _) = listener.accept().await?;
+        let start = Instant::now();
+        let dropping = runtime::spawn(async move {
+            sleep(MS).await;
+            drop(theirs);
+        });
+        assert_eq!(ours.read(&mut [0]).await?, 0);
+        assert_eq!(start.elapsed(), MS);
+        dropping.await?;
+        Ok(())
+    });
+    world.run().unwrap();
+}

@@ -1,6 +1,7 @@
 //! System calls and the differences between platforms, one file for each kind of descriptor.
 
 pub(crate) mod accept;
+pub(crate) mod adopt;
 pub(crate) mod bytes;
 pub(crate) mod call;
 mod control;

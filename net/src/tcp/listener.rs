@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::internal::set_nonblocking;
 use runtime_reactor::{Interest, Readiness, Source};
 
 use super::stream::TcpStream;
@@ -18,6 +17,7 @@ use crate::addr::{SocketAddrs, ToSocketAddrs, resolve_nonempty, sealed::Internal
 use crate::backoff::Backoff;
 use crate::error::with_context;
 use crate::methods;
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::options::Options;
 use crate::sys::{names, tcp};
 

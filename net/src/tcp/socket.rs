@@ -14,6 +14,7 @@ use super::listener::TcpListener;
 use super::stream::TcpStream;
 use crate::error::with_context;
 use crate::methods;
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::options::Options;
 use crate::sys::{names, tcp};
 
@@ -76,7 +77,7 @@ impl TcpSocket {
     /// # Platform-specific behavior
     /// On macOS `SO_NOSIGPIPE` is left unchanged.
     pub fn from_std_stream(stream: net::TcpStream) -> io::Result<TcpSocket> {
-        runtime_reactor::internal::set_nonblocking(stream.as_fd())?;
+        set_nonblocking(stream.as_fd())?;
         Ok(TcpSocket {
             socket: stream.into(),
         })

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use runtime_reactor::internal::set_nonblocking;
 use runtime_reactor::{Direction, Source};
 
 use super::connect;
@@ -18,6 +17,7 @@ use crate::addr::{ToSocketAddrs, sealed::Internal};
 use crate::methods;
 use crate::send_file::SendFile;
 use crate::split::{self, sealed::Connection};
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::options::Options;
 use crate::sys::{names, tcp};
 use crate::transfer;

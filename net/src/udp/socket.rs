@@ -7,13 +7,13 @@ use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 
-use runtime_reactor::internal::set_nonblocking;
 use runtime_reactor::{Direction, Source};
 use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{ToSocketAddrs, lookup_host, resolve_nonempty, sealed::Internal, try_each};
 use crate::error::{invalid, with_context};
 use crate::methods;
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::{names, socket, udp};
 
 /// A UDP socket.

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use runtime_reactor::Source;
-use runtime_reactor::internal::set_nonblocking;
 use socket2::{SockAddr, Socket, Type};
 
 use super::addr::display;
 use crate::backoff::{Backoff, Retry, SharedBackoff};
 use crate::error::with_context;
 use crate::methods;
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::socket::suppress_sigpipe;
 use crate::sys::{names, unix};
 

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use runtime_reactor::internal::set_nonblocking;
 use runtime_reactor::{Interest, Readiness, Source};
 use socket2::{Socket, Type};
 
@@ -20,6 +19,7 @@ use crate::accept::{Acceptor, BACKLOG};
 use crate::backoff::Backoff;
 use crate::error::with_context;
 use crate::methods;
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::{names, unix};
 
 /// A Unix socket that accepts connections.

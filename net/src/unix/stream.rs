@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use runtime_reactor::internal::set_nonblocking;
 use runtime_reactor::{Direction, Source};
 use socket2::{SockAddr, Socket, Type};
 
@@ -20,6 +19,7 @@ use crate::error::with_context;
 use crate::methods;
 use crate::send_file::SendFile;
 use crate::split::{self, sealed::Connection};
+use crate::sys::adopt::set_nonblocking;
 use crate::sys::socket::suppress_sigpipe;
 use crate::sys::{names, unix};
 use crate::transfer;

@@ -200,7 +200,7 @@ impl Host {
     /// # Errors
     /// Returns EAGAIN, EPIPE, ECONNRESET, ENOTCONN, and others.
     pub fn send(&self, fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.with_socket(fd, |state, id| match &state.sockets[&id].body {
+        self.transfer(fd, |state, id| match &state.sockets[&id].body {
             Body::Tcp(_) => state.send_tcp(id, bufs),
             Body::Udp(_) => state.send_udp(id, concat(bufs), None, None, None),
             Body::Stream(_) => state.send_stream(id, bufs, Vec::new()),
@@ -219,7 +219,7 @@ impl Host {
         bufs: &mut [&mut [u8]],
         peek: bool,
     ) -> io::Result<usize> {
-        self.with_socket(fd, |state, id| match &state.sockets[&id].body {
+        self.transfer(fd, |state, id| match &state.sockets[&id].body {
             Body::Tcp(_) => state.recv_tcp(id, bufs, peek),
             Body::Udp(_) => Ok(state.recv_udp(id, bufs, peek)?.len),
             Body::Stream(_) => Ok(state.recv_stream(id, bufs, peek)?.len),

@@ -1,6 +1,6 @@
 //! The kernel of a simulation: time, hosts, links and faults.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
@@ -26,6 +26,8 @@ pub type Observer = Box<dyn FnMut(&Record)>;
 struct Shared {
     state: RefCell<State>,
     observer: RefCell<Option<Observer>>,
+    /// True if the program may have closed a descriptor since the kernel last looked for that.
+    has_run: Cell<bool>,
     /// Set in real time, for a runtime that has a kernel of its own.
     is_real_time: bool,
 }
@@ -49,6 +51,7 @@ impl Kernel {
         Kernel(Rc::new(Shared {
             state: RefCell::new(state),
             observer: RefCell::new(None),
+            has_run: Cell::new(false),
             is_real_time,
         }))
     }
@@ -58,11 +61,32 @@ impl Kernel {
         self.0.is_real_time
     }
 
-    /// Calls `f` with the state, delivers what arrives at once, and passes the records to the
-    /// observer once nothing is borrowed.
+    /// Notes that the program runs now, and may close descriptors.
+    pub(super) fn note_run(&self) {
+        self.0.has_run.set(true);
+    }
+
+    /// Closes what the program has closed, calls `f` with the state, delivers what arrives at once,
+    /// and passes the records to the observer once nothing is borrowed.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        self.with_state(|state| {
+            state.close_abandoned();
+            f(state)
+        })
+    }
+
+    /// Does the same for a question of a world, which asks many between two turns of a program: it
+    /// looks for closed descriptors only if a program has run since the last question.
+    pub(super) fn ask<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        if self.0.has_run.replace(false) || self.0.is_real_time {
+            return self.with(f);
+        }
+        f(&mut self.0.state.borrow_mut())
+    }
+
+    /// Does the same as [`with`](Kernel::with), but looks for closed descriptors only if `f` does.
+    fn with_state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.0.state.borrow_mut();
-        state.close_abandoned();
         let result = f(&mut state);
         let now = state.now;
         state.run_until(now);
@@ -266,7 +290,8 @@ impl Host {
 
     /// Returns true if a turn of the host's reactor would report an event.
     pub fn has_ready(&self) -> bool {
-        self.with_host(|host| !host.changed.is_empty())
+        self.kernel
+            .ask(|state| !state.host(self.id).changed.is_empty())
     }
 
     /// Returns descriptions of the sockets that programs of the host have open, such as
@@ -296,9 +321,33 @@ impl Host {
         f: impl FnOnce(&mut State, SocketId) -> io::Result<R>,
     ) -> io::Result<R> {
         self.kernel.with(|state| {
-            let id = state.find_raw(self.id, fd.as_raw_fd())?;
+            let id = state.find(self.id, fd)?;
             f(state, id)
         })
+    }
+
+    /// Calls `f` as [`with_socket`](Host::with_socket) does, to send or receive. Looks for closed
+    /// descriptors only if that can matter: what is closed on this host reaches the peer of a
+    /// connection to another host later.
+    pub(super) fn transfer<R>(
+        &self,
+        fd: BorrowedFd<'_>,
+        f: impl FnOnce(&mut State, SocketId) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.kernel.with_state(|state| {
+            let id = state.find(self.id, fd)?;
+            if !state.has_remote_peer(id) {
+                state.close_abandoned();
+            }
+            f(state, id)
+        })
+    }
+
+    /// Forgets what a number refers to. To be called when the program makes a socket of a
+    /// descriptor that may be any.
+    pub fn forget_number(&self, fd: BorrowedFd<'_>) {
+        let mut state = self.kernel.0.state.borrow_mut();
+        state.placeholders.forget_number(fd);
     }
 }
 
@@ -438,9 +487,36 @@ impl State {
         host.registered.clear();
     }
 
-    /// Returns the socket of a host that a descriptor refers to.
+    /// Returns true for a TCP socket that is connected to another host.
+    fn has_remote_peer(&self, id: SocketId) -> bool {
+        let Some(socket) = self.sockets.get(&id) else {
+            return false;
+        };
+        match &socket.body {
+            Body::Tcp(tcp) => tcp
+                .peer
+                .is_some_and(|peer| !self.host(socket.host).has(peer.ip())),
+            _ => false,
+        }
+    }
+
+    /// Returns the socket of a host that a descriptor of a socket of the program refers to.
+    fn find(&mut self, host: HostId, fd: BorrowedFd<'_>) -> io::Result<SocketId> {
+        let found = self.placeholders.find(fd);
+        self.check_found(host, fd.as_raw_fd(), found)
+    }
+
+    /// Returns the socket of a host that a number refers to, which need not be open.
     pub(super) fn find_raw(&self, host: HostId, fd: RawFd) -> io::Result<SocketId> {
-        let found = self.placeholders.find_raw(fd);
+        self.check_found(host, fd, self.placeholders.find_raw(fd))
+    }
+
+    fn check_found(
+        &self,
+        host: HostId,
+        fd: RawFd,
+        found: Option<SocketId>,
+    ) -> io::Result<SocketId> {
         let socket = found.and_then(|id| self.sockets.get(&id));
         match (found, socket) {
             (Some(id), Some(socket)) if socket.host == host => Ok(id),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -32,6 +32,8 @@ pub(super) struct Placeholders {
     watcher: Option<Watcher>,
     by_identity: BTreeMap<Identity, SocketId>,
     readers: BTreeMap<SocketId, (OwnedFd, Identity)>,
+    /// The sockets of numbers that a socket of the program is known to own, to save the fstat.
+    by_number: BTreeMap<RawFd, SocketId>,
     events: Vec<Event>,
 }
 
@@ -41,6 +43,7 @@ impl Placeholders {
             watcher: None,
             by_identity: BTreeMap::new(),
             readers: BTreeMap::new(),
+            by_number: BTreeMap::new(),
             events: Vec::new(),
         }
     }
@@ -60,7 +63,31 @@ impl Placeholders {
         watcher.arm(token(id), Direction::Read);
         self.by_identity.insert(identity, id);
         self.readers.insert(id, (reader, identity));
+        self.by_number.insert(writer.as_raw_fd(), id);
         Ok(writer)
+    }
+
+    /// Returns the socket that a descriptor of a socket of the program refers to.
+    ///
+    /// The number is looked up without a system call once it is known. It stays with the socket
+    /// that owns it, and each way to a new owner calls [`forget_number`] or [`create`].
+    ///
+    /// [`forget_number`]: Placeholders::forget_number
+    /// [`create`]: Placeholders::create
+    pub(super) fn find(&mut self, fd: BorrowedFd<'_>) -> Option<SocketId> {
+        let fd = fd.as_raw_fd();
+        if let Some(id) = self.by_number.get(&fd) {
+            return Some(*id);
+        }
+        let id = self.find_raw(fd)?;
+        self.by_number.insert(fd, id);
+        Some(id)
+    }
+
+    /// Forgets what a number refers to, because the program makes a socket of a descriptor that may
+    /// be any.
+    pub(super) fn forget_number(&mut self, fd: BorrowedFd<'_>) {
+        self.by_number.remove(&fd.as_raw_fd());
     }
 
     /// Returns the socket whose placeholder, or a duplicate of it, `fd` is. The number need not be
@@ -74,6 +101,7 @@ impl Placeholders {
     pub(super) fn remove(&mut self, id: SocketId) {
         if let Some((reader, identity)) = self.readers.remove(&id) {
             self.by_identity.remove(&identity);
+            self.by_number.retain(|_, known| *known != id);
             if let Some(watcher) = &mut self.watcher {
                 watcher.forget(token(id));
             }
@@ -112,7 +140,10 @@ fn token(id: SocketId) -> Token {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::super::super::conformance::shared;
+    use super::super::super::cvt::cvt;
     use super::*;
 
     #[test]
@@ -141,5 +172,25 @@ mod tests {
         placeholders.remove(1);
         assert_eq!(placeholders.find_raw(old.as_raw_fd()), None);
         assert!(placeholders.closed().is_empty());
+    }
+
+    #[test]
+    fn a_known_number_is_forgotten_with_its_socket_or_when_it_has_a_new_owner() {
+        let _no_fork = shared();
+        let mut placeholders = Placeholders::new();
+        let old = placeholders.create(1).unwrap();
+        assert_eq!(placeholders.find(old.as_fd()), Some(1));
+        placeholders.remove(1);
+        assert_eq!(placeholders.find(old.as_fd()), None);
+
+        let first = placeholders.create(2).unwrap();
+        let duplicate = first.try_clone().unwrap();
+        // Another file takes the number while a duplicate keeps the socket alive.
+        let file = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: dup2 takes two integers. `first` stays the only owner of its number.
+        cvt(unsafe { libc::dup2(file.as_raw_fd(), first.as_raw_fd()) }).unwrap();
+        placeholders.forget_number(first.as_fd());
+        assert_eq!(placeholders.find(first.as_fd()), None);
+        assert_eq!(placeholders.find(duplicate.as_fd()), Some(2));
     }
 }

@@ -41,7 +41,7 @@ impl Sim {
             let now = clock::now().saturating_duration_since(self.start);
             self.host.kernel.advance_to(now);
         }
-        self.host.kernel.with(|state| {
+        self.host.kernel.ask(|state| {
             while let Some(socket) = state.host_mut(id).changed.pop_front() {
                 let readiness = state.readiness(socket);
                 let unread = state.queue_len(socket);
@@ -69,9 +69,13 @@ impl Sim {
         let limit = limit.into_iter().chain(until_next).min();
         let mut notification = pollfd(self.notifier.raw(), libc::POLLIN);
         match poll(slice::from_mut(&mut notification), limit) {
-            Err(e) if e.kind() != io::ErrorKind::Interrupted => Err(e),
-            _ => Ok(()),
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+            _ => {}
         }
+        if notification.revents != 0 {
+            self.notifier.drain();
+        }
+        Ok(())
     }
 }
 
@@ -137,7 +141,8 @@ impl Selector for Sim {
             self.pause(limit)?;
             self.take_events(events);
         }
-        self.notifier.drain();
+        // A notification that ended no pause stays, and ends the next one.
+        self.host.kernel.note_run();
         Ok(())
     }
 
