@@ -90,10 +90,17 @@ impl Kernel {
         let result = f(&mut state);
         let now = state.now;
         state.run_until(now);
-        let records = std::mem::take(&mut state.records);
+        if state.records.is_empty() {
+            return result;
+        }
+        let mut records = std::mem::take(&mut state.records);
         drop(state);
-        if !records.is_empty() {
-            self.observe(&records);
+        self.observe(&records);
+        records.clear();
+        // Its memory serves the next records, unless the observer has called the kernel.
+        let place = &mut self.0.state.borrow_mut().records;
+        if place.is_empty() {
+            *place = records;
         }
         result
     }
@@ -377,7 +384,7 @@ impl State {
                             .get(&(from, to))
                             .is_some_and(|l| l.gate == Gate::Held)
                     {
-                        self.link(from, to).held.push_back(in_flight);
+                        self.link(from, to).held.push_back(*in_flight);
                         continue;
                     }
                     self.record(to, Event::Delivered(packet));

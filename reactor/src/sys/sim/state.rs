@@ -38,7 +38,8 @@ pub(super) type DueKey = (Duration, u64);
 /// Something that happens at its time.
 #[derive(Debug)]
 pub(super) enum Due {
-    Delivery(InFlight),
+    /// Boxed, because the queue moves its entries.
+    Delivery(Box<InFlight>),
     /// The timers of a connection.
     Timer(SocketId),
     /// The same of a closed one, which waits for nothing but the end of its peer.
@@ -150,6 +151,7 @@ pub(super) struct State {
     /// Events that no program can see.
     background: BTreeMap<DueKey, Due>,
     pub(super) hosts: Vec<HostState>,
+    hosts_by_addr: BTreeMap<IpAddr, HostId>,
     pub(super) links: BTreeMap<(HostId, HostId), LinkState>,
     pub(super) default_link: Link,
     /// True if a path that names a Unix socket is a file, as in the real kernel. In a world each
@@ -177,6 +179,7 @@ impl State {
             queue: BTreeMap::new(),
             background: BTreeMap::new(),
             hosts: Vec::new(),
+            hosts_by_addr: BTreeMap::new(),
             links: BTreeMap::new(),
             default_link: Link::default(),
             names_are_files: false,
@@ -208,6 +211,8 @@ impl State {
             }
         }
         let id = HostId(self.hosts.len() as u32);
+        self.hosts_by_addr
+            .extend(addrs.iter().map(|addr| (*addr, id)));
         self.hosts.push(HostState {
             name: name.to_owned(),
             addrs,
@@ -240,9 +245,8 @@ impl State {
         if self.host(from).has(to) || to.is_unspecified() {
             return Ok(from);
         }
-        let found = self.hosts.iter().position(|host| host.addrs.contains(&to));
-        let index = found.ok_or_else(|| os(libc::ENETUNREACH))?;
-        Ok(HostId(index as u32))
+        let found = self.hosts_by_addr.get(&to);
+        found.copied().ok_or_else(|| os(libc::ENETUNREACH))
     }
 
     pub(super) fn link(&mut self, from: HostId, to: HostId) -> &mut LinkState {
@@ -294,7 +298,7 @@ impl State {
         } else {
             &mut self.background
         };
-        queue.remove(&key).map(|due| (key.0, due))
+        queue.pop_first().map(|(key, due)| (key.0, due))
     }
 
     /// Sends a packet, which arrives at once within a host.
@@ -321,7 +325,7 @@ impl State {
             contents,
         };
         if from == to {
-            self.schedule(self.now, Due::Delivery(packet));
+            self.schedule(self.now, Due::Delivery(Box::new(packet)));
         } else {
             self.send_over_link(packet);
         }
@@ -358,9 +362,9 @@ impl State {
         let again = is_datagram && self.rng.chance(link.link.duplication);
         let again = again.then(|| link.arrival(flow, size, now, &mut self.rng));
         if let Some(at) = again {
-            self.schedule(at, Due::Delivery(in_flight.clone()));
+            self.schedule(at, Due::Delivery(Box::new(in_flight.clone())));
         }
-        self.schedule(arrives, Due::Delivery(in_flight));
+        self.schedule(arrives, Due::Delivery(Box::new(in_flight)));
     }
 
     /// Adds a socket.
