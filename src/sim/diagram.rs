@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::entry::{Entry, Event, Packet};
@@ -18,15 +19,21 @@ const COLUMN: usize = 240;
 
 /// The colors, which follow the reader's theme.
 const STYLE: &str = "\
-svg{--ink:#1c2024;--faint:#8b939c;--paper:#fff;--packet:#1f6feb;--lost:#cf222e;--note:#8250df;\
+svg{--ink:#1c2024;--faint:#59636e;--paper:#fff;--packet:#1f6feb;--lost:#cf222e;--note:#8250df;\
 --host:#1a7f37;background:var(--paper);font:12px ui-monospace,Menlo,Consolas,monospace}\
-@media(prefers-color-scheme:dark){svg{--ink:#e6edf3;--faint:#7d8590;--paper:#0d1117;\
+@media(prefers-color-scheme:dark){svg{--ink:#e6edf3;--faint:#9198a1;--paper:#0d1117;\
 --packet:#58a6ff;--lost:#ff7b72;--note:#d2a8ff;--host:#56d364}}\
 text{fill:var(--ink)}.t{fill:var(--faint)}.n{font-weight:bold;font-size:14px}\
-.l{stroke:var(--faint);stroke-dasharray:2 4}.p{stroke:var(--packet);fill:none}\
+.l{stroke:var(--faint);stroke-dasharray:2 4}\
+.p{stroke:var(--packet);fill:none;marker-end:url(#head)}\
 .x{stroke:var(--lost);fill:none}.a{fill:var(--packet)}.note{fill:var(--note)}\
 .host{fill:var(--host)}.lost{fill:var(--lost)}.dot{fill:var(--ink)}\
-text.b{paint-order:stroke;stroke:var(--paper);stroke-width:4px}";
+text{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}";
+
+/// The head of an arrow, which points along the line.
+const ARROW_HEAD: &str = "\
+<defs><marker id='head' viewBox='0 0 9 8' refX='9' refY='4' markerWidth='9' markerHeight='8' \
+markerUnits='userSpaceOnUse' orient='auto'><path class='a' d='M0 0L9 4L0 8z'/></marker></defs>\n";
 
 /// The rows of a diagram.
 pub(super) struct Diagram<'a> {
@@ -39,6 +46,8 @@ pub(super) struct Diagram<'a> {
     sent: BTreeMap<u64, (usize, usize)>,
     /// The packets that arrive or are lost in one of the rows.
     ended: BTreeSet<u64>,
+    /// The columns of the hosts that sent from an address.
+    addrs: BTreeMap<IpAddr, usize>,
 }
 
 impl<'a> Diagram<'a> {
@@ -55,7 +64,13 @@ impl<'a> Diagram<'a> {
             hosts,
             sent: BTreeMap::new(),
             ended: BTreeSet::new(),
+            addrs: BTreeMap::new(),
         };
+        for entry in entries {
+            if let (Event::Sent(packet), Some(column)) = (&entry.event, diagram.column(entry)) {
+                diagram.addrs.insert(packet.from.ip(), column);
+            }
+        }
         for (row, entry) in diagram.entries.iter().enumerate() {
             match &entry.event {
                 Event::Sent(packet) => {
@@ -77,15 +92,82 @@ impl<'a> Diagram<'a> {
     }
 
     fn height(&self) -> usize {
-        TOP + (self.entries.len() + 2) * ROW
+        TOP + (self.entries.len() + 3) * ROW
     }
 
     fn width(&self) -> usize {
-        // Labels stand to the right of their line.
-        LEFT + self.hosts.len().max(1) * COLUMN + 140
+        // Labels stand to the right of their line; the last one may be long.
+        LEFT + self.hosts.len().max(1) * COLUMN + 220
     }
 
-    fn row(&self, f: &mut fmt::Formatter<'_>, row: usize, entry: &Entry) -> fmt::Result {
+    /// Draws the lines and points of a row.
+    fn shapes(&self, f: &mut fmt::Formatter<'_>, row: usize, entry: &Entry) -> fmt::Result {
+        let Some(column) = self.column(entry) else {
+            return Ok(());
+        };
+        let (x, y) = (x_of(column), y_of(row));
+        match &entry.event {
+            // The line is drawn by the row in which it ends.
+            Event::Sent(packet) if self.ended.contains(&packet.id) => {
+                writeln!(f, "<circle class='dot' cx='{x}' cy='{y}' r='2'/>")
+            }
+            Event::Sent(_) => Ok(()),
+            Event::Delivered(packet) => self.arrow(f, packet, x, y),
+            Event::Dropped(packet, _) => {
+                let (x0, y0) = self.origin(packet).unwrap_or((x, y));
+                let x = self.loss_x(packet, x0);
+                let (left, right, up, down) = (x - 5, x + 5, y - 5, y + 5);
+                writeln!(f, "<path class='x' d='M{x0} {y0}L{x} {y}'/>")?;
+                writeln!(
+                    f,
+                    "<path class='x' stroke-width='2' \
+                     d='M{left} {up}L{right} {down}M{left} {down}L{right} {up}'/>"
+                )
+            }
+            Event::Socket(_) => mark(f, "t", x, y),
+            Event::Host(text) => mark(f, host_class(text), x, y),
+            Event::Note(_) => mark(f, "note", x, y),
+        }
+    }
+
+    fn arrow(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        packet: &Packet,
+        x: usize,
+        y: usize,
+    ) -> fmt::Result {
+        let Some((x0, y0)) = self.origin(packet) else {
+            return Ok(());
+        };
+        if x0 == x {
+            let bulge = x + 40;
+            return writeln!(
+                f,
+                "<path class='p' d='M{x} {y0}C{bulge} {y0} {bulge} {y} {x} {y}'/>"
+            );
+        }
+        writeln!(f, "<path class='p' d='M{x0} {y0}L{x} {y}'/>")
+    }
+
+    /// Returns the point at which a packet was sent, if its row is shown.
+    fn origin(&self, packet: &Packet) -> Option<(usize, usize)> {
+        let (row, column) = self.sent.get(&packet.id)?;
+        Some((x_of(*column), y_of(*row)))
+    }
+
+    /// Returns where the line of a lost packet ends: on the way to the receiver before the next
+    /// column, or to the right where the receiver has no column.
+    fn loss_x(&self, packet: &Packet, from: usize) -> usize {
+        let receiver = self.addrs.get(&packet.to.ip());
+        match receiver.map(|column| x_of(*column)) {
+            Some(to) if to < from => from - COLUMN / 2,
+            _ => from + COLUMN / 2,
+        }
+    }
+
+    /// Writes the time and the label of a row.
+    fn texts(&self, f: &mut fmt::Formatter<'_>, row: usize, entry: &Entry) -> fmt::Result {
         let y = y_of(row);
         let (secs, nanos) = (entry.at.as_secs(), entry.at.subsec_nanos());
         writeln!(
@@ -97,107 +179,49 @@ impl<'a> Diagram<'a> {
             let x = LEFT - 50;
             return label(f, "host", x, y, &entry.event.to_string());
         };
+        let x = x_of(column);
         match &entry.event {
-            // Drawn by the row in which it ends.
-            Event::Sent(packet) if self.ended.contains(&packet.id) => {
-                writeln!(
-                    f,
-                    "<circle class='dot' cx='{}' cy='{y}' r='2'/>",
-                    x_of(column)
-                )
+            Event::Sent(packet) if self.ended.contains(&packet.id) => Ok(()),
+            Event::Sent(packet) => label(f, "t", x, y, &format!("{} (under way)", short(packet))),
+            Event::Delivered(packet) if self.sent.contains_key(&packet.id) => {
+                label(f, "b", x, y, &short(packet))
             }
-            Event::Sent(packet) => {
-                let text = format!("{} (under way)", short(packet));
-                label(f, "t", x_of(column), y, &text)
+            Event::Delivered(packet) => label(f, "t", x, y, &format!("received {}", short(packet))),
+            Event::Dropped(packet, reason) => {
+                let (x0, _) = self.origin(packet).unwrap_or((x, y));
+                let text = format!("{}: {reason}", short(packet));
+                label(f, "lost", self.loss_x(packet, x0) + 4, y, &text)
             }
-            Event::Delivered(packet) => self.arrow(f, packet, row, column),
-            Event::Dropped(packet, reason) => self.loss(f, packet, row, column, reason),
-            Event::Socket(text) => self.mark(f, "t", column, y, text),
-            Event::Host(text) => self.mark(f, "host", column, y, text),
-            Event::Note(text) => self.mark(f, "note", column, y, text),
+            Event::Socket(text) => label(f, "t", x, y, text),
+            Event::Host(text) => label(f, host_class(text), x, y, text),
+            Event::Note(text) => label(f, "note", x, y, text),
         }
     }
 
-    fn mark(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        class: &str,
-        column: usize,
-        y: usize,
-        text: &str,
-    ) -> fmt::Result {
-        let x = x_of(column);
-        writeln!(f, "<circle class='{class}' cx='{x}' cy='{y}' r='3.5'/>")?;
-        label(f, class, x, y, text)
-    }
-
-    fn arrow(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        packet: &Packet,
-        row: usize,
-        column: usize,
-    ) -> fmt::Result {
-        let (x, y) = (x_of(column), y_of(row));
-        let Some((from_row, from)) = self.sent.get(&packet.id).copied() else {
-            return label(f, "t", x, y, &format!("received {}", short(packet)));
-        };
-        let (x0, y0) = (x_of(from), y_of(from_row));
-        if from == column {
-            let bulge = x + 40;
+    /// Writes the names of the hosts above or below their lines.
+    fn names(&self, f: &mut fmt::Formatter<'_>, y: usize) -> fmt::Result {
+        for (column, host) in self.hosts.iter().enumerate() {
+            let (x, host) = (x_of(column), Escaped(host));
             writeln!(
                 f,
-                "<path class='p' d='M{x} {y0}C{bulge} {y0} {bulge} {y} {x} {y}'/>"
+                "<text class='n' text-anchor='middle' x='{x}' y='{y}'>{host}</text>"
             )?;
-        } else {
-            writeln!(f, "<path class='p' d='M{x0} {y0}L{x} {y}'/>")?;
         }
-        // The head points along the direction of travel.
-        let side = if x0 <= x && from != column {
-            x - 8
-        } else {
-            x + 8
-        };
-        writeln!(
-            f,
-            "<path class='a' d='M{x} {y}L{side} {}L{side} {}z'/>",
-            y - 4,
-            y + 3
-        )?;
-        label(f, "b", x, y, &short(packet))
+        Ok(())
     }
+}
 
-    /// A lost packet: a line that ends at a cross half way to the receiver, or beside the sender
-    /// where the receiver has no column.
-    fn loss(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        packet: &Packet,
-        row: usize,
-        column: usize,
-        reason: &str,
-    ) -> fmt::Result {
-        let y = y_of(row);
-        let (x0, y0) = match self.sent.get(&packet.id) {
-            Some((from_row, from)) => (x_of(*from), y_of(*from_row)),
-            None => (x_of(column), y),
-        };
-        let x = x0 + COLUMN / 4;
-        writeln!(f, "<path class='x' d='M{x0} {y0}L{x} {y}'/>")?;
-        let (left, right, up, down) = (x - 5, x + 5, y - 5, y + 5);
-        writeln!(
-            f,
-            "<path class='x' stroke-width='2' \
-             d='M{left} {up}L{right} {down}M{left} {down}L{right} {up}'/>"
-        )?;
-        label(
-            f,
-            "lost b",
-            x + 4,
-            y,
-            &format!("{}: {reason}", short(packet)),
-        )
+/// Returns the class of an event of a host. Failures stand out.
+fn host_class(text: &str) -> &'static str {
+    if text.starts_with("failed") || text.starts_with("crashed") {
+        "lost"
+    } else {
+        "host"
     }
+}
+
+fn mark(f: &mut fmt::Formatter<'_>, class: &str, x: usize, y: usize) -> fmt::Result {
+    writeln!(f, "<circle class='{class}' cx='{x}' cy='{y}' r='3.5'/>")
 }
 
 fn x_of(column: usize) -> usize {
@@ -264,19 +288,21 @@ impl fmt::Display for Diagram<'_> {
             omitted => format!("the last {shown} events; {omitted} earlier ones are left out"),
         };
         writeln!(f, "<text class='t' x='10' y='18'>{title}</text>")?;
-        for (column, host) in self.hosts.iter().enumerate() {
-            let (x, bottom) = (x_of(column), height - ROW);
+        f.write_str(ARROW_HEAD)?;
+        let bottom = height - 2 * ROW;
+        for column in 0..self.hosts.len() {
+            let x = x_of(column);
             writeln!(f, "<path class='l' d='M{x} {TOP}V{bottom}'/>")?;
-            writeln!(
-                f,
-                "<text class='n' text-anchor='middle' x='{x}' y='{}'>{}</text>",
-                TOP - 14,
-                Escaped(host)
-            )?;
         }
         for (row, entry) in self.entries.iter().enumerate() {
-            self.row(f, row, entry)?;
+            self.shapes(f, row, entry)?;
         }
+        // On top of all lines, which would cross them out.
+        for (row, entry) in self.entries.iter().enumerate() {
+            self.texts(f, row, entry)?;
+        }
+        self.names(f, TOP - 14)?;
+        self.names(f, bottom + ROW)?;
         f.write_str("</svg>\n")
     }
 }
@@ -322,6 +348,45 @@ mod tests {
         assert!(drawn.contains("class='x'"), "{drawn}");
         assert!(drawn.contains(">data: partition<"), "{drawn}");
         assert!(!drawn.contains("under way"), "{drawn}");
+    }
+
+    #[test]
+    fn a_lost_packet_ends_on_the_side_of_its_receiver() {
+        let answer = Packet {
+            from: packet(1, 0).to,
+            to: packet(1, 0).from,
+            ..packet(2, 0)
+        };
+        let drawn = svg([
+            ("web", Event::Sent(packet(1, 0))),
+            ("db", Event::Sent(answer.clone())),
+            ("db", Event::Dropped(answer, "partition")),
+        ]);
+        let (from, to) = (x_of(1), x_of(1) - COLUMN / 2);
+        let line = format!("class='x' d='M{from} {}L{to} {}'", y_of(1), y_of(2));
+        assert!(drawn.contains(&line), "{drawn}");
+    }
+
+    #[test]
+    fn a_failure_of_a_host_has_the_color_of_losses() {
+        let text = |text: &str| Event::Host(text.to_owned());
+        let drawn = svg([("web", text("crashed")), ("web", text("restarted"))]);
+        assert!(drawn.contains("<text class='lost' "), "{drawn}");
+        assert_eq!(drawn.matches("class='host'").count(), 2, "{drawn}");
+    }
+
+    #[test]
+    fn texts_are_on_top_of_all_lines() {
+        let drawn = svg([
+            ("web", Event::Note("begins".to_owned())),
+            ("web", Event::Sent(packet(1, 5))),
+            ("db", Event::Delivered(packet(1, 5))),
+        ]);
+        let last_line = drawn.rfind("<path").unwrap();
+        assert!(
+            drawn.find("<text class='note'").unwrap() > last_line,
+            "{drawn}"
+        );
     }
 
     #[test]
