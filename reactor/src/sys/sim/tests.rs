@@ -556,9 +556,10 @@ fn a_port_is_shared_by_both_families_only_if_the_socket_of_ipv6_is_for_ipv6_alon
         one.bind_inet(six.as_fd(), addr("[::]:80")).unwrap();
         let four = one.socket(SocketKind::Tcp { is_v6: false }).unwrap();
         let bound = one.bind_inet(four.as_fd(), addr(v4_addr));
-        match only_v6 {
-            true => bound.unwrap(),
-            false => assert_eq!(errno(bound), libc::EADDRINUSE),
+        if only_v6 {
+            bound.unwrap();
+        } else {
+            assert_eq!(errno(bound), libc::EADDRINUSE);
         }
     }
 }
