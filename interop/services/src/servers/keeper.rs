@@ -94,6 +94,9 @@ impl Server {
     }
 
     /// Stops the server and keeps its data.
+    ///
+    /// # Panics
+    /// Panics if the server has been stopped.
     pub fn stop(&mut self) {
         let (mut child, mut input) = self.keeper.take().expect("the server runs");
         input.write_all(b"keep\n").unwrap();
@@ -101,6 +104,9 @@ impl Server {
     }
 
     /// Starts the server again, on the same port and with the same data.
+    ///
+    /// # Panics
+    /// Panics if the server has not been stopped, or cannot start.
     pub fn start_again(&mut self) {
         assert!(self.keeper.is_none(), "the server has been stopped");
         self.run()

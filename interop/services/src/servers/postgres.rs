@@ -16,6 +16,9 @@ host all all 127.0.0.1/32 trust
 
 /// Starts a server with an empty database, and with TLS if `tls` is given. `None` if PostgreSQL is
 /// not installed. The user is `postgres`.
+///
+/// # Panics
+/// Panics if the database cannot be created.
 pub fn start(tls: Option<&Tls>) -> Option<Server> {
     let (initdb, postgres) = (find("initdb")?, find("postgres")?);
     let scratch = Scratch::new("postgres");
