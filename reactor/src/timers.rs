@@ -14,6 +14,7 @@
 //! apart ([`FarTimers`]), and enter the heap in sorted batches.
 
 use std::cmp;
+use std::collections::BinaryHeap;
 use std::mem;
 use std::num::NonZero;
 use std::task::Waker;
@@ -212,9 +213,10 @@ impl Timers {
         self.limit = usize::MAX;
         let armed = self.nodes.iter().filter(|node| node.waker.is_some());
         let sample = armed.step_by(1 + self.len / SAMPLES);
-        let mut sample: Vec<Nanos> = sample.map(|node| node.deadline).collect();
+        // Sorted by a heap, because the other ways are much code for such a rare path.
+        let sample: BinaryHeap<Nanos> = sample.map(|node| node.deadline).collect();
         let position = sample.len() / TIMERS_PER_NEAR;
-        self.near_until = *sample.select_nth_unstable(position).1;
+        self.near_until = sample.into_sorted_vec()[position];
         self.far = FarTimers::new(self.near_until);
     }
 
