@@ -17,7 +17,7 @@ use crate::results::Figures;
 use crate::sys::{self, Epoll};
 
 /// The measurements, and whether the bare executor or loop supports them.
-pub(crate) const ALL: [(&str, bool); 24] = [
+pub(crate) const ALL: [(&str, bool); 25] = [
     ("spawn_batched", true),
     ("spawn_one_by_one", true),
     ("spawn_million", true),
@@ -31,6 +31,7 @@ pub(crate) const ALL: [(&str, bool); 24] = [
     ("timer_1000", false),
     ("timer_100000", false),
     ("timer_replace_100000", false),
+    ("timer_reset_100000", false),
     ("timers_firing", false),
     ("timers_firing_slack_1ms", false),
     ("timers_firing_slack_10ms", false),
@@ -48,6 +49,14 @@ pub(crate) const ALL: [(&str, bool); 24] = [
 pub(crate) fn measure(peer: &str, name: &str) -> Option<Figures> {
     sys::die_with_parent();
     sys::pin(sys::SERVER_CORE);
+    if name == "timer_reset_100000" {
+        let nanos = match peer {
+            "runtime" => timer_reset::<peers::ours::Ours, _>(100_000, ::runtime::time::sleep),
+            "tokio" => timer_reset::<peers::tokio::Tokio, _>(100_000, ::tokio::time::sleep),
+            _ => return None,
+        };
+        return Some(vec![("ns", nanos)]);
+    }
     match peer {
         "bare" if name == "wake_from_thread" => Some(vec![("cpu_us", bare_wake_from_thread())]),
         "bare" => tasks::<peers::bare::Bare>(name),
@@ -434,6 +443,45 @@ fn timer_replace<P: Peer>(others: usize) -> f64 {
                 let which = other.below(others.len() as u64) as usize;
                 // Replace it in place, so that no allocation is measured.
                 others[which].set(make(&mut random));
+                poll_once(others[which].as_mut()).await;
+                if at % 64 == 0 {
+                    yield_now().await;
+                }
+            }
+        };
+        run(TIMES / 10).await;
+        each(TIMES, run(TIMES)).await
+    })
+}
+
+/// A timer that can be moved while it is armed.
+trait Reset: Future<Output = ()> {
+    fn reset_to(self: Pin<&mut Self>, after: Duration);
+}
+
+impl Reset for ::runtime::time::Sleep {
+    fn reset_to(mut self: Pin<&mut Self>, after: Duration) {
+        self.reset(::runtime::time::Instant::now() + after);
+    }
+}
+
+impl Reset for ::tokio::time::Sleep {
+    fn reset_to(self: Pin<&mut Self>, after: Duration) {
+        self.reset(::tokio::time::Instant::now() + after);
+    }
+}
+
+/// Moves a random one of many armed timers. Only for the peers whose timers can be moved.
+fn timer_reset<P: Tasks, S: Reset>(others: usize, make: fn(Duration) -> S) -> f64 {
+    const TIMES: usize = 200_000;
+    P::block_on(async {
+        let mut random = Random(88172645463325252);
+        let mut others = armed(others, || make(random.long())).await;
+        let mut other = Random(123456789);
+        let mut run = async |times| {
+            for at in 0..times {
+                let which = other.below(others.len() as u64) as usize;
+                others[which].as_mut().reset_to(random.long());
                 poll_once(others[which].as_mut()).await;
                 if at % 64 == 0 {
                     yield_now().await;
