@@ -16,6 +16,7 @@ mod load;
 mod micro;
 mod peers;
 mod plot;
+mod readme;
 mod report;
 mod results;
 mod servers;

@@ -1,10 +1,11 @@
-//! The report: tables on standard output, `RESULTS.md` and plots.
+//! The report: tables on standard output, `RESULTS.md`, the table of the README, and plots.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
 
 use crate::plot;
+use crate::readme;
 use crate::results::Results;
 
 /// Formats a table of medians: a row for each workload, a column for each peer. The best value of a
@@ -65,7 +66,7 @@ fn head(corner: &str, columns: &[&str]) -> String {
     table
 }
 
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => {
             let digits = format!("{:.0}", value);
@@ -342,7 +343,7 @@ const SUITES: [&str; 9] = [
     "adopt",
 ];
 
-/// Writes `RESULTS.md` and the plots from the last results of each suite.
+/// Writes `RESULTS.md`, the table of the README and the plots from the last results of each suite.
 pub(crate) fn write() -> io::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = String::from(include_str!("../RESULTS.head.md"));
@@ -370,5 +371,5 @@ pub(crate) fn write() -> io::Result<()> {
     let path = here.join("RESULTS.md");
     fs::write(&path, text.trim_end().to_owned() + "\n")?;
     println!("written: {}", path.display());
-    Ok(())
+    readme::write(Results::load)
 }
