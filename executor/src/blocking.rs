@@ -238,6 +238,12 @@ impl Pool {
         state.threads -= 1;
     }
 
+    /// Returns true if a job is queued.
+    #[cfg(feature = "sim")]
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.state.lock().queue.is_empty()
+    }
+
     /// Runs a queued job on the thread that calls this. `choose` returns its number, which is below
     /// the argument. Returns false if no job is queued.
     #[cfg(feature = "sim")]

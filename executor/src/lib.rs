@@ -166,6 +166,12 @@ pub mod internal {
         handle.pool().run_one(choose)
     }
 
+    /// Returns true if a blocking job is queued.
+    #[cfg(feature = "sim")]
+    pub fn has_blocking_job(handle: &Handle) -> bool {
+        handle.pool().has_queued()
+    }
+
     /// Runs a closure when the executor is closed, after its last mandatory job.
     pub fn on_pool_finish(handle: &Handle, closure: impl FnOnce() + Send + 'static) {
         handle.pool().on_finish(Box::new(closure));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use runtime_executor::internal::run_blocking_job;
+use runtime_executor::internal::{has_blocking_job, run_blocking_job};
 use runtime_reactor::internal::Rng;
 use runtime_reactor::internal::clock::Clock;
 use runtime_reactor::sim as kernel;
@@ -167,10 +167,14 @@ impl Host {
 
     /// Runs a blocking job that `rng` chooses. Returns false if there is none.
     pub(super) fn run_blocking_job(&self, rng: &mut Rng) -> bool {
-        let _runs = self.enter();
         let Some(running) = &self.running else {
             return false;
         };
+        // Each host is asked at each rest, and most have none.
+        if !has_blocking_job(running.runtime.handle()) {
+            return false;
+        }
+        let _runs = self.enter();
         let _entered = running.runtime.enter();
         run_blocking_job(running.runtime.handle(), |count| rng.below(count))
     }
