@@ -6,11 +6,12 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 #[cfg(feature = "sim")]
 use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 use super::cvt;
 #[cfg(feature = "sim")]
-use crate::sys::sim::{Host, Kernel, SocketKind};
+use crate::sys::sim::{Host, Kernel, SocketKind, UnixName};
 
 /// A socket, or an end of a pipe.
 pub(super) enum End {
@@ -21,9 +22,10 @@ pub(super) enum End {
     Simulated(OwnedFd),
 }
 
-/// A listener of TCP.
+/// A listener.
 pub(super) enum Listener {
     Std(TcpListener),
+    Unix(UnixListener),
     #[cfg(feature = "sim")]
     Simulated(OwnedFd),
 }
@@ -124,7 +126,51 @@ pub(super) fn connect(to: SocketAddr) -> (End, io::Result<libc::c_int>) {
     (End::Tcp(stream), begun)
 }
 
+/// Connects a Unix socket, non-blocking, so that a full backlog is an error.
+pub(super) fn connect_unix(path: &Path) -> io::Result<End> {
+    #[cfg(feature = "sim")]
+    if let Some(host) = simulated() {
+        let socket = host.socket(SocketKind::UnixStream)?;
+        host.connect_unix(socket.as_fd(), &UnixName::from_path(path))?;
+        return Ok(End::Simulated(socket));
+    }
+    // SAFETY: a sockaddr_un consists of integers, for which all-zero is valid.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as _;
+    let bytes = path.as_os_str().as_encoded_bytes();
+    assert!(bytes.len() < address.sun_path.len());
+    for (place, byte) in address.sun_path.iter_mut().zip(bytes) {
+        *place = *byte as _;
+    }
+    // SAFETY: socket takes three integers.
+    let fd = cvt(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })?;
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
+    let stream = unsafe { UnixStream::from_raw_fd(fd) };
+    stream.set_nonblocking(true)?;
+    let size = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: `address` is a valid sockaddr_un of the size that is passed; its path ends in 0.
+    cvt(unsafe { libc::connect(fd, (&raw const address).cast(), size) })?;
+    Ok(End::Unix(stream))
+}
+
 impl Listener {
+    /// Listens on a path, non-blocking.
+    pub(super) fn bind_unix(path: &Path, backlog: i32) -> Listener {
+        #[cfg(feature = "sim")]
+        if let Some(host) = simulated() {
+            let socket = host.socket(SocketKind::UnixStream).unwrap();
+            let name = UnixName::from_path(path);
+            host.bind_unix(socket.as_fd(), &name).unwrap();
+            host.listen(socket.as_fd(), backlog).unwrap();
+            return Listener::Simulated(socket);
+        }
+        let listener = UnixListener::bind(path).unwrap();
+        // SAFETY: listen takes two integers. On a listener it only changes the backlog.
+        cvt(unsafe { libc::listen(listener.as_raw_fd(), backlog) }).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Listener::Unix(listener)
+    }
+
     /// Listens on a free port, non-blocking.
     pub(super) fn bind() -> Listener {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -141,6 +187,7 @@ impl Listener {
     pub(super) fn set_nonblocking(&self) {
         match self {
             Listener::Std(listener) => listener.set_nonblocking(true).unwrap(),
+            Listener::Unix(listener) => listener.set_nonblocking(true).unwrap(),
             #[cfg(feature = "sim")]
             Listener::Simulated(_) => {}
         }
@@ -149,6 +196,7 @@ impl Listener {
     pub(super) fn local_addr(&self) -> SocketAddr {
         match self {
             Listener::Std(listener) => listener.local_addr().unwrap(),
+            Listener::Unix(_) => unreachable!("a listener of TCP"),
             #[cfg(feature = "sim")]
             Listener::Simulated(fd) => host().local_inet(fd.as_fd()).unwrap(),
         }
@@ -162,6 +210,7 @@ impl Listener {
                 client.set_nonblocking(true).unwrap();
                 End::Tcp(client)
             }
+            Listener::Unix(_) => unreachable!("a listener of TCP"),
             #[cfg(feature = "sim")]
             Listener::Simulated(_) => connect(self.local_addr()).0,
         }
@@ -174,9 +223,14 @@ impl Listener {
                 accepted.set_nonblocking(true)?;
                 Ok(End::Tcp(accepted))
             }
+            Listener::Unix(listener) => Ok(End::Unix(listener.accept()?.0)),
             #[cfg(feature = "sim")]
             Listener::Simulated(fd) => {
-                let (accepted, _) = host().accept_inet(fd.as_fd())?;
+                let (host, fd) = (host(), fd.as_fd());
+                let accepted = match host.kind(fd)? {
+                    Some(SocketKind::UnixStream) => host.accept_unix(fd)?.0,
+                    _ => host.accept_inet(fd)?.0,
+                };
                 Ok(End::Simulated(accepted))
             }
         }
@@ -187,6 +241,7 @@ impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         match self {
             Listener::Std(listener) => listener.as_raw_fd(),
+            Listener::Unix(listener) => listener.as_raw_fd(),
             #[cfg(feature = "sim")]
             Listener::Simulated(fd) => fd.as_raw_fd(),
         }

@@ -25,7 +25,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use self::ends::{End, Listener, connect, pair, pipe, tcp_pair};
+use self::ends::{End, Listener, connect, connect_unix, pair, pipe, tcp_pair};
 use super::cvt::cvt;
 use super::poll::POLLRDHUP;
 use super::{Backend, Event, Selector};
@@ -41,7 +41,6 @@ macro_rules! conformance {
             conformance! { @everywhere $open }
             conformance! { @cases $open;
                 kinds::a_terminal_is_readable_after_a_line_was_typed,
-                kinds::dev_null_is_ready_or_refused_but_never_silent,
                 kinds::the_reader_of_a_fifo_is_readable_whenever_a_writer_writes_or_closes,
                 kinds::the_writer_of_a_full_fifo_is_writable_when_the_reader_closes,
                 notifying::a_storm_of_signals_loses_no_event_and_no_registration,
@@ -50,7 +49,6 @@ macro_rules! conformance {
                 processes::an_exit_is_reported_once_to_the_last_registration,
                 processes::an_exit_wakes_a_task_on_another_thread,
                 processes::an_exit_after_its_registration_was_dropped_is_stale,
-                readiness::a_full_backlog_is_readable_until_it_is_empty,
                 sources::a_short_read_at_urgent_data_hides_no_bytes_behind_it,
             }
         }
@@ -70,6 +68,7 @@ macro_rules! conformance {
             closing::a_removed_or_forgotten_registration_is_silent,
             closing::a_removed_descriptor_can_be_added_again,
             kinds::a_regular_file_and_a_directory_are_refused,
+            kinds::dev_null_is_ready_or_refused_but_never_silent,
             kinds::the_reader_of_a_pipe_is_readable_when_the_writer_closes,
             kinds::the_writer_of_a_pipe_is_writable_if_the_reader_closed_before,
             kinds::the_writer_of_a_full_pipe_is_writable_when_the_reader_closes,
@@ -78,6 +77,7 @@ macro_rules! conformance {
             readiness::an_established_connection_is_writable,
             readiness::a_refused_connection_is_writable_and_has_an_error,
             readiness::the_connections_of_a_listener_are_reported_or_counted,
+            readiness::a_full_backlog_is_readable_until_it_is_empty,
             readiness::a_half_close_is_reported_with_the_data_before_it,
             readiness::a_hang_up_is_reported_in_both_directions,
             readiness::a_hang_up_without_a_waiter_ends_no_wait_of_a_level_backend,
@@ -131,8 +131,9 @@ mod kqueue {
 conformance!(poll, || crate::sys::open(Backend::Poll));
 conformance!(select, || crate::sys::open(Backend::Select));
 
-/// The simulated kernel. The other cases need what it does not have: other threads and processes,
-/// named pipes, devices, terminals, urgent data, and a Unix listener of std.
+/// The simulated kernel. The ten other cases need what it does not have: the exits of processes
+/// (five), a named pipe (two), a terminal, urgent data, and a peer on another thread in a storm of
+/// signals.
 #[cfg(feature = "sim")]
 mod sim {
     use super::*;

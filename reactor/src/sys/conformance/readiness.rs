@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::*;
 
@@ -220,10 +219,7 @@ pub(super) fn the_connections_of_a_listener_are_reported_or_counted(stage: &mut 
 pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
     let folder = Folder::new();
     let path = folder.0.join("socket");
-    let listener = UnixListener::bind(&path).unwrap();
-    // SAFETY: listen takes two integers. On a listener it only changes the backlog.
-    cvt(unsafe { libc::listen(listener.as_raw_fd(), 1) }).unwrap();
-    listener.set_nonblocking(true).unwrap();
+    let listener = Listener::bind_unix(&path, 1);
     let queued = std::cell::RefCell::new(Vec::new());
     let fill = || {
         // Each is non-blocking, so that a full backlog is an error.
@@ -242,30 +238,10 @@ pub(super) fn a_full_backlog_is_readable_until_it_is_empty(stage: &mut Stage) {
         for _ in queued.take() {
             listener.accept().unwrap();
         }
-        let empty = listener.accept().unwrap_err();
+        let empty = listener.accept().err().expect("the queue is empty");
         assert_eq!(empty.kind(), ErrorKind::WouldBlock);
         stage.selector.arm(ONE, Direction::Read);
         assert!(!stage.now(ONE).0.is_read_closed());
         fill();
     }
-}
-
-fn connect_unix(path: &std::path::Path) -> io::Result<UnixStream> {
-    // SAFETY: a sockaddr_un consists of integers, for which all-zero is valid.
-    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    address.sun_family = libc::AF_UNIX as _;
-    let bytes = path.as_os_str().as_encoded_bytes();
-    assert!(bytes.len() < address.sun_path.len());
-    for (place, byte) in address.sun_path.iter_mut().zip(bytes) {
-        *place = *byte as _;
-    }
-    // SAFETY: socket takes three integers.
-    let fd = cvt(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })?;
-    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
-    let stream = unsafe { UnixStream::from_raw_fd(fd) };
-    stream.set_nonblocking(true)?;
-    let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: `address` is a valid sockaddr_un of the size that is passed; its path ends in 0.
-    cvt(unsafe { libc::connect(fd, (&raw const address).cast(), size) })?;
-    Ok(stream)
 }
