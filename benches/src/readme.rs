@@ -4,8 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
 
-use crate::report::number;
-use crate::results::Results;
+use crate::results::{Results, number};
 
 /// The first line of the table.
 const HEAD: &str = "| | runtime | tokio | smol | monoio (epoll) | a bare epoll loop |";

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use crate::plot;
 use crate::readme;
-use crate::results::Results;
+use crate::results::{Results, number};
 
 /// Formats a table of medians: a row for each workload, a column for each peer. The best value of a
 /// row, except that of `bare`, is bold.
@@ -64,29 +64,6 @@ fn head(corner: &str, columns: &[&str]) -> String {
     table.push_str(&"---:|".repeat(columns.len()));
     table.push('\n');
     table
-}
-
-pub(crate) fn number(value: f64) -> String {
-    match value.abs() {
-        size if size >= 1000.0 => {
-            let digits = format!("{:.0}", value);
-            let (sign, digits) = match digits.strip_prefix('-') {
-                Some(digits) => ("-", digits),
-                None => ("", digits.as_str()),
-            };
-            let mut text = String::new();
-            for (at, digit) in digits.chars().enumerate() {
-                if at > 0 && (digits.len() - at) % 3 == 0 {
-                    text.push(',');
-                }
-                text.push(digit);
-            }
-            format!("{sign}{text}")
-        }
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
 }
 
 /// A table of the report: a figure of a suite, its title, and whether a table of ratios follows.

@@ -177,3 +177,27 @@ impl Results {
         measured
     }
 }
+
+/// Formats a figure for a table: three digits or more, with commas between thousands.
+pub(crate) fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1000.0 => {
+            let digits = format!("{:.0}", value);
+            let (sign, digits) = match digits.strip_prefix('-') {
+                Some(digits) => ("-", digits),
+                None => ("", digits.as_str()),
+            };
+            let mut text = String::new();
+            for (at, digit) in digits.chars().enumerate() {
+                if at > 0 && (digits.len() - at) % 3 == 0 {
+                    text.push(',');
+                }
+                text.push(digit);
+            }
+            format!("{sign}{text}")
+        }
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
