@@ -12,6 +12,7 @@
 //!
 //! Nothing is remembered: the limit may be raised again, and the rejected call returns at once.
 
+use std::collections::BinaryHeap;
 use std::time::Duration;
 use std::{io, slice};
 
@@ -46,8 +47,15 @@ pub(super) fn wait_for_long_list(
 
 /// Returns one entry for each descriptor, in the order of the descriptors.
 fn merge(pollfds: &[libc::pollfd]) -> Vec<libc::pollfd> {
-    let mut merged = pollfds.to_vec();
-    merged.sort_unstable_by_key(|pollfd| pollfd.fd);
+    // Sorted by a heap, because the other ways are much code for such a rare path.
+    let sorted = pollfds.iter().map(|pollfd| (pollfd.fd, pollfd.events));
+    let sorted = sorted.collect::<BinaryHeap<_>>().into_sorted_vec();
+    let pollfd = |(fd, events)| libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
+    let mut merged: Vec<libc::pollfd> = sorted.into_iter().map(pollfd).collect();
     merged.dedup_by(|later, first| {
         let is_same = later.fd == first.fd;
         if is_same {
