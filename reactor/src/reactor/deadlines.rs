@@ -49,7 +49,11 @@ impl Reactor {
     }
 
     pub(super) fn read_clock(&self) {
-        self.now.set(self.nanos(clock::now()));
+        self.set_now(clock::now());
+    }
+
+    pub(super) fn set_now(&self, now: Instant) {
+        self.now.set(self.nanos(now));
     }
 
     /// Converts an instant to the reactor's time: one before its start becomes 0, and one five

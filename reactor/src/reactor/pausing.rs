@@ -50,6 +50,8 @@ impl Reactor {
         self.inbox.set_own_clock();
         self.before_turn.set(Some(before_paused_turn));
         self.clock.set(Clock::At(now));
+        // What is due where the clock stands is past, also before the first turn.
+        self.set_now(now);
     }
 
     /// Lets the clock run from where it stands. The caller sets that of the thread.

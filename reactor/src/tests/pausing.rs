@@ -99,6 +99,24 @@ fn the_clock_moves_to_each_deadline_without_a_wait() {
 }
 
 #[test]
+fn a_timer_that_is_due_is_past_before_the_first_turn() {
+    let stage = Stage::new();
+    // The clock of the system goes on before it is stopped.
+    let created = Instant::now();
+    while Instant::now() == created {}
+    let owner = Rc::new(Patient::default());
+    advance::pause(&stage.reactor, owner, false, Location::caller());
+    let mut timer = Timer::at(clock::now());
+    let polled = Pin::new(&mut timer).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_ready() && timer.is_elapsed());
+    arm(
+        &mut Timer::at(clock::now() + Duration::from_nanos(1)),
+        Waker::noop(),
+    );
+    assert_eq!(stage.limits(), []);
+}
+
+#[test]
 fn a_reactor_with_nothing_left_waits_five_seconds_for_other_threads() {
     let stage = paused(Rc::new(Patient::default()));
     let begin = Instant::now();
