@@ -1,5 +1,7 @@
 //! A clock that is paused: it moves only when everything rests, from deadline to deadline.
 
+mod edges;
+
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -486,7 +488,7 @@ fn another_thread_may_wake_a_task_although_nothing_else_is_left() {
 fn misuse_is_a_panic_that_says_what_to_do() {
     let outside = panic_of(|| time::pause());
     assert!(
-        outside.contains("time::pause was called at tests/paused_clock.rs"),
+        outside.contains("time::pause was called at tests/paused_clock/main.rs"),
         "{outside}"
     );
     assert!(
@@ -515,7 +517,7 @@ fn misuse_is_a_panic_that_says_what_to_do() {
         }
         time::pause();
         let twice = panic_of(|| time::pause());
-        let reason = "and the clock is paused already, at tests/paused_clock.rs";
+        let reason = "and the clock is paused already, at tests/paused_clock/main.rs";
         assert!(twice.contains(reason), "{twice}");
     });
     paused().block_on(async {
@@ -550,7 +552,7 @@ fn a_runtime_with_tokios_context_rejects_a_paused_clock() {
     assert!(
         error
             .to_string()
-            .contains("start_paused was set at tests/paused_clock.rs"),
+            .contains("start_paused was set at tests/paused_clock/main.rs"),
         "{error}"
     );
     let runtime = builder.tokio(true).build().unwrap();
