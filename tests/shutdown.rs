@@ -3,9 +3,9 @@
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -199,6 +199,56 @@ impl Wake for Count {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// A waker that panics.
+struct Broken;
+
+impl Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker failed");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_waiter_from_being_woken() {
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let (broken, counted) = (Waker::from(Arc::new(Broken)), Waker::from(count.clone()));
+    let wakers = [&counted, &broken, &counted, &broken, &counted];
+    let cause_panic = |event: &dyn Fn()| {
+        let panic = catch_unwind(AssertUnwindSafe(event)).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"a waker failed"));
+        count.0.swap(0, Ordering::SeqCst)
+    };
+
+    let token = CancellationToken::new();
+    let child = token.child_token();
+    let mut waits: Vec<_> = [&token, &child]
+        .into_iter()
+        .flat_map(|token| wakers.map(|waker| (token.cancelled(), waker)))
+        .collect();
+    for (wait, waker) in &mut waits {
+        assert!(
+            Pin::new(wait)
+                .poll(&mut Context::from_waker(waker))
+                .is_pending()
+        );
+    }
+    assert_eq!(cause_panic(&|| token.cancel()), 6);
+    assert!(child.is_cancelled());
+
+    let tracker = Tracker::new();
+    let tracked = Mutex::new(Some(tracker.track(async {})));
+    let mut waits = wakers.map(|waker| (tracker.wait(), waker));
+    for (wait, waker) in &mut waits {
+        assert!(
+            Pin::new(wait)
+                .poll(&mut Context::from_waker(waker))
+                .is_pending()
+        );
+    }
+    tracker.close();
+    assert_eq!(cause_panic(&|| drop(tracked.lock().unwrap().take())), 3);
 }
 
 #[test]

@@ -146,6 +146,7 @@ pub mod internal {
     pub use crate::lateness::Lateness;
     pub use crate::rng::Rng;
     pub use crate::sys::{forks, pipe, set_nonblocking};
+    pub use crate::wake_list::until_no_panic;
 
     /// Creates a reactor that delivers the events of a wait in an order that `rng` decides.
     pub fn shuffled_reactor(

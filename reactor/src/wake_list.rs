@@ -67,8 +67,14 @@ pub(crate) fn wake_all(list: &RefCell<WakeList>) {
             drop(waker);
         }
     };
+    until_no_panic(wake_until_panic);
+}
+
+/// Calls `f` again each time that it panics, and resumes the first panic after the last call. `f`
+/// goes on where it was, so that a waker that panics does not keep the others from being called.
+pub fn until_no_panic(mut f: impl FnMut()) {
     let mut panic = None;
-    while let Err(payload) = catch_unwind(AssertUnwindSafe(wake_until_panic)) {
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut f)) {
         match panic {
             None => panic = Some(payload),
             // A payload may panic when it is dropped; forgetting it ends the chain.

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
-use super::wait_list::{Place, WaitList};
+use super::wait_list::{Place, WaitList, wake_all};
 
 /// A request to end, which tasks on any thread can wait for and which is made once.
 ///
@@ -101,18 +101,17 @@ impl CancellationToken {
     /// Makes the request: every future that waits for it, here or at a child, completes. Further
     /// calls have no effect.
     pub fn cancel(&self) {
-        let mut tokens = vec![self.0.clone()];
+        let (mut tokens, mut waiters) = (vec![self.0.clone()], Vec::new());
         while let Some(token) = tokens.pop() {
             let mut state = lock(&token);
             if std::mem::replace(&mut state.is_cancelled, true) {
                 continue;
             }
-            let waiters = state.waiters.take();
+            waiters.extend(state.waiters.take());
             tokens.extend(state.children.drain(..).filter_map(|child| child.upgrade()));
-            drop(state);
-            // Foreign code, called without a lock.
-            waiters.for_each(|waker| waker.wake());
         }
+        // Foreign code, called without a lock.
+        wake_all(waiters);
     }
 
     /// Returns true if the request was made.

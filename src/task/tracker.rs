@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use runtime_executor::{JoinHandle, spawn};
 
-use super::wait_list::{Place, WaitList};
+use super::wait_list::{Place, WaitList, wake_all};
 
 /// A group of futures whose end can be waited for, without their outputs.
 ///
@@ -115,7 +115,7 @@ fn wake_if_done(mut state: MutexGuard<'_, State>) {
         let waiters = state.waiters.take();
         drop(state);
         // Foreign code, called without the lock.
-        waiters.for_each(|waker| waker.wake());
+        wake_all(waiters);
     }
 }
 

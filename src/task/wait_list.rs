@@ -3,6 +3,8 @@
 use std::mem;
 use std::task::Waker;
 
+use runtime_reactor::internal::until_no_panic;
+
 /// The wakers that wait for an event, each in the place that its waiter keeps.
 #[derive(Debug, Default)]
 pub(super) struct WaitList {
@@ -55,6 +57,13 @@ impl WaitList {
         let place = place.filter(|place| place.events == self.events)?;
         self.wakers.get_mut(place.index)
     }
+}
+
+/// Calls all wakers. One that panics does not keep the others from being called; the first panic is
+/// resumed after the last of them.
+pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut wakers = wakers.into_iter();
+    until_no_panic(|| wakers.by_ref().for_each(Waker::wake));
 }
 
 #[cfg(test)]
