@@ -70,8 +70,9 @@ pub(crate) fn wake_all(list: &RefCell<WakeList>) {
     until_no_panic(wake_until_panic);
 }
 
-/// Calls `f` again each time that it panics, and resumes the first panic after the last call. `f`
-/// goes on where it was, so that a waker that panics does not keep the others from being called.
+/// Calls `f` again each time that it panics, and resumes the first panic after the last call. Each
+/// call continues where the one before stopped, so that a waker that panics does not keep the
+/// others from being called.
 pub fn until_no_panic(mut f: impl FnMut()) {
     let mut panic = None;
     while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut f)) {
