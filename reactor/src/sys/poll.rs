@@ -330,13 +330,9 @@ mod tests {
             if let Some(during_wait) = self.during_wait.take() {
                 during_wait();
             }
-            let mut requested: Vec<_> = pollfds.iter().copied().filter(|p| p.events != 0).collect();
-            if requested.is_empty() {
-                // Only the limit ends this wait. The model does not take the time.
-                assert_eq!(limit, Some(CHECK_INTERVAL), "the wait is cut");
-            } else {
-                poll(&mut requested, limit)?;
-            }
+            // No requested event occurs in these tests, so the limit ends the wait. The model does
+            // not take the time.
+            assert_eq!(limit, Some(CHECK_INTERVAL), "the wait is cut");
             poll(pollfds, Some(Duration::ZERO))
         }
     }
