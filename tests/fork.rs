@@ -5,9 +5,9 @@ mod support;
 
 use std::cell::Cell;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::rc::Rc;
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use runtime::insight::Stall;
@@ -204,14 +204,21 @@ fn a_child_of_a_parent_with_pool_threads_is_rejected() {
 fn a_child_watches_its_copy_of_a_runtime_and_the_parent_still_its_own() {
     // In a child, so that the watching thread ends with it.
     in_child(|| {
-        let (sender, stalls) = channel();
-        let callback = move |stall: &Stall| sender.send(stall.is_over).unwrap();
+        // The watching thread may be inside of a report when the process forks. A socket has no
+        // lock that the child would inherit then, unlike a channel.
+        let (reports, stalls) = UnixStream::pair().unwrap();
+        let callback = move |stall: &Stall| (&reports).write_all(&[stall.is_over.into()]).unwrap();
+        let next = || {
+            let mut is_over = [0];
+            (&stalls).read_exact(&mut is_over).unwrap();
+            is_over == [1]
+        };
         let builder = Runtime::builder().on_stall(Duration::from_millis(5), callback);
         let mut runtime = builder.build().unwrap();
         // The poll lasts until it was reported.
         let is_watched = |runtime: &Runtime| {
-            runtime.block_on(async { assert!(!stalls.recv().unwrap()) });
-            assert!(stalls.recv().unwrap());
+            runtime.block_on(async { assert!(!next()) });
+            assert!(next());
         };
         is_watched(&runtime);
         in_child(|| {
