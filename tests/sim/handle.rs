@@ -11,31 +11,7 @@ use runtime::net::{TcpListener, TcpStream};
 use runtime::sim::{Builder, Crash, Event, Handle, Latency, Link, Result, World, note};
 use runtime::time::{Instant, sleep, timeout};
 
-const MS: Duration = Duration::from_millis(1);
-
-fn world() -> World {
-    Builder::new()
-        .seed(23)
-        .latency(Latency::Fixed(10 * MS))
-        .build()
-}
-
-async fn echo() -> Result {
-    let listener = TcpListener::bind("0.0.0.0:80").await?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        drop(runtime::spawn(async move {
-            let (reader, writer) = stream.split();
-            let _ = runtime::io::copy(reader, writer).await;
-        }));
-    }
-}
-
-/// Sends a byte and waits for its echo.
-async fn ping(stream: &mut TcpStream) -> std::io::Result<()> {
-    stream.write_all(b"x").await?;
-    stream.read_exact(&mut [0]).await
-}
+use super::support::{MS, echo, ping, world};
 
 /// Returns the texts of the notes and of the events of hosts, with their hosts.
 fn events_of(world: &World) -> Vec<String> {
@@ -52,7 +28,7 @@ fn events_of(world: &World) -> Vec<String> {
 
 #[test]
 fn a_client_partitions_and_heals_the_network_while_it_runs() {
-    let mut world = world();
+    let mut world = world(23);
     world.host("server", echo);
     world.client("client", async {
         let world = Handle::current();
@@ -72,7 +48,7 @@ fn a_client_partitions_and_heals_the_network_while_it_runs() {
 
 #[test]
 fn a_client_holds_packets_back() {
-    let mut world = world();
+    let mut world = world(23);
     world.host("server", echo);
     world.client("client", async {
         let mut stream = TcpStream::connect("server:80").await?;
@@ -92,7 +68,7 @@ fn a_client_holds_packets_back() {
 
 #[test]
 fn a_client_makes_a_link_slow() {
-    let mut world = world();
+    let mut world = world(23);
     world.host("server", echo);
     world.client("client", async {
         let mut stream = TcpStream::connect("server:80").await?;
@@ -115,7 +91,7 @@ fn a_client_makes_a_link_slow() {
 
 #[test]
 fn a_client_crashes_a_server_and_restarts_it() {
-    let (starts, mut world) = (Rc::new(Cell::new(0)), world());
+    let (starts, mut world) = (Rc::new(Cell::new(0)), world(23));
     let started = starts.clone();
     world.host("server", move || {
         started.set(started.get() + 1);
@@ -184,7 +160,7 @@ fn sockets_of_a_host_that_crashed_itself_fail_and_the_end_of_its_task_is_no_fail
         || panic!("a panic after the crash"),
     ];
     for end in ends {
-        let mut world = world();
+        let mut world = world(23);
         world.host("server", echo);
         world.host("short-lived", move || async move {
             let mut stream = TcpStream::connect("server:80").await?;
@@ -204,7 +180,7 @@ fn sockets_of_a_host_that_crashed_itself_fail_and_the_end_of_its_task_is_no_fail
 #[test]
 fn a_host_restarts_itself() {
     let starts = Rc::new(Cell::new(0));
-    let mut world = world();
+    let mut world = world(23);
     let started = starts.clone();
     world.host("server", move || {
         started.set(started.get() + 1);
@@ -231,7 +207,7 @@ fn a_host_restarts_itself() {
 
 #[test]
 fn a_host_that_crashes_twice_in_one_poll_is_down() {
-    let mut world = world();
+    let mut world = world(23);
     world.host("server", pending);
     world.client("client", async {
         let world = Handle::current();
@@ -248,7 +224,7 @@ fn a_host_that_crashes_twice_in_one_poll_is_down() {
 
 #[test]
 fn a_client_that_crashes_itself_is_not_waited_for() {
-    let mut world = world();
+    let mut world = world(23);
     world.client("short-lived", async {
         Handle::current().crash("short-lived", Crash::Reset);
         pending().await
@@ -273,7 +249,7 @@ fn a_host_that_restarts_itself_for_ever_ends_the_run() {
 
 #[test]
 fn a_blocking_job_crashes_a_host() {
-    let mut world = world();
+    let mut world = world(23);
     world.host("server", pending);
     world.client("client", async {
         runtime::spawn_blocking(|| Handle::current().crash("server", Crash::Reset)).await?;
@@ -295,7 +271,7 @@ fn destructors_of_a_crashed_host_may_change_others() {
             }
         }
     }
-    let mut world = world();
+    let mut world = world(23);
     world.host("a", pending);
     world.host("b", || async {
         let _guard = CrashesNext;
@@ -319,7 +295,7 @@ fn destructors_of_a_crashed_host_may_change_others() {
 
 #[test]
 fn a_handle_of_the_world_changes_it_from_a_condition() {
-    let mut world = world();
+    let mut world = world(23);
     world.host("server", pending);
     let handle = world.handle();
     let client = world.handle();
@@ -348,7 +324,7 @@ fn a_handle_of_the_world_changes_it_from_a_condition() {
 
 #[test]
 fn each_world_has_a_handle_of_its_own() {
-    let mut outer = world();
+    let mut outer = world(23);
     outer.client("outer", async {
         assert_eq!(Handle::current().seed(), 23);
         Ok(())
@@ -374,7 +350,7 @@ fn outside_a_simulation_there_is_no_current_world() {
 
 #[test]
 fn an_unknown_host_is_a_panic_of_the_task_that_names_the_known_ones() {
-    let mut world = world();
+    let mut world = world(23);
     world.client("client", async {
         Handle::current().partition("client", "sever");
         Ok(())

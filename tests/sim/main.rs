@@ -7,4 +7,5 @@ mod hosts;
 mod hyper;
 mod network;
 mod refused;
+mod support;
 mod time;

@@ -12,35 +12,11 @@ use runtime::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 use runtime::sim::{Builder, Crash, Event, Handle, Latency, Result, World};
 use runtime::time::{Instant, sleep, timeout};
 
-const MS: Duration = Duration::from_millis(1);
-
-fn world() -> World {
-    Builder::new()
-        .seed(11)
-        .latency(Latency::Fixed(10 * MS))
-        .build()
-}
-
-async fn echo() -> Result {
-    let listener = TcpListener::bind("0.0.0.0:80").await?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        drop(runtime::spawn(async move {
-            let (reader, writer) = stream.split();
-            let _ = runtime::io::copy(reader, writer).await;
-        }));
-    }
-}
-
-/// Sends a byte and waits for its echo.
-async fn ping(stream: &mut TcpStream) -> std::io::Result<()> {
-    stream.write_all(b"x").await?;
-    stream.read_exact(&mut [0]).await
-}
+use super::support::{MS, echo, ping, world};
 
 #[test]
 fn a_name_leads_to_its_host_and_a_round_trip_takes_twice_the_latency() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", echo);
     let (addr, addr_v6) = (world.ipv4_addr("server"), world.ipv6_addr("server"));
     world.client("client", async move {
@@ -59,7 +35,7 @@ fn a_name_leads_to_its_host_and_a_round_trip_takes_twice_the_latency() {
 
 #[test]
 fn an_unknown_name_and_a_closed_port_are_errors() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", std::future::pending);
     world.client("client", async {
         let unknown = TcpStream::connect("sever:80").await.unwrap_err();
@@ -73,7 +49,7 @@ fn an_unknown_name_and_a_closed_port_are_errors() {
 
 #[test]
 fn a_port_in_use_is_refused_on_its_host_alone() {
-    let mut world = world();
+    let mut world = world(11);
     for name in ["a", "b"] {
         world.client(name, async {
             let first = TcpListener::bind("0.0.0.0:80").await?;
@@ -89,7 +65,7 @@ fn a_port_in_use_is_refused_on_its_host_alone() {
 
 #[test]
 fn a_partition_delays_a_connection_until_it_heals() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", echo);
     let pings = Rc::new(Cell::new(0));
     let counted = pings.clone();
@@ -123,7 +99,7 @@ fn a_partition_delays_a_connection_until_it_heals() {
 
 #[test]
 fn held_packets_arrive_after_the_end_of_the_hold() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", || async {
         let socket = UdpSocket::bind("0.0.0.0:53").await?;
         let mut buf = [0; 8];
@@ -152,7 +128,7 @@ fn held_packets_arrive_after_the_end_of_the_hold() {
 
 #[test]
 fn peers_of_a_process_that_dies_get_a_reset_and_connect_again_after_the_restart() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", echo);
     world.client("client", async {
         let mut stream = TcpStream::connect("server:80").await?;
@@ -174,7 +150,7 @@ fn peers_of_a_process_that_dies_get_a_reset_and_connect_again_after_the_restart(
 
 #[test]
 fn peers_of_a_machine_that_fails_get_no_answer() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", echo);
     world.client("client", async {
         let mut stream = TcpStream::connect("server:80").await?;
@@ -295,7 +271,7 @@ async fn own_name(server: SocketAddr) -> std::io::Result<String> {
 #[test]
 fn a_listener_on_ipv6_serves_both_families_unless_it_is_for_ipv6_alone() {
     for only_v6 in [false, true] {
-        let mut world = world();
+        let mut world = world(11);
         world.host("server", move || async move {
             let socket = TcpSocket::new_v6()?;
             socket.set_only_v6(only_v6)?;
@@ -331,7 +307,7 @@ fn a_listener_on_ipv6_serves_both_families_unless_it_is_for_ipv6_alone() {
 
 #[test]
 fn the_loopback_interface_has_both_families_on_each_host() {
-    let mut world = world();
+    let mut world = world(11);
     for name in ["a", "b"] {
         world.client(name, async {
             let listener = TcpListener::bind("[::1]:80").await?;
@@ -351,7 +327,7 @@ fn the_loopback_interface_has_both_families_on_each_host() {
 
 #[test]
 fn datagrams_travel_over_ipv6() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", || async {
         let socket = UdpSocket::bind("[::]:53").await?;
         let mut buf = [0; 16];
@@ -383,7 +359,7 @@ fn datagrams_travel_over_ipv6() {
 
 #[test]
 fn a_dropped_stream_ends_its_peer_at_once_on_one_host_and_after_the_latency_on_another() {
-    let mut world = world();
+    let mut world = world(11);
     world.host("server", || async {
         let listener = TcpListener::bind("0.0.0.0:80").await?;
         loop {
