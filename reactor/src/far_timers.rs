@@ -5,9 +5,15 @@
 //! before those of the next one. The earliest bucket is split when its time comes near, and at last
 //! handed over.
 //!
+//! A timer that is moved to a later bucket stays where it is until its bucket is the earliest. Most
+//! timers that are moved are limits that activity postpones, so this is the common case: it takes
+//! one access to memory, and however often a timer is moved, it is filed again once a bucket.
+//!
 //! A canceled timer leaves its entry of eight bytes behind. Looking for the entry would take one
 //! more access to memory that is not in the cache, and the next operation would have to wait for
 //! it. There are never many more such entries than timers.
+
+use std::mem;
 
 /// Nanoseconds, as in [`Timers`](crate::timers::Timers).
 type Nanos = u64;
@@ -40,8 +46,16 @@ pub(crate) struct Entry {
     pub(crate) stamp: u32,
 }
 
-/// The timers that are not due soon. What belongs to an entry is passed as a function, which
-/// returns the deadline of the timer, or `None` if the entry is stale.
+/// The timers to which the entries belong.
+pub(crate) trait Filed {
+    /// Returns the deadline of a timer, or `None` if the entry is stale.
+    fn deadline(&self, entry: Entry) -> Option<Nanos>;
+
+    /// Notes that the entry of a timer is in this bucket.
+    fn note(&mut self, entry: Entry, bucket: u32);
+}
+
+/// The timers that are not due soon.
 #[derive(Debug, Default)]
 pub(crate) struct FarTimers {
     /// No timer is due before.
@@ -75,28 +89,40 @@ impl FarTimers {
         self.len
     }
 
-    /// Adds a timer, and returns the stamp of its entry.
+    /// Adds a timer.
     #[inline]
-    pub(crate) fn add(&mut self, index: u32, deadline: Nanos) -> u32 {
+    pub(crate) fn add(&mut self, index: u32, deadline: Nanos, timers: &mut (impl Filed + ?Sized)) {
         self.stamp = self.stamp.wrapping_add(1);
         self.len += 1;
         let stamp = self.stamp;
-        self.insert(Entry { index, stamp }, deadline);
-        stamp
+        self.insert(Entry { index, stamp }, deadline, timers);
+    }
+
+    /// Returns true if a timer may stay in this bucket although it is due at `deadline` now.
+    #[inline]
+    pub(crate) fn may_stay(&self, bucket: u32, deadline: Nanos) -> bool {
+        bucket <= self.bucket(deadline)
+    }
+
+    /// Returns the bucket of timers that are due at `deadline`. Later ones have larger numbers.
+    #[inline]
+    fn bucket(&self, deadline: Nanos) -> u32 {
+        let level = (63 - ((deadline ^ self.base) | 1).leading_zeros()) / BITS;
+        level * SLOTS + (deadline >> (level * BITS)) as u32 % SLOTS
     }
 
     #[inline]
-    fn insert(&mut self, entry: Entry, deadline: Nanos) {
-        let level = (63 - ((deadline ^ self.base) | 1).leading_zeros()) / BITS;
-        let slot = (deadline >> (level * BITS)) as u32 % SLOTS;
-        let bucket = (level * SLOTS + slot) as usize;
-        if bucket >= self.buckets.len() {
+    fn insert(&mut self, entry: Entry, deadline: Nanos, timers: &mut (impl Filed + ?Sized)) {
+        let bucket = self.bucket(deadline);
+        timers.note(entry, bucket);
+        if bucket as usize >= self.buckets.len() {
             self.create_buckets();
         }
-        let entries = &mut self.buckets[bucket];
+        let entries = &mut self.buckets[bucket as usize];
         if entries.is_empty() {
+            let level = bucket / SLOTS;
             self.levels |= 1 << level;
-            self.slots[level as usize] |= 1 << slot;
+            self.slots[level as usize] |= 1 << (bucket % SLOTS);
             if entries.capacity() == 0 {
                 *entries = self.spare.pop().unwrap_or_default();
             }
@@ -112,21 +138,21 @@ impl FarTimers {
 
     /// Notes that a timer was canceled: its entry is stale. Amortized O(1).
     #[inline]
-    pub(crate) fn remove(&mut self, current: impl Fn(Entry) -> Option<Nanos>) {
+    pub(crate) fn remove(&mut self, timers: &(impl Filed + ?Sized)) {
         self.len -= 1;
         self.stale += 1;
         if self.stale > self.len + MAX_STALE && self.stale % CANCELED_PER_SEARCH == 0 {
-            self.remove_stale(current);
+            self.remove_stale(timers);
         }
     }
 
     #[inline(never)]
-    fn remove_stale(&mut self, current: impl Fn(Entry) -> Option<Nanos>) {
+    fn remove_stale(&mut self, timers: &(impl Filed + ?Sized)) {
         let (mut bucket, mut position) = self.search;
         for _ in 0..ENTRIES_PER_SEARCH {
             let entries = &mut self.buckets[bucket];
             match entries.get(position) {
-                Some(&entry) if current(entry).is_none() => {
+                Some(&entry) if timers.deadline(entry).is_none() => {
                     entries.swap_remove(position);
                     self.stale -= 1;
                     if entries.is_empty() {
@@ -154,7 +180,7 @@ impl FarTimers {
     pub(crate) fn take_first(
         &mut self,
         batch: &mut Vec<Entry>,
-        current: impl Fn(Entry) -> Option<Nanos>,
+        timers: &mut (impl Filed + ?Sized),
     ) -> Nanos {
         let mut until = self.base;
         while self.levels != 0 {
@@ -162,21 +188,29 @@ impl FarTimers {
             let slot = self.slots[level as usize].trailing_zeros();
             let bucket = level * SLOTS + slot;
             let entries = &mut self.buckets[bucket as usize];
-            let before = entries.len();
-            entries.retain(|&entry| current(entry).is_some());
-            let count = entries.len();
-            self.stale -= before - count;
-            if !batch.is_empty() && batch.len() + count > BATCH {
+            if !batch.is_empty() && batch.len() + entries.len() > BATCH {
                 break;
             }
-            let mut entries = std::mem::take(entries);
+            let mut entries = mem::take(entries);
             self.set_empty(bucket);
-            if count <= BATCH || level == 0 {
-                self.len -= count;
+            let (first, last) = self.range(level, slot);
+            entries.retain(|&entry| match timers.deadline(entry) {
+                Some(deadline) if deadline <= last => true,
+                Some(moved) => {
+                    self.insert(entry, moved, timers);
+                    false
+                }
+                None => {
+                    self.stale -= 1;
+                    false
+                }
+            });
+            if entries.len() <= BATCH || level == 0 {
+                self.len -= entries.len();
                 batch.append(&mut entries);
-                (self.base, until) = self.range(level, slot);
+                (self.base, until) = (first, last);
             } else {
-                self.split(&mut entries, &current);
+                self.split(&mut entries, timers);
             }
             if self.spare.len() < MAX_SPARE {
                 self.spare.push(entries);
@@ -185,14 +219,14 @@ impl FarTimers {
         until
     }
 
-    /// Distributes the entries of the earliest bucket to lower levels.
-    fn split(&mut self, entries: &mut Vec<Entry>, current: &impl Fn(Entry) -> Option<Nanos>) {
-        let deadlines = || entries.iter().filter_map(|&entry| current(entry));
+    /// Distributes the entries of the earliest bucket, which are not stale, to lower levels.
+    fn split(&mut self, entries: &mut Vec<Entry>, timers: &mut (impl Filed + ?Sized)) {
+        let deadlines = entries.iter().filter_map(|&entry| timers.deadline(entry));
         // Not earlier than the base, and not later than any timer.
-        self.base = deadlines().min().unwrap_or(self.base);
+        self.base = deadlines.min().unwrap_or(self.base);
         for entry in entries.drain(..) {
-            if let Some(deadline) = current(entry) {
-                self.insert(entry, deadline);
+            if let Some(deadline) = timers.deadline(entry) {
+                self.insert(entry, deadline, timers);
             }
         }
     }
@@ -215,67 +249,138 @@ mod tests {
 
     use super::*;
 
-    /// Adds timers of the given deadlines, whose index is their position.
-    fn add_all(far: &mut FarTimers, deadlines: &[Nanos]) -> Vec<u32> {
-        let timers = (0..).zip(deadlines);
-        timers.map(|(index, &at)| far.add(index, at)).collect()
+    /// The timers of a test: deadline, stamp and bucket of each. Stamp 0 is that of no entry.
+    #[derive(Default)]
+    struct Model(Vec<(Nanos, u32, u32)>);
+
+    impl Filed for Model {
+        fn deadline(&self, entry: Entry) -> Option<Nanos> {
+            let (deadline, stamp, _) = self.0[entry.index as usize];
+            (stamp == entry.stamp).then_some(deadline)
+        }
+
+        fn note(&mut self, entry: Entry, bucket: u32) {
+            let timer = &mut self.0[entry.index as usize];
+            (timer.1, timer.2) = (entry.stamp, bucket);
+        }
     }
 
-    /// Takes all timers in batches, and checks that each batch is due before the next.
-    fn take_all(far: &mut FarTimers, deadlines: &[Nanos], stamps: &[Option<u32>]) -> Vec<u32> {
-        let current = |entry: Entry| {
-            let is_current = stamps[entry.index as usize] == Some(entry.stamp);
-            is_current.then(|| deadlines[entry.index as usize])
-        };
-        let (mut taken, mut last) = (Vec::new(), None);
-        while far.len() > 0 {
-            let mut batch = Vec::new();
-            let until = far.take_first(&mut batch, current);
-            for entry in batch {
-                let deadline = deadlines[entry.index as usize];
-                assert!(deadline <= until && last.is_none_or(|last| deadline > last));
-                taken.push(entry.index);
+    impl Model {
+        /// Adds timers of the given deadlines, whose index is their position.
+        fn add_all(far: &mut FarTimers, deadlines: &[Nanos]) -> Model {
+            let mut model = Model(deadlines.iter().map(|&at| (at, 0, 0)).collect());
+            for (index, &at) in (0..).zip(deadlines) {
+                far.add(index, at, &mut model);
             }
-            last = Some(until);
+            model
         }
-        taken
+
+        fn cancel(&mut self, far: &mut FarTimers, index: usize) {
+            self.0[index].1 = 0;
+            far.remove(self);
+        }
+
+        /// Moves a timer. Returns true if its entry stays where it is.
+        fn move_to(&mut self, far: &mut FarTimers, index: usize, deadline: Nanos) -> bool {
+            self.0[index].0 = deadline;
+            let stays = far.may_stay(self.0[index].2, deadline);
+            if !stays {
+                self.cancel(far, index);
+                far.add(index as u32, deadline, self);
+            }
+            stays
+        }
+
+        /// Takes all timers in batches, and checks that each batch is due before the next.
+        fn take_all(&mut self, far: &mut FarTimers) -> Vec<u32> {
+            let (mut taken, mut last) = (Vec::new(), None);
+            while far.len() > 0 {
+                let mut batch = Vec::new();
+                let until = far.take_first(&mut batch, self);
+                for entry in batch {
+                    let deadline = self.deadline(entry).unwrap();
+                    assert!(deadline <= until && last.is_none_or(|last| deadline > last));
+                    taken.push(entry.index);
+                }
+                last = Some(until);
+            }
+            taken
+        }
+    }
+
+    /// Returns a generator of pseudo-random numbers of so many bits.
+    fn random(bits: u32) -> impl FnMut() -> u64 {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        move || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            seed >> (64 - bits)
+        }
     }
 
     #[test]
     fn timers_are_handed_over_in_the_order_of_their_batches() {
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
         for bits in [1, 7, 20, 31, 40, 64] {
-            let mut random = || {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                seed >> (64 - bits)
-            };
+            let mut random = random(bits);
             let mut deadlines: Vec<Nanos> = (0..10_000).map(|_| random()).collect();
             deadlines.extend([0, Nanos::MAX, Nanos::MAX - 1]);
             let mut far = FarTimers::new(0);
-            let stamps = add_all(&mut far, &deadlines).into_iter().map(Some);
-            let stamps: Vec<_> = stamps.collect();
-            let taken: BTreeSet<_> = take_all(&mut far, &deadlines, &stamps)
-                .into_iter()
-                .collect();
+            let mut timers = Model::add_all(&mut far, &deadlines);
+            let taken: BTreeSet<_> = timers.take_all(&mut far).into_iter().collect();
             assert_eq!(taken.len(), deadlines.len());
             assert_eq!((far.levels, far.stale), (0, 0));
         }
     }
 
     #[test]
+    fn moved_timers_are_handed_over_in_the_order_of_their_batches() {
+        for bits in [7, 20, 31, 40, 60] {
+            let mut random = random(bits);
+            let deadlines: Vec<Nanos> = (0..2_000).map(|_| random()).collect();
+            let mut far = FarTimers::new(0);
+            let mut timers = Model::add_all(&mut far, &deadlines);
+            let (mut taken, mut from) = (BTreeSet::new(), 0);
+            while far.len() > 0 {
+                for _ in 0..200 {
+                    let index = random() as usize % deadlines.len();
+                    if !taken.contains(&(index as u32)) {
+                        timers.move_to(&mut far, index, from + random() / 2);
+                    }
+                }
+                let mut batch = Vec::new();
+                let until = far.take_first(&mut batch, &mut timers);
+                for entry in batch {
+                    assert!((from..=until).contains(&timers.deadline(entry).unwrap()));
+                    assert!(taken.insert(entry.index));
+                }
+                from = until + 1;
+            }
+            assert_eq!(taken.len(), deadlines.len());
+            assert_eq!((far.levels, far.stale), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_timer_that_is_postponed_has_one_entry() {
+        let mut far = FarTimers::new(0);
+        let mut timers = Model::add_all(&mut far, &[30_000_000_000; 100]);
+        for at in 0..10_000 {
+            assert!(timers.move_to(&mut far, at % 100, 30_000_000_000 + at as u64));
+        }
+        assert_eq!(far.buckets.iter().map(Vec::len).sum::<usize>(), 100);
+        assert!(!timers.move_to(&mut far, 0, 1_000_000_000));
+        assert_eq!(timers.take_all(&mut far)[0], 0);
+    }
+
+    #[test]
     fn a_canceled_timer_is_not_handed_over() {
         let deadlines: Vec<Nanos> = (1_000..11_000).collect();
         let mut far = FarTimers::new(0);
-        let mut stamps: Vec<_> = add_all(&mut far, &deadlines)
-            .into_iter()
-            .map(Some)
-            .collect();
+        let mut timers = Model::add_all(&mut far, &deadlines);
         for index in (0..deadlines.len()).filter(|index| index % 10 != 0) {
-            stamps[index] = None;
-            far.remove(|entry| stamps[entry.index as usize].map(|_| 0));
+            timers.cancel(&mut far, index);
             assert!(far.stale <= 2 * far.len + 2 * MAX_STALE);
         }
-        let taken = take_all(&mut far, &deadlines, &stamps);
+        let taken = timers.take_all(&mut far);
         assert_eq!(taken.len(), 1_000);
         assert!(taken.iter().all(|index| index % 10 == 0));
     }
@@ -283,14 +388,14 @@ mod tests {
     #[test]
     fn entries_of_canceled_timers_do_not_pile_up() {
         let mut far = FarTimers::new(0);
-        let mut stamps = vec![0; 100];
+        let mut timers = Model(vec![(0, 0, 0); 100]);
         for round in 0..100_000 {
             let index = round % 100;
             if round >= 100 {
-                stamps[index] = 0;
-                far.remove(|entry| (stamps[entry.index as usize] == entry.stamp).then_some(0));
+                timers.cancel(&mut far, index);
             }
-            stamps[index] = far.add(index as u32, 30_000_000_000 + round as u64 * 1_000);
+            timers.0[index].0 = 30_000_000_000 + round as u64 * 1_000;
+            far.add(index as u32, timers.0[index].0, &mut timers);
             let entries: usize = far.buckets.iter().map(Vec::len).sum();
             assert_eq!(entries, far.len + far.stale);
             assert!(entries <= 100 + 2 * MAX_STALE, "{entries}");

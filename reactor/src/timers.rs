@@ -19,7 +19,7 @@ use std::mem;
 use std::num::NonZero;
 use std::task::Waker;
 
-use crate::far_timers::{Entry, FarTimers};
+use crate::far_timers::{Entry, FarTimers, Filed};
 use crate::lateness::Lateness;
 use crate::wake_list::WakeList;
 
@@ -126,7 +126,8 @@ struct Node {
     child: u32,
     /// The next sibling, or the stamp of a far timer.
     next: u32,
-    /// The previous sibling, or the parent of a first child, with the bit `PARENT`.
+    /// The previous sibling, or the parent of a first child, with the bit `PARENT`. The bucket of a
+    /// far timer.
     prev: u32,
     /// `None` in a free node.
     waker: Option<Waker>,
@@ -202,9 +203,7 @@ impl Timers {
 
     #[inline(never)]
     fn add_far(&mut self, index: u32, deadline: Nanos) {
-        let node = at(&mut self.nodes, index);
-        node.child = FAR;
-        node.next = self.far.add(index, deadline);
+        self.far.add(index, deadline, &mut self.nodes[..]);
     }
 
     /// Keeps further timers apart from now on if they are not due soon. Those in the heap stay.
@@ -222,9 +221,9 @@ impl Timers {
 
     /// Moves the earliest of the far timers to the heap. Together they form a chain there.
     fn take_first_far(&mut self) {
-        let nodes = &mut self.nodes[..];
         let mut batch = mem::take(&mut self.batch);
-        self.near_until = self.far.take_first(&mut batch, deadline_of(nodes));
+        self.near_until = self.far.take_first(&mut batch, &mut self.nodes[..]);
+        let nodes = &mut self.nodes[..];
         let node = |entry: &Entry| &nodes[entry.index as usize];
         batch.sort_unstable_by(|a, b| {
             if node(a).precedes(node(b)) {
@@ -271,7 +270,7 @@ impl Timers {
     #[inline(never)]
     fn remove_far(&mut self, index: u32) {
         at(&mut self.nodes, index).child = ROOT;
-        self.far.remove(deadline_of(&self.nodes));
+        self.far.remove(&self.nodes[..]);
     }
 
     /// Adds a node that is free, but not in the list of those.
@@ -305,8 +304,10 @@ impl Timers {
             child, next, prev, ..
         } = node;
         if child == FAR {
-            self.remove_far(key.index);
-            self.place(key.index, deadline);
+            if deadline <= self.near_until || !self.far.may_stay(prev, deadline) {
+                self.remove_far(key.index);
+                self.place(key.index, deadline);
+            }
         } else if deadline < before {
             // Still earlier than what is below it, and so is the earliest timer.
             if key.index != self.top() {
@@ -514,11 +515,17 @@ impl Timers {
     }
 }
 
-/// Returns the function that returns the deadline of a far timer, unless its entry is stale.
-fn deadline_of(nodes: &[Node]) -> impl Fn(Entry) -> Option<Nanos> + '_ {
-    |Entry { index, stamp }| {
-        let node = &nodes[index as usize];
-        (node.next == stamp && node.child == FAR).then_some(node.deadline)
+impl Filed for [Node] {
+    #[inline]
+    fn deadline(&self, entry: Entry) -> Option<Nanos> {
+        let node = &self[entry.index as usize];
+        (node.next == entry.stamp && node.child == FAR).then_some(node.deadline)
+    }
+
+    #[inline]
+    fn note(&mut self, entry: Entry, bucket: u32) {
+        let node = at(self, entry.index);
+        (node.child, node.next, node.prev) = (FAR, entry.stamp, bucket);
     }
 }
 
@@ -653,6 +660,40 @@ mod tests {
         assert_eq!(timers.nodes.len(), keys.len() + 1);
         let mut woken = WakeList::default();
         assert_eq!(timers.fire(5000, &mut woken), 100);
+    }
+
+    #[test]
+    fn far_timers_that_activity_postpones_fire_at_their_last_deadlines_in_the_order_of_arming() {
+        let mut timers = Timers::default();
+        let mut arm = |deadline| timers.insert(deadline, Waker::noop().clone());
+        // Most are far, and one of them is due alone.
+        let alone = arm(40_000);
+        let keys: Vec<_> = (0..500).map(|n| arm(30_000 + n)).collect();
+        let mut now = 0;
+        for _ in 0..1_000 {
+            now += 20_000;
+            for (n, &key) in (0..).zip(&keys) {
+                assert_eq!(fired(&mut timers, now + 20 * n), 0);
+                assert!(timers.reset(key, now + 30_000 + 25 * n));
+            }
+            assert!(timers.reset(alone, now + 35_000));
+            let first = timers.iter().map(|(deadline, _)| deadline).min();
+            assert_eq!(timers.next_deadline(), first);
+            assert_eq!(check(&timers), 501);
+        }
+        // Moved to an earlier deadline after a later one, and to one that others have.
+        assert!(timers.reset(keys[499], now + 11_000));
+        assert!(timers.reset(keys[498], now + 30_000));
+        assert_eq!(timers.next_deadline(), Some(now + 11_000));
+        assert_eq!(fired(&mut timers, now + 10_999), 0);
+        assert_eq!(fired(&mut timers, now + 11_000), 1);
+        assert_eq!(timers.next_deadline(), Some(now + 30_000));
+        assert_eq!(timers.top(), keys[0].index);
+        assert_eq!(fired(&mut timers, now + 29_999), 0);
+        assert_eq!(fired(&mut timers, now + 30_000), 2);
+        assert_eq!(fired(&mut timers, now + 30_024), 0);
+        assert_eq!(fired(&mut timers, now + 50_000), 498);
+        assert_eq!((timers.next_deadline(), check(&timers)), (None, 0));
     }
 
     #[test]
