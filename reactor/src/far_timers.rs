@@ -24,7 +24,7 @@ const LEVELS: u32 = u64::BITS.div_ceil(BITS);
 
 /// A bucket of this many timers is handed over, a larger one is split first. It is smaller in
 /// tests, so that they split more.
-const BATCH: usize = if cfg!(test) { 10 } else { 512 };
+const BATCH: usize = if cfg!(test) { 10 } else { 128 };
 
 /// Stale entries are looked for when there are this many more of them than timers.
 const MAX_STALE: usize = 1024;

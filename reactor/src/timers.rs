@@ -11,10 +11,8 @@
 //!
 //! A heap of many timers is slow, because each of its nodes is another access to memory that is not
 //! in the cache. So once there are more than [`MIN_LIMIT`], timers that are not due soon are kept
-//! apart ([`FarTimers`]), and enter the heap in sorted batches.
+//! apart ([`FarTimers`]), and enter the heap in batches.
 
-use std::cmp;
-use std::collections::BinaryHeap;
 use std::mem;
 use std::num::NonZero;
 use std::task::Waker;
@@ -212,36 +210,23 @@ impl Timers {
         self.limit = usize::MAX;
         let armed = self.nodes.iter().filter(|node| node.waker.is_some());
         let sample = armed.step_by(1 + self.len / SAMPLES);
-        // Sorted by a heap, because the other ways are much code for such a rare path.
-        let sample: BinaryHeap<Nanos> = sample.map(|node| node.deadline).collect();
-        let position = sample.len() / TIMERS_PER_NEAR;
-        self.near_until = sample.into_sorted_vec()[position];
+        let mut sample: Vec<Nanos> = sample.map(|node| node.deadline).collect();
+        // Selected one by one, because a sort is much code for such a rare path.
+        for _ in 0..=sample.len() / TIMERS_PER_NEAR {
+            let earliest = (0..sample.len()).min_by_key(|&at| sample[at]);
+            self.near_until = earliest.map_or(0, |at| sample.swap_remove(at));
+        }
         self.far = FarTimers::new(self.near_until);
     }
 
-    /// Moves the earliest of the far timers to the heap. Together they form a chain there.
+    /// Moves the earliest of the far timers to the heap.
     fn take_first_far(&mut self) {
         let mut batch = mem::take(&mut self.batch);
         self.near_until = self.far.take_first(&mut batch, &mut self.nodes[..]);
-        let nodes = &mut self.nodes[..];
-        let node = |entry: &Entry| &nodes[entry.index as usize];
-        batch.sort_unstable_by(|a, b| {
-            if node(a).precedes(node(b)) {
-                cmp::Ordering::Less
-            } else {
-                cmp::Ordering::Greater
-            }
-        });
-        let mut above = None;
         for Entry { index, .. } in batch.drain(..) {
             at(&mut self.nodes, index).child = ROOT;
-            match above.replace(index) {
-                Some(above) => add_child(&mut self.nodes, above, index),
-                None if self.top() == ROOT => self.set_top(index),
-                None => self.link_to_top(index),
-            }
+            self.link(index);
         }
-        self.last = above.unwrap_or(self.last);
         self.batch = batch;
     }
 
