@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime_executor::internal::wake_local;
 use runtime_executor::{Park, ParkMode, Unpark};
-use runtime_reactor::internal::event_count;
+use runtime_reactor::internal::{event_count, set_wake_local};
 use runtime_reactor::{Notifier, Reactor};
 
 /// The number of polls after which the reactor is turned while tasks are ready. It is not turned
@@ -23,6 +24,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(reactor: Rc<Reactor>) -> Driver {
+        set_wake_local(&reactor, wake_local);
         Driver {
             reactor,
             polled: Cell::new(0),

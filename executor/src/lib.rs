@@ -127,6 +127,7 @@ pub mod internal {
     };
     pub use crate::task::is_large;
     pub use crate::task::member::{awaiter_of, awaiter_of_group, member_waker};
+    pub use crate::task::wake::wake_local;
     pub use crate::task_local::new_task_local;
 
     /// Runs a closure on the blocking pool that must run: closing the executor waits for it, and

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use runtime_executor::JoinHandle;
+use runtime_executor::internal::wake_local;
 use support::{CountingWaker, Loop, SharedCount, elsewhere, on_drop, poll_once};
 
 /// A use of a waker.
@@ -433,4 +434,21 @@ fn a_handle_whose_slot_has_a_new_occupant_does_not_affect_it() {
     let second = looped.executor.spawn(async { 2_u8 });
     elsewhere(|| drop(first));
     assert_eq!(looped.block_on(second).unwrap(), 2);
+}
+
+#[test]
+fn a_local_wake_wakes_a_task_of_the_executor_that_is_entered_and_nothing_else() {
+    let (looped, other) = (Loop::new(), Loop::new());
+    let waker = looped.executor.root_waker();
+    assert!(!wake_local(&waker), "nothing is entered");
+    {
+        let _entered = other.executor.enter();
+        assert!(!wake_local(&waker), "it belongs to another executor");
+    }
+    let _entered = looped.executor.enter();
+    assert!(!wake_local(Waker::noop()), "it is foreign");
+    elsewhere(|| assert!(!wake_local(&waker), "it belongs to another thread"));
+    assert!(!looped.executor.take_root_wake());
+    assert!(wake_local(&waker));
+    assert!(looped.executor.take_root_wake() && !other.executor.take_root_wake());
 }

@@ -69,7 +69,7 @@ impl Reactor {
     fn visit_waiting_sources(&self, visit: &mut impl FnMut(Awaited, &Waker)) {
         for registration in self.registrations().iter() {
             let target = registration.scheduled.target;
-            for (direction, waker) in registration.waiters.iter() {
+            for (direction, waker) in registration.waiting() {
                 let awaited = match (target, direction) {
                     (Target::Process(id), _) => Awaited::Process(id),
                     (Target::Fd(fd), Some(Direction::Read)) => Awaited::Read(fd),

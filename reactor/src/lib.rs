@@ -167,6 +167,13 @@ pub mod internal {
         reactor.event_count()
     }
 
+    /// Sets a function that wakes a task of this thread without running foreign code, and returns
+    /// false if the waker is not that of such a task. Dropping a waker for which it returned true
+    /// must run no foreign code either. Then the waker stays where it is stored, for the next wait.
+    pub fn set_wake_local(reactor: &crate::Reactor, wake_local: fn(&std::task::Waker) -> bool) {
+        reactor.set_wake_local(wake_local);
+    }
+
     /// Sets whether the loop of a host, which watches the descriptor of `reactor`, runs futures of
     /// its own now.
     pub fn set_host_runs(reactor: &crate::Reactor, runs: bool) {

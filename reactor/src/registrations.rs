@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 
 use slab::Slab;
 
@@ -27,8 +28,13 @@ pub(crate) struct Registration {
     /// True once the selector has the registration.
     pub(crate) is_added: bool,
     pub(crate) scheduled: Arc<ScheduledIo>,
-    pub(crate) waiters: Waiters,
+    /// Also has the wakers that rest.
+    waiters: Waiters,
 }
+
+/// Wakes a task of this thread, without running foreign code. Returns false if the waker is not
+/// that of such a task.
+pub(crate) type WakeLocal = fn(&Waker) -> bool;
 
 impl Registrations {
     /// Adds a registration of `target`, which starts with `readiness`.
@@ -94,7 +100,7 @@ impl Registrations {
     /// Removes all registrations and hands over their wakers.
     pub(crate) fn clear(&mut self, woken: &mut WakeList) {
         for registration in self.iter_mut() {
-            registration.waiters.wake_everyone(woken);
+            registration.waiters().wake_everyone(woken);
         }
         // No waker is left in them, so no foreign code runs.
         self.slab.clear();
@@ -102,17 +108,59 @@ impl Registrations {
 }
 
 impl Registration {
-    /// Sets the readiness of an event and hands over the wakers that waited for it.
+    /// Returns the wakers that wait. Those that rest are dropped, which is no foreign code.
     #[inline]
-    pub(crate) fn deliver(&mut self, readiness: Readiness, errno: i32, woken: &mut WakeList) {
+    pub(crate) fn waiters(&mut self) -> &mut Waiters {
+        for direction in Direction::BOTH {
+            if self.scheduled.end_rest(direction) {
+                self.waiters.remove_last(direction);
+            }
+        }
+        &mut self.waiters
+    }
+
+    /// Returns each waker that waits, with its direction.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Option<Direction>, &Waker)> {
+        let is_resting = |direction| self.scheduled.is_resting(direction);
+        let wakers = self.waiters.iter();
+        wakers.filter(move |(direction, _)| !direction.is_some_and(is_resting))
+    }
+
+    /// Sets the readiness of an event, and wakes the tasks that waited for it or hands their wakers
+    /// over.
+    #[inline]
+    pub(crate) fn deliver(
+        &mut self,
+        readiness: Readiness,
+        errno: i32,
+        wake_local: WakeLocal,
+        woken: &mut WakeList,
+    ) {
         if errno != 0 || self.waiters.has_overflow() {
             return self.deliver_slow(readiness, errno, woken);
         }
         self.scheduled.add_readiness(readiness);
         for direction in Direction::BOTH {
             if readiness.intersects(direction.readiness()) {
-                self.waiters.wake_last(direction, woken);
+                self.wake_last(direction, wake_local, woken);
             }
+        }
+    }
+
+    /// Wakes the last waker of `direction`; without an overflow there is no other one.
+    #[inline]
+    fn wake_last(&mut self, direction: Direction, wake_local: WakeLocal, woken: &mut WakeList) {
+        let Some(waker) = self.waiters.last(direction) else {
+            return;
+        };
+        if self.scheduled.is_resting(direction) {
+            return;
+        }
+        if self.scheduled.is_edge() && wake_local(waker) {
+            self.scheduled.set_resting(direction, waker);
+            woken.set_woke(true);
+        } else {
+            self.waiters.wake_last(direction, woken);
         }
     }
 
@@ -126,17 +174,24 @@ impl Registration {
             errno => self.scheduled.fail(readiness, errno),
         };
         self.scheduled.add_readiness(readiness);
-        if self.waiters.is_unattended() {
-            woken.unattended = Some(self.scheduled.token);
+        let token = self.scheduled.token;
+        let waiters = self.waiters();
+        if waiters.is_unattended() {
+            woken.unattended = Some(token);
         }
         for direction in Direction::BOTH {
             if readiness.intersects(direction.readiness()) {
-                self.waiters.wake(direction, woken);
+                waiters.wake(direction, woken);
             }
         }
         if readiness.is_exceptional() || errno != 0 {
-            self.waiters.wake_non_directional(woken);
+            waiters.wake_non_directional(woken);
         }
+    }
+
+    /// Hands over all wakers to be dropped instead of woken.
+    pub(crate) fn discard(self, woken: &mut WakeList) {
+        self.waiters.discard(woken);
     }
 
     /// Delivers the failure of the registration itself.
@@ -179,7 +234,12 @@ mod tests {
         for (target, name) in targets {
             let scheduled = insert(&mut registrations, target);
             let registration = registrations.get(scheduled.token).unwrap();
-            registration.deliver(Readiness::EMPTY, libc::EPERM, &mut WakeList::default());
+            registration.deliver(
+                Readiness::EMPTY,
+                libc::EPERM,
+                |_| false,
+                &mut WakeList::default(),
+            );
             let error = scheduled.check(Interest::READABLE).unwrap_err();
             assert_eq!(os_error(&error), Some(libc::EPERM));
             let text = error.to_string();

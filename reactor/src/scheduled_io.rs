@@ -1,9 +1,10 @@
 //! The state that a source and its registration share.
 
-use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{RawWakerVTable, Waker};
+use std::{io, ptr};
 
 use crate::error::{cannot_wait, with_context};
 use crate::interest::{Direction, Interest, Readiness};
@@ -41,8 +42,17 @@ pub(crate) struct ScheduledIo {
     errnos: [AtomicU16; 2],
     /// The number of unread bytes at the last event that reported one.
     unread: AtomicU32,
+    resting: [RestingWaker; 2],
     /// The next registration, once the reactor of this one was dropped.
     pub(crate) next: OnceLock<Arc<ScheduledIo>>,
+}
+
+/// The address of a waker that was called and stays in the registration, so that its task waits
+/// again by a comparison and a store. The vtable is null if there is none.
+#[derive(Debug, Default)]
+struct RestingWaker {
+    data: AtomicPtr<()>,
+    vtable: AtomicPtr<RawWakerVTable>,
 }
 
 impl Drop for ScheduledIo {
@@ -71,6 +81,7 @@ impl ScheduledIo {
             readiness: AtomicU8::new(readiness.to_bits()),
             errnos: [AtomicU16::new(0), AtomicU16::new(0)],
             unread: AtomicU32::new(0),
+            resting: Default::default(),
             next: OnceLock::new(),
         }
     }
@@ -114,6 +125,44 @@ impl ScheduledIo {
     pub(crate) fn may_just_wait(&self, direction: Direction) -> bool {
         let prevents = direction.readiness_mask() | Readiness::LEVEL;
         !self.readiness().intersects(prevents) && self.errno(direction) == 0
+    }
+
+    /// Notes that the waker of `direction` was called and stays in the registration.
+    #[inline]
+    pub(crate) fn set_resting(&self, direction: Direction, waker: &Waker) {
+        let resting = &self.resting[direction.index()];
+        let vtable = ptr::from_ref(waker.vtable()).cast_mut();
+        resting
+            .data
+            .store(waker.data().cast_mut(), Ordering::Relaxed);
+        resting.vtable.store(vtable, Ordering::Relaxed);
+    }
+
+    /// Returns true if the waker of `direction` in the registration does not wait.
+    #[inline]
+    pub(crate) fn is_resting(&self, direction: Direction) -> bool {
+        let resting = &self.resting[direction.index()];
+        !resting.vtable.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Notes that the waker of `direction` waits, or is about to be removed. Returns true if it was
+    /// resting.
+    #[inline]
+    pub(crate) fn end_rest(&self, direction: Direction) -> bool {
+        let was_resting = self.is_resting(direction);
+        let resting = &self.resting[direction.index()];
+        resting.vtable.store(ptr::null_mut(), Ordering::Relaxed);
+        was_resting
+    }
+
+    /// Lets the waker of `direction` wait again if it is resting and equal to `waker`. Returns
+    /// false otherwise.
+    #[inline]
+    pub(crate) fn wait_again(&self, direction: Direction, waker: &Waker) -> bool {
+        let resting = &self.resting[direction.index()];
+        let is_same = ptr::eq(resting.vtable.load(Ordering::Relaxed), waker.vtable())
+            && ptr::eq(resting.data.load(Ordering::Relaxed), waker.data());
+        is_same && self.end_rest(direction)
     }
 
     /// Notes that an operation of `direction` found nothing. The end of the direction, if one was

@@ -299,6 +299,7 @@ impl<T: AsFd> Source<T> {
         let is_blocked = |scheduled: &&ScheduledIo| !scheduled.is_ready(direction);
         if let Some(scheduled) = local.filter(is_blocked) {
             return match cx {
+                Some(cx) if scheduled.wait_again(direction, cx.waker()) => Poll::Pending,
                 Some(cx) => pending(park(scheduled, direction, cx)),
                 None => Poll::Ready(Err(state.note_blocked(direction, None))),
             };
@@ -662,6 +663,9 @@ impl SourceState {
         let scheduled = match self.scheduled.local() {
             Some(scheduled) => {
                 scheduled.clear_readiness(direction);
+                if scheduled.wait_again(direction, cx.waker()) {
+                    return Ok(());
+                }
                 scheduled
             }
             // A new registration begins without readiness in `direction`.

@@ -47,6 +47,17 @@ impl Waiters {
         self.overflow.as_ref().is_some_and(|o| o.has_any(None))
     }
 
+    /// Returns the last waker of `direction`.
+    #[inline]
+    pub(crate) fn last(&self, direction: Direction) -> Option<&Waker> {
+        self.last[direction.index()].as_ref()
+    }
+
+    /// Drops the last waker of `direction`, which runs no foreign code.
+    pub(crate) fn remove_last(&mut self, direction: Direction) {
+        self.last[direction.index()] = None;
+    }
+
     /// Returns true if `waker` waits for `direction` already.
     pub(crate) fn has_waker(&self, direction: Direction, waker: &Waker) -> bool {
         match &self.last[direction.index()] {

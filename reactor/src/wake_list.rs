@@ -14,6 +14,8 @@ pub(crate) struct WakeList {
     wakers: VecDeque<Waker>,
     /// Wakers to drop instead of wake: dropping is foreign code too.
     discarded: Vec<Waker>,
+    /// True if a task was woken in this turn without an entry in this list.
+    woke: bool,
     /// A listener that was reported by level while no task waited for it.
     pub(crate) unattended: Option<Token>,
 }
@@ -30,14 +32,20 @@ impl WakeList {
         self.discarded.push(waker);
     }
 
-    /// Returns true if there is no waker to call or to drop.
-    pub(crate) fn has_nothing(&self) -> bool {
-        self.wakers.is_empty() && self.discarded.is_empty()
+    /// Notes that a task was woken without an entry in this list.
+    #[inline]
+    pub(crate) fn set_woke(&mut self, woke: bool) {
+        self.woke = woke;
     }
 
-    /// Returns true if there is no waker to call.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.wakers.is_empty()
+    /// Returns true if no task was woken in this turn, and there is no waker to call or to drop.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.wakes_none() && self.discarded.is_empty()
+    }
+
+    /// Returns true if no task was woken in this turn, and there is no waker to call.
+    pub(crate) fn wakes_none(&self) -> bool {
+        !self.woke && self.wakers.is_empty()
     }
 
     #[cfg(test)]

@@ -39,9 +39,20 @@ fn clone(data: *const ()) -> RawWaker {
 
 fn wake(data: *const ()) {
     let id = WakerId::from_data(data);
-    if context::with(|scheduler| scheduler.wake(id)) != Some(true) {
+    if !wake_here(id) {
         wake_remote(id);
     }
+}
+
+/// Wakes a task of the executor that is entered on this thread. Returns false, and does nothing, if
+/// the waker is not that of such a task. Runs no foreign code.
+#[inline]
+pub fn wake_local(waker: &Waker) -> bool {
+    id_of(waker).is_some_and(wake_here)
+}
+
+fn wake_here(id: WakerId) -> bool {
+    context::with(|scheduler| scheduler.wake(id)) == Some(true)
 }
 
 /// Wakes a task of another thread. Not inlined, so that a wake of this thread saves no registers

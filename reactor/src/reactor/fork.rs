@@ -53,9 +53,9 @@ impl Reactor {
         queued.clear();
         for registration in self.registrations.borrow_mut().iter_mut() {
             registration.is_added = false;
-            if registration.waiters.is_level() {
+            if registration.waiters().is_level() {
                 registration.scheduled.set_level(false);
-                registration.waiters.set_level(false);
+                registration.waiters().set_level(false);
             }
             queued.push(registration.scheduled.token);
         }

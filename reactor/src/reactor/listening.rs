@@ -37,6 +37,6 @@ impl Reactor {
         }
         self.inbox.counters.reregistrations.add(1);
         registration.scheduled.set_level(is_level);
-        registration.waiters.set_level(is_level);
+        registration.waiters().set_level(is_level);
     }
 }

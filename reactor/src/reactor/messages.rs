@@ -50,7 +50,7 @@ impl Reactor {
         match removal {
             Removal::Source(token) => {
                 if let Some(registration) = self.take_registration(token) {
-                    registration.waiters.discard(woken);
+                    registration.discard(woken);
                 }
             }
             Removal::Timer(key) => {
@@ -106,19 +106,19 @@ impl Reactor {
             _ => return woken.push(waker),
         };
         registration.scheduled.clear_readiness(direction);
-        if registration.waiters.has_waker(direction, &waker) {
+        if registration.waiters().has_waker(direction, &waker) {
             woken.discard(waker);
         } else {
             let turn = self.turn.get();
             registration
-                .waiters
+                .waiters()
                 .add_waker(direction, waker, turn, woken);
         }
         if !registration.is_added {
             // It will be added, and the selector then reports its readiness.
             return;
         }
-        if registration.waiters.is_level() {
+        if registration.waiters().is_level() {
             // The next wait reports its readiness.
             return;
         }

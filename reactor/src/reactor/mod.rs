@@ -11,7 +11,7 @@ use crate::clock::{self, Clock};
 use crate::error::{forked, with_context};
 use crate::inbox::Inbox;
 use crate::paused::Paused;
-use crate::registrations::Registrations;
+use crate::registrations::{Registrations, WakeLocal};
 use crate::rng::Rng;
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Backend, Event, Selector, Shuffled};
@@ -64,6 +64,7 @@ pub struct Reactor {
     /// Filled while the state is borrowed, and emptied once it is not.
     woken: RefCell<WakeList>,
     inbox: Arc<Inbox>,
+    wake_local: Cell<WakeLocal>,
     /// The instant from which `Nanos` count.
     epoch: Instant,
     /// The clock as of the last turn that needed it.
@@ -170,6 +171,7 @@ impl Reactor {
             events: RefCell::default(),
             woken: RefCell::default(),
             inbox,
+            wake_local: Cell::new(|_| false),
             epoch: clock::now(),
             now: Cell::new(0),
             turn: Cell::new(0),
@@ -239,6 +241,11 @@ impl Reactor {
         self.events.borrow().len()
     }
 
+    /// Sets the function that wakes tasks of this thread.
+    pub(crate) fn set_wake_local(&self, wake_local: WakeLocal) {
+        self.wake_local.set(wake_local);
+    }
+
     /// Sets whether a host's loop, which watches the [descriptor](Reactor::pollable_fd), now runs
     /// futures of its own with this reactor entered.
     ///
@@ -299,6 +306,7 @@ impl Reactor {
         tick::begin_turn(self.number(), self.turn.get());
         self.turn_wanted.set(false);
         let mut woken = self.woken.borrow_mut();
+        woken.set_woke(false);
         self.drain_inbox(&mut woken);
         self.flush_registrations(&mut woken);
         let limit = if woken.has_nothing() {
@@ -342,12 +350,13 @@ impl Reactor {
             return Err(e);
         }
         counters.events.add(events.len() as u64);
+        let wake_local = self.wake_local.get();
         let mut registrations = self.registrations.borrow_mut();
         for event in &*events {
             match registrations.get(event.token) {
                 Some(registration) => {
                     registration.scheduled.set_unread(event.unread);
-                    registration.deliver(event.readiness, event.errno, woken);
+                    registration.deliver(event.readiness, event.errno, wake_local, woken);
                 }
                 None => counters.stale_events.add(1),
             }
@@ -358,7 +367,7 @@ impl Reactor {
                 self.watch_edge(token);
             }
         }
-        if parked && !notified && limit.is_none() && woken.is_empty() {
+        if parked && !notified && limit.is_none() && woken.wakes_none() {
             counters.spurious_wakes.add(1);
         }
         // An event has ended a wait that blocked before the earliest deadline.

@@ -204,7 +204,7 @@ impl Reactor {
     /// Returns true if a task waits for a source. O(n).
     fn is_io_awaited(&self) -> bool {
         let registrations = self.registrations.borrow();
-        let mut waiters = registrations.iter().flat_map(|it| it.waiters.iter());
+        let mut waiters = registrations.iter().flat_map(|it| it.waiting());
         waiters.next().is_some()
     }
 }

@@ -164,19 +164,20 @@ impl Reactor {
     }
 
     /// Arms a backend with levels for the wakers that wait already.
-    fn sync_interest(&self, selector: &mut dyn Selector, registration: &Registration) {
-        let Registration {
-            scheduled, waiters, ..
-        } = registration;
+    fn sync_interest(&self, selector: &mut dyn Selector, registration: &mut Registration) {
+        let ScheduledIo {
+            token, supported, ..
+        } = *registration.scheduled;
+        let waiters = registration.waiters();
         for direction in Direction::BOTH {
             if !self.is_edge && waiters.has_wakers(direction) {
-                selector.arm(scheduled.token, direction);
+                selector.arm(token, direction);
             }
         }
         if waiters.has_non_directional_wakers() {
             // The interest of each waiter is not known here. All are woken for any of it, and wait
             // again if it is not theirs.
-            selector.arm_non_directional(scheduled.token, scheduled.supported);
+            selector.arm_non_directional(token, supported);
         }
     }
 

@@ -49,7 +49,7 @@ impl Reactor {
     ) {
         if let Some(registration) = self.registrations.borrow_mut().get(token) {
             if registration.scheduled.may_just_wait(direction) {
-                registration.waiters.try_add_waker(direction, waker);
+                registration.waiters().try_add_waker(direction, waker);
             }
         }
     }
@@ -73,7 +73,7 @@ impl Reactor {
             waker.wake();
             return Ok(());
         }
-        if registration.waiters.has_waker(direction, &waker) {
+        if registration.waiters().has_waker(direction, &waker) {
             drop(registrations);
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Reactor {
         }
         let mut woken = self.woken.borrow_mut();
         let turn = self.turn.get();
-        let waiters = &mut registration.waiters;
+        let waiters = registration.waiters();
         waiters.add_waker(direction, waker, turn, &mut woken);
         drop(registrations);
         drop(woken);
@@ -131,7 +131,7 @@ impl Reactor {
             return woken.push(waker);
         }
         let turn = self.turn.get();
-        let waiters = &mut registration.waiters;
+        let waiters = registration.waiters();
         if let Some(known) = waiters.add_non_directional_waker(waker, turn, woken) {
             woken.discard(known);
         }

@@ -24,6 +24,7 @@ mod listening;
 mod messages;
 mod pausing;
 mod quota;
+mod resting;
 mod timing;
 mod turning;
 mod waiting;
