@@ -51,7 +51,7 @@ pub(crate) fn send_vectored(socket: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Res
     call!(
         socket,
         |host, fd| host.send(fd, bufs),
-        SockRef::from(socket).send_vectored_with_flags(bufs, SEND_FLAGS)
+        send_bufs(socket, bufs, SEND_FLAGS)
     )
 }
 
@@ -61,8 +61,17 @@ pub(crate) fn send_more(socket: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<
     call!(
         socket,
         |host, fd| host.send(fd, bufs),
-        SockRef::from(socket).send_vectored_with_flags(bufs, SEND_FLAGS | MORE_FLAG)
+        send_bufs(socket, bufs, SEND_FLAGS | MORE_FLAG)
     )
+}
+
+fn send_bufs(socket: &impl AsFd, bufs: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
+    let socket = SockRef::from(socket);
+    match bufs {
+        // send(2) costs less than sendmsg(2).
+        [buf] => socket.send_with_flags(buf, flags),
+        bufs => socket.send_vectored_with_flags(bufs, flags),
+    }
 }
 
 /// Writes to a pipe.
