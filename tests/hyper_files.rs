@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use futures_lite::io::AsyncWriteExt;
 use hyper::body::{Body, Bytes, Incoming};
@@ -134,4 +135,90 @@ async fn the_next_body_of_a_connection_waits_for_the_one_before() {
     assert!(!waiting.is_finished());
     drop(held);
     assert_eq!(waiting.await.unwrap(), 10);
+}
+
+/// A layer may pass on less of a frame than before, also after a write had to wait.
+#[test]
+fn a_write_sends_no_more_of_a_file_than_it_was_given() {
+    let data = bytes(1 << 20);
+    let file = TempFile::new("hyper-files-parts", &data);
+    for &backend in Backend::available() {
+        let runtime = Runtime::builder().backend(backend).build().unwrap();
+        runtime.block_on(async {
+            let (mut client, mut io) = pair().await;
+            let files = io.files();
+            let received = Rc::new(RefCell::new(Vec::new()));
+            let to = received.clone();
+            let receiver = runtime::spawn(async move {
+                let mut buffer = vec![0; 10_000];
+                loop {
+                    let n = client.read(&mut buffer).await.unwrap();
+                    if n == 0 {
+                        break;
+                    }
+                    to.borrow_mut().extend_from_slice(&buffer[..n]);
+                }
+            });
+            // Several frames: more than the buffers of the connection hold.
+            const FRAMES: usize = 8;
+            let mut lengths = [1, 70_000, 4_096, 300_000, 128 * 1024, 7, 1 << 20];
+            for _ in 0..FRAMES {
+                let mut body = files.body(File::open(&file.0).unwrap(), 0..data.len() as u64);
+                let frame = frame(&mut body).await;
+                let mut at = 0;
+                while at < frame.len() {
+                    let written = poll_fn(|cx| {
+                        // Another length at each poll.
+                        lengths.rotate_left(1);
+                        let rest = &frame[at..];
+                        let part = &rest[..rest.len().min(lengths[0])];
+                        Pin::new(&mut io).poll_write(cx, part).map(|it| {
+                            let count = it.unwrap();
+                            assert!(count <= part.len(), "{count} of {}", part.len());
+                            count
+                        })
+                    });
+                    at += written.await;
+                }
+            }
+            drop(io);
+            receiver.await.unwrap();
+            let received = received.take();
+            assert_eq!(received.len(), FRAMES * data.len());
+            for part in received.chunks(data.len()) {
+                assert!(part == data);
+            }
+        });
+    }
+}
+
+#[runtime::test]
+async fn a_file_truncated_while_it_is_sent_ends_the_connection() {
+    let data = bytes(12_000_000);
+    let file = TempFile::new("hyper-files-cut", &data);
+    let (mut client, io) = pair().await;
+    let files = io.files();
+    let service = service_fn(|_: Request<Incoming>| {
+        let body = files.body(File::open(&file.0).unwrap(), 0..data.len() as u64);
+        async { io::Result::Ok(Response::new(body)) }
+    });
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let receiving = async {
+        client.write_all(request).await.unwrap();
+        let mut received = vec![0; 100_000];
+        client.read_exact(&mut received).await.unwrap();
+        // The buffers of the connection cannot hold the rest.
+        let file = File::options().write(true).open(&file.0).unwrap();
+        file.set_len(50_000).unwrap();
+        client.read_to_end(&mut received).await.unwrap();
+        received
+    };
+    let serving = http1::Builder::new().serve_connection(io, service);
+    let (received, served) = runtime::join!(receiving, serving);
+    let head = received.windows(4).position(|it| it == b"\r\n\r\n");
+    assert!(received.len() - head.unwrap() < data.len());
+    let error = served.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap();
+    let cause: &io::Error = cause.downcast_ref().unwrap();
+    assert_eq!(cause.kind(), ErrorKind::UnexpectedEof);
 }

@@ -129,6 +129,31 @@ impl FileTransfer {
         }
     }
 
+    /// Begins the transfer of a part of any file to the same socket. Whether SIGPIPE is ignored is
+    /// not checked again.
+    pub fn restart(&mut self, range: Range<u64>) {
+        let way = match self.way {
+            Way::Sendfile => Way::Sendfile,
+            // Another file may be sent without copying.
+            Way::Undecided | Way::Copy => Way::Undecided,
+        };
+        *self = FileTransfer {
+            way,
+            ..FileTransfer::new(range)
+        };
+    }
+
+    /// Sets the part of the same file that is sent next. Unless it begins where the transfer has
+    /// got to, what is known about the file in memory is forgotten.
+    pub fn set_range(&mut self, range: Range<u64>) {
+        if range.start == self.rest.start {
+            self.start = range.start;
+            self.rest.end = range.end.min(i64::MAX as u64);
+        } else {
+            self.restart(range);
+        }
+    }
+
     /// Returns the number of bytes sent so far.
     pub fn sent(&self) -> u64 {
         self.rest.start - self.start
@@ -213,9 +238,13 @@ impl FileTransfer {
         file: BorrowedFd<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
+        let left = self.rest.end - self.rest.start;
         let unsent = &self.copied.0[self.copied.1..];
+        let unsent = &unsent[..unsent
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX))];
         if unsent.is_empty() {
-            let length = PIECE_BYTES.min(self.rest.end - self.rest.start);
+            let length = PIECE_BYTES.min(left);
             if self.start_job(file, length)? {
                 return Poll::Ready(Ok(false));
             }

@@ -4,10 +4,12 @@
 //! read and that stands for the file. hyper passes on slices of it, whose addresses say which part
 //! of the file is next, and [`FileIo`] sends that part by sendfile(2) instead.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -72,56 +74,60 @@ thread_local! {
 pub struct FileIo {
     io: Io<TcpStream>,
     files: Files,
-    sending: Option<Sending>,
+    /// The part of a file for which hyper holds a placeholder, until all of it was sent.
+    piece: Option<Piece>,
+    transfer: FileTransfer,
 }
 
 /// A maker of bodies for the responses of one connection. Returned by [`FileIo::files`].
 #[derive(Debug, Clone)]
-pub struct Files(Arc<Mutex<State>>);
+pub struct Files(Arc<Shared>);
 
 /// The body of a response that is a part of a file. Returned by [`Files::body`].
 ///
 /// It is for the connection whose [`Files`] made it.
-#[derive(Debug)]
 pub struct FileBody {
     files: Files,
-    file: Arc<OwnedFd>,
+    file: SharedFile,
     /// The part of which hyper has no placeholder yet.
     rest: Range<u64>,
 }
 
+/// An open file.
+type SharedFile = Arc<dyn AsFd + Send + Sync>;
+
 /// The state that a connection and its bodies share.
 #[derive(Debug, Default)]
-struct State {
-    /// The part of a file for which hyper holds a placeholder.
+struct Shared {
+    turn: Mutex<Turn>,
+    /// The number of bytes of the piece that were not sent. Written by the body that makes the
+    /// piece, and then by the connection.
+    unsent: AtomicUsize,
+    /// True if `turn` has something for the connection.
+    has_news: AtomicBool,
+}
+
+/// The state by which bodies take turns.
+#[derive(Debug, Default)]
+struct Turn {
+    /// True while hyper holds a placeholder.
+    is_taken: bool,
+    /// The piece of that placeholder, until the connection takes it.
     piece: Option<Piece>,
     /// The task of a body that waits for its turn.
     waker: Option<Waker>,
-    pieces: u64,
     /// True if bytes of a placeholder went elsewhere.
     is_misused: bool,
 }
 
-#[derive(Debug, Clone)]
 struct Piece {
-    file: Arc<OwnedFd>,
+    file: SharedFile,
     /// The offset in the file of the first byte.
     at: u64,
     addresses: Range<usize>,
-    number: u64,
-    sent: usize,
 }
 
-/// A transfer that did not send all it should at once.
-#[derive(Debug)]
-struct Sending {
-    number: u64,
-    /// The address of the next byte.
-    next: usize,
-    transfer: FileTransfer,
-}
-
-/// The memory of a frame. While it exists, there is a piece.
+/// The memory of a frame. While it exists, it is the turn of its body.
 struct Placeholder {
     bytes: Bytes,
     files: Files,
@@ -133,7 +139,8 @@ impl FileIo {
         FileIo {
             io: Io::new(stream),
             files: Files(Arc::default()),
-            sending: None,
+            piece: None,
+            transfer: FileTransfer::new(0..0),
         }
     }
 
@@ -152,33 +159,45 @@ impl FileIo {
         self.io.into_inner()
     }
 
-    /// Sends bytes of the piece, whose placeholder is `buf`.
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        piece: &Piece,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let address = buf.as_ptr().addr();
-        let at = piece.at + (address - piece.addresses.start) as u64;
-        let begun = self.sending.take();
-        let mut sending = begun
-            .filter(|it| it.number == piece.number && it.next == address)
-            .unwrap_or_else(|| Sending {
-                number: piece.number,
-                next: address,
-                transfer: FileTransfer::new(at..at + buf.len() as u64),
-            });
-        let before = sending.transfer.sent();
-        let (stream, transfer) = (self.io.get_ref(), &mut sending.transfer);
-        let polled = poll_send_file(stream, transfer, piece.file.as_fd(), cx);
-        let sent = (sending.transfer.sent() - before) as usize;
-        sending.next += sent;
-        if let Some(piece) = &mut self.files.state().piece {
-            piece.sent += sent;
+    /// Takes over the piece of a new placeholder.
+    ///
+    /// # Errors
+    /// Returns an error if bytes of a placeholder went elsewhere.
+    fn take_news(&mut self) -> io::Result<()> {
+        let mut turn = self.files.turn();
+        if turn.is_misused {
+            return Err(misused());
         }
-        if sent < buf.len() {
-            self.sending = Some(sending);
+        self.files.0.has_news.store(false, Ordering::Relaxed);
+        let piece = turn.piece.take();
+        drop(turn);
+        if let Some(piece) = piece {
+            self.transfer.restart(piece.at..piece.at);
+            self.piece = Some(piece);
+        }
+        Ok(())
+    }
+
+    /// Sends bytes of the piece, whose placeholder is `buf`.
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let FileIo {
+            io,
+            files,
+            piece,
+            transfer,
+        } = self;
+        let Some(sending) = piece else {
+            return Poll::Ready(Err(misused()));
+        };
+        let at = sending.offset(buf);
+        transfer.set_range(at..at + buf.len() as u64);
+        let polled = poll_send_file(io.get_ref(), transfer, sending.file.as_fd(), cx);
+        let sent = transfer.sent() as usize;
+        let unsent = &files.0.unsent;
+        let left = unsent.load(Ordering::Relaxed).saturating_sub(sent);
+        unsent.store(left, Ordering::Relaxed);
+        if left == 0 {
+            *piece = None;
         }
         match polled {
             _ if sent > 0 => Poll::Ready(Ok(sent)),
@@ -195,15 +214,34 @@ impl Files {
     ///
     /// The body fails with `UnexpectedEof` if the file is shorter than the range.
     pub fn body(&self, file: impl Into<OwnedFd>, range: Range<u64>) -> FileBody {
+        let file: OwnedFd = file.into();
+        self.shared_body(Arc::new(file), range)
+    }
+
+    fn shared_body<F>(&self, file: Arc<F>, range: Range<u64>) -> FileBody
+    where
+        F: AsFd + Send + Sync + 'static,
+    {
         FileBody {
             files: self.clone(),
-            file: Arc::new(file.into()),
+            file,
             rest: range,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Piece {
+    fn contains(&self, buf: &[u8]) -> bool {
+        self.addresses.contains(&buf.as_ptr().addr())
+    }
+
+    /// Returns the offset in the file that a part of the placeholder stands for.
+    fn offset(&self, buf: &[u8]) -> u64 {
+        self.at + (buf.as_ptr().addr() - self.addresses.start) as u64
     }
 }
 
@@ -220,28 +258,28 @@ impl Body for FileBody {
         }
         let room = PLACEHOLDER.try_with(Bytes::clone);
         let room = room.map_err(|_| io::Error::other("the thread is being torn down"))?;
-        let length = (self.rest.end - self.rest.start).min(room.len() as u64);
-        let bytes = room.slice(..length as usize);
+        let length = (self.rest.end - self.rest.start).min(room.len() as u64) as usize;
+        let bytes = room.slice(..length);
         let start = bytes.as_ptr().addr();
         // Cloning a waker is foreign code, so nothing is locked.
         let waker = cx.waker().clone();
-        let mut state = self.files.state();
-        if state.piece.is_some() {
-            let before = state.waker.replace(waker);
-            drop(state);
+        let mut turn = self.files.turn();
+        if turn.is_taken {
+            let before = turn.waker.replace(waker);
+            drop(turn);
             drop(before);
             return Poll::Pending;
         }
-        state.pieces += 1;
-        state.piece = Some(Piece {
+        turn.is_taken = true;
+        turn.piece = Some(Piece {
             file: self.file.clone(),
             at: self.rest.start,
-            addresses: start..start + bytes.len(),
-            number: state.pieces,
-            sent: 0,
+            addresses: start..start + length,
         });
-        drop(state);
-        self.rest.start += length;
+        self.files.0.unsent.store(length, Ordering::Relaxed);
+        self.files.0.has_news.store(true, Ordering::Release);
+        drop(turn);
+        self.rest.start += length as u64;
         let files = self.files.clone();
         let placeholder = Placeholder { bytes, files };
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(placeholder)))))
@@ -256,6 +294,25 @@ impl Body for FileBody {
     }
 }
 
+impl fmt::Debug for FileBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileBody")
+            .field("file", &self.file.as_fd())
+            .field("rest", &self.rest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece")
+            .field("file", &self.file.as_fd())
+            .field("at", &self.at)
+            .field("addresses", &self.addresses)
+            .finish()
+    }
+}
+
 impl AsRef<[u8]> for Placeholder {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
@@ -264,11 +321,16 @@ impl AsRef<[u8]> for Placeholder {
 
 impl Drop for Placeholder {
     fn drop(&mut self) {
-        let mut state = self.files.state();
-        let piece = state.piece.take();
-        state.is_misused |= piece.is_some_and(|piece| piece.sent < self.bytes.len());
-        let waker = state.waker.take();
-        drop(state);
+        let mut turn = self.files.turn();
+        turn.is_taken = false;
+        let piece = turn.piece.take();
+        if self.files.0.unsent.load(Ordering::Relaxed) > 0 {
+            turn.is_misused = true;
+            self.files.0.has_news.store(true, Ordering::Release);
+        }
+        let waker = turn.waker.take();
+        drop(turn);
+        drop(piece);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -299,19 +361,14 @@ impl rt::Write for FileIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let state = self.files.state();
-        if state.is_misused {
-            return Poll::Ready(Err(misused()));
+        if self.files.0.has_news.load(Ordering::Acquire) {
+            self.take_news()?;
         }
-        let piece = state.piece.clone();
-        drop(state);
-        let Some(piece) = piece else {
-            return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        };
-        let is_file = |buf: &IoSlice<'_>| piece.addresses.contains(&buf.as_ptr().addr());
-        match bufs.iter().position(is_file) {
+        let piece = self.piece.as_ref();
+        let file = piece.and_then(|piece| bufs.iter().position(|buf| piece.contains(buf)));
+        match file {
             None => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
-            Some(0) => self.poll_send(cx, &piece, &bufs[0]),
+            Some(0) => self.poll_send(cx, &bufs[0]),
             // The head: the beginning of the file goes into the same packet.
             Some(first) => poll_write_more(self.get_ref(), cx, &bufs[..first]),
         }
