@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_lite::io::AsyncWriteExt;
 use hyper::body::{Body, Bytes, Incoming};
@@ -137,6 +138,51 @@ async fn the_next_body_of_a_connection_waits_for_the_one_before() {
     assert_eq!(waiting.await.unwrap(), 10);
 }
 
+#[test]
+fn one_open_file_is_sent_to_several_connections_at_once() {
+    let data = bytes(3_000_000);
+    let file = TempFile::new("hyper-files-shared", &data);
+    let all = data.len() as u64;
+    for &backend in Backend::available() {
+        let runtime = Runtime::builder().backend(backend).build().unwrap();
+        runtime.block_on(async {
+            let shared = Arc::new(File::open(&file.0).unwrap());
+            let ranges = [0..all, 1..all - 1, 4_096..2_000_000];
+            let clients = ranges.map(|range| {
+                let (shared, expected) = (shared.clone(), range.clone());
+                let client = runtime::spawn(async move {
+                    let (mut client, io) = pair().await;
+                    let body = io.files().shared_body(shared, range);
+                    let body = RefCell::new(Some(body));
+                    let service = service_fn(move |_: Request<Incoming>| {
+                        let body = body.borrow_mut().take();
+                        let missing = io::Error::from(ErrorKind::NotFound);
+                        async { body.map(Response::new).ok_or(missing) }
+                    });
+                    let serving = http1::Builder::new().serve_connection(io, service);
+                    let serving = runtime::spawn(serving);
+                    let request = "GET / HTTP/1.1\r\nconnection: close\r\nhost: x\r\n\r\n";
+                    client.write_all(request.as_bytes()).await.unwrap();
+                    let mut received = Vec::new();
+                    client.read_to_end(&mut received).await.unwrap();
+                    serving.await.unwrap().unwrap();
+                    received
+                });
+                (client, expected)
+            });
+            for (client, range) in clients {
+                let received = client.await.unwrap();
+                let expected = &data[range.start as usize..range.end as usize];
+                assert!(
+                    body(&mut &received[..], expected.len()) == expected,
+                    "{range:?}"
+                );
+            }
+            assert_eq!(Arc::strong_count(&shared), 1);
+        });
+    }
+}
+
 /// A layer may pass on less of a frame than before, also after a write had to wait.
 #[test]
 fn a_write_sends_no_more_of_a_file_than_it_was_given() {
@@ -146,6 +192,7 @@ fn a_write_sends_no_more_of_a_file_than_it_was_given() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
         runtime.block_on(async {
             let (mut client, mut io) = pair().await;
+            let shared = Arc::new(File::open(&file.0).unwrap());
             let files = io.files();
             let received = Rc::new(RefCell::new(Vec::new()));
             let to = received.clone();
@@ -163,7 +210,7 @@ fn a_write_sends_no_more_of_a_file_than_it_was_given() {
             const FRAMES: usize = 8;
             let mut lengths = [1, 70_000, 4_096, 300_000, 128 * 1024, 7, 1 << 20];
             for _ in 0..FRAMES {
-                let mut body = files.body(File::open(&file.0).unwrap(), 0..data.len() as u64);
+                let mut body = files.shared_body(shared.clone(), 0..data.len() as u64);
                 let frame = frame(&mut body).await;
                 let mut at = 0;
                 while at < frame.len() {
@@ -197,9 +244,10 @@ async fn a_file_truncated_while_it_is_sent_ends_the_connection() {
     let data = bytes(12_000_000);
     let file = TempFile::new("hyper-files-cut", &data);
     let (mut client, io) = pair().await;
+    let shared = Arc::new(File::open(&file.0).unwrap());
     let files = io.files();
     let service = service_fn(|_: Request<Incoming>| {
-        let body = files.body(File::open(&file.0).unwrap(), 0..data.len() as u64);
+        let body = files.shared_body(shared.clone(), 0..data.len() as u64);
         async { io::Result::Ok(Response::new(body)) }
     });
     let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";

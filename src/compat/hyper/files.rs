@@ -83,7 +83,8 @@ pub struct FileIo {
 #[derive(Debug, Clone)]
 pub struct Files(Arc<Shared>);
 
-/// The body of a response that is a part of a file. Returned by [`Files::body`].
+/// The body of a response that is a part of a file. Returned by [`Files::body`] and
+/// [`Files::shared_body`].
 ///
 /// It is for the connection whose [`Files`] made it.
 pub struct FileBody {
@@ -93,7 +94,7 @@ pub struct FileBody {
     rest: Range<u64>,
 }
 
-/// An open file.
+/// An open file, which other responses may be sending too.
 type SharedFile = Arc<dyn AsFd + Send + Sync>;
 
 /// The state that a connection and its bodies share.
@@ -218,7 +219,23 @@ impl Files {
         self.shared_body(Arc::new(file), range)
     }
 
-    fn shared_body<F>(&self, file: Arc<F>, range: Range<u64>) -> FileBody
+    /// Makes the body of a response from a part of `file`, which other bodies may send too, also at
+    /// the same time. The position of the file does not matter.
+    ///
+    /// A server that keeps files open for the next request saves the system calls that open and
+    /// close them. The body fails with `UnexpectedEof` if the file is shorter than the range.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::fs::File;
+    /// use std::sync::Arc;
+    /// use runtime::compat::hyper::{FileBody, Files};
+    ///
+    /// fn first_page(files: &Files, page: &Arc<File>) -> FileBody {
+    ///     files.shared_body(page.clone(), 0..4096)
+    /// }
+    /// ```
+    pub fn shared_body<F>(&self, file: Arc<F>, range: Range<u64>) -> FileBody
     where
         F: AsFd + Send + Sync + 'static,
     {
