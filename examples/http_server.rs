@@ -18,6 +18,7 @@
 mod common;
 mod http_server {
     pub(crate) mod files;
+    pub(crate) mod open_files;
     pub(crate) mod send_limit;
 }
 
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     let address = arguments.address("--listen");
     let folder = match arguments.positional() {
         None => None,
-        Some(path) => match Folder::open(&path) {
+        Some(path) => match Folder::open(&path, max_open_files()) {
             Ok(folder) => Some(folder),
             Err(e) => arguments.usage_error(format_args!("{path}: {e}")),
         },
@@ -150,11 +151,22 @@ async fn serve(address: &str, folder: Option<Folder>) -> io::Result<()> {
 /// Returns the maximum number of simultaneous connections: three quarters of the descriptors that
 /// `ulimit -n` allows, after a reserve. The remaining quarter is for the files being sent.
 fn max_connections() -> usize {
+    let free = free_descriptors();
+    (free - free / 4).max(1)
+}
+
+/// Returns the maximum number of files that stay open for the next request: a small part of the
+/// descriptors for files.
+fn max_open_files() -> usize {
+    const MAX_USEFUL: usize = 256;
+    (free_descriptors() / 16).min(MAX_USEFUL)
+}
+
+fn free_descriptors() -> usize {
     const RESERVE: usize = 16;
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.and_then(|n| n.try_into().ok()).unwrap_or(usize::MAX);
-    let free = limit.saturating_sub(RESERVE);
-    (free - free / 4).max(1)
+    limit.saturating_sub(RESERVE)
 }
 
 /// Serves one client until it disconnects, exceeds the idle limit, or the server shuts down.
@@ -238,7 +250,7 @@ async fn answer(
 async fn page(server: &Server, files: &Files, request: &Request<Incoming>) -> Response<Content> {
     let path = request.uri().path();
     match (path.strip_prefix("/files/"), &server.folder) {
-        (Some(name), Some(folder)) => folder.answer(name, request.headers(), files).await,
+        (Some(name), Some(folder)) => folder.answer(name, request, files).await,
         (Some(_), None) => text(
             StatusCode::NOT_FOUND,
             "This server was started without a directory.\n",

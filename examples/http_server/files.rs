@@ -7,102 +7,125 @@
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
-use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
-use hyper::{Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use runtime::compat::hyper::{FileBody, Files};
 use runtime::fs;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use super::open_files::{OpenFile, OpenFiles};
+
 /// A directory whose files are served.
-#[derive(Clone)]
-pub(crate) struct Folder(Arc<OwnedFd>);
+pub(crate) struct Folder {
+    fd: Arc<OwnedFd>,
+    open_files: Rc<OpenFiles>,
+}
 
 impl Folder {
-    pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<Folder> {
+    pub(crate) fn open(path: impl AsRef<Path>, max_open_files: usize) -> io::Result<Folder> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(rustix::fs::CWD, path.as_ref(), flags, Mode::empty())?;
-        Ok(Folder(Arc::new(fd)))
+        Ok(Folder {
+            fd: Arc::new(fd),
+            open_files: OpenFiles::new(max_open_files),
+        })
     }
 
     pub(crate) async fn answer(
         &self,
         path: &str,
-        headers: &HeaderMap,
+        request: &Request<Incoming>,
         files: &Files,
     ) -> Response<Content> {
-        let Some(names) = names(path) else {
-            return failure(StatusCode::NOT_FOUND);
+        let file = match self.open_files.get(path) {
+            Some(file) => file,
+            None => match self.open_file(path).await {
+                Ok(file) => file,
+                Err(e) => return failure(status_of(e)),
+            },
         };
+        answer(&file, request, files).await
+    }
+
+    async fn open_file(&self, path: &str) -> Result<Rc<OpenFile>, Errno> {
+        let names = names(path).ok_or(Errno::NOENT)?;
         let content_type = content_type(names.last());
-        if let Some((file, metadata)) = self.find_in_memory(&names) {
-            return answer(file, &metadata, content_type, headers, files);
-        }
-        let folder = self.clone();
-        let found = runtime::spawn_blocking(move || folder.find(&names)).await;
-        match found {
-            Ok(Ok((file, metadata))) => answer(file, &metadata, content_type, headers, files),
-            Ok(Err(e)) => failure(status_of(e)),
-            Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR),
-        }
+        let (file, metadata) = match find_in_memory(&self.fd, &names) {
+            Some(found) => found,
+            None => self.find_on_pool(names).await?,
+        };
+        let file = Rc::new(OpenFile::new(file, &metadata, content_type));
+        self.open_files.insert(path, file.clone());
+        Ok(file)
     }
 
-    /// Opens a regular file if that needs no disk, with the same guarantees as `find`. Does not
-    /// block, unless the directory is on a network file system: then the kernel asks its server.
-    #[cfg(target_os = "linux")]
-    fn find_in_memory(&self, names: &[OsString]) -> Option<(File, Metadata)> {
-        use rustix::fs::{ResolveFlags, openat2};
-
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
-        let path = names.join("/".as_ref());
-        let file = openat2(&self.0, path, flags, Mode::empty(), resolve).ok()?;
-        let file = File::from(file);
-        let metadata = file.metadata().ok()?;
-        metadata.is_file().then_some((file, metadata))
-    }
-
-    /// Finds nothing: only Linux can say whether a file is in memory.
-    #[cfg(not(target_os = "linux"))]
-    fn find_in_memory(&self, _: &[OsString]) -> Option<(File, Metadata)> {
-        None
-    }
-
-    /// Opens a regular file. Blocks.
-    ///
-    /// Opens one directory after the other relative to its parent and follows no symbolic link.
-    /// Checking a path before opening it would leave a window in which it could be replaced.
-    /// (Linux has openat2(2) for this; opening step by step works on every Unix.)
-    fn find(&self, names: &[OsString]) -> Result<(File, Metadata), Errno> {
-        // Without NONBLOCK, opening a FIFO would wait for a writer.
-        let any = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let (name, parents) = names.split_last().ok_or(Errno::NOENT)?;
-        let mut folder = self.0.clone();
-        for parent in parents {
-            let flags = any | OFlags::DIRECTORY;
-            folder = Arc::new(openat(&folder, parent, flags, Mode::empty())?);
+    async fn find_on_pool(&self, names: Vec<OsString>) -> Result<(File, Metadata), Errno> {
+        let names: Arc<[OsString]> = names.into();
+        loop {
+            let (folder, names) = (self.fd.clone(), names.clone());
+            let found = runtime::spawn_blocking(move || find(folder, &names)).await;
+            match found.map_err(|_| Errno::IO)? {
+                Err(Errno::MFILE | Errno::NFILE) if self.open_files.close() => {}
+                found => return found,
+            }
         }
-        let file = File::from(openat(&folder, name, any, Mode::empty())?);
-        match file.metadata() {
-            Ok(metadata) if metadata.is_file() => Ok((file, metadata)),
-            Ok(_) => Err(Errno::NOENT),
-            Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
-        }
+    }
+}
+
+/// Opens a regular file if that needs no disk, with the same guarantees as `find`. Does not block,
+/// unless the directory is on a network file system: then the kernel asks its server.
+#[cfg(target_os = "linux")]
+fn find_in_memory(folder: &OwnedFd, names: &[OsString]) -> Option<(File, Metadata)> {
+    use rustix::fs::{ResolveFlags, openat2};
+
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+    let path = names.join("/".as_ref());
+    let file = openat2(folder, path, flags, Mode::empty(), resolve).ok()?;
+    let file = File::from(file);
+    let metadata = file.metadata().ok()?;
+    metadata.is_file().then_some((file, metadata))
+}
+
+/// Finds nothing: only Linux can say whether a file is in memory.
+#[cfg(not(target_os = "linux"))]
+fn find_in_memory(_: &OwnedFd, _: &[OsString]) -> Option<(File, Metadata)> {
+    None
+}
+
+/// Opens a regular file. Blocks.
+///
+/// Opens one directory after the other relative to its parent and follows no symbolic link.
+/// Checking a path before opening it would leave a window in which it could be replaced. (Linux has
+/// openat2(2) for this; opening step by step works on every Unix.)
+fn find(mut folder: Arc<OwnedFd>, names: &[OsString]) -> Result<(File, Metadata), Errno> {
+    // Without NONBLOCK, opening a FIFO would wait for a writer.
+    let any = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let (name, parents) = names.split_last().ok_or(Errno::NOENT)?;
+    for parent in parents {
+        let flags = any | OFlags::DIRECTORY;
+        folder = Arc::new(openat(&folder, parent, flags, Mode::empty())?);
+    }
+    let file = File::from(openat(&folder, name, any, Mode::empty())?);
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok((file, metadata)),
+        Ok(_) => Err(Errno::NOENT),
+        Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
     }
 }
 
@@ -171,60 +194,66 @@ fn content_type(name: Option<&OsString>) -> &'static str {
     }
 }
 
-fn answer(
-    file: File,
-    metadata: &Metadata,
-    content_type: &'static str,
-    headers: &HeaderMap,
-    files: &Files,
-) -> Response<Content> {
-    let length = metadata.len();
-    let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
-    let tag = format!("\"{length:x}-{seconds:x}-{nanoseconds:x}\"");
-    let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-
-    let mut response = Response::builder()
-        .header(ACCEPT_RANGES, "bytes")
-        .header(ETAG, &tag)
-        .header(CONTENT_TYPE, content_type);
-    if let Ok(modified) = metadata.modified() {
-        response = response.header(LAST_MODIFIED, httpdate::fmt_http_date(modified));
-    }
-    if value(IF_NONE_MATCH) == Some(&tag) {
-        let not_modified = response.status(StatusCode::NOT_MODIFIED);
-        return built(not_modified.body(Content::text("")));
-    }
+async fn answer(file: &OpenFile, request: &Request<Incoming>, files: &Files) -> Response<Content> {
+    let headers = request.headers();
+    let mut status = StatusCode::OK;
+    let mut content_range = None;
     // A date in If-Range never matches: its resolution of a second is too coarse.
-    let unchanged = value(IF_RANGE).is_none_or(|known| known == tag);
-    let range = value(RANGE).filter(|_| unchanged);
-    let range = range.map_or(RequestedRange::Whole, |range| parse_range(range, length));
-    let range = match range {
-        RequestedRange::Whole => 0..length,
+    let unchanged = headers.get(IF_RANGE).is_none_or(|known| known == file.tag);
+    let range = headers.get(RANGE).filter(|_| unchanged);
+    let range = range.and_then(|range| range.to_str().ok());
+    let range = range.map_or(RequestedRange::Whole, |it| parse_range(it, file.length));
+    let mut range = match range {
+        RequestedRange::Whole => 0..file.length,
         RequestedRange::Part(range) => {
-            let part = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-            response = response
-                .status(StatusCode::PARTIAL_CONTENT)
-                .header(CONTENT_RANGE, part);
+            let (first, last) = (range.start, range.end - 1);
+            status = StatusCode::PARTIAL_CONTENT;
+            content_range = Some(format!("bytes {first}-{last}/{}", file.length));
             range
         }
         RequestedRange::Unsatisfiable => {
-            response = response
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
-                .header(CONTENT_RANGE, format!("bytes */{length}"));
+            status = StatusCode::RANGE_NOT_SATISFIABLE;
+            content_range = Some(format!("bytes */{}", file.length));
             0..0
         }
     };
-    let response = response.header(CONTENT_LENGTH, range.end - range.start);
-    built(response.body(if range.end - range.start > MAX_READ_BYTES {
-        Content::Large(files.body(file, range))
+    if headers.get(IF_NONE_MATCH) == Some(&file.tag) {
+        (status, content_range, range) = (StatusCode::NOT_MODIFIED, None, 0..0);
+    }
+    let length = range.end - range.start;
+    let is_head = request.method() == Method::HEAD;
+    let content = if is_head || length == 0 {
+        Content::text("")
+    } else if length > MAX_READ_BYTES {
+        Content::File(files.shared_body(file.file.clone(), range))
     } else {
-        Content::Small(SmallFile {
-            // Its name does not matter: an error ends the connection.
-            file: Some(fs::File::from_std(file, "")),
-            rest: range,
-            reading: None,
-        })
-    }))
+        match read(&file.file, range).await {
+            Ok(bytes) => Content::Bytes(bytes),
+            Err(_) => return failure(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    };
+    let mut response = Response::new(content);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(ETAG, file.tag.clone());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    if let Some(modified) = &file.modified {
+        headers.insert(LAST_MODIFIED, modified.clone());
+    }
+    if let Some(range) = content_range {
+        headers.insert(CONTENT_RANGE, valid(range));
+    }
+    // Otherwise hyper adds the length of the body.
+    if is_head && status != StatusCode::NOT_MODIFIED {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    response
+}
+
+/// Returns a header of characters that are valid in one.
+pub(crate) fn valid(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("all headers are valid")
 }
 
 fn failure(status: StatusCode) -> Response<Content> {
@@ -279,27 +308,18 @@ fn parse_range(range: &str, length: u64) -> RequestedRange {
 
 /// The body of a response.
 pub(crate) enum Content {
-    Text(Bytes),
-    Small(SmallFile),
-    Large(FileBody),
+    Bytes(Bytes),
+    File(FileBody),
 }
 
 impl Content {
     pub(crate) fn text(text: &'static str) -> Content {
-        Content::Text(Bytes::from_static(text.as_bytes()))
+        Content::Bytes(Bytes::from_static(text.as_bytes()))
     }
 }
 
 /// A body of more bytes is sent by sendfile(2).
 const MAX_READ_BYTES: u64 = 32 * 1024;
-
-/// A range of a file that is read into memory when hyper asks for it.
-pub(crate) struct SmallFile {
-    file: Option<fs::File>,
-    /// The part that has not been read yet: the whole range, or nothing.
-    rest: Range<u64>,
-    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>>>>>,
-}
 
 impl Body for Content {
     type Data = Bytes;
@@ -309,15 +329,11 @@ impl Body for Content {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let bytes = match &mut *self {
-            Content::Text(text) => Ok(std::mem::take(text)),
-            Content::Small(file) => ready!(file.poll_bytes(cx)),
-            Content::Large(file) => return Pin::new(file).poll_frame(cx),
-        };
-        Poll::Ready(match bytes {
-            Ok(bytes) if bytes.is_empty() => None,
-            bytes => Some(bytes.map(Frame::data)),
-        })
+        match &mut *self {
+            Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::File(file) => Pin::new(file).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -326,31 +342,14 @@ impl Body for Content {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Content::Text(text) => SizeHint::with_exact(text.len() as u64),
-            Content::Small(file) => SizeHint::with_exact(file.rest.end - file.rest.start),
-            Content::Large(file) => file.size_hint(),
+            Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::File(file) => file.size_hint(),
         }
-    }
-}
-
-impl SmallFile {
-    /// Reads the range; no bytes mark the end.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        if let Some(file) = self.file.take().filter(|_| !self.rest.is_empty()) {
-            self.reading = Some(Box::pin(read(file, self.rest.clone())));
-        }
-        let Some(reading) = &mut self.reading else {
-            return Poll::Ready(Ok(Bytes::new()));
-        };
-        let bytes = ready!(reading.as_mut().poll(cx));
-        self.reading = None;
-        self.rest.start = self.rest.end;
-        Poll::Ready(bytes)
     }
 }
 
 /// Reads a range of a file.
-async fn read(file: fs::File, range: Range<u64>) -> io::Result<Bytes> {
+async fn read(file: &fs::File, range: Range<u64>) -> io::Result<Bytes> {
     let mut bytes = vec![0; (range.end - range.start) as usize];
     let mut read = 0;
     while read < bytes.len() {
@@ -358,7 +357,7 @@ async fn read(file: fs::File, range: Range<u64>) -> io::Result<Bytes> {
             .read_at(&mut bytes[read..], range.start + read as u64)
             .await?
         {
-            // A file truncated in the meantime: the header has announced its former length.
+            // A file truncated in the meantime.
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => read += n,
         }

@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Server, read_head, request, send};
+use crate::support::{LIMIT, Server, read_head, request, send};
 
 /// A temporary directory that is removed on drop.
 struct TempDir(PathBuf);
@@ -163,6 +163,87 @@ fn the_etag_decides_conditional_and_range_requests() {
     assert_eq!(request(&[&known]).status, 200);
 }
 
+/// Requests a file until the server keeps it open for the next request. Other systems than Linux
+/// open it each time.
+fn request_until_kept(server: &Server, folder: &TempDir, name: &str) {
+    #[cfg(target_os = "linux")]
+    {
+        let started = std::time::Instant::now();
+        while !server.has_open(&folder.0.join(name)) {
+            assert!(started.elapsed() < LIMIT);
+            let response = request(server, "GET", &format!("/files/{name}"), &[]);
+            assert_eq!(response.status, 200);
+        }
+    }
+    let _ = (server, folder, name);
+}
+
+#[test]
+fn each_response_has_the_file_that_the_path_leads_to() {
+    let folder = TempDir::new("replaced");
+    let (path, other) = (folder.0.join("file"), folder.0.join("other"));
+    let server = Server::start("http_server", &[folder.path()]);
+    let get = || request(&server, "GET", "/files/file", &[]);
+    let keep = || request_until_kept(&server, &folder, "file");
+    // Read at once, and sent by sendfile.
+    for length in [1_000, 100_000] {
+        let first = folder.write("file", length);
+        assert!(get().body == first);
+        keep();
+        fs::write(&path, &first[1..]).unwrap();
+        assert!(get().body == first[1..], "written anew");
+        keep();
+        let file = File::options().append(true).open(&path).unwrap();
+        file.set_len(2 * length as u64).unwrap();
+        assert_eq!(get().body.len(), 2 * length, "extended");
+        fs::write(&other, &first).unwrap();
+        keep();
+        fs::rename(&other, &path).unwrap();
+        assert!(get().body == first, "replaced");
+        keep();
+        fs::rename(&path, &other).unwrap();
+        assert_eq!(get().status, 404, "renamed");
+        symlink(&other, &path).unwrap();
+        assert_eq!(get().status, 404, "replaced by a symbolic link");
+        fs::remove_file(&path).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert!(get().body == first, "renamed back");
+        keep();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(get().status, 404, "removed");
+    }
+}
+
+#[test]
+fn a_renamed_directory_is_noticed_soon() {
+    let folder = TempDir::new("renamed");
+    fs::create_dir(folder.0.join("deep")).unwrap();
+    folder.write("deep/file", 1_000);
+    let server = Server::start("http_server", &[folder.path()]);
+    request_until_kept(&server, &folder, "deep/file");
+    fs::rename(folder.0.join("deep"), folder.0.join("other")).unwrap();
+    let started = std::time::Instant::now();
+    while request(&server, "GET", "/files/deep/file", &[]).status == 200 {
+        assert!(started.elapsed() < LIMIT);
+    }
+    let moved = request(&server, "GET", "/files/other/file", &[]);
+    assert_eq!(moved.status, 200);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_was_kept_open_is_closed_without_a_request() {
+    let folder = TempDir::new("kept");
+    folder.write("file", 1_000);
+    let server = Server::start("http_server", &[folder.path()]);
+    request_until_kept(&server, &folder, "file");
+    let started = std::time::Instant::now();
+    while server.has_open(&folder.0.join("file")) {
+        assert!(started.elapsed() < LIMIT);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn nothing_outside_the_directory_is_served() {
     let outside = TempDir::new("outside");
@@ -307,13 +388,16 @@ fn idle_clients_at_the_connection_limit_use_no_cpu_and_are_disconnected() {
 #[test]
 fn a_file_without_a_free_descriptor_is_served_later() {
     let folder = TempDir::new("exhausted");
-    folder.write_hole("file");
+    let names: Vec<_> = (0..36).map(|i| format!("file{i}")).collect();
+    for name in &names {
+        folder.write_hole(name);
+    }
     let server = Server::start_with_descriptors(64, "http_server", &[folder.path()]);
-    // Each success holds a connection and a file. All requests are sent before the first response
-    // is read, since a crowded server waits only two seconds for a request.
-    let mut clients: Vec<_> = (0..36).map(|_| server.connect()).collect();
-    for client in &mut clients {
-        send(client, "GET", "/files/file", &[]);
+    // Each success holds a connection and a file of its own. All requests are sent before the first
+    // response is read, since a crowded server waits only two seconds for a request.
+    let mut clients: Vec<_> = names.iter().map(|_| server.connect()).collect();
+    for (client, name) in clients.iter_mut().zip(&names) {
+        send(client, "GET", &format!("/files/{name}"), &[]);
     }
     let mut rejected = 0;
     for client in &mut clients {
@@ -329,7 +413,7 @@ fn a_file_without_a_free_descriptor_is_served_later() {
     }
     assert!(rejected > 0 && rejected < 36, "{rejected}");
     drop(clients);
-    assert_eq!(request(&server, "HEAD", "/files/file", &[]).status, 200);
+    assert_eq!(request(&server, "HEAD", "/files/file0", &[]).status, 200);
 }
 
 #[test]
