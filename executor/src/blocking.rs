@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, mem, thread};
 
 use crate::config::PoolConfig;
+use crate::discard::discard;
 use crate::error::JoinError;
 use crate::id::{Id, in_job};
 use crate::inbox::{Inbox, RemoteOp};
 use crate::record::{AwaiterOf, JobCounts, JobRecord};
 use crate::sync::{Condvar, Mutex};
 use crate::task::output::{Abort, Completed, OutputCell};
-use crate::unwind::{drop_catching, wake_catching};
+use crate::unwind::wake_catching;
 
 /// A queue of jobs, and the threads that run them.
 pub(crate) struct Pool {
@@ -410,7 +411,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-impl<F, T> BlockingJob<F, T> {
+impl<F: 'static, T> BlockingJob<F, T> {
     #[track_caller]
     pub(crate) fn new(
         id: Id,
@@ -447,8 +448,8 @@ impl<F, T> BlockingJob<F, T> {
     /// Completes a job that has not begun with an error.
     fn fail(&self, error: JoinError) {
         let closure = self.closure.lock().take();
-        if closure.is_some() {
-            drop_catching(closure);
+        if let Some(closure) = closure {
+            discard(Box::new(closure));
             let waker = self.complete(Err(error.with_origin(None, self.spawned_at)));
             waker.into_iter().for_each(wake_catching);
         }
@@ -457,7 +458,7 @@ impl<F, T> BlockingJob<F, T> {
 
 impl<F, T> Job for BlockingJob<F, T>
 where
-    F: FnOnce() -> T + Send,
+    F: FnOnce() -> T + Send + 'static,
     T: Send,
 {
     fn run(&self, before_wake: &dyn Fn()) {
@@ -494,7 +495,7 @@ where
 
 impl<F, T> Abort for BlockingJob<F, T>
 where
-    F: FnOnce() -> T,
+    F: FnOnce() -> T + 'static,
 {
     fn abort(self: Arc<Self>) {
         self.fail(JoinError::aborted(self.id));

@@ -192,6 +192,8 @@ impl Executor {
     /// other threads last.
     ///
     /// From then on a future that is spawned is dropped at once, and its handle returns an error.
+    /// If its destructor spawns another one, that is dropped next. A chain of more than 100,000 of
+    /// them is taken to have no end: the rest is leaked, and a line on standard error says so.
     /// Blocking jobs that have not begun are canceled. Those that have begun are not waited for.
     /// Jobs of [`spawn_mandatory_blocking`](crate::internal::spawn_mandatory_blocking) are neither
     /// canceled nor left behind: this waits until they have run.

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, ThreadId};
 use std::{fmt, io, mem};
 
+use crate::discard::discard;
 use crate::error::JoinError;
 use crate::id::{Id, REMOTE_BIT, TaskKey};
 use crate::park::Unpark;
@@ -55,6 +56,11 @@ impl RemoteOp {
     pub(crate) fn reject(self) {
         match self {
             RemoteOp::UnhandledPanic(error) => log_panic(error),
+            RemoteOp::Spawn { task, join, .. } => {
+                discard(Box::new(task));
+                // This completes the handle.
+                drop_catching(join);
+            }
             // The drop of a `RemoteJoin` completes its handle.
             op => drop_catching(op),
         }

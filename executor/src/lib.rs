@@ -50,6 +50,7 @@
 //! | `budget`, `proceed` | how much one poll may complete without waiting: [`consume_budget`] |
 //! | `park` | [`Park`], [`Unpark`], [`ThreadPark`] |
 //! | `unhandled`, `unwind` | the panics of detached tasks and of foreign code |
+//! | `discard` | the drop of what is spawned after the executor was closed |
 //! | `observe` | a report of each poll, for the owner |
 //! | `inspect`, `record` | a list of what exists, for the other crates of this workspace |
 //! | `config`, `error`, `id`, `task_local`, `sync` | leaves |
@@ -62,6 +63,7 @@ mod budget;
 mod config;
 mod context;
 mod current_task;
+mod discard;
 mod error;
 mod executor;
 mod group;

@@ -17,6 +17,7 @@ use std::{fmt, io, mem};
 use crate::blocking::Pool;
 use crate::budget::Budget;
 use crate::config::{Config, PanicPolicy};
+use crate::discard::discard;
 use crate::error::JoinError;
 use crate::id::{Id, TaskKey};
 use crate::inbox::{Inbox, RemoteOp};
@@ -203,21 +204,24 @@ impl Scheduler {
         F::Output: 'static,
         L: Label + 'static,
     {
+        self.add(Box::pin(TaskCell::new(future, label, spawned_at)))
+    }
+
+    fn add(&self, task: Pin<Box<dyn Task>>) -> TaskKey {
         if self.closed.get() {
-            return self.spawn_closed(future);
+            return self.add_closed(task);
         }
-        let task = Box::pin(TaskCell::new(future, label, spawned_at));
         let mut tasks = self.tasks.borrow_mut();
         let serial = tasks.next_serial();
         let slot = tasks.insert(task, serial);
         self.key(slot, serial)
     }
 
-    /// Drops the future of a task that is spawned after the executor was closed. Returns a key that
-    /// belongs to no task, so that the join handle returns an error.
+    /// Drops a task that is spawned after the executor was closed. Returns a key that belongs to no
+    /// task, so that the join handle returns an error.
     #[cold]
-    fn spawn_closed<F>(&self, future: F) -> TaskKey {
-        drop_catching(future);
+    fn add_closed(&self, task: Pin<Box<dyn Task>>) -> TaskKey {
+        discard(Box::new(task));
         self.key(WakerId::ROOT, self.tasks.borrow_mut().next_serial())
     }
 

@@ -4,15 +4,18 @@ mod support;
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
+use std::panic::catch_unwind;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use runtime_executor::{
     Config, Executor, Handle, JoinHandle, Unpark, spawn, spawn_blocking, yield_now,
 };
-use support::{Count, Loop, SharedCount, elsewhere, on_drop, poll_once};
+use support::{Count, Loop, OnDrop, SharedCount, elsewhere, on_drop, poll_once, text, wait_for};
 
 /// Spawns a task that never ends, and calls `f` when it is dropped.
 fn with_drop(looped: &Loop, f: impl FnOnce() + 'static) -> JoinHandle<()> {
@@ -343,4 +346,113 @@ fn an_executor_that_is_never_left_is_freed_with_its_thread() {
     });
     thread.join().unwrap();
     assert_eq!(Arc::strong_count(&unparker), 1);
+}
+
+/// A future that spawns another one when it is dropped, until `left` is zero.
+struct Respawns {
+    left: usize,
+    dropped: SharedCount,
+    spawn: fn(Respawns),
+}
+
+impl Respawns {
+    fn new(left: usize, dropped: &SharedCount, spawn: fn(Respawns)) -> Respawns {
+        let dropped = dropped.clone();
+        Respawns {
+            left,
+            dropped,
+            spawn,
+        }
+    }
+}
+
+impl Future for Respawns {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Drop for Respawns {
+    fn drop(&mut self) {
+        self.dropped.add();
+        if let Some(left) = self.left.checked_sub(1) {
+            (self.spawn)(Respawns::new(left, &self.dropped, self.spawn));
+        }
+    }
+}
+
+#[test]
+fn a_long_chain_of_destructors_that_spawn_does_not_overflow_the_stack() {
+    const LENGTH: usize = 50_000;
+    let on_this_thread: fn(Respawns) = |next| drop(spawn(next));
+    let by_a_handle: fn(Respawns) = |next| drop(Handle::current().spawn(next));
+    let as_a_job: fn(Respawns) = |next| drop(spawn_blocking(move || drop(next)));
+    for spawn in [on_this_thread, by_a_handle, as_a_job] {
+        let looped = Loop::new();
+        let dropped = SharedCount::default();
+        let task = Respawns::new(LENGTH, &dropped, spawn);
+        let handle = looped.executor.spawn(task);
+        let entered = looped.executor.enter();
+        looped.executor.close();
+        assert_eq!(dropped.get(), LENGTH + 1);
+        drop((handle, entered));
+    }
+    // From a thread of its own, where each of them is a message that is rejected.
+    let looped = Loop::new();
+    let handle = looped.executor.handle().clone();
+    drop(looped);
+    let dropped = SharedCount::default();
+    let task = Respawns::new(LENGTH, &dropped, by_a_handle);
+    elsewhere(|| {
+        let _entered = handle.enter();
+        drop(handle.spawn(task));
+    });
+    assert_eq!(dropped.get(), LENGTH + 1);
+}
+
+#[test]
+fn an_endless_chain_of_destructors_that_spawn_is_cut() {
+    let looped = Loop::new();
+    let dropped = SharedCount::default();
+    let task = Respawns::new(usize::MAX, &dropped, |next| {
+        assert!(spawn(next).is_finished());
+    });
+    let handle = looped.executor.spawn(task);
+    let entered = looped.executor.enter();
+    looped.executor.close();
+    assert_eq!(dropped.get(), 1 + 100_000, "the task itself, and its chain");
+    // The next chain begins anew.
+    let next = Respawns::new(10, &dropped, |next| drop(spawn(next)));
+    drop(spawn(next));
+    assert_eq!(dropped.get(), 100_001 + 11);
+    drop((handle, entered));
+}
+
+#[test]
+fn spawning_while_the_thread_ends_panics_and_a_handle_returns_an_error() {
+    type Last = OnDrop<Box<dyn FnOnce()>>;
+    thread_local! {
+        static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+    let (sender, receiver) = channel();
+    let thread = thread::spawn(move || {
+        LAST.with_borrow_mut(|last| {
+            let looped = Loop::new();
+            // Destroyed before `LAST`, which is older.
+            drop(looped.executor.enter());
+            *last = Some(on_drop(Box::new(move || {
+                let _entered = looped.executor.enter();
+                let payload = catch_unwind(|| drop(spawn(async {}))).unwrap_err();
+                let handle = looped.executor.handle().spawn(async {});
+                sender.send((text(&*payload).to_owned(), handle)).unwrap();
+            })));
+        });
+    });
+    let (said, handle) = receiver.recv().unwrap();
+    thread.join().unwrap();
+    let place = "spawn was called while its thread ends";
+    assert!(said.starts_with(place) && said.contains("Handle"), "{said}");
+    assert!(wait_for(handle).unwrap_err().is_cancelled());
 }

@@ -35,11 +35,11 @@ use crate::net::resolver::BlockingResolver;
 ///
 /// # Dropping
 /// Dropping a runtime drops its tasks on this thread, in the order in which they were spawned;
-/// those that other threads spawned come last. Sockets and timers that wait in it, on any thread,
-/// are then woken: in another runtime they wait again, outside of any they return an error.
-/// Blocking jobs that have not begun are canceled, and the drop does not wait for running ones. It
-/// waits only for writes to files and standard streams that have returned `Ok` and continue in the
-/// background.
+/// those that other threads spawned come last. A future that a destructor spawns is dropped as
+/// well. Sockets and timers that wait in it, on any thread, are then woken: in another runtime they
+/// wait again, outside of any they return an error. Blocking jobs that have not begun are canceled,
+/// and the drop does not wait for running ones. It waits only for writes to files and standard
+/// streams that have returned `Ok` and continue in the background.
 ///
 /// # Examples
 /// ```
