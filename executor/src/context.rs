@@ -42,6 +42,12 @@ pub(crate) fn get() -> Option<Rc<Scheduler>> {
     with(Rc::clone).or_else(guest)
 }
 
+/// Returns true if the thread is torn down, so that no scheduler can be entered.
+#[cold]
+pub(crate) fn is_torn_down() -> bool {
+    CLEAR_ON_EXIT.try_with(|_| ()).is_err()
+}
+
 /// Returns the scheduler that is entered on this thread. Ignores a guest.
 pub(crate) fn get_entered() -> Option<Rc<Scheduler>> {
     with(Rc::clone)

@@ -28,6 +28,10 @@ pub struct JoinError(Box<Reason>);
 pub(crate) const NO_RUNTIME: &str = "outside a runtime: no runtime drives this thread. Call it \
      inside #[runtime::main], Runtime::block_on or a task, or pass a Handle here";
 
+/// The same for a call by the destructor of a thread-local value.
+pub(crate) const THREAD_ENDS: &str = "while its thread ends, in the destructor of a thread-local \
+     value, where no runtime can be entered: spawn earlier, or pass a Handle here";
+
 struct Reason {
     id: Id,
     /// The task's name and the place where it was spawned, as a phrase.

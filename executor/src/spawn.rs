@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::context;
-use crate::error::NO_RUNTIME;
+use crate::error::{NO_RUNTIME, THREAD_ENDS};
 use crate::handle::Handle;
 use crate::join::JoinHandle;
 use crate::scheduler::Scheduler;
@@ -17,7 +17,9 @@ use crate::task::{Boxed, Label, is_large};
 /// Dropping the [`JoinHandle`] detaches it.
 ///
 /// # Panics
-/// Panics if no runtime runs on this thread.
+/// Panics if no runtime runs on this thread, and in the destructors of thread-local values, where
+/// no runtime can be entered. A [`Handle`] spawns in both cases; if its runtime was dropped, it
+/// drops the future, and the join handle returns an error.
 ///
 /// # Complexity
 /// O(1), with one allocation, which holds the future and later its output. A future of more than
@@ -165,6 +167,7 @@ where
 fn current_scheduler(operation: &str) -> Rc<Scheduler> {
     match context::get() {
         Some(scheduler) => scheduler,
+        None if context::is_torn_down() => panic!("{operation} was called {THREAD_ENDS}"),
         None => panic!("{operation} was called {NO_RUNTIME}"),
     }
 }
