@@ -135,7 +135,7 @@ pub mod internal {
     pub mod clock {
         pub use crate::advance::{Advance, is_exchanged, pause, paused_at, resume};
         pub use crate::clock::{Clock, get, now, replace, saturating_add};
-        pub use crate::paused::PauseOwner;
+        pub use crate::paused::{DEFAULT_PATIENCE, PauseOwner};
     }
     pub use crate::context::now;
     pub use crate::descriptor::{check_pollable, is_ready};

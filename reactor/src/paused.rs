@@ -7,6 +7,9 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+/// The [patience](PauseOwner::patience) of a runtime.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The part of a runtime that knows what its reactor does not, for a clock that is paused.
 pub trait PauseOwner {
     /// Returns true if no work is in flight of which the reactor knows nothing. Otherwise
@@ -22,7 +25,7 @@ pub trait PauseOwner {
     /// Returns the time by the clock of the system after which the reactor makes these reports.
     /// Until then another thread may wake a task.
     fn patience(&self) -> Duration {
-        Duration::from_secs(5)
+        DEFAULT_PATIENCE
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use runtime_executor::Handle;
 use runtime_executor::internal::{Inspection, is_idle_or_unpark, log};
 use runtime_reactor::Reactor;
-use runtime_reactor::internal::clock::{self, PauseOwner};
+use runtime_reactor::internal::clock::{self, DEFAULT_PATIENCE, PauseOwner};
 
 use crate::insight::{all, attached_reactor};
 
@@ -85,6 +85,7 @@ pub(crate) fn pause_reactor(
 ) {
     let owner = Owner {
         handle: handle.clone(),
+        patience: DEFAULT_PATIENCE,
     };
     clock::pause(reactor, Rc::new(owner), moves_with_io, at);
 }
@@ -163,6 +164,7 @@ fn paused_reactor(what: &str, at: &Location<'_>) -> Rc<Reactor> {
 /// The part of a runtime that knows its tasks and jobs.
 struct Owner {
     handle: Handle,
+    patience: Duration,
 }
 
 impl PauseOwner for Owner {
@@ -187,6 +189,10 @@ impl PauseOwner for Owner {
             ));
         }
     }
+
+    fn patience(&self) -> Duration {
+        self.patience
+    }
 }
 
 #[cfg(test)]
@@ -198,27 +204,6 @@ mod tests {
     use crate::time::sleep;
     use crate::{Runtime, task};
 
-    /// An owner that waits for no other thread before it reports.
-    struct Impatient(Owner);
-
-    impl PauseOwner for Impatient {
-        fn is_idle(&self) -> bool {
-            self.0.is_idle()
-        }
-
-        fn report_stuck(&self) -> ! {
-            self.0.report_stuck()
-        }
-
-        fn report_held_by_io(&self) {
-            self.0.report_held_by_io();
-        }
-
-        fn patience(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
-
     #[test]
     fn a_wait_that_nothing_can_end_is_a_panic_that_lists_the_tasks() {
         const HOUR: Duration = Duration::from_secs(3600);
@@ -226,9 +211,11 @@ mod tests {
         let run = || {
             runtime.block_on(async {
                 let (reactor, _) = attached_reactor().unwrap();
-                let handle = Handle::current();
-                let owner = Rc::new(Impatient(Owner { handle }));
-                clock::pause(&reactor, owner, false, Location::caller());
+                let owner = Owner {
+                    handle: Handle::current(),
+                    patience: Duration::ZERO,
+                };
+                clock::pause(&reactor, Rc::new(owner), false, Location::caller());
                 task::Builder::new().name("lost").spawn(pending::<()>());
                 sleep(HOUR).await;
                 pending::<()>().await;

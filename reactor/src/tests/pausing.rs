@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Stage, event};
 use crate::interest::Readiness;
-use crate::paused::PauseOwner;
+use crate::paused::{DEFAULT_PATIENCE, PauseOwner};
 use crate::timer::Timer;
 use crate::wake_list::tests::CountingWaker;
 use crate::{advance, clock};
@@ -18,13 +18,28 @@ use crate::{advance, clock};
 const HOUR: Duration = Duration::from_secs(3600);
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 
-/// An owner without tasks that counts the reports. It has the patience of the trait.
-#[derive(Default)]
-struct Patient {
+/// An owner without tasks that counts the reports.
+struct Owner {
     held: Cell<u32>,
+    patience: Duration,
 }
 
-impl PauseOwner for Patient {
+impl Owner {
+    fn new() -> Rc<Owner> {
+        Owner::with_patience(DEFAULT_PATIENCE)
+    }
+
+    fn without_patience() -> Rc<Owner> {
+        Owner::with_patience(Duration::ZERO)
+    }
+
+    fn with_patience(patience: Duration) -> Rc<Owner> {
+        let held = Cell::new(0);
+        Rc::new(Owner { held, patience })
+    }
+}
+
+impl PauseOwner for Owner {
     fn is_idle(&self) -> bool {
         true
     }
@@ -36,27 +51,9 @@ impl PauseOwner for Patient {
     fn report_held_by_io(&self) {
         self.held.set(self.held.get() + 1);
     }
-}
-
-/// The same without patience.
-#[derive(Default)]
-struct Impatient(Patient);
-
-impl PauseOwner for Impatient {
-    fn is_idle(&self) -> bool {
-        self.0.is_idle()
-    }
-
-    fn report_stuck(&self) -> ! {
-        self.0.report_stuck()
-    }
-
-    fn report_held_by_io(&self) {
-        self.0.report_held_by_io();
-    }
 
     fn patience(&self) -> Duration {
-        Duration::ZERO
+        self.patience
     }
 }
 
@@ -75,14 +72,14 @@ fn arm(timer: &mut Timer, waker: &Waker) {
 
 /// Asserts that a wait lasts as long as the owner's patience, less what has passed since `begin`.
 fn assert_patient(limit: Option<Duration>, begin: Instant) {
-    let patience = Duration::from_secs(5);
+    let patience = DEFAULT_PATIENCE;
     let limit = limit.expect("a limit");
     assert!(limit <= patience && limit + begin.elapsed() >= patience);
 }
 
 #[test]
 fn the_clock_moves_to_each_deadline_without_a_wait() {
-    let stage = paused(Rc::new(Patient::default()));
+    let stage = paused(Owner::new());
     let start = clock::now();
     let wakers = [CountingWaker::new(), CountingWaker::new()];
     let mut timers = [2 * HOUR, HOUR].map(|after| Timer::at(start + after));
@@ -104,7 +101,7 @@ fn a_timer_that_is_due_is_past_before_the_first_turn() {
     // The clock of the system goes on before it is stopped.
     let created = Instant::now();
     while Instant::now() == created {}
-    let owner = Rc::new(Patient::default());
+    let owner = Owner::new();
     advance::pause(&stage.reactor, owner, false, Location::caller());
     let mut timer = Timer::at(clock::now());
     let polled = Pin::new(&mut timer).poll(&mut Context::from_waker(Waker::noop()));
@@ -118,7 +115,7 @@ fn a_timer_that_is_due_is_past_before_the_first_turn() {
 
 #[test]
 fn a_reactor_with_nothing_left_waits_five_seconds_for_other_threads() {
-    let stage = paused(Rc::new(Patient::default()));
+    let stage = paused(Owner::new());
     let begin = Instant::now();
     let notifier = stage.reactor.notifier();
     stage.script.tell(Vec::new());
@@ -135,7 +132,7 @@ fn a_reactor_with_nothing_left_waits_five_seconds_for_other_threads() {
 
 #[test]
 fn a_reactor_with_nothing_left_is_reported_after_that() {
-    let stage = paused(Rc::new(Impatient::default()));
+    let stage = paused(Owner::without_patience());
     let start = clock::now();
     let turned = catch_unwind(AssertUnwindSafe(|| stage.reactor.turn(None)));
     let payload = turned.unwrap_err();
@@ -150,20 +147,20 @@ fn a_reactor_with_nothing_left_is_reported_after_that() {
 
 #[test]
 fn io_that_keeps_the_clock_is_reported_once_and_waited_for_without_limit() {
-    let owner = Rc::new(Impatient::default());
+    let owner = Owner::without_patience();
     let stage = paused(owner.clone());
     let (start, woken) = (clock::now(), CountingWaker::new());
     let mut timer = Timer::at(start + HOUR);
     arm(&mut timer, Waker::noop());
     let (source, token) = stage.waiting_source(&woken.waker());
     stage.reactor.turn(None).unwrap();
-    assert_eq!((owner.0.held.get(), stage.limits()), (1, vec![AT_ONCE; 2]));
+    assert_eq!((owner.held.get(), stage.limits()), (1, vec![AT_ONCE; 2]));
     for waits in [[AT_ONCE, None], [AT_ONCE, None]] {
         stage.script.tell(Vec::new());
         stage.turn_with(&[event(token, Readiness::WRITABLE)]);
         assert_eq!(stage.limits(), waits);
     }
-    assert_eq!((owner.0.held.get(), clock::now()), (1, start));
+    assert_eq!((owner.held.get(), clock::now()), (1, start));
     stage.script.tell(Vec::new());
     stage.turn_with(&[event(token, Readiness::READABLE)]);
     assert_eq!((woken.count(), clock::now()), (1, start));
@@ -174,7 +171,7 @@ fn io_that_keeps_the_clock_is_reported_once_and_waited_for_without_limit() {
 
 #[test]
 fn io_keeps_the_clock_for_five_seconds_before_it_is_reported() {
-    let owner = Rc::new(Patient::default());
+    let owner = Owner::new();
     let stage = paused(owner.clone());
     let begin = Instant::now();
     let mut timer = Timer::after(HOUR);
