@@ -296,7 +296,7 @@ impl Handle {
             kernel.set_link(from, to, link.clone());
             let (from, to) = (from.index(), to.index());
             let name = |index| self.with_host(index, |host| host.name.clone());
-            let text = format!("the link to {} is another one", name(to));
+            let text = format!("the link to {} was replaced", name(to));
             self.record(&name(from), Event::Host(text));
         });
     }

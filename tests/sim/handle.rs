@@ -85,7 +85,7 @@ fn a_client_makes_a_link_slow() {
     });
     world.run().unwrap();
     let changed = ["client: the link to server", "server: the link to client"];
-    let changed = changed.map(|change| format!("{change} is another one"));
+    let changed = changed.map(|change| format!("{change} was replaced"));
     assert_eq!(events_of(&world)[..2], changed);
 }
 
