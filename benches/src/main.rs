@@ -202,7 +202,7 @@ fn run_growth(options: &Options) -> Results {
         eprintln!("growth: only {limit} connections are possible (`ulimit -Hn`)");
     }
     let mut results = Results::new("growth");
-    for round in 0..options.rounds.min(3) {
+    for round in 0..options.rounds {
         for shape in servers::growth(limit) {
             eprintln!("growth {}: {} connections", round + 1, shape.name);
             let wanted = PEERS.iter().filter(|peer| options.wants(shape.name, peer));

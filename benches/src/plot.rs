@@ -1,11 +1,11 @@
-//! Bar charts of the results.
+//! Charts of the results.
 
 use std::path::Path;
 use std::{fs, io};
 
 use plotters::prelude::*;
 
-use crate::results::Results;
+use crate::results::{Results, number};
 
 /// Draws the chart of a suite, if it has one.
 pub(crate) fn draw(results: &Results, folder: &Path) -> io::Result<()> {
@@ -28,18 +28,7 @@ pub(crate) fn draw(results: &Results, folder: &Path) -> io::Result<()> {
                 value,
             )
         }
-        "growth" => {
-            let value = |row: &str, peer: &str| results.median(row, "cpu_us", peer);
-            let title = "server CPU a request in microseconds, by connections, 100 of them busy";
-            bars(
-                &folder.join("growth.svg"),
-                title,
-                &results.rows("cpu_us"),
-                &results.peers("cpu_us"),
-                12.0,
-                value,
-            )
-        }
+        "growth" => growth(results, &folder.join("growth.svg")),
         "micro" => {
             let peers = results.peers("ns");
             let value = |row: &str, peer: &str| Some(results.ratio(row, "ns", peer, "runtime")?.0);
@@ -126,4 +115,70 @@ fn bars(
         Ok(())
     };
     draw().map_err(|e| io::Error::other(e.to_string()))
+}
+
+/// Draws how cost grows with the number of connections: a line for each peer, one chart for each
+/// figure. The number of connections is logarithmic.
+fn growth(results: &Results, path: &Path) -> io::Result<()> {
+    const FIGURES: [(&str, &str); 3] = [
+        ("cpu_us", "server CPU a request, µs"),
+        ("p99_us", "99th percentile of the latency, µs"),
+        ("rss_per_connection", "resident bytes a connection"),
+    ];
+    let area = SVGBackend::new(path, (1080, 360)).into_drawing_area();
+    let draw = || -> Result<(), Box<dyn std::error::Error>> {
+        area.fill(&WHITE)?;
+        let panels = area.split_evenly((1, FIGURES.len()));
+        for (panel, (figure, title)) in panels.iter().zip(FIGURES) {
+            let lines = growth_lines(results, figure);
+            let points = || lines.iter().flat_map(|(_, points)| points);
+            let most = points().map(|point| point.1).fold(0.0, f64::max);
+            let last = points().map(|point| point.0).fold(0.0, f64::max);
+            let mut chart = ChartBuilder::on(panel)
+                .caption(title, ("sans-serif", 15))
+                .margin(12)
+                .x_label_area_size(36)
+                .y_label_area_size(50)
+                .build_cartesian_2d((80.0..last * 1.2).log_scale(), 0.0..most * 1.25)?;
+            chart
+                .configure_mesh()
+                .x_desc("connections, 100 of them busy")
+                .light_line_style(WHITE)
+                .label_style(("sans-serif", 11))
+                .x_label_formatter(&|x| number(*x))
+                .y_label_formatter(&|y| number(*y))
+                .draw()?;
+            for (at, (peer, points)) in lines.iter().enumerate() {
+                let color = color(at);
+                chart
+                    .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))?
+                    .label(*peer)
+                    .legend(move |(x, y)| {
+                        Rectangle::new([(x, y - 5), (x + 11, y + 6)], color.filled())
+                    });
+                chart.draw_series(points.iter().map(|&at| Circle::new(at, 3, color.filled())))?;
+            }
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperRight)
+                .label_font(("sans-serif", 12))
+                .draw()?;
+        }
+        area.present()?;
+        Ok(())
+    };
+    draw().map_err(|e| io::Error::other(e.to_string()))
+}
+
+/// Returns the points of each peer: the number of connections, which names the row, and the median.
+fn growth_lines<'a>(results: &'a Results, figure: &str) -> Vec<(&'a str, Vec<(f64, f64)>)> {
+    let rows = results.rows(figure);
+    let line = |peer: &'a str| {
+        let points = rows.iter().filter_map(|row| {
+            let connections = row.replace(',', "").parse().ok()?;
+            Some((connections, results.median(row, figure, peer)?))
+        });
+        (peer, points.collect())
+    };
+    results.peers(figure).into_iter().map(line).collect()
 }

@@ -105,10 +105,12 @@ pub(crate) fn growth(limit: usize) -> Vec<Shape> {
         })
         .collect();
     if shapes.len() < STEPS.len() && limit > 100 {
+        // One name in the life of the process.
+        let name = String::leak(results::number(limit as f64));
         shapes.push(Shape {
             busy: 100,
             opening: true,
-            ..echo("as many as allowed", 64, limit, 40_000)
+            ..echo(name, 64, limit, 40_000)
         });
     }
     shapes
