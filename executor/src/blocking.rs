@@ -318,16 +318,17 @@ impl Pool {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let (kept, canceled) = mem::take(&mut state.queue)
-            .into_iter()
-            .partition(|(_, class)| *class == Class::Mandatory);
-        state.queue = kept;
+        let mut canceled = Vec::new();
+        state.queue.retain(|(job, class)| {
+            let is_kept = *class == Class::Mandatory;
+            if !is_kept {
+                canceled.push(job.clone());
+            }
+            is_kept
+        });
         drop(state);
         self.job_queued.notify_all();
-        let canceled: VecDeque<(Arc<dyn Job>, Class)> = canceled;
-        for (job, _) in canceled {
-            job.cancel();
-        }
+        canceled.into_iter().for_each(|job| job.cancel());
     }
 
     /// Waits until the mandatory jobs of a closed pool have run. Those that are still queued run on

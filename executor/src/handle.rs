@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use crate::blocking::{BlockingJob, Class, Pool};
+use crate::blocking::{BlockingJob, Class, Job, Pool};
 use crate::context;
 use crate::error::NO_RUNTIME;
 use crate::inbox::{Inbox, RemoteOp, RemoteTask};
@@ -283,12 +283,16 @@ impl Handle {
         let id = self.inbox.next_remote_id();
         let cell = OutputCell::new();
         let job = BlockingJob::new(id, name, closure, self.inbox.clone(), cell.clone());
-        let handle = self.clone();
-        let on_thread_start = || {
-            POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));
-        };
-        self.pool.submit(job.clone(), class, on_thread_start);
+        self.submit_job(job.clone(), class);
         JoinHandle::remote(id, cell, job)
+    }
+
+    /// Queues a job. Contains what would otherwise be compiled for each type of closure.
+    fn submit_job(&self, job: Arc<dyn Job>, class: Class) {
+        let handle = self.clone();
+        self.pool.submit(job, class, || {
+            POOL_HANDLE.with(|pool_handle| pool_handle.replace(Some(handle)));
+        });
     }
 }
 
