@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use runtime_executor::internal::spawn_blocking_named;
@@ -24,11 +25,8 @@ impl Resolve for BlockingResolver {
         &self,
         name: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + Sync>> {
-        let handle = Handle::current();
-        let lookup = spawn_blocking_named(&handle, "look up a host name", move || {
-            internal::resolve_blocking(&name)
-        });
-        Box::pin(AbortOnDrop(lookup))
+        let lookup = move || internal::resolve_blocking(&name);
+        Box::pin(Job::new(&Handle::current(), "look up a host name", lookup))
     }
 
     fn is_in_memory(&self, file: BorrowedFd<'_>, range: Range<u64>) -> bool {
@@ -36,31 +34,59 @@ impl Resolve for BlockingResolver {
     }
 
     fn read_blocking(&self, job: ReadJob) -> Option<BlockingRead> {
-        let job = spawn_blocking_named(&Handle::try_current()?, "read", job);
-        Some(Box::pin(AbortOnDrop(job)))
+        Some(Box::pin(Job::new(&Handle::try_current()?, "read", job)))
     }
 }
 
-/// A queued lookup that is canceled when its future is dropped.
-struct AbortOnDrop<T>(JoinHandle<io::Result<T>>);
+/// The output of a job that is queued or runs. A queued job is canceled when this is dropped.
+///
+/// The pool runs all of them as one type of closure without an output, so that its code is there
+/// once.
+struct Job<T> {
+    handle: JoinHandle<()>,
+    output: Arc<Mutex<Option<io::Result<T>>>>,
+}
 
-impl<T: 'static> Future for AbortOnDrop<T> {
+impl<T: Send + 'static> Job<T> {
+    fn new(
+        handle: &Handle,
+        name: &'static str,
+        run: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Job<T> {
+        let output = Arc::new(Mutex::new(None));
+        let cell = output.clone();
+        let run: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let output = run();
+            *cell.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+        });
+        let handle = spawn_blocking_named(handle, name, run);
+        Job { handle, output }
+    }
+}
+
+impl<T> Future for Job<T> {
     type Output = io::Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx))?)
+        ready!(Pin::new(&mut self.handle).poll(cx))?;
+        let output = self
+            .output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Poll::Ready(output.expect("a job that was not canceled has an output"))
     }
 }
 
-impl<T> Drop for AbortOnDrop<T> {
+impl<T> Drop for Job<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.handle.abort();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -75,11 +101,10 @@ mod tests {
         let busy = handle.spawn_blocking(move || finished.recv().is_err());
         let counted = Arc::new(());
         let kept = counted.clone();
-        let lookup = handle.spawn_blocking(move || {
+        let mut lookup = Job::new(handle, "look up", move || {
             drop(kept);
-            Ok::<_, io::Error>(())
+            Ok(())
         });
-        let mut lookup = AbortOnDrop(lookup);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut lookup).poll(&mut cx).is_pending());
         drop(lookup);
