@@ -64,6 +64,9 @@ pub struct Runtime {
     pub(super) fd: OnceCell<OwnedFd>,
     pub(super) hooks: Option<Box<ParkHooks>>,
     pub(super) observer: Option<Rc<dyn Observing>>,
+    /// The loop of a runtime that is observed, or whose order a seed decides. Set by the options,
+    /// so that a program that uses none of them does not contain its code.
+    pub(super) drive_observed: Option<Drive>,
     pub(super) seeded: Option<Rc<Seeded>>,
     /// The watching thread and the options it was started with. Ended before the tasks are dropped.
     pub(super) watch: Option<(Box<dyn Watching>, WatchOptions)>,
@@ -96,6 +99,7 @@ impl Runtime {
             fd: OnceCell::new(),
             hooks: None,
             observer,
+            drive_observed: None,
             seeded: seed.map(|seed| Rc::new(Seeded::new(seed))),
             watch: None,
             busy_poll: BusyPoll::default(),
@@ -156,8 +160,8 @@ impl Runtime {
         if let Some(host) = &self.host {
             return self.block_on_hosted(host, root);
         }
-        if self.observer.is_some() || self.seeded.is_some() {
-            return self.drive_observed(root);
+        if let Some(drive) = self.drive_observed {
+            return complete(|poll| drive(self, poll), root);
         }
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
@@ -331,6 +335,19 @@ impl Runtime {
         );
         self.enter_running()
     }
+}
+
+/// A loop that calls a function whenever the root future was woken, until that returns `Ready`.
+pub(super) type Drive = fn(&Runtime, &mut dyn FnMut(&mut Context<'_>) -> Poll<()>);
+
+/// Runs a future to completion by a loop that knows neither its type nor that of its output.
+fn complete<F: Future>(
+    drive: impl FnOnce(&mut dyn FnMut(&mut Context<'_>) -> Poll<()>),
+    mut root: Pin<&mut F>,
+) -> F::Output {
+    let mut output = None;
+    drive(&mut |cx| root.as_mut().poll(cx).map(|it| output = Some(it)));
+    output.expect("the loop ends when the future is complete")
 }
 
 /// The guards of executor, reactor and resolver. Their order does not matter: each restores state

@@ -10,7 +10,7 @@ use runtime_executor::{Config, Executor, Handle, PanicPolicy};
 use runtime_reactor::internal::shuffled_reactor;
 use runtime_reactor::{Backend, Reactor};
 
-use super::block_on::Runtime;
+use super::block_on::{Drive, Runtime};
 use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
 use super::seeded::{rng_of_events, seed_or_variable};
@@ -35,8 +35,13 @@ impl Runtime {
     }
 }
 
-/// A function that opens a reactor for a seed.
-type OpenShuffled = fn(Option<Backend>, u64) -> io::Result<Rc<Reactor>>;
+/// A function that opens a reactor for a seed, and returns the seed that is used.
+type OpenShuffled = fn(Option<Backend>, u64) -> io::Result<(Rc<Reactor>, u64)>;
+
+fn open_shuffled(backend: Option<Backend>, seed: u64) -> io::Result<(Rc<Reactor>, u64)> {
+    let seed = seed_or_variable(seed)?;
+    Ok((shuffled_reactor(backend, rng_of_events(seed))?, seed))
+}
 
 /// A function that pauses the clock of a reactor.
 type Pause = fn(&Reactor, &Handle, bool, &'static Location<'static>);
@@ -65,6 +70,7 @@ pub struct Builder {
     hooks: ParkHooks,
     observer: ObserverOptions,
     observe: Option<MakeObserver>,
+    drive_observed: Option<Drive>,
     watch: WatchOptions,
     pub(super) pin_cores: bool,
     clock: ClockOptions,
@@ -336,8 +342,8 @@ impl Builder {
     /// # }
     /// ```
     pub fn seed(mut self, seed: u64) -> Builder {
-        let open = |backend, seed| shuffled_reactor(backend, rng_of_events(seed));
-        self.seed = Some((seed, open));
+        self.seed = Some((seed, open_shuffled));
+        self.drive_observed = Some(Runtime::drive_observed);
         self
     }
 
@@ -363,7 +369,7 @@ impl Builder {
     pub fn track_tasks(mut self, track: bool) -> Builder {
         self.observer.tracks = track;
         if track {
-            self.observe = Some(Observer::make);
+            self.observe();
         }
         self
     }
@@ -405,7 +411,7 @@ impl Builder {
         callback: impl Fn(&Stall) + Send + Sync + 'static,
     ) -> Builder {
         self.watch.set_on_stall(threshold, OnStall::new(callback));
-        self.observe = Some(Observer::make);
+        self.observe();
         self
     }
 
@@ -430,7 +436,7 @@ impl Builder {
     pub fn trace(mut self, trace: bool) -> Builder {
         self.observer.traces = trace;
         if trace {
-            self.observe = Some(Observer::make);
+            self.observe();
         }
         self
     }
@@ -458,7 +464,7 @@ impl Builder {
     #[cfg(feature = "signal")]
     pub fn dump_on(mut self, signal: crate::signal::unix::SignalKind) -> Builder {
         self.watch.set_dump_on(signal);
-        self.observe = Some(Observer::make);
+        self.observe();
         self
     }
 
@@ -490,6 +496,12 @@ impl Builder {
         self
     }
 
+    /// Has the polls reported to an observer.
+    fn observe(&mut self) {
+        self.observe = Some(Observer::make);
+        self.drive_observed = Some(Runtime::drive_observed);
+    }
+
     /// Creates the runtime.
     ///
     /// # Errors
@@ -501,19 +513,19 @@ impl Builder {
     /// runtime needs two descriptors. Its text names the backend, and
     /// [`io::os_error`](crate::io::os_error) returns its number.
     pub fn build(self) -> io::Result<Runtime> {
-        let seed = match self.seed {
-            Some((seed, _)) => Some(seed_or_variable(seed)?),
-            None => None,
-        };
-        let reactor = match (self.seed.zip(seed), self.backend) {
-            (Some(((_, open), seed)), backend) => open(backend, seed)?,
-            (None, Some(backend)) => Reactor::with_backend(backend)?,
-            (None, None) => Reactor::new()?,
+        let (reactor, seed) = match (self.seed, self.backend) {
+            (Some((seed, open)), backend) => {
+                let (reactor, seed) = open(backend, seed)?;
+                (reactor, Some(seed))
+            }
+            (None, Some(backend)) => (Reactor::with_backend(backend)?, None),
+            (None, None) => (Reactor::new()?, None),
         };
         let observer = self.observe.map(|make| make(self.observer, &reactor));
         let driver = Driver::new(reactor);
-        let watch = self.watch.clone();
+        let (watch, drive_observed) = (self.watch.clone(), self.drive_observed);
         let mut runtime = self.build_on(driver, observer, seed)?;
+        runtime.drive_observed = drive_observed;
         runtime.start_watch(watch)?;
         Ok(runtime)
     }

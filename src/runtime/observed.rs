@@ -1,7 +1,5 @@
 //! The loop of a runtime that is observed, or whose order a seed decides.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 #[cfg(feature = "sim")]
@@ -14,7 +12,7 @@ use crate::insight::{ObservedRun, RootPoll};
 
 impl Runtime {
     /// Runs the loop as `drive` does, and reports each poll to the observer.
-    pub(super) fn drive_observed<F: Future>(&self, mut root: Pin<&mut F>) -> F::Output {
+    pub(super) fn drive_observed(&self, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
@@ -25,11 +23,10 @@ impl Runtime {
             if root_woken {
                 self.run_batch_before_root();
                 let guard = observer.map(RootPoll::begin);
-                let polled = root.as_mut().poll(&mut cx);
+                let polled = poll(&mut cx);
                 drop(guard);
-                if let Poll::Ready(output) = polled {
-                    self.flush_changes();
-                    return output;
+                if polled.is_ready() {
+                    return self.flush_changes();
                 }
             }
             self.finish_observed_batch(usize::from(root_woken));
