@@ -51,6 +51,7 @@ pub fn wake_local(waker: &Waker) -> bool {
     id_of(waker).is_some_and(wake_here)
 }
 
+#[inline(always)]
 fn wake_here(id: WakerId) -> bool {
     context::with(|scheduler| scheduler.wake(id)) == Some(true)
 }
