@@ -168,11 +168,17 @@ impl Selector for Epoll {
         };
         // SAFETY: the kernel has just initialized `n` events at the start of the buffer.
         unsafe { self.buffer.set_len(n) };
-        let reported = self
-            .buffer
-            .iter()
-            .map(|event| Event::new(Token::from_bits(event.u64), translate(event.events)));
-        events.extend(reported.filter(|event| event.token != Token::NOTIFY));
+        let mut is_notified = false;
+        let reported = self.buffer.iter().map(|event| {
+            let token = Token::from_bits(event.u64);
+            is_notified |= token == Token::NOTIFY;
+            Event::new(token, translate(event.events))
+        });
+        // A filter would make each event compare the length with the capacity.
+        events.extend(reported);
+        if is_notified {
+            events.retain(|event| event.token != Token::NOTIFY);
+        }
         self.buffer.clear();
         let capacity = self.buffer.capacity();
         if n == capacity && capacity < MAX_CAPACITY {
