@@ -48,7 +48,7 @@ pub(crate) fn with<R>(ask: impl FnOnce(&Reactor) -> R) -> Option<R> {
 /// number.
 #[inline]
 pub(crate) fn with_if<R>(number: u32, ask: impl FnOnce(&Reactor) -> R) -> Option<R> {
-    if tick().reactor != number {
+    if tick().reactor() != number {
         return None;
     }
     with(ask)

@@ -89,7 +89,7 @@ impl ScheduledIo {
     /// Returns true if its reactor is the one of this thread.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
-        self.reactor == tick().reactor
+        self.reactor == tick().reactor()
     }
 
     #[inline]

@@ -305,7 +305,7 @@ impl<T: AsFd> Source<T> {
             };
         }
         if let Some(cx) = &cx {
-            if !state.quota.take(tick().unused_quota) {
+            if !state.quota.take(tick().unused_quota()) {
                 ready!(wait_for_turn(cx));
             }
         }
@@ -423,7 +423,7 @@ impl<T: AsFd> Source<T> {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
         let quota = &self.state.quota;
-        if !quota.take(tick().unused_quota) {
+        if !quota.take(tick().unused_quota()) {
             ready!(wait_for_turn(cx));
         }
         let result = poll(cx);
@@ -607,7 +607,7 @@ impl SourceState {
         requested: usize,
         moved: usize,
     ) {
-        if moved < requested && moved != 0 && self.streaming {
+        if moved < requested && self.streaming && moved != 0 {
             if let Some(scheduled) = local {
                 scheduled.on_short_transfer(direction, moved);
             }

@@ -181,7 +181,7 @@ impl Timer {
     /// Returns true if the deadline has passed by the clock of this thread, unless the reactor on
     /// another thread in which the timer waits has a clock of its own.
     pub(crate) fn has_passed_here(&self) -> bool {
-        let may_differ = |armed: Armed| armed.reactor() != tick().reactor;
+        let may_differ = |armed: Armed| armed.reactor() != tick().reactor();
         let other = self.armed.filter(|armed| may_differ(*armed));
         self.has_passed() && !other.is_some_and(|armed| Inbox::has_own_clock(armed.reactor()))
     }
@@ -195,7 +195,7 @@ impl Timer {
 /// Returns true if the reactor of a timer was dropped, and this thread has another one.
 #[inline]
 fn is_stranded(armed: Armed) -> bool {
-    armed.reactor() != tick().reactor && is_stranded_elsewhere(armed)
+    armed.reactor() != tick().reactor() && is_stranded_elsewhere(armed)
 }
 
 #[cold]
