@@ -40,7 +40,12 @@ impl WakeList {
 
     /// Returns true if no task was woken in this turn, and there is no waker to call or to drop.
     pub(crate) fn has_nothing(&self) -> bool {
-        self.wakes_none() && self.discarded.is_empty()
+        !self.woke && !self.has_wakers()
+    }
+
+    /// Returns true if there is a waker to call or to drop.
+    fn has_wakers(&self) -> bool {
+        !self.wakers.is_empty() || !self.discarded.is_empty()
     }
 
     /// Returns true if no task was woken in this turn, and there is no waker to call.
@@ -64,7 +69,16 @@ impl WakeList {
 ///
 /// A waker that panics does not keep the others from being called; the first panic is resumed after
 /// the last of them.
+#[inline]
 pub(crate) fn wake_all(list: &RefCell<WakeList>) {
+    // Most turns only wake tasks of this thread, which are not in the list.
+    if list.borrow().has_wakers() {
+        wake_each(list);
+    }
+}
+
+#[inline(never)]
+fn wake_each(list: &RefCell<WakeList>) {
     let next = || list.borrow_mut().wakers.pop_front();
     let next_discarded = || list.borrow_mut().discarded.pop();
     let wake_until_panic = || {
