@@ -19,8 +19,8 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    RETRY_AFTER,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use runtime::compat::hyper::{FileBody, Files};
@@ -235,12 +235,7 @@ async fn answer(file: &OpenFile, request: &Request<Incoming>, files: &Files) -> 
     let mut response = Response::new(content);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(ETAG, file.tag.clone());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.content_type));
-    if let Some(modified) = &file.modified {
-        headers.insert(LAST_MODIFIED, modified.clone());
-    }
+    headers.clone_from(&file.headers);
     if let Some(range) = content_range {
         headers.insert(CONTENT_RANGE, valid(range));
     }

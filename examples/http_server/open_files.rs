@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use hyper::header::HeaderValue;
+use hyper::header::{ACCEPT_RANGES, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
 use runtime::fs;
 use runtime::task::JoinSet;
 use runtime::time::{Duration, sleep};
@@ -36,8 +36,7 @@ pub(crate) struct OpenFile {
     pub(crate) file: Arc<fs::File>,
     pub(crate) length: u64,
     pub(crate) tag: HeaderValue,
-    pub(crate) modified: Option<HeaderValue>,
-    pub(crate) content_type: &'static str,
+    pub(crate) headers: HeaderMap,
     version: Version,
 }
 
@@ -108,15 +107,21 @@ impl OpenFile {
     pub(crate) fn new(file: File, metadata: &Metadata, content_type: &'static str) -> OpenFile {
         let length = metadata.len();
         let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
-        let tag = format!("\"{length:x}-{seconds:x}-{nanoseconds:x}\"");
-        let modified = metadata.modified().ok();
+        let tag = valid(format!("\"{length:x}-{seconds:x}-{nanoseconds:x}\""));
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(ETAG, tag.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Ok(modified) = metadata.modified() {
+            let modified = httpdate::fmt_http_date(modified);
+            headers.insert(LAST_MODIFIED, valid(modified));
+        }
         OpenFile {
             // The name does not matter: no response contains an error of the file.
             file: Arc::new(fs::File::from_std(file, "")),
             length,
-            tag: valid(tag),
-            modified: modified.map(|time| valid(httpdate::fmt_http_date(time))),
-            content_type,
+            tag,
+            headers,
             version: Version {
                 length,
                 links: metadata.nlink(),

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::rt::{self, ReadBufCursor};
@@ -177,6 +177,25 @@ impl FileIo {
             self.piece = Some(piece);
         }
         Ok(())
+    }
+
+    /// Sends bytes that precede the piece, the head of a response, and then bytes of the piece,
+    /// whose placeholder is `buf`. Its beginning goes into the same packet.
+    fn poll_send_after(
+        &mut self,
+        cx: &mut Context<'_>,
+        head: &[IoSlice<'_>],
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(poll_write_more(self.get_ref(), cx, head))?;
+        if written < head.iter().map(|buf| buf.len()).sum() {
+            return Poll::Ready(Ok(written));
+        }
+        match self.poll_send(cx, buf) {
+            Poll::Ready(Ok(sent)) => Poll::Ready(Ok(written + sent)),
+            // The next write finds the same.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(Ok(written)),
+        }
     }
 
     /// Sends bytes of the piece, whose placeholder is `buf`.
@@ -386,8 +405,7 @@ impl rt::Write for FileIo {
         match file {
             None => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
             Some(0) => self.poll_send(cx, &bufs[0]),
-            // The head: the beginning of the file goes into the same packet.
-            Some(first) => poll_write_more(self.get_ref(), cx, &bufs[..first]),
+            Some(first) => self.poll_send_after(cx, &bufs[..first], &bufs[first]),
         }
     }
 
