@@ -23,7 +23,7 @@ pub trait ReadUninit: sealed::Sealed {
     /// An empty result means the end of the stream, unless `room` is empty.
     ///
     /// # Errors
-    /// Returns the errors of read(2) and of waiting.
+    /// Returns the errors of recv(2) and of waiting.
     fn poll_read_uninit<'b>(
         &self,
         cx: &mut Context<'_>,
@@ -39,7 +39,7 @@ fn poll_read<'b, T: AsFd>(
     let mut unfilled = Unfilled::new(room);
     let asked = unfilled.len();
     if asked != 0 {
-        let read = |io: &T| unfilled.read(io.as_fd());
+        let read = |io: &T| unfilled.recv(io.as_fd());
         ready!(source.poll_transfer(Direction::Read, cx, asked, read))?;
     }
     Poll::Ready(Ok(unfilled.into_filled()))

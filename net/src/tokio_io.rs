@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 use std::net;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,17 +21,17 @@ use crate::unix::UnixStream;
 
 /// A descriptor that bytes are read from.
 trait Readable: AsFd {
-    /// Returns the descriptor, if reading it may be attempted.
-    fn for_read(&self) -> io::Result<BorrowedFd<'_>> {
-        Ok(self.as_fd())
+    /// Reads into the unfilled part of `buf`, and returns the number of bytes.
+    fn read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
+        read_buf::recv(self.as_fd(), buf)
     }
 }
 
 impl Readable for net::TcpStream {}
 impl Readable for unix::net::UnixStream {}
 impl Readable for ReadEnd {
-    fn for_read(&self) -> io::Result<BorrowedFd<'_>> {
-        self.for_read().map(AsFd::as_fd)
+    fn read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
+        read_buf::read(self.for_read()?.as_fd(), buf)
     }
 }
 
@@ -44,8 +44,7 @@ fn poll_read<T: Readable>(
         return Poll::Ready(Ok(()));
     }
     let asked = read_buf::asked(buf);
-    let read = |io: &T| read_buf::read(io.for_read()?, buf);
-    ready!(source.poll_transfer(Direction::Read, cx, asked, read))?;
+    ready!(source.poll_transfer(Direction::Read, cx, asked, |io| io.read(buf)))?;
     Poll::Ready(Ok(()))
 }
 
