@@ -2,8 +2,8 @@
 //!
 //! Run with: `cargo run -p bench --release -- all`, or one of the suites `servers`, `latency`,
 //! `growth`, `calls`, `instructions`, `micro`, `transfers`, `files` and `adopt`. `--rounds N` sets
-//! the number of rounds. `--only ROW` and `--peers A,B` select a part, whose results are printed
-//! but not saved.
+//! the number of rounds, and `--mib N` the size of a slice of QUIC, of which a round has five.
+//! `--only ROW` and `--peers A,B` select a part, whose results are printed but not saved.
 
 #![allow(missing_docs, reason = "a program")]
 
@@ -16,6 +16,7 @@ mod load;
 mod micro;
 mod peers;
 mod plot;
+mod quic;
 mod readme;
 mod report;
 mod results;
@@ -32,6 +33,7 @@ use results::Results;
 
 struct Options {
     rounds: usize,
+    mib: usize,
     only: Option<String>,
     peers: Option<String>,
 }
@@ -68,6 +70,14 @@ fn main() -> ExitCode {
             transfers::serve_bodies(by);
             return ExitCode::FAILURE;
         }
+        ["quic-server", by, _] => {
+            quic::serve(by);
+            return ExitCode::FAILURE;
+        }
+        ["quic-client", by, port] => {
+            quic::request(by, port);
+            return ExitCode::SUCCESS;
+        }
         ["file", peer, name] => {
             for (figure, value) in files::measure(peer, name).unwrap_or_default() {
                 println!("{figure} {value}");
@@ -80,10 +90,10 @@ fn main() -> ExitCode {
         let at = words.iter().position(|word| *word == flag)?;
         words.get(at + 1).copied()
     };
+    let number_of = |flag: &str| value_of(flag).and_then(|it| it.parse().ok());
     let options = Options {
-        rounds: value_of("--rounds")
-            .and_then(|it| it.parse().ok())
-            .unwrap_or(5),
+        rounds: number_of("--rounds").unwrap_or(5),
+        mib: number_of("--mib").unwrap_or(100),
         only: value_of("--only").map(str::to_owned),
         peers: value_of("--peers").map(str::to_owned),
     };
@@ -92,7 +102,9 @@ fn main() -> ExitCode {
         "calls" => run_calls(options),
         "instructions" => run_instructions(options),
         "micro" => run_micro(options),
-        "transfers" => transfers::run(options.rounds, |row, peer| options.wants(row, peer)),
+        "transfers" => transfers::run(options.rounds, options.mib, |row, peer| {
+            options.wants(row, peer)
+        }),
         "files" => run_files(options),
         "latency" => run_latency(options),
         "growth" => run_growth(options),
@@ -124,7 +136,7 @@ fn main() -> ExitCode {
             eprintln!(
                 "usage: bench all|servers|latency|growth|calls|instructions|micro|transfers|files|\
                  adopt|report \
-                 [--rounds N] [--only ROW] [--peers A,B]"
+                 [--rounds N] [--mib N] [--only ROW] [--peers A,B]"
             );
             return ExitCode::FAILURE;
         }

@@ -90,7 +90,7 @@ const fn section(
     }
 }
 
-const SECTIONS: [Section; 34] = [
+const SECTIONS: [Section; 35] = [
     section(
         "servers",
         "cpu_us",
@@ -249,6 +249,12 @@ const SECTIONS: [Section; 34] = [
         "transfers",
         "body_us",
         "HTTP bodies through hyper, CPU microseconds a request",
+        true,
+    ),
+    section(
+        "transfers",
+        "quic_s",
+        "QUIC through quinn, CPU seconds of client and server together",
         true,
     ),
     section(

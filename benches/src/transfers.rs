@@ -1,8 +1,9 @@
-//! Moving many bytes: relays between two connections, and the bodies of HTTP requests and
-//! responses.
+//! Moving many bytes: relays between two connections, the bodies of HTTP requests and responses,
+//! and streams of QUIC.
 //!
-//! A server is a process on one core; both ends of its connections are threads on the other. The
-//! servers of a row take turns with slices of the bytes, in alternating order.
+//! A server is a process on one core; both ends of its connections are threads on the other. With
+//! QUIC the client is a process on the other core, and both are measured. The servers of a row take
+//! turns with slices of the bytes, in alternating order.
 
 use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -22,6 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 
+use crate::quic::{self, Way};
 use crate::results::{self, Results};
 use crate::sys;
 
@@ -32,6 +34,14 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The ways to relay, in the order of the tables.
 const RELAYS: [&str; 5] = ["runtime", "bare", "runtime-copy", "tokio", "haproxy"];
 const HTTP: [&str; 2] = ["runtime", "tokio"];
+const QUIC: [&str; 2] = ["runtime", "tokio"];
+
+/// The bytes that the figures of QUIC are for.
+const QUIC_BYTES: usize = 400 * MIB;
+const QUIC_ROWS: [(&str, Way); 2] = [
+    ("QUIC download, 400 MiB", Way::Download),
+    ("QUIC upload, 400 MiB", Way::Upload),
+];
 
 #[derive(Debug, Clone, Copy)]
 enum Work {
@@ -127,8 +137,9 @@ const SHAPES: [Shape; 9] = [
     ),
 ];
 
-/// Runs the suite. `wants` tells which rows and peers are measured.
-pub(crate) fn run(rounds: usize, wants: impl Fn(&str, &str) -> bool) -> Results {
+/// Runs the suite. A slice of QUIC has so many mebibytes. `wants` tells which rows and peers are
+/// measured.
+pub(crate) fn run(rounds: usize, quic_mib: usize, wants: impl Fn(&str, &str) -> bool) -> Results {
     let mut results = Results::new("transfers");
     let has_haproxy = Command::new("haproxy")
         .arg("-v")
@@ -148,17 +159,34 @@ pub(crate) fn run(rounds: usize, wants: impl Fn(&str, &str) -> bool) -> Results 
             let is_measured =
                 |peer: &&str| wants(shape.name, peer) && (has_haproxy || *peer != "haproxy");
             let peers = peers.iter().copied().filter(is_measured);
-            match measure(shape, peers.collect()) {
-                Err(e) => eprintln!("  failed: {e}"),
-                Ok(figures) => {
-                    for (peer, value) in figures {
-                        results.add(round, shape.name, shape.figure, peer, value);
-                    }
-                }
-            }
+            let figures = measure(shape, peers.collect());
+            add(&mut results, round, shape.name, shape.figure, figures);
+        }
+        for (name, way) in QUIC_ROWS {
+            eprintln!("transfers {}/{rounds}: {name}", round + 1);
+            let peers = QUIC.into_iter().filter(|peer| wants(name, peer));
+            let figures = measure_quic(way, quic_mib * MIB, peers);
+            add(&mut results, round, name, "quic_s", figures);
         }
     }
     results
+}
+
+fn add(
+    results: &mut Results,
+    round: usize,
+    row: &str,
+    figure: &str,
+    figures: io::Result<Vec<(&'static str, f64)>>,
+) {
+    match figures {
+        Err(e) => eprintln!("  failed: {e}"),
+        Ok(figures) => {
+            for (peer, value) in figures {
+                results.add(round, row, figure, peer, value);
+            }
+        }
+    }
 }
 
 /// Returns the median figure of each peer's slices.
@@ -174,20 +202,48 @@ fn measure(shape: &Shape, peers: Vec<&'static str>) -> io::Result<Vec<(&'static 
             }
             _ => Server::start(&["bodies", peer, "0"])?,
         };
-        contenders.push((peer, server, Vec::new()));
+        contenders.push((peer, server));
     }
+    in_slices(contenders, |server| {
+        let before = sys::cpu_time_of(server.child.id())?;
+        perform(shape.work, server.port, &target)?;
+        let cpu = sys::cpu_time_of(server.child.id())? - before;
+        Ok(match shape.work {
+            Work::Relay { mib, .. } => cpu.as_secs_f64() * 1024.0 / mib as f64,
+            Work::PingPong { messages } => cpu.as_secs_f64() * 1e6 / messages as f64,
+            Work::Upload { requests, .. } | Work::Download { requests, .. } => {
+                cpu.as_secs_f64() * 1e6 / requests as f64
+            }
+        })
+    })
+}
+
+/// Returns the median figure of each peer's slices, for `QUIC_BYTES`.
+fn measure_quic(
+    way: Way,
+    bytes: usize,
+    peers: impl Iterator<Item = &'static str>,
+) -> io::Result<Vec<(&'static str, f64)>> {
+    sys::pin(sys::LOAD_CORE);
+    let pairs = peers.map(|peer| Ok((peer, quic::Pair::start(peer)?)));
+    in_slices(pairs.collect::<io::Result<_>>()?, |pair| {
+        let cpu = pair.transfer(way, bytes)?;
+        Ok(cpu.as_secs_f64() * QUIC_BYTES as f64 / bytes as f64)
+    })
+}
+
+/// Measures slices of the contenders in turn, and returns the median of each.
+fn in_slices<C>(
+    contenders: Vec<(&'static str, C)>,
+    mut measure: impl FnMut(&mut C) -> io::Result<f64>,
+) -> io::Result<Vec<(&'static str, f64)>> {
+    let contenders = contenders.into_iter();
+    let mut contenders: Vec<_> = contenders
+        .map(|(peer, it)| (peer, it, Vec::new()))
+        .collect();
     for slice in 0..=SLICES {
-        for (_, server, values) in &mut contenders {
-            let before = sys::cpu_time_of(server.child.id())?;
-            perform(shape.work, server.port, &target)?;
-            let cpu = sys::cpu_time_of(server.child.id())? - before;
-            let value = match shape.work {
-                Work::Relay { mib, .. } => cpu.as_secs_f64() * 1024.0 / mib as f64,
-                Work::PingPong { messages } => cpu.as_secs_f64() * 1e6 / messages as f64,
-                Work::Upload { requests, .. } | Work::Download { requests, .. } => {
-                    cpu.as_secs_f64() * 1e6 / requests as f64
-                }
-            };
+        for (_, contender, values) in &mut contenders {
+            let value = measure(contender)?;
             // The first slice warms up.
             if slice > 0 {
                 values.push(value);
