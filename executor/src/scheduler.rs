@@ -73,12 +73,18 @@ struct CancelOnUnwind<'a> {
 }
 
 impl Drop for CancelOnUnwind<'_> {
-    #[cold]
+    /// Inlined, so that a poll does not store the fields for it.
+    #[inline(always)]
     fn drop(&mut self) {
-        // The panic replaces this output.
-        let error = JoinError::aborted(self.id);
-        self.task.as_mut().cancel(self.id, error);
+        cancel_unwinding(self.task.as_mut(), self.id);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn cancel_unwinding(task: Pin<&mut (dyn Task + 'static)>, id: Id) {
+    // The panic replaces this output.
+    task.cancel(id, JoinError::aborted(id));
 }
 
 /// The result of a poll of a join handle on the task's own thread.
