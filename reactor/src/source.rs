@@ -174,7 +174,7 @@ impl<T: AsFd> Source<T> {
         cx: &mut Context<'_>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.attempt(self.state.local(), direction, Some(cx), op)
+        self.attempt(direction, Some(cx), op)
     }
 
     /// Attempts `op`, which moves up to `requested` bytes, and waits while it fails with
@@ -194,10 +194,9 @@ impl<T: AsFd> Source<T> {
         requested: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let local = self.state.local();
-        let polled = self.attempt(local, direction, Some(cx), op);
+        let polled = self.attempt(direction, Some(cx), op);
         if let Poll::Ready(Ok(moved)) = polled {
-            self.state.on_transfer(local, direction, requested, moved);
+            self.state.on_transfer(direction, requested, moved);
         }
         polled
     }
@@ -212,7 +211,7 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        without_waiting(self.attempt(self.state.local(), direction, None, op))
+        without_waiting(self.attempt(direction, None, op))
     }
 
     /// Attempts `op`, which moves up to `requested` bytes, without waiting.
@@ -229,9 +228,8 @@ impl<T: AsFd> Source<T> {
         requested: usize,
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let local = self.state.local();
-        let moved = without_waiting(self.attempt(local, direction, None, op))?;
-        self.state.on_transfer(local, direction, requested, moved);
+        let moved = without_waiting(self.attempt(direction, None, op))?;
+        self.state.on_transfer(direction, requested, moved);
         Ok(moved)
     }
 
@@ -251,7 +249,7 @@ impl<T: AsFd> Source<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let mut was_empty = false;
-        let polled = self.attempt(self.state.local(), Direction::Read, Some(cx), |io| {
+        let polled = self.attempt(Direction::Read, Some(cx), |io| {
             let accepted = op(io);
             was_empty = matches!(&accepted, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
             accepted
@@ -285,19 +283,17 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Attempts `op` unless `direction` is known not to be ready, and repeats it while a signal
-    /// interrupts it. With a context the task waits after a `WouldBlock`. `local` is the state
-    /// shared with the registration, if that is in the reactor of this thread.
+    /// interrupts it. With a context the task waits after a `WouldBlock`.
     #[inline]
     fn attempt<R>(
         &self,
-        local: Option<&ScheduledIo>,
         direction: Direction,
         cx: Option<&mut Context<'_>>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let state = &self.state;
         let is_blocked = |scheduled: &&ScheduledIo| !scheduled.is_ready(direction);
-        if let Some(scheduled) = local.filter(is_blocked) {
+        if let Some(scheduled) = state.local().filter(is_blocked) {
             return match cx {
                 Some(cx) if scheduled.wait_again(direction, cx.waker()) => Poll::Pending,
                 Some(cx) => pending(park(scheduled, direction, cx)),
@@ -600,15 +596,9 @@ impl SourceState {
 
     /// Notes that an operation moved `moved` of `requested` bytes.
     #[inline]
-    fn on_transfer(
-        &self,
-        local: Option<&ScheduledIo>,
-        direction: Direction,
-        requested: usize,
-        moved: usize,
-    ) {
+    fn on_transfer(&self, direction: Direction, requested: usize, moved: usize) {
         if moved < requested && self.streaming && moved != 0 {
-            if let Some(scheduled) = local {
+            if let Some(scheduled) = self.local() {
                 scheduled.on_short_transfer(direction, moved);
             }
         }
