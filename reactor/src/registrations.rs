@@ -160,8 +160,15 @@ impl Registration {
             self.scheduled.set_resting(direction, waker);
             woken.set_woke(true);
         } else {
-            self.waiters.wake_last(direction, woken);
+            self.hand_over_last(direction, woken);
         }
+    }
+
+    /// Hands over the last waker of `direction`. Not inlined, so that the others save no registers
+    /// for it.
+    #[inline(never)]
+    fn hand_over_last(&mut self, direction: Direction, woken: &mut WakeList) {
+        self.waiters.wake_last(direction, woken);
     }
 
     /// Delivers an event with an error, or to more than one waker. An error concerns the directions

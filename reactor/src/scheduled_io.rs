@@ -162,7 +162,10 @@ impl ScheduledIo {
         let resting = &self.resting[direction.index()];
         let is_same = ptr::eq(resting.vtable.load(Ordering::Relaxed), waker.vtable())
             && ptr::eq(resting.data.load(Ordering::Relaxed), waker.data());
-        is_same && self.end_rest(direction)
+        if is_same {
+            resting.vtable.store(ptr::null_mut(), Ordering::Relaxed);
+        }
+        is_same
     }
 
     /// Notes that an operation of `direction` found nothing. The end of the direction, if one was
