@@ -70,6 +70,19 @@ impl State {
     fn is_idle(&self) -> bool {
         self.running.is_empty() && self.queue.is_empty()
     }
+
+    /// Takes the jobs that are not mandatory out of the queue.
+    fn take_cancelable(&mut self) -> Vec<Arc<dyn Job>> {
+        let mut canceled = Vec::new();
+        for _ in 0..self.queue.len() {
+            match self.queue.pop_front() {
+                Some((job, Class::Cancelable)) => canceled.push(job),
+                Some(mandatory) => self.queue.push_back(mandatory),
+                None => break,
+            }
+        }
+        canceled
+    }
 }
 
 /// A blocking job without its types.
@@ -318,14 +331,7 @@ impl Pool {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let mut canceled = Vec::new();
-        state.queue.retain(|(job, class)| {
-            let is_kept = *class == Class::Mandatory;
-            if !is_kept {
-                canceled.push(job.clone());
-            }
-            is_kept
-        });
+        let canceled = state.take_cancelable();
         drop(state);
         self.job_queued.notify_all();
         canceled.into_iter().for_each(|job| job.cancel());
@@ -396,11 +402,16 @@ impl Pool {
         let mut state = self.state.lock();
         state.closed = true;
         state.mandatory = 0;
-        let jobs = mem::take(&mut state.queue);
         let finishers = mem::take(&mut state.finishers);
         drop(state);
         drop(finishers);
-        jobs.into_iter().for_each(|(job, _)| job.cancel());
+        loop {
+            let next = self.state.lock().queue.pop_front();
+            let Some((job, _)) = next else {
+                break;
+            };
+            job.cancel();
+        }
     }
 }
 
