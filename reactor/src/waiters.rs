@@ -195,11 +195,16 @@ impl Waiters {
     }
 
     /// Hands over all wakers to be dropped instead of woken.
-    pub(crate) fn discard(self, woken: &mut WakeList) {
-        let extra_wakers = self.overflow.map(|o| o.extra_wakers).unwrap_or_default();
-        let extra_wakers = extra_wakers.into_iter().map(|(_, waker)| waker);
-        for waker in self.last.into_iter().flatten().chain(extra_wakers) {
-            woken.discard(waker);
+    pub(crate) fn discard(mut self, woken: &mut WakeList) {
+        for direction in Direction::BOTH {
+            if let Some(waker) = self.last[direction.index()].take() {
+                woken.discard(waker);
+            }
+        }
+        if let Some(overflow) = self.overflow {
+            for (_, waker) in overflow.extra_wakers {
+                woken.discard(waker);
+            }
         }
     }
 }

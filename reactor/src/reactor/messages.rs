@@ -53,14 +53,11 @@ impl Reactor {
                     registration.discard(woken);
                 }
             }
-            Removal::Timer(key) => {
-                if let Some(waker) = self.remove_timer(key) {
-                    woken.discard(waker);
-                }
-            }
-            Removal::MovedTimer(key) => {
-                if let Some(waker) = self.remove_timer(key) {
-                    woken.push(waker);
+            Removal::Timer(key) | Removal::MovedTimer(key) => {
+                match (self.remove_timer(key), removal) {
+                    (None, _) => {}
+                    (Some(waker), Removal::MovedTimer(_)) => woken.push(waker),
+                    (Some(waker), _) => woken.discard(waker),
                 }
             }
         }
