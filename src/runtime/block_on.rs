@@ -12,12 +12,12 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use runtime_executor::internal::is_large;
-use runtime_executor::{Executor, JoinHandle, Park, ParkMode};
+use runtime_executor::{Executor, JoinHandle, Park};
 use runtime_reactor::{Backend, Stats};
 
 use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
-use super::seeded::{Seeded, rng_of_program};
+use super::seeded::{Seeded, Seeding};
 use crate::driver::Driver;
 use crate::handle::Handle;
 use crate::insight::{Attached, ClockOptions, Observing, WatchOptions, Watching, attach};
@@ -64,9 +64,9 @@ pub struct Runtime {
     pub(super) fd: OnceCell<OwnedFd>,
     pub(super) hooks: Option<Box<ParkHooks>>,
     pub(super) observer: Option<Rc<dyn Observing>>,
-    /// The loop of a runtime that is observed, or whose order a seed decides. Set by the options,
-    /// so that a program that uses none of them does not contain its code.
-    pub(super) drive_observed: Option<Drive>,
+    /// The loop of a runtime with options that the loop of `drive` does not know. Set by them, so
+    /// that a program that uses none of them does not contain its code.
+    pub(super) drive_with_options: Option<Drive>,
     pub(super) seeded: Option<Rc<Seeded>>,
     /// The watching thread and the options it was started with. Ended before the tasks are dropped.
     pub(super) watch: Option<(Box<dyn Watching>, WatchOptions)>,
@@ -82,13 +82,14 @@ impl Runtime {
         driver: Driver,
         observer: Option<Rc<dyn Observing>>,
         clock: ClockOptions,
-        seed: Option<u64>,
+        seeding: Option<Seeding>,
     ) -> Runtime {
+        let (seeded, rng) = seeding.map(|it| (it.seeded, it.program)).unzip();
         let attached = Attached {
             reactor: Rc::downgrade(&driver.reactor),
             observer: observer.clone(),
             clock,
-            rng: seed.map(|seed| RefCell::new(rng_of_program(seed))),
+            rng: rng.map(RefCell::new),
         };
         attach(&executor, attached);
         Runtime {
@@ -99,8 +100,8 @@ impl Runtime {
             fd: OnceCell::new(),
             hooks: None,
             observer,
-            drive_observed: None,
-            seeded: seed.map(|seed| Rc::new(Seeded::new(seed))),
+            drive_with_options: None,
+            seeded,
             watch: None,
             busy_poll: BusyPoll::default(),
             #[cfg(feature = "tokio")]
@@ -160,7 +161,7 @@ impl Runtime {
         if let Some(host) = &self.host {
             return self.block_on_hosted(host, root);
         }
-        if let Some(drive) = self.drive_observed {
+        if let Some(drive) = self.drive_with_options {
             return complete(|poll| drive(self, poll), root);
         }
         let waker = self.executor.root_waker();
@@ -175,25 +176,8 @@ impl Runtime {
                 }
             }
             let polled = self.executor.run_ready() + usize::from(root_woken);
-            match (self.executor.park_mode(polled), &self.hooks) {
-                (ParkMode::Block, Some(hooks)) => self.park_with_hooks(hooks),
-                (mode, _) => self.driver.park(mode),
-            }
+            self.driver.park(self.executor.park_mode(polled));
         }
-    }
-
-    #[cold]
-    pub(super) fn park_with_hooks(&self, hooks: &ParkHooks) {
-        if self.busy_poll.goes_on() {
-            if self.driver.poll() {
-                self.busy_poll.begin_again();
-            }
-            return;
-        }
-        hooks.before_park();
-        // The hook may have made a task ready.
-        self.driver.park(self.executor.park_mode(0));
-        hooks.after_park();
     }
 
     /// Spawns a task, which makes progress during [`block_on`](Runtime::block_on) and

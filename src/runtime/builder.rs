@@ -13,7 +13,7 @@ use runtime_reactor::{Backend, Reactor};
 use super::block_on::{Drive, Runtime};
 use super::busy_poll::BusyPoll;
 use super::park_hooks::ParkHooks;
-use super::seeded::{rng_of_events, seed_or_variable};
+use super::seeded::{Seeding, rng_of_events, seed_or_variable};
 use crate::driver::Driver;
 use crate::insight::{
     ClockOptions, MakeObserver, Observer, ObserverOptions, Observing, OnStall, Stall, WatchOptions,
@@ -35,12 +35,13 @@ impl Runtime {
     }
 }
 
-/// A function that opens a reactor for a seed, and returns the seed that is used.
-type OpenShuffled = fn(Option<Backend>, u64) -> io::Result<(Rc<Reactor>, u64)>;
+/// A function that opens a reactor for a seed, and returns what else that decides.
+type OpenSeeded = fn(Option<Backend>, u64) -> io::Result<(Rc<Reactor>, Seeding)>;
 
-fn open_shuffled(backend: Option<Backend>, seed: u64) -> io::Result<(Rc<Reactor>, u64)> {
+fn open_seeded(backend: Option<Backend>, seed: u64) -> io::Result<(Rc<Reactor>, Seeding)> {
     let seed = seed_or_variable(seed)?;
-    Ok((shuffled_reactor(backend, rng_of_events(seed))?, seed))
+    let reactor = shuffled_reactor(backend, rng_of_events(seed))?;
+    Ok((reactor, Seeding::new(seed)))
 }
 
 /// A function that pauses the clock of a reactor.
@@ -70,12 +71,12 @@ pub struct Builder {
     hooks: ParkHooks,
     observer: ObserverOptions,
     observe: Option<MakeObserver>,
-    drive_observed: Option<Drive>,
+    drive_with_options: Option<Drive>,
     watch: WatchOptions,
     pub(super) pin_cores: bool,
     clock: ClockOptions,
     /// Set with the function that makes the reactor, so that other programs do not contain it.
-    seed: Option<(u64, OpenShuffled)>,
+    seed: Option<(u64, OpenSeeded)>,
     /// Set if the clock is paused from the beginning. A pointer, so that other programs do not
     /// contain the code.
     pause: Option<(Pause, &'static Location<'static>)>,
@@ -190,6 +191,7 @@ impl Builder {
     /// ```
     pub fn busy_poll(mut self, limit: Duration) -> Builder {
         self.hooks.busy_poll = limit;
+        self.drive_with_options = Some(Runtime::drive_with_options);
         self
     }
 
@@ -222,6 +224,7 @@ impl Builder {
     /// ```
     pub fn on_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.hooks.on_park = Some(Arc::new(hook));
+        self.drive_with_options = Some(Runtime::drive_with_options);
         self
     }
 
@@ -231,6 +234,7 @@ impl Builder {
     /// A panic in the function is a panic of `block_on`.
     pub fn on_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.hooks.on_unpark = Some(Arc::new(hook));
+        self.drive_with_options = Some(Runtime::drive_with_options);
         self
     }
 
@@ -342,8 +346,8 @@ impl Builder {
     /// # }
     /// ```
     pub fn seed(mut self, seed: u64) -> Builder {
-        self.seed = Some((seed, open_shuffled));
-        self.drive_observed = Some(Runtime::drive_observed);
+        self.seed = Some((seed, open_seeded));
+        self.drive_with_options = Some(Runtime::drive_with_options);
         self
     }
 
@@ -499,7 +503,7 @@ impl Builder {
     /// Has the polls reported to an observer.
     fn observe(&mut self) {
         self.observe = Some(Observer::make);
-        self.drive_observed = Some(Runtime::drive_observed);
+        self.drive_with_options = Some(Runtime::drive_with_options);
     }
 
     /// Creates the runtime.
@@ -513,19 +517,19 @@ impl Builder {
     /// runtime needs two descriptors. Its text names the backend, and
     /// [`io::os_error`](crate::io::os_error) returns its number.
     pub fn build(self) -> io::Result<Runtime> {
-        let (reactor, seed) = match (self.seed, self.backend) {
+        let (reactor, seeding) = match (self.seed, self.backend) {
             (Some((seed, open)), backend) => {
-                let (reactor, seed) = open(backend, seed)?;
-                (reactor, Some(seed))
+                let (reactor, seeding) = open(backend, seed)?;
+                (reactor, Some(seeding))
             }
             (None, Some(backend)) => (Reactor::with_backend(backend)?, None),
             (None, None) => (Reactor::new()?, None),
         };
         let observer = self.observe.map(|make| make(self.observer, &reactor));
         let driver = Driver::new(reactor);
-        let (watch, drive_observed) = (self.watch.clone(), self.drive_observed);
-        let mut runtime = self.build_on(driver, observer, seed)?;
-        runtime.drive_observed = drive_observed;
+        let (watch, drive_with_options) = (self.watch.clone(), self.drive_with_options);
+        let mut runtime = self.build_on(driver, observer, seeding)?;
+        runtime.drive_with_options = drive_with_options;
         runtime.start_watch(watch)?;
         Ok(runtime)
     }
@@ -550,7 +554,7 @@ impl Builder {
             driver,
             None,
             ClockOptions::default(),
-            Some(seed),
+            Some(Seeding::new(seed)),
         ))
     }
 
@@ -558,7 +562,7 @@ impl Builder {
         self,
         driver: Driver,
         observer: Option<Rc<dyn Observing>>,
-        seed: Option<u64>,
+        seeding: Option<Seeding>,
     ) -> io::Result<Runtime> {
         #[cfg(feature = "tokio")]
         if self.tokio {
@@ -569,10 +573,10 @@ impl Builder {
                 );
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
-            return Runtime::hosted(driver, self.executor, self.hooks, observer, seed);
+            return Runtime::hosted(driver, self.executor, self.hooks, observer, seeding);
         }
         let executor = Executor::new(driver.unparker(), self.executor)?;
-        let mut runtime = Runtime::from_parts(executor, driver, observer, self.clock, seed);
+        let mut runtime = Runtime::from_parts(executor, driver, observer, self.clock, seeding);
         if let Some((pause, at)) = self.pause {
             let handle = runtime.executor.handle();
             pause(

@@ -26,6 +26,7 @@ use runtime_reactor::{Reactor, internal};
 use super::block_on::Runtime;
 use super::host::{Host, HostUnparker};
 use super::park_hooks::ParkHooks;
+use super::seeded::Seeding;
 use crate::driver::{Driver, POLLS_PER_TURN};
 use crate::insight::{ClockOptions, Deadline, Observing, RootPoll};
 
@@ -40,7 +41,7 @@ impl Runtime {
         executor: Config,
         hooks: ParkHooks,
         observer: Option<Rc<dyn Observing>>,
-        seed: Option<u64>,
+        seeding: Option<Seeding>,
     ) -> io::Result<Runtime> {
         let unparker = Arc::new(HostUnparker::default());
         let host = Host::new(&driver.reactor, unparker.clone(), hooks)?;
@@ -49,7 +50,7 @@ impl Runtime {
             is_hosted: true,
             ..ClockOptions::default()
         };
-        let mut runtime = Runtime::from_parts(executor, driver, observer, clock, seed);
+        let mut runtime = Runtime::from_parts(executor, driver, observer, clock, seeding);
         runtime.host = Some(host);
         Ok(runtime)
     }

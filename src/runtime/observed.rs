@@ -1,4 +1,4 @@
-//! The loop of a runtime that is observed, or whose order a seed decides.
+//! The loop of a runtime that is observed, has hooks, or has a seed that decides its order.
 
 use std::task::{Context, Poll};
 
@@ -8,11 +8,12 @@ use runtime_executor::{Park, ParkMode};
 use runtime_reactor::internal::event_count;
 
 use super::block_on::Runtime;
+use super::park_hooks::ParkHooks;
 use crate::insight::{ObservedRun, RootPoll};
 
 impl Runtime {
-    /// Runs the loop as `drive` does, and reports each poll to the observer.
-    pub(super) fn drive_observed(&self, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+    /// Runs the loop as `drive` does, reports each poll to the observer, and calls the hooks.
+    pub(super) fn drive_with_options(&self, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
@@ -62,6 +63,19 @@ impl Runtime {
             }
             mode => self.driver.park(mode),
         }
+    }
+
+    fn park_with_hooks(&self, hooks: &ParkHooks) {
+        if self.busy_poll.goes_on() {
+            if self.driver.poll() {
+                self.busy_poll.begin_again();
+            }
+            return;
+        }
+        hooks.before_park();
+        // The hook may have made a task ready.
+        self.driver.park(self.executor.park_mode(0));
+        hooks.after_park();
     }
 
     /// Polls the ready tasks once, as [`Executor::run_ready`](runtime_executor::Executor) does, in

@@ -8,7 +8,7 @@ use std::time::Duration;
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// The functions that `Builder::on_park` and `Builder::on_unpark` set, and what
-/// `Builder::busy_poll` does before. A runtime without any of them checks one pointer.
+/// `Builder::busy_poll` does before.
 #[derive(Clone, Default)]
 pub(super) struct ParkHooks {
     pub(super) busy_poll: Duration,

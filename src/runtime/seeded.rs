@@ -1,6 +1,7 @@
 //! The order of a runtime that a seed decides.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::{env, io};
 
 use runtime_executor::Executor;
@@ -19,6 +20,22 @@ pub(super) struct Seeded {
     select: Cell<u64>,
 }
 
+/// The parts of a new runtime that its seed decides.
+pub(super) struct Seeding {
+    pub(super) seeded: Rc<Seeded>,
+    /// The generator that seeds those of the program.
+    pub(super) program: Rng,
+}
+
+impl Seeding {
+    pub(super) fn new(seed: u64) -> Seeding {
+        Seeding {
+            seeded: Rc::new(Seeded::new(seed)),
+            program: Rng::new(seed).fork(PROGRAM),
+        }
+    }
+}
+
 /// The labels of the generators.
 const ORDER: u64 = 1;
 const SELECT: u64 = 2;
@@ -26,7 +43,7 @@ const EVENTS: u64 = 3;
 const PROGRAM: u64 = 4;
 
 impl Seeded {
-    pub(super) fn new(seed: u64) -> Seeded {
+    fn new(seed: u64) -> Seeded {
         let rng = Rng::new(seed);
         Seeded {
             seed,
@@ -61,11 +78,6 @@ impl Seeded {
 /// Returns the generator for the order of the events of one wait.
 pub(super) fn rng_of_events(seed: u64) -> Rng {
     Rng::new(seed).fork(EVENTS)
-}
-
-/// Returns the generator that seeds those of the program.
-pub(super) fn rng_of_program(seed: u64) -> Rng {
-    Rng::new(seed).fork(PROGRAM)
 }
 
 /// Returns the seed that the variable `RUNTIME_SEED` sets instead of `seed`.
