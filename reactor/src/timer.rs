@@ -148,6 +148,7 @@ impl Timer {
     }
 
     /// Performs the first poll.
+    #[inline(never)]
     fn arm(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         // Cloned before anything is borrowed, and dropped afterwards if it is not needed.
         let mut waker = Some(cx.waker().clone());
@@ -160,6 +161,27 @@ impl Timer {
                 Poll::Pending
             }
         }
+    }
+
+    /// Polls in another task or on another thread than before.
+    #[inline(never)]
+    fn poll_moved(&mut self, armed: Armed, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if is_stranded(armed) {
+            return self.arm(cx);
+        }
+        let result = match context::get_if(armed.reactor()) {
+            Some(reactor) => {
+                let result = ready!(reactor.poll_timer(armed.key, cx));
+                self.armed = None;
+                result
+            }
+            None => {
+                let result = ready!(self.poll_remote(armed, cx));
+                self.disarm();
+                result
+            }
+        };
+        Poll::Ready(result)
     }
 
     /// Polls on a thread other than the reactor's.
@@ -193,14 +215,10 @@ impl Timer {
 }
 
 /// Returns true if the reactor of a timer was dropped, and this thread has another one.
-#[inline]
 fn is_stranded(armed: Armed) -> bool {
-    armed.reactor() != tick().reactor() && is_stranded_elsewhere(armed)
-}
-
-#[cold]
-fn is_stranded_elsewhere(armed: Armed) -> bool {
-    context::is_entered() && Inbox::find(armed.reactor()).is_none()
+    armed.reactor() != tick().reactor()
+        && context::is_entered()
+        && Inbox::find(armed.reactor()).is_none()
 }
 
 /// Sends a removal, which needs no answer: if the reactor was dropped, so were its timers.
@@ -215,22 +233,19 @@ impl Future for Timer {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(armed) = self.armed.filter(|armed| !is_stranded(*armed)) else {
+        let Some(armed) = self.armed else {
             return self.arm(cx);
         };
-        let result = match context::get_if(armed.reactor()) {
-            Some(reactor) => {
-                let result = ready!(reactor.poll_timer(armed.key, cx));
-                self.armed = None;
-                result
+        let poll = |reactor: &Reactor| reactor.try_poll_timer(armed.key, cx.waker());
+        match context::with_if(armed.reactor(), poll).flatten() {
+            Some(polled) => {
+                if polled.is_ready() {
+                    self.armed = None;
+                }
+                polled
             }
-            None => {
-                let result = ready!(self.poll_remote(armed, cx));
-                self.disarm();
-                result
-            }
-        };
-        Poll::Ready(result)
+            None => self.poll_moved(armed, cx),
+        }
     }
 }
 

@@ -60,8 +60,7 @@ impl Reactor {
     /// hundred years ahead the largest number.
     fn nanos(&self, instant: Instant) -> Nanos {
         let since = instant.saturating_duration_since(self.epoch);
-        let whole = since.as_secs().saturating_mul(1_000_000_000);
-        whole.saturating_add(since.subsec_nanos().into())
+        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
     }
 
     /// Returns true if `deadline` had passed when the clock was last read.
@@ -96,16 +95,26 @@ impl Reactor {
             .map(|waker| Armed::new(number, timers.insert(deadline, waker))))
     }
 
+    /// Polls an armed timer. Returns `None` if it has not fired and has a waker other than `waker`.
+    /// Runs no foreign code.
+    #[inline]
+    pub(crate) fn try_poll_timer(
+        &self,
+        key: TimerKey,
+        waker: &Waker,
+    ) -> Option<Poll<io::Result<()>>> {
+        match self.timers.borrow_mut().waker(key) {
+            Some(stored) => stored.will_wake(waker).then_some(Poll::Pending),
+            None if self.closed.get() => Some(Poll::Ready(Err(shut_down("this timer")))),
+            None => Some(Poll::Ready(Ok(()))),
+        }
+    }
+
     /// Polls an armed timer. If it has not fired, arranges for the task of `cx` to be woken once it
     /// does.
     pub(crate) fn poll_timer(&self, key: TimerKey, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        let is_known = match self.timers.borrow_mut().waker(key) {
-            Some(waker) => waker.will_wake(cx.waker()),
-            None if self.closed.get() => return Poll::Ready(Err(shut_down("this timer"))),
-            None => return Poll::Ready(Ok(())),
-        };
-        if is_known {
-            return Poll::Pending;
+        if let Some(polled) = self.try_poll_timer(key, cx.waker()) {
+            return polled;
         }
         // Cloning and dropping wakers is foreign code, so nothing is borrowed.
         let waker = cx.waker().clone();
@@ -128,7 +137,7 @@ impl Reactor {
     }
 
     /// Disarms a timer. The caller drops the waker once its borrow has ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove_timer(&self, key: TimerKey) -> Option<Waker> {
         self.timers.borrow_mut().remove(key)
     }
