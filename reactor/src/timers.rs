@@ -233,7 +233,9 @@ impl Timers {
     /// Moves the earliest timer to the heap, if it is a far one: the top of the heap has changed.
     #[inline]
     fn find_first(&mut self) {
-        if self.nodes[self.top() as usize].deadline > self.near_until {
+        // Without far timers, no memory is accessed.
+        let may_be_far = self.near_until != Nanos::MAX;
+        if may_be_far && self.nodes[self.top() as usize].deadline > self.near_until {
             self.find_first_far();
         }
     }
@@ -310,7 +312,7 @@ impl Timers {
 
     /// Disarms a timer. O(1), or amortized O(log n) if several timers are linked below it. The
     /// caller drops the waker once its borrow has ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
         let node = self.nodes.get_mut(key.index as usize)?;
         if node.generation != key.generation {
@@ -353,29 +355,6 @@ impl Timers {
 
     #[inline(never)]
     fn fire_due(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
-        if self.lateness.is_some() {
-            return self.fire_counted(now, woken);
-        }
-        self.fire_each(now, woken, |_, _| {})
-    }
-
-    #[cold]
-    fn fire_counted(&mut self, now: Nanos, woken: &mut WakeList) -> u64 {
-        self.fire_each(now, woken, |timers, nanos| {
-            if let Some(lateness) = &mut timers.lateness {
-                lateness.record(nanos);
-            }
-        })
-    }
-
-    /// Fires the timers that are due, and calls `count` with the lateness of each.
-    #[inline(always)]
-    fn fire_each(
-        &mut self,
-        now: Nanos,
-        woken: &mut WakeList,
-        count: impl Fn(&mut Timers, Nanos),
-    ) -> u64 {
         let mut fired = 0;
         loop {
             let index = self.top();
@@ -386,8 +365,10 @@ impl Timers {
             let (generation, deadline) = (node.generation, node.deadline);
             if let Some(waker) = self.remove(TimerKey { index, generation }) {
                 woken.push(waker);
-                count(self, now - deadline);
                 fired += 1;
+            }
+            if let Some(lateness) = &mut self.lateness {
+                lateness.record(now - deadline);
             }
         }
     }
@@ -435,7 +416,7 @@ impl Timers {
     }
 
     /// Links a node that has no children.
-    #[inline]
+    #[inline(always)]
     fn link(&mut self, index: u32) {
         let last = mem::replace(&mut self.last, index);
         if last == ROOT {
@@ -470,7 +451,7 @@ impl Timers {
     }
 
     /// Takes a node out of the tree; what is below it takes its place.
-    #[inline]
+    #[inline(always)]
     fn unlink(&mut self, index: u32, child: u32, next: u32, prev: u32) {
         let nodes = &mut self.nodes[..];
         let heir = if child == ROOT {
