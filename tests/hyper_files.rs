@@ -7,6 +7,7 @@ use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,10 +18,11 @@ use hyper::rt::Write;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use runtime::compat::hyper::{FileBody, FileIo};
+use runtime::compat::hyper::{FileBody, FileIo, SharedFile};
 use runtime::io::AsyncReadExt;
 use runtime::net::{TcpListener, TcpStream};
-use runtime::{Backend, Runtime};
+use runtime::time::{self, Duration};
+use runtime::{Backend, Handle, Runtime};
 use support::files::{TempFile, bytes};
 
 async fn pair() -> (TcpStream, FileIo) {
@@ -146,13 +148,14 @@ fn one_open_file_is_sent_to_several_connections_at_once() {
     for &backend in Backend::available() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
         runtime.block_on(async {
-            let shared = Arc::new(File::open(&file.0).unwrap());
+            let opened = Arc::new(File::open(&file.0).unwrap());
+            let shared = SharedFile::new(opened.clone());
             let ranges = [0..all, 1..all - 1, 4_096..2_000_000];
             let clients = ranges.map(|range| {
                 let (shared, expected) = (shared.clone(), range.clone());
                 let client = runtime::spawn(async move {
                     let (mut client, io) = pair().await;
-                    let body = io.files().shared_body(shared, range);
+                    let body = io.files().shared_body(&shared, range);
                     let body = RefCell::new(Some(body));
                     let service = service_fn(move |_: Request<Incoming>| {
                         let body = body.borrow_mut().take();
@@ -178,9 +181,52 @@ fn one_open_file_is_sent_to_several_connections_at_once() {
                     "{range:?}"
                 );
             }
-            assert_eq!(Arc::strong_count(&shared), 1);
+            drop(shared);
+            assert_eq!(Arc::strong_count(&opened), 1);
         });
     }
+}
+
+/// The kernel cannot say whether a file of tmpfs is in memory, so a job reads it first.
+#[runtime::test(start_paused = true)]
+async fn a_shared_file_that_was_in_memory_is_checked_again_after_a_tenth_of_a_second() {
+    let data = bytes(10_000);
+    let folder = Path::new("/dev/shm");
+    if !cfg!(target_os = "linux") || !folder.is_dir() {
+        eprintln!("SKIPPED: there is no file system in memory at /dev/shm");
+        return;
+    }
+    let file = TempFile::within(folder, "hyper-files-shm", &data);
+    let shared = SharedFile::new(File::open(&file.0).unwrap());
+    let (mut client, mut io) = pair().await;
+    let mut jobs = Vec::new();
+    // Part of what was sent before is known too, more is not.
+    for (advance, range) in [
+        (0, 0..9_000),
+        (0, 0..9_000),
+        (99, 100..9_000),
+        (1, 0..9_000),
+        (0, 0..10_000),
+    ] {
+        time::advance(Duration::from_millis(advance)).await;
+        let mut body = io.files().shared_body(&shared, range.clone());
+        let frame = frame(&mut body).await;
+        let mut at = 0;
+        while at < frame.len() {
+            let rest = &frame[at..];
+            at += poll_fn(|cx| Pin::new(&mut io).poll_write(cx, rest))
+                .await
+                .unwrap();
+        }
+        let mut received = vec![0; frame.len()];
+        client.read_exact(&mut received).await.unwrap();
+        assert!(received == data[range.start as usize..range.end as usize]);
+        let metrics = Handle::current().metrics().await.unwrap();
+        jobs.push(metrics.jobs_submitted);
+    }
+    // None if the kernel knows more than this test assumes.
+    let one = jobs[0];
+    assert_eq!(jobs, [one, one, one, 2 * one, 3 * one]);
 }
 
 /// A layer may pass on less of a frame than before, also after a write had to wait.
@@ -192,7 +238,7 @@ fn a_write_sends_no_more_of_a_file_than_it_was_given() {
         let runtime = Runtime::builder().backend(backend).build().unwrap();
         runtime.block_on(async {
             let (mut client, mut io) = pair().await;
-            let shared = Arc::new(File::open(&file.0).unwrap());
+            let shared = SharedFile::new(File::open(&file.0).unwrap());
             let files = io.files();
             let received = Rc::new(RefCell::new(Vec::new()));
             let to = received.clone();
@@ -210,7 +256,7 @@ fn a_write_sends_no_more_of_a_file_than_it_was_given() {
             const FRAMES: usize = 8;
             let mut lengths = [1, 70_000, 4_096, 300_000, 128 * 1024, 7, 1 << 20];
             for _ in 0..FRAMES {
-                let mut body = files.shared_body(shared.clone(), 0..data.len() as u64);
+                let mut body = files.shared_body(&shared, 0..data.len() as u64);
                 let frame = frame(&mut body).await;
                 let mut at = 0;
                 while at < frame.len() {
@@ -244,10 +290,10 @@ async fn a_file_truncated_while_it_is_sent_ends_the_connection() {
     let data = bytes(12_000_000);
     let file = TempFile::new("hyper-files-cut", &data);
     let (mut client, io) = pair().await;
-    let shared = Arc::new(File::open(&file.0).unwrap());
+    let shared = SharedFile::new(File::open(&file.0).unwrap());
     let files = io.files();
     let service = service_fn(|_: Request<Incoming>| {
-        let body = files.shared_body(shared.clone(), 0..data.len() as u64);
+        let body = files.shared_body(&shared, 0..data.len() as u64);
         async { io::Result::Ok(Response::new(body)) }
     });
     let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";

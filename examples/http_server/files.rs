@@ -225,7 +225,7 @@ async fn answer(file: &OpenFile, request: &Request<Incoming>, files: &Files) -> 
     let content = if is_head || length == 0 {
         Content::text("")
     } else if length > MAX_READ_BYTES {
-        Content::File(files.shared_body(file.file.clone(), range))
+        Content::File(files.shared_body(&file.shared, range))
     } else {
         match read(&file.file, range).await {
             Ok(bytes) => Content::Bytes(bytes),

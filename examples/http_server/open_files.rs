@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use hyper::header::{ACCEPT_RANGES, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
+use runtime::compat::hyper::SharedFile;
 use runtime::fs;
 use runtime::task::JoinSet;
 use runtime::time::{Duration, sleep};
@@ -34,6 +35,8 @@ pub(crate) struct OpenFiles {
 /// An open file, and the headers of its responses.
 pub(crate) struct OpenFile {
     pub(crate) file: Arc<fs::File>,
+    /// The same file for `FileBody`s.
+    pub(crate) shared: SharedFile,
     pub(crate) length: u64,
     pub(crate) tag: HeaderValue,
     pub(crate) headers: HeaderMap,
@@ -116,9 +119,11 @@ impl OpenFile {
             let modified = httpdate::fmt_http_date(modified);
             headers.insert(LAST_MODIFIED, valid(modified));
         }
+        // The name does not matter: no response contains an error of the file.
+        let file = Arc::new(fs::File::from_std(file, ""));
         OpenFile {
-            // The name does not matter: no response contains an error of the file.
-            file: Arc::new(fs::File::from_std(file, "")),
+            shared: SharedFile::new(file.clone()),
+            file,
             length,
             tag,
             headers,

@@ -154,6 +154,12 @@ impl FileTransfer {
         }
     }
 
+    /// Sets the transfer to send what precedes `offset` without a check. The caller knows that it
+    /// is in memory.
+    pub fn set_in_memory(&mut self, offset: u64) {
+        self.in_memory = self.in_memory.max(offset);
+    }
+
     /// Returns the number of bytes sent so far.
     pub fn sent(&self) -> u64 {
         self.rest.start - self.start

@@ -7,15 +7,17 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::rt::{self, ReadBufCursor};
 use runtime_net::internal::{FileTransfer, poll_send_file, poll_write_more};
+use runtime_reactor::internal::clock;
 
 use super::io::Io;
 use crate::net::TcpStream;
@@ -23,6 +25,10 @@ use crate::net::TcpStream;
 /// The size of the placeholder, and so of the largest frame of a body. It is address space and no
 /// memory, since the system maps a page when it is first accessed.
 const PLACEHOLDER_BYTES: usize = 1 << 20;
+
+/// The time for which a part of a file that was in memory is taken to be still there. The system
+/// removes first what was not used for the longest time.
+const MAX_AGE: Duration = Duration::from_millis(100);
 
 thread_local! {
     /// The placeholder that all connections of the thread use.
@@ -77,25 +83,52 @@ pub struct FileIo {
     /// The part of a file for which hyper holds a placeholder, until all of it was sent.
     piece: Option<Piece>,
     transfer: FileTransfer,
+    /// The time at which the transfer began, if it asks whether the file is in memory.
+    asks_since: Option<Instant>,
 }
 
 /// A maker of bodies for the responses of one connection. Returned by [`FileIo::files`].
 #[derive(Debug, Clone)]
 pub struct Files(Arc<Shared>);
 
+/// An open file that the bodies of several responses send: see [`Files::shared_body`].
+///
+/// A server that keeps files open for the next request saves the system calls that open and close
+/// them. A part that was in memory when it was sent is sent again within a tenth of a second
+/// without asking the system, which saves two more. Clones share the file.
+///
+/// # Examples
+/// ```
+/// use std::fs::File;
+/// use runtime::compat::hyper::{FileBody, Files, SharedFile};
+///
+/// fn first_page(files: &Files, page: &SharedFile) -> FileBody {
+///     files.shared_body(page, 0..4096)
+/// }
+///
+/// let page = SharedFile::new(File::open("/etc/services")?);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct SharedFile(Arc<OpenFile<dyn AsFd + Send + Sync>>);
+
+struct OpenFile<F: ?Sized> {
+    /// A part that was found in memory, and the time at which the system was asked.
+    in_memory: Mutex<Option<(Range<u64>, Instant)>>,
+    file: F,
+}
+
 /// The body of a response that is a part of a file. Returned by [`Files::body`] and
 /// [`Files::shared_body`].
 ///
 /// It is for the connection whose [`Files`] made it.
+#[derive(Debug)]
 pub struct FileBody {
     files: Files,
     file: SharedFile,
     /// The part of which hyper has no placeholder yet.
     rest: Range<u64>,
 }
-
-/// An open file, which other responses may be sending too.
-type SharedFile = Arc<dyn AsFd + Send + Sync>;
 
 /// The state that a connection and its bodies share.
 #[derive(Debug, Default)]
@@ -121,11 +154,12 @@ struct Turn {
     is_misused: bool,
 }
 
+#[derive(Debug)]
 struct Piece {
     file: SharedFile,
-    /// The offset in the file of the first byte.
-    at: u64,
-    addresses: Range<usize>,
+    part: Range<u64>,
+    /// The address of the first byte of the placeholder.
+    address: usize,
 }
 
 /// The memory of a frame. While it exists, it is the turn of its body.
@@ -142,6 +176,7 @@ impl FileIo {
             files: Files(Arc::default()),
             piece: None,
             transfer: FileTransfer::new(0..0),
+            asks_since: None,
         }
     }
 
@@ -173,7 +208,13 @@ impl FileIo {
         let piece = turn.piece.take();
         drop(turn);
         if let Some(piece) = piece {
-            self.transfer.restart(piece.at..piece.at);
+            let now = clock::now();
+            self.transfer.restart(piece.part.clone());
+            self.asks_since = Some(now);
+            if piece.file.is_in_memory(&piece.part, now) {
+                self.transfer.set_in_memory(piece.part.end);
+                self.asks_since = None;
+            }
             self.piece = Some(piece);
         }
         Ok(())
@@ -205,6 +246,7 @@ impl FileIo {
             files,
             piece,
             transfer,
+            asks_since,
         } = self;
         let Some(sending) = piece else {
             return Poll::Ready(Err(misused()));
@@ -217,6 +259,9 @@ impl FileIo {
         let left = unsent.load(Ordering::Relaxed).saturating_sub(sent);
         unsent.store(left, Ordering::Relaxed);
         if left == 0 {
+            if let Some(since) = *asks_since {
+                sending.file.set_in_memory(sending.part.clone(), since);
+            }
             *piece = None;
         }
         match polled {
@@ -235,32 +280,16 @@ impl Files {
     /// The body fails with `UnexpectedEof` if the file is shorter than the range.
     pub fn body(&self, file: impl Into<OwnedFd>, range: Range<u64>) -> FileBody {
         let file: OwnedFd = file.into();
-        self.shared_body(Arc::new(file), range)
+        self.shared_body(&SharedFile::new(file), range)
     }
 
-    /// Makes the body of a response from a part of `file`, which other bodies may send too, also at
-    /// the same time. The position of the file does not matter.
+    /// Makes the body of a response from a part of `file`, which other bodies may be sending too.
     ///
-    /// A server that keeps files open for the next request saves the system calls that open and
-    /// close them. The body fails with `UnexpectedEof` if the file is shorter than the range.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::fs::File;
-    /// use std::sync::Arc;
-    /// use runtime::compat::hyper::{FileBody, Files};
-    ///
-    /// fn first_page(files: &Files, page: &Arc<File>) -> FileBody {
-    ///     files.shared_body(page.clone(), 0..4096)
-    /// }
-    /// ```
-    pub fn shared_body<F>(&self, file: Arc<F>, range: Range<u64>) -> FileBody
-    where
-        F: AsFd + Send + Sync + 'static,
-    {
+    /// The body fails with `UnexpectedEof` if the file is shorter than the range.
+    pub fn shared_body(&self, file: &SharedFile, range: Range<u64>) -> FileBody {
         FileBody {
             files: self.clone(),
-            file,
+            file: file.clone(),
             rest: range,
         }
     }
@@ -270,14 +299,55 @@ impl Files {
     }
 }
 
+impl SharedFile {
+    /// Wraps an open file, such as an [`fs::File`](crate::fs::File). Its position does not matter.
+    pub fn new(file: impl AsFd + Send + Sync + 'static) -> SharedFile {
+        SharedFile(Arc::new(OpenFile {
+            in_memory: Mutex::new(None),
+            file,
+        }))
+    }
+
+    /// Returns true if `part` was in memory a moment before `now`, so that it still is.
+    fn is_in_memory(&self, part: &Range<u64>, now: Instant) -> bool {
+        let known = self.known();
+        known.as_ref().is_some_and(|(known, since)| {
+            let age = now.saturating_duration_since(*since);
+            known.start <= part.start && part.end <= known.end && age < MAX_AGE
+        })
+    }
+
+    fn set_in_memory(&self, part: Range<u64>, since: Instant) {
+        *self.known() = Some((part, since));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(Range<u64>, Instant)>> {
+        let in_memory = self.0.in_memory.lock();
+        in_memory.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for SharedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.file.as_fd()
+    }
+}
+
+impl fmt::Debug for SharedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedFile").field(&self.as_fd()).finish()
+    }
+}
+
 impl Piece {
     fn contains(&self, buf: &[u8]) -> bool {
-        self.addresses.contains(&buf.as_ptr().addr())
+        let length = (self.part.end - self.part.start) as usize;
+        (self.address..self.address + length).contains(&buf.as_ptr().addr())
     }
 
     /// Returns the offset in the file that a part of the placeholder stands for.
     fn offset(&self, buf: &[u8]) -> u64 {
-        self.at + (buf.as_ptr().addr() - self.addresses.start) as u64
+        self.part.start + (buf.as_ptr().addr() - self.address) as u64
     }
 }
 
@@ -294,9 +364,10 @@ impl Body for FileBody {
         }
         let room = PLACEHOLDER.try_with(Bytes::clone);
         let room = room.map_err(|_| io::Error::other("the thread is being torn down"))?;
-        let length = (self.rest.end - self.rest.start).min(room.len() as u64) as usize;
+        let length = (self.rest.end - self.rest.start).min(room.len() as u64);
+        let part = self.rest.start..self.rest.start + length;
+        let length = length as usize;
         let bytes = room.slice(..length);
-        let start = bytes.as_ptr().addr();
         // Cloning a waker is foreign code, so nothing is locked.
         let waker = cx.waker().clone();
         let mut turn = self.files.turn();
@@ -309,13 +380,13 @@ impl Body for FileBody {
         turn.is_taken = true;
         turn.piece = Some(Piece {
             file: self.file.clone(),
-            at: self.rest.start,
-            addresses: start..start + length,
+            part: part.clone(),
+            address: bytes.as_ptr().addr(),
         });
         self.files.0.unsent.store(length, Ordering::Relaxed);
         self.files.0.has_news.store(true, Ordering::Release);
         drop(turn);
-        self.rest.start += length as u64;
+        self.rest.start = part.end;
         let files = self.files.clone();
         let placeholder = Placeholder { bytes, files };
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(placeholder)))))
@@ -327,25 +398,6 @@ impl Body for FileBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.rest.end.saturating_sub(self.rest.start))
-    }
-}
-
-impl fmt::Debug for FileBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileBody")
-            .field("file", &self.file.as_fd())
-            .field("rest", &self.rest)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Piece {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Piece")
-            .field("file", &self.file.as_fd())
-            .field("at", &self.at)
-            .field("addresses", &self.addresses)
-            .finish()
     }
 }
 

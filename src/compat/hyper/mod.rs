@@ -47,7 +47,7 @@ use hyper::rt;
 
 use crate::time;
 
-pub use files::{FileBody, FileIo, Files};
+pub use files::{FileBody, FileIo, Files, SharedFile};
 pub use io::Io;
 
 /// An executor that spawns hyper's futures, which need not be `Send`, on the current runtime.
