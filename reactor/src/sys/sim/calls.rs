@@ -5,7 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use super::address::UnixName;
-use super::kernel::Host;
+use super::host::Host;
 use super::placeholder::SocketId;
 use super::socket::{
     Body, DatagramSocket, SocketKind, SocketOption, StreamSocket, TcpSocket, TcpState, UdpSocket,

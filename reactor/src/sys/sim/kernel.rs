@@ -12,7 +12,7 @@ use super::packet::{Contents, Segment};
 use super::placeholder::SocketId;
 use super::record::{Crash, Event, HostId, Reason, Record};
 use super::socket::{Body, TcpState};
-use super::state::{Due, HostState, Owner, State};
+use super::state::{Due, Owner, State};
 
 /// The simulated kernel of several hosts, and the network between them, in virtual time.
 ///
@@ -39,13 +39,8 @@ impl Kernel {
         Kernel::with_time(seed, false)
     }
 
-    /// Creates a kernel in real time, and returns its only host.
-    pub(in super::super) fn alone() -> io::Result<Host> {
-        let loopback = [false, true].map(super::address::loopback);
-        Kernel::with_time(0, true).add_host("localhost", loopback)
-    }
-
-    fn with_time(seed: u64, is_real_time: bool) -> Kernel {
+    /// Creates a kernel in virtual or in real time.
+    pub(super) fn with_time(seed: u64, is_real_time: bool) -> Kernel {
         let mut state = State::new(seed);
         state.names_are_files = is_real_time;
         Kernel(Rc::new(Shared {
@@ -85,7 +80,7 @@ impl Kernel {
     }
 
     /// Does the same as [`with`](Kernel::with), but looks for closed descriptors only if `f` does.
-    fn with_state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    pub(super) fn with_state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.0.state.borrow_mut();
         let result = f(&mut state);
         let now = state.now;
@@ -105,6 +100,11 @@ impl Kernel {
         result
     }
 
+    /// Forgets what a number refers to.
+    pub(super) fn forget_number(&self, fd: BorrowedFd<'_>) {
+        self.0.state.borrow_mut().placeholders.forget_number(fd);
+    }
+
     fn observe(&self, records: &[Record]) {
         // An observer that calls the kernel misses the records of its own calls.
         let taken = self.0.observer.borrow_mut().take();
@@ -116,37 +116,6 @@ impl Kernel {
         if place.is_none() && self.0.state.borrow().is_observed {
             *place = Some(observer);
         }
-    }
-
-    /// Adds a host.
-    ///
-    /// # Errors
-    /// Returns `AlreadyExists` if a host has the name, and `AddrInUse` if one has the address.
-    pub fn add_host(
-        &self,
-        name: &str,
-        addrs: impl IntoIterator<Item = IpAddr>,
-    ) -> io::Result<Host> {
-        let addrs = addrs.into_iter().collect();
-        let id = self.with(|state| state.add_host(name, addrs))?;
-        Ok(self.host_with(id))
-    }
-
-    /// Returns the host with a name.
-    pub fn host(&self, name: &str) -> Option<Host> {
-        let found = self.with(|state| state.hosts.iter().position(|host| host.name == name))?;
-        Some(self.host_with(HostId(found as u32)))
-    }
-
-    /// Returns all hosts, in the order in which they were added.
-    pub fn hosts(&self) -> Vec<Host> {
-        let count = self.with(|state| state.hosts.len() as u32);
-        (0..count).map(|id| self.host_with(HostId(id))).collect()
-    }
-
-    fn host_with(&self, id: HostId) -> Host {
-        let kernel = self.clone();
-        Host { kernel, id }
     }
 
     /// Returns the virtual time since the start.
@@ -255,106 +224,6 @@ impl Kernel {
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kernel").finish_non_exhaustive()
-    }
-}
-
-/// A host of a [`Kernel`].
-#[derive(Clone, Debug)]
-pub struct Host {
-    pub(super) kernel: Kernel,
-    pub(super) id: HostId,
-}
-
-impl Host {
-    /// Returns the number of the host.
-    pub fn id(&self) -> HostId {
-        self.id
-    }
-
-    /// Returns the name of the host.
-    pub fn name(&self) -> String {
-        self.with_host(|host| host.name.clone())
-    }
-
-    /// Returns the addresses of the host, without those of its loopback interface.
-    pub fn addrs(&self) -> Vec<IpAddr> {
-        self.with_host(|host| host.addrs.clone())
-    }
-
-    /// Returns the addresses that a name has on this host: those of the host with the name, or of
-    /// the loopback interface for `localhost`.
-    pub fn resolve(&self, name: &str) -> Vec<IpAddr> {
-        if name == "localhost" {
-            return [false, true].map(super::address::loopback).into();
-        }
-        self.kernel.resolve(name)
-    }
-
-    /// Returns the kernel of the host.
-    pub fn kernel(&self) -> &Kernel {
-        &self.kernel
-    }
-
-    /// Returns true if a turn of the host's reactor would report an event.
-    pub fn has_ready(&self) -> bool {
-        self.kernel
-            .ask(|state| !state.host(self.id).changed.is_empty())
-    }
-
-    /// Returns descriptions of the sockets that programs of the host have open, such as
-    /// `TCP 10.0.0.1:80 -> 10.0.0.2:5123`.
-    pub fn open_sockets(&self) -> Vec<String> {
-        self.kernel.with(|state| {
-            let own = |socket: &&SocketId| {
-                let socket = &state.sockets[*socket];
-                socket.host == self.id && socket.is_held
-            };
-            let ids: Vec<SocketId> = state.sockets.keys().filter(own).copied().collect();
-            ids.into_iter().map(|id| state.describe(id)).collect()
-        })
-    }
-
-    fn with_host<R>(&self, f: impl FnOnce(&HostState) -> R) -> R {
-        self.kernel.with(|state| f(state.host(self.id)))
-    }
-
-    /// Calls `f` with the socket that a descriptor refers to.
-    ///
-    /// # Errors
-    /// Returns `Unsupported` if the descriptor is no socket of this host.
-    pub(super) fn with_socket<R>(
-        &self,
-        fd: BorrowedFd<'_>,
-        f: impl FnOnce(&mut State, SocketId) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.kernel.with(|state| {
-            let id = state.find(self.id, fd)?;
-            f(state, id)
-        })
-    }
-
-    /// Calls `f` as [`with_socket`](Host::with_socket) does, to send or receive. Looks for closed
-    /// descriptors only if that can matter: what is closed on this host reaches the peer of a
-    /// connection to another host later.
-    pub(super) fn transfer<R>(
-        &self,
-        fd: BorrowedFd<'_>,
-        f: impl FnOnce(&mut State, SocketId) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.kernel.with_state(|state| {
-            let id = state.find(self.id, fd)?;
-            if !state.has_remote_peer(id) {
-                state.close_abandoned();
-            }
-            f(state, id)
-        })
-    }
-
-    /// Forgets what a number refers to. To be called when the program makes a socket of a
-    /// descriptor that may be any.
-    pub fn forget_number(&self, fd: BorrowedFd<'_>) {
-        let mut state = self.kernel.0.state.borrow_mut();
-        state.placeholders.forget_number(fd);
     }
 }
 
@@ -495,7 +364,7 @@ impl State {
     }
 
     /// Returns true for a TCP socket that is connected to another host.
-    fn has_remote_peer(&self, id: SocketId) -> bool {
+    pub(super) fn has_remote_peer(&self, id: SocketId) -> bool {
         let Some(socket) = self.sockets.get(&id) else {
             return false;
         };
@@ -508,7 +377,7 @@ impl State {
     }
 
     /// Returns the socket of a host that a descriptor of a socket of the program refers to.
-    fn find(&mut self, host: HostId, fd: BorrowedFd<'_>) -> io::Result<SocketId> {
+    pub(super) fn find(&mut self, host: HostId, fd: BorrowedFd<'_>) -> io::Result<SocketId> {
         let found = self.placeholders.find(fd);
         self.check_found(host, fd.as_raw_fd(), found)
     }

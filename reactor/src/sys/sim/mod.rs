@@ -11,7 +11,8 @@
 
 pub use self::address::UnixName;
 pub use self::foreign::outside_simulation;
-pub use self::kernel::{Host, Kernel, Observer};
+pub use self::host::Host;
+pub use self::kernel::{Kernel, Observer};
 pub use self::link::{Latency, Link};
 pub use self::record::{Crash, Event, HostId, Packet, PacketKind, Reason, Record};
 pub(super) use self::selector::Sim;
@@ -22,6 +23,7 @@ pub use self::unix::ReceivedMessage;
 mod address;
 mod calls;
 mod foreign;
+mod host;
 mod inet;
 mod kernel;
 mod link;

@@ -11,7 +11,7 @@ use super::super::fstat::refuse_files;
 use super::super::notify::NotifyFd;
 use super::super::ppoll::{poll, pollfd};
 use super::super::selector::{Notify, Selector};
-use super::kernel::Host;
+use super::host::Host;
 use crate::clock;
 use crate::interest::{Direction, Interest};
 use crate::token::Token;
