@@ -3,8 +3,8 @@
 //! It is a backend like the others. Its selector is [`selector`], and [`calls`] are the system
 //! calls that the crate `net` makes on it while a reactor of a host is entered. A world moves
 //! [`kernel`]: time, links, faults. [`state`] is the state behind both; `inet`, `tcp_socket`,
-//! `udp`, `unix` and `pipe` extend it by one kind of socket each, [`tcp`] is the pure state machine
-//! of a connection, and [`readiness`] says what poll(2) would.
+//! `udp`, `unix` and `pipe` extend it by one kind of socket each. [`tcp`] is the pure state machine
+//! of a connection, which `tcp_segments` drives, and [`readiness`] says what poll(2) would.
 //!
 //! A program holds a simulated socket by a real descriptor, its [`placeholder`]. So ownership,
 //! duplicates and `AsFd` are those of any socket.
@@ -36,6 +36,7 @@ mod selector;
 mod socket;
 mod state;
 mod tcp;
+mod tcp_segments;
 mod tcp_socket;
 #[cfg(all(test, not(loom)))]
 mod tests;
