@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use crate::blocking::{BlockingJob, Class, Job, Pool};
+use crate::blocking::{Class, Pool};
 use crate::context;
 use crate::error::NO_RUNTIME;
 use crate::inbox::{Inbox, RemoteOp, RemoteTask};
+use crate::job::{BlockingJob, Job};
 use crate::join::JoinHandle;
 use crate::scheduler::Scheduler;
 use crate::task::output::{OutputCell, RemoteJoin};

@@ -45,7 +45,7 @@
 //! | `join`, `join_set` | [`JoinHandle`], [`AbortHandle`], [`JoinSet`] |
 //! | `group` | futures with a waker each that are awaited together |
 //! | `handle`, `block_on` | [`Handle`], for other threads |
-//! | `blocking` | the threads of [`spawn_blocking`] |
+//! | `blocking`, `job` | the threads and the jobs of [`spawn_blocking`] |
 //! | `spawn`, `current_task` | the free functions |
 //! | `budget`, `proceed` | how much one poll may complete without waiting: [`consume_budget`] |
 //! | `park` | [`Park`], [`Unpark`], [`ThreadPark`] |
@@ -71,6 +71,7 @@ mod handle;
 mod id;
 mod inbox;
 mod inspect;
+mod job;
 mod join;
 mod join_set;
 mod observe;
