@@ -313,8 +313,9 @@ impl Content {
     }
 }
 
-/// A body of more bytes is sent by sendfile(2).
-const MAX_READ_BYTES: u64 = 32 * 1024;
+/// A body of more bytes is sent by sendfile(2), which takes half the CPU time for 16 KiB and more
+/// for 1 KiB.
+const MAX_READ_BYTES: u64 = 8 * 1024;
 
 impl Body for Content {
     type Data = Bytes;

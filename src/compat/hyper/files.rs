@@ -38,8 +38,8 @@ thread_local! {
 /// A TCP connection for the HTTP/1 server of hyper, like [`Io`], that sends [`FileBody`]s without
 /// copying them.
 ///
-/// Such a body pays for large files: it takes a system call more than one of bytes. A file that is
-/// not in memory is read by the blocking pool, as by
+/// Such a body pays for files of more than about 8 KiB: it takes a system call more than one of
+/// bytes. A file that is not in memory is read by the blocking pool, as by
 /// [`TcpStream::send_file`](crate::net::TcpStream::send_file).
 ///
 /// A layer between hyper and the `FileIo` must pass the buffers of vectored writes on as they are.
