@@ -45,21 +45,21 @@ where
     F::Output: 'static,
 {
     if const { is_large::<F>() } {
-        spawn_labeled(Box::pin(future), Boxed::<F, _>::new(()))
+        spawn_labeled(Box::pin(future), Boxed::<F, _>::new(()), "spawn")
     } else {
-        spawn_labeled(future, ())
+        spawn_labeled(future, (), "spawn")
     }
 }
 
 #[track_caller]
 #[inline]
-fn spawn_labeled<F, L>(future: F, label: L) -> JoinHandle<F::Output>
+fn spawn_labeled<F, L>(future: F, label: L, operation: &str) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
     L: Label + 'static,
 {
-    let scheduler = current_scheduler("spawn");
+    let scheduler = current_scheduler(operation);
     JoinHandle::local(scheduler.spawn(future, label, Location::caller()))
 }
 
@@ -93,6 +93,9 @@ where
         handle.spawn_blocking(closure)
     }
 }
+
+/// The name of the operation in its panic message.
+const BUILDER_SPAWN: &str = "task::Builder::spawn";
 
 /// A builder of tasks with a name.
 ///
@@ -140,27 +143,16 @@ impl<'a> Builder<'a> {
         if const { is_large::<F>() } {
             let future = Box::pin(future);
             match name {
-                Some(name) => spawn_named(future, Boxed::<F, _>::new(name)),
-                None => spawn_named(future, Boxed::<F, _>::new(())),
+                Some(name) => spawn_labeled(future, Boxed::<F, _>::new(name), BUILDER_SPAWN),
+                None => spawn_labeled(future, Boxed::<F, _>::new(()), BUILDER_SPAWN),
             }
         } else {
             match name {
-                Some(name) => spawn_named(future, name),
-                None => spawn_named(future, ()),
+                Some(name) => spawn_labeled(future, name, BUILDER_SPAWN),
+                None => spawn_labeled(future, (), BUILDER_SPAWN),
             }
         }
     }
-}
-
-#[track_caller]
-fn spawn_named<F, L>(future: F, label: L) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-    L: Label + 'static,
-{
-    let scheduler = current_scheduler("task::Builder::spawn");
-    JoinHandle::local(scheduler.spawn(future, label, Location::caller()))
 }
 
 #[track_caller]
