@@ -29,20 +29,17 @@ impl Reactor {
             for message in self.inbox.take() {
                 match message {
                     Message::Removal(removal) => self.process_removal(removal, woken),
-                    Message::Request(request) => requests.push_back(Some(request)),
+                    Message::Request(request) => requests.push_back(request),
                 }
             }
-            let Some(request) = requests.front_mut() else {
+            if requests.is_empty() {
                 return;
-            };
-            let processed = self.inbox.unless_messages(|| {
-                if let Some(request) = request.take() {
+            }
+            self.inbox.unless_messages(|| {
+                if let Some(request) = requests.pop_front() {
                     self.process_request(request, woken);
                 }
             });
-            if processed {
-                requests.pop_front();
-            }
         }
     }
 
