@@ -11,7 +11,8 @@
 //!
 //! A canceled timer leaves its entry of eight bytes behind. Looking for the entry would take one
 //! more access to memory that is not in the cache, and the next operation would have to wait for
-//! it. There are never many more such entries than timers.
+//! it. There are never many more such entries than timers, and a timer that takes the node of a
+//! canceled one, and is due no earlier, takes its entry as well.
 
 use std::mem;
 
@@ -53,6 +54,9 @@ pub(crate) trait Filed {
 
     /// Notes that the entry of a timer is in this bucket.
     fn note(&mut self, entry: Entry, bucket: u32);
+
+    /// Notes that a canceled timer no longer has an entry.
+    fn forget(&mut self, entry: Entry);
 }
 
 /// The timers that are not due soon.
@@ -98,6 +102,13 @@ impl FarTimers {
         self.insert(Entry { index, stamp }, deadline, timers);
     }
 
+    /// Adds a timer which has the entry of a canceled one.
+    #[inline]
+    pub(crate) fn add_again(&mut self) {
+        self.len += 1;
+        self.stale -= 1;
+    }
+
     /// Returns true if a timer may stay in this bucket although it is due at `deadline` now.
     #[inline]
     pub(crate) fn may_stay(&self, bucket: u32, deadline: Nanos) -> bool {
@@ -138,7 +149,7 @@ impl FarTimers {
 
     /// Notes that a timer was canceled: its entry is stale. Amortized O(1).
     #[inline]
-    pub(crate) fn remove(&mut self, timers: &(impl Filed + ?Sized)) {
+    pub(crate) fn remove(&mut self, timers: &mut (impl Filed + ?Sized)) {
         self.len -= 1;
         self.stale += 1;
         if self.stale > self.len + MAX_STALE && self.stale % CANCELED_PER_SEARCH == 0 {
@@ -147,12 +158,13 @@ impl FarTimers {
     }
 
     #[inline(never)]
-    fn remove_stale(&mut self, timers: &(impl Filed + ?Sized)) {
+    fn remove_stale(&mut self, timers: &mut (impl Filed + ?Sized)) {
         let (mut bucket, mut position) = self.search;
         for _ in 0..ENTRIES_PER_SEARCH {
             let entries = &mut self.buckets[bucket];
             match entries.get(position) {
                 Some(&entry) if timers.deadline(entry).is_none() => {
+                    timers.forget(entry);
                     entries.swap_remove(position);
                     self.stale -= 1;
                     if entries.is_empty() {
@@ -176,7 +188,8 @@ impl FarTimers {
     }
 
     /// Moves the earliest timers to `batch`, and returns the last deadline that any of these may
-    /// have: all others are due later. There must be a timer. O(log n) for each timer, amortized.
+    /// have: all others are due later. If there is no timer, no entry is left. O(log n) for each
+    /// timer, amortized.
     pub(crate) fn take_first(
         &mut self,
         batch: &mut Vec<Entry>,
@@ -201,6 +214,7 @@ impl FarTimers {
                     false
                 }
                 None => {
+                    timers.forget(entry);
                     self.stale -= 1;
                     false
                 }
@@ -229,6 +243,21 @@ impl FarTimers {
                 self.insert(entry, deadline, timers);
             }
         }
+    }
+
+    /// Returns the number of entries, those of canceled timers included.
+    #[cfg(test)]
+    pub(crate) fn entry_count(&self) -> usize {
+        let count = self.buckets.iter().map(Vec::len).sum();
+        assert_eq!(count, self.len + self.stale);
+        count
+    }
+
+    /// Returns true if a bucket has the entry of a timer.
+    #[cfg(test)]
+    pub(crate) fn has_entry(&self, bucket: u32, index: u32, stamp: u32) -> bool {
+        let is_it = |entry: &Entry| (entry.index, entry.stamp) == (index, stamp);
+        self.buckets[bucket as usize].iter().any(is_it)
     }
 
     /// Returns the first and the last deadline that a timer in a bucket may have.
@@ -263,6 +292,8 @@ mod tests {
             let timer = &mut self.0[entry.index as usize];
             (timer.1, timer.2) = (entry.stamp, bucket);
         }
+
+        fn forget(&mut self, _: Entry) {}
     }
 
     impl Model {
@@ -366,7 +397,7 @@ mod tests {
         for at in 0..10_000 {
             assert!(timers.move_to(&mut far, at % 100, 30_000_000_000 + at as u64));
         }
-        assert_eq!(far.buckets.iter().map(Vec::len).sum::<usize>(), 100);
+        assert_eq!(far.entry_count(), 100);
         assert!(!timers.move_to(&mut far, 0, 1_000_000_000));
         assert_eq!(timers.take_all(&mut far)[0], 0);
     }
@@ -396,8 +427,7 @@ mod tests {
             }
             timers.0[index].0 = 30_000_000_000 + round as u64 * 1_000;
             far.add(index as u32, timers.0[index].0, &mut timers);
-            let entries: usize = far.buckets.iter().map(Vec::len).sum();
-            assert_eq!(entries, far.len + far.stale);
+            let entries = far.entry_count();
             assert!(entries <= 100 + 2 * MAX_STALE, "{entries}");
         }
     }

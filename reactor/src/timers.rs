@@ -81,6 +81,10 @@ const PARENT: u32 = 1 << 31;
 /// The value of `child` in the node of a far timer.
 const FAR: u32 = u32::MAX;
 
+/// The value of `prev` in a free node without an entry among the far timers. It is later than all
+/// buckets.
+const NO_BUCKET: u32 = u32::MAX;
+
 /// The number of timers in the heap above which further ones are kept apart. It is about what fits
 /// into the second-level cache. It is smaller in tests, so that they have far timers too.
 const MIN_LIMIT: usize = if cfg!(test) { 70 } else { 2048 };
@@ -98,7 +102,7 @@ pub(crate) struct Timers {
     /// The node that was linked last, or one near it if that was removed. `ROOT` only if no timer
     /// is armed.
     last: u32,
-    /// The first of the free nodes, which their `next` links.
+    /// The first of the free nodes, which their `child` links.
     free: u32,
     len: usize,
     /// The number of timers above which the far ones are kept apart. The largest number while they
@@ -125,7 +129,7 @@ struct Node {
     /// The next sibling, or the stamp of a far timer.
     next: u32,
     /// The previous sibling, or the parent of a first child, with the bit `PARENT`. The bucket of a
-    /// far timer.
+    /// far timer, also in a free node that still has its entry there.
     prev: u32,
     /// `None` in a free node.
     waker: Option<Waker>,
@@ -177,7 +181,7 @@ impl Timers {
             self.free
         };
         let node = at(&mut self.nodes, index);
-        self.free = node.next;
+        self.free = node.child;
         node.deadline = deadline;
         node.generation = generation;
         node.child = ROOT;
@@ -190,7 +194,7 @@ impl Timers {
         TimerKey { index, generation }
     }
 
-    /// Adds a node without children to the heap or to the far timers.
+    /// Adds a node without children to the heap or to the far timers. Its `prev` is a bucket.
     #[inline]
     fn place(&mut self, index: u32, deadline: Nanos) {
         if deadline > self.near_until {
@@ -201,7 +205,13 @@ impl Timers {
 
     #[inline(never)]
     fn add_far(&mut self, index: u32, deadline: Nanos) {
-        self.far.add(index, deadline, &mut self.nodes[..]);
+        let node = at(&mut self.nodes, index);
+        if self.far.may_stay(node.prev, deadline) {
+            node.child = FAR;
+            self.far.add_again();
+        } else {
+            self.far.add(index, deadline, &mut self.nodes[..]);
+        }
     }
 
     /// Keeps further timers apart from now on if they are not due soon. Those in the heap stay.
@@ -244,6 +254,8 @@ impl Timers {
     fn find_first_far(&mut self) {
         while self.nodes[self.top() as usize].deadline > self.near_until {
             if self.far.len() == 0 {
+                // The free nodes no longer have entries then.
+                self.far.take_first(&mut self.batch, &mut self.nodes[..]);
                 self.near_until = Nanos::MAX;
                 self.limit = MIN_LIMIT.max(2 * self.len);
                 self.far = FarTimers::default();
@@ -253,11 +265,10 @@ impl Timers {
         }
     }
 
-    /// Notes that a far timer is canceled or moved.
+    /// Notes that a far timer is canceled or moved. It is marked as such.
     #[inline(never)]
-    fn remove_far(&mut self, index: u32) {
-        at(&mut self.nodes, index).child = ROOT;
-        self.far.remove(&self.nodes[..]);
+    fn remove_far(&mut self) {
+        self.far.remove(&mut self.nodes[..]);
     }
 
     /// Adds a node that is free, but not in the list of those.
@@ -265,7 +276,10 @@ impl Timers {
     fn grow(&mut self) -> u32 {
         let index = self.nodes.len() as u32;
         assert!(self.nodes.len() < PARENT as usize, "2^31 timers are armed");
-        self.nodes.push(Node::default());
+        self.nodes.push(Node {
+            prev: NO_BUCKET,
+            ..Node::default()
+        });
         index
     }
 
@@ -292,7 +306,8 @@ impl Timers {
         } = node;
         if child == FAR {
             if deadline <= self.near_until || !self.far.may_stay(prev, deadline) {
-                self.remove_far(key.index);
+                at(&mut self.nodes, key.index).child = ROOT;
+                self.remove_far();
                 self.place(key.index, deadline);
             }
         } else if deadline < before {
@@ -302,7 +317,7 @@ impl Timers {
                 self.link_to_top(key.index);
             }
         } else if child != ROOT {
-            node.child = ROOT;
+            (node.child, node.prev) = (ROOT, NO_BUCKET);
             self.unlink(key.index, child, next, prev);
             self.place(key.index, deadline);
         }
@@ -322,12 +337,13 @@ impl Timers {
         let &mut Node {
             child, next, prev, ..
         } = node;
-        node.next = self.free;
+        node.child = self.free;
         self.free = key.index;
         self.len -= 1;
         if child == FAR {
-            self.remove_far(key.index);
+            self.remove_far();
         } else {
+            node.prev = NO_BUCKET;
             self.unlink(key.index, child, next, prev);
             if prev == ROOT | PARENT {
                 self.find_first();
@@ -492,6 +508,14 @@ impl Filed for [Node] {
     fn note(&mut self, entry: Entry, bucket: u32) {
         let node = at(self, entry.index);
         (node.child, node.next, node.prev) = (FAR, entry.stamp, bucket);
+    }
+
+    #[inline]
+    fn forget(&mut self, entry: Entry) {
+        let node = at(self, entry.index);
+        if node.next == entry.stamp && node.waker.is_none() {
+            node.prev = NO_BUCKET;
+        }
     }
 }
 
@@ -663,6 +687,34 @@ mod tests {
     }
 
     #[test]
+    fn far_timers_that_replace_canceled_ones_take_their_entries() {
+        let mut timers = Timers::default();
+        let arm = |timers: &mut Timers, deadline| timers.insert(deadline, Waker::noop().clone());
+        let mut keys: Vec<_> = (0..500).map(|n| arm(&mut timers, 30_000 + n)).collect();
+        let far = timers.far.len();
+        assert!(far > 300);
+        for now in 1..10_000 {
+            let key = &mut keys[now as usize % 500];
+            assert!(timers.remove(*key).is_some());
+            *key = arm(&mut timers, 30_000 + 500 + now);
+        }
+        assert_eq!(timers.far.entry_count(), timers.far.len());
+        assert!(timers.far.len() >= far);
+        // An earlier one does not, and an entry that was removed is not taken.
+        let late = arm(&mut timers, 10_000_000);
+        assert!(timers.remove(late).is_some());
+        let earlier = timers.near_until + 1;
+        keys.push(arm(&mut timers, earlier));
+        assert_eq!(timers.far.entry_count(), timers.far.len() + 1);
+        assert_eq!(check(&timers), 501);
+        keys.drain(..).for_each(|key| drop(timers.remove(key)));
+        assert_eq!(check(&timers), 0);
+        keys.extend((0..500).map(|n| arm(&mut timers, 90_000 + n)));
+        assert_eq!(check(&timers), 500);
+        assert_eq!(fired(&mut timers, 100_000), 500);
+    }
+
+    #[test]
     fn canceled_timers_leave_nothing_behind() {
         for others in [0, 1, 64] {
             let mut timers = Timers::default();
@@ -818,6 +870,14 @@ mod tests {
             assert!(node.deadline > timers.near_until);
             armed += 1;
         }
+        let entry_count = timers.far.entry_count();
+        let filed = |node: &Node| far(node) || node.waker.is_none() && node.prev != NO_BUCKET;
+        let filed = (0..).zip(nodes).skip(1).filter(|(_, node)| filed(node));
+        let filed: Vec<_> = filed.collect();
+        assert!(filed.len() <= entry_count);
+        for (index, node) in filed {
+            assert!(timers.far.has_entry(node.prev, index, node.next));
+        }
         assert_eq!(armed, timers.len());
         let seen = &mut seen;
         assert!(
@@ -827,7 +887,7 @@ mod tests {
         while at != ROOT {
             assert!(!mem::replace(&mut seen[at as usize], true));
             assert!(node(at).waker.is_none());
-            at = node(at).next;
+            at = node(at).child;
         }
         assert!(seen[1..].iter().all(|&seen| seen));
         armed
