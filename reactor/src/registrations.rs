@@ -27,6 +27,8 @@ pub(crate) struct Registration {
     generation: u32,
     /// True once the selector has the registration.
     pub(crate) is_added: bool,
+    /// True while the selector does not report that it is writable: see `reactor/writing.rs`.
+    pub(crate) omits_writing: bool,
     pub(crate) scheduled: Arc<ScheduledIo>,
     /// Also has the wakers that rest.
     waiters: Waiters,
@@ -60,6 +62,7 @@ impl Registrations {
         self.slab.insert(Registration {
             generation: self.generation,
             is_added: false,
+            omits_writing: false,
             scheduled: scheduled.clone(),
             waiters: Waiters::default(),
         });
@@ -126,6 +129,14 @@ impl Registration {
         wakers.filter(move |(direction, _)| !direction.is_some_and(is_resting))
     }
 
+    /// Sets whether the selector reports that a source with writing on demand is writable.
+    pub(crate) fn watch_writing(&mut self, is_watched: bool) {
+        self.omits_writing = !is_watched;
+        if is_watched || self.waiters.has_overflow() {
+            self.waiters().set_writing(is_watched);
+        }
+    }
+
     /// Sets the readiness of an event, and wakes the tasks that waited for it or hands their wakers
     /// over.
     #[inline]
@@ -183,7 +194,7 @@ impl Registration {
         self.scheduled.add_readiness(readiness);
         let token = self.scheduled.token;
         let waiters = self.waiters();
-        if waiters.is_unattended() {
+        if waiters.is_unattended(readiness) {
             woken.unattended = Some(token);
         }
         for direction in Direction::BOTH {

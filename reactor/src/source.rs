@@ -23,11 +23,12 @@ use crate::tick::tick;
 /// A non-blocking descriptor with the tasks that wait for it.
 ///
 /// An operation is simply attempted. When one first returns `WouldBlock`, the descriptor is
-/// registered in the reactor of the polling thread, once and for both directions; from then on the
-/// source belongs to that reactor. The registration reaches the kernel when the reactor next waits,
-/// or never if the source is dropped before. If the kernel refuses it, the waiting tasks get the
-/// error, and the next task that waits causes another attempt. A source that never had to wait
-/// belongs to no reactor, and costs no system call other than its own operations.
+/// registered in the reactor of the polling thread, once and for both directions (except with
+/// [`writing_on_demand`](Source::writing_on_demand)); from then on the source belongs to that
+/// reactor. The registration reaches the kernel when the reactor next waits, or never if the source
+/// is dropped before. If the kernel refuses it, the waiting tasks get the error, and the next task
+/// that waits causes another attempt. A source that never had to wait belongs to no reactor, and
+/// costs no system call other than its own operations.
 ///
 /// A source may be used from any thread. On a thread other than its reactor's it waits by messages
 /// to that reactor, which has to run: a source that belongs to a reactor that is alive is never
@@ -87,6 +88,8 @@ struct SourceState {
     sole_owner: bool,
     /// True if known readiness is confirmed by the kernel before it is reported.
     confirming: bool,
+    /// True if it is watched for writing only while a task waits to write.
+    writing_on_demand: bool,
 }
 
 impl<T: AsFd> Source<T> {
@@ -101,6 +104,7 @@ impl<T: AsFd> Source<T> {
                 streaming: false,
                 sole_owner: false,
                 confirming: false,
+                writing_on_demand: false,
             },
             io,
         }
@@ -134,6 +138,21 @@ impl<T: AsFd> Source<T> {
     #[must_use]
     pub fn confirming(mut self) -> Source<T> {
         self.state.confirming = true;
+        self
+    }
+
+    /// Sets the source to be watched for writing only while a task waits to write.
+    ///
+    /// This is for sockets that the kernel reports writable although they were writable before.
+    /// Linux does so after each datagram that has left a socket, and after each message that the
+    /// peer of a Unix socket has read: each message sent would end a wait of the reactor. An
+    /// operation that finds no room costs a system call more.
+    ///
+    /// # Platform-specific behavior
+    /// Has no effect on backends other than epoll.
+    #[must_use]
+    pub fn writing_on_demand(mut self) -> Source<T> {
+        self.state.writing_on_demand = true;
         self
     }
 
@@ -497,7 +516,7 @@ impl<T: AsFd> Source<T> {
             let blocked = state.blocked();
             for direction in Direction::BOTH {
                 if blocked.intersects(direction.readiness()) {
-                    scheduled.clear_readiness(direction);
+                    state.on_blocked(scheduled, direction);
                 }
             }
             self.confirm(scheduled, interest);
@@ -515,7 +534,7 @@ impl<T: AsFd> Source<T> {
         if let Ok(ready) = descriptor::ready_now(self.io.as_fd(), interest) {
             for direction in interest.directions().filter(known) {
                 if !ready.intersects(direction.readiness_mask()) {
-                    scheduled.clear_readiness(direction);
+                    self.state.on_blocked(scheduled, direction);
                 }
             }
         }
@@ -637,7 +656,7 @@ impl SourceState {
     #[cold]
     fn note_blocked(&self, direction: Direction, error: Option<io::Error>) -> io::Error {
         match self.local() {
-            Some(scheduled) => scheduled.clear_readiness(direction),
+            Some(scheduled) => self.on_blocked(scheduled, direction),
             None => {
                 let missing = direction.readiness().to_bits();
                 self.blocked.fetch_or(missing, Ordering::Relaxed);
@@ -646,13 +665,24 @@ impl SourceState {
         error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
+    /// Notes that there is nothing in `direction` of a source of this thread's reactor.
+    #[cold]
+    fn on_blocked(&self, scheduled: &ScheduledIo, direction: Direction) {
+        scheduled.clear_readiness(direction);
+        if self.writing_on_demand && direction == Direction::Write {
+            if let Some(reactor) = context::get_if(scheduled.reactor) {
+                reactor.watch_writing(scheduled.token);
+            }
+        }
+    }
+
     /// Arranges for the task of `cx` to be woken when another attempt in `direction`, where an
     /// operation has just found nothing, is worthwhile. Registers the source if it is not.
     #[cold]
     fn wait(&self, fd: RawFd, direction: Direction, cx: &Context<'_>) -> io::Result<()> {
         let scheduled = match self.scheduled.local() {
             Some(scheduled) => {
-                scheduled.clear_readiness(direction);
+                self.on_blocked(scheduled, direction);
                 if scheduled.wait_again(direction, cx.waker()) {
                     return Ok(());
                 }
@@ -706,7 +736,7 @@ impl SourceState {
             no_runtime(&format!("{doing} descriptor {fd}"))
         })?;
         let blocked = blocked.map_or(Readiness::EMPTY, Direction::readiness);
-        let scheduled = reactor.register(fd, blocked)?;
+        let scheduled = reactor.register(fd, blocked, self.writing_on_demand)?;
         let registered = self.scheduled.set(&scheduled);
         if !ptr::eq(registered, &*scheduled) {
             // Another thread was first, so it belongs to that thread's reactor.

@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::Waker;
 
-use crate::interest::Direction;
+use crate::interest::{Direction, Readiness};
 use crate::wake_list::WakeList;
 
 /// The number of extra wakers that are kept at first.
@@ -34,6 +34,8 @@ struct Overflow {
     last_overflow: u32,
     /// True for a listener that is watched by level. Any other source may have an overflow without.
     is_level: bool,
+    /// True for a source that is watched for writing because a task waited to write.
+    is_writing: bool,
 }
 
 impl Waiters {
@@ -128,6 +130,7 @@ impl Waiters {
                 limit: INITIAL_LIMIT,
                 last_overflow: 0,
                 is_level: false,
+                is_writing: false,
             })
         })
     }
@@ -149,9 +152,18 @@ impl Waiters {
         self.overflow.as_ref().is_some_and(|o| o.is_level)
     }
 
-    /// Returns true if the source is such a listener and no task waits for it.
-    pub(crate) fn is_unattended(&self) -> bool {
-        self.is_level() && !self.has_wakers(Direction::Read)
+    /// Sets whether the source is watched for writing because a task waited to write.
+    #[cold]
+    pub(crate) fn set_writing(&mut self, is_writing: bool) {
+        self.overflow().is_writing = is_writing;
+    }
+
+    /// Returns true if the source is reported more often than others, and no task waits for that.
+    pub(crate) fn is_unattended(&self, readiness: Readiness) -> bool {
+        let is_writing = self.overflow.as_ref().is_some_and(|o| o.is_writing);
+        let in_vain = |direction| !self.has_wakers(direction);
+        (self.is_level() && in_vain(Direction::Read))
+            || (is_writing && readiness.is_writable() && in_vain(Direction::Write))
     }
 
     /// Hands over the last waker of `direction`; without an overflow there is no other one.

@@ -67,8 +67,8 @@ impl UdpSocket {
                 let domain = Domain::for_address(addr);
                 let socket = socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
                 names::bind(&socket, addr)?;
-                let source = Source::new(net::UdpSocket::from(socket)).sole_owner();
-                Ok(UdpSocket { source })
+                let socket = net::UdpSocket::from(socket);
+                Ok(UdpSocket::from_source(Source::new(socket).sole_owner()))
             };
             attempt().map_err(|e| with_context(format!("bind {addr}"), e))
         };
@@ -120,8 +120,12 @@ impl UdpSocket {
     /// ```
     pub fn from_std(socket: net::UdpSocket) -> io::Result<UdpSocket> {
         set_nonblocking(socket.as_fd())?;
-        let source = Source::new(socket);
-        Ok(UdpSocket { source })
+        Ok(UdpSocket::from_source(Source::new(socket)))
+    }
+
+    fn from_source(source: Source<net::UdpSocket>) -> UdpSocket {
+        let source = source.writing_on_demand();
+        UdpSocket { source }
     }
 
     /// Returns the `std` socket, **still non-blocking** and deregistered.

@@ -17,7 +17,6 @@ impl Reactor {
 
     /// Watches by edge a listener that a wait has reported and from which no task accepts. If there
     /// are several, each of the next waits reports one of the others.
-    #[cold]
     pub(super) fn watch_edge(&self, token: Token) {
         self.set_level(token, false);
     }

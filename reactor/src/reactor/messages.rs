@@ -100,6 +100,9 @@ impl Reactor {
             _ => return woken.push(waker),
         };
         registration.scheduled.clear_readiness(direction);
+        if direction == Direction::Write && registration.omits_writing {
+            registration.watch_writing(true);
+        }
         if registration.waiters().has_waker(direction, &waker) {
             woken.discard(waker);
         } else {
@@ -121,7 +124,7 @@ impl Reactor {
         if !registration.scheduled.is_edge() {
             selector.arm(token, direction);
         }
-        if let Err(e) = registration.scheduled.reregister(&mut **selector) {
+        if let Err(e) = registration.reregister(&mut **selector) {
             registration.fail(direction.readiness(), &e, woken);
         }
     }

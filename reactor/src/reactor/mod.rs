@@ -27,6 +27,7 @@ mod messages;
 mod pausing;
 mod register;
 mod waiting;
+mod writing;
 
 /// The time after which a wait is tried again for which the kernel had no memory.
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
@@ -364,7 +365,7 @@ impl Reactor {
         drop(registrations);
         if let Some(token) = woken.unattended.take() {
             if blocking || self.embedded.get() {
-                self.watch_edge(token);
+                self.watch_less(token);
             }
         }
         if parked && !notified && limit.is_none() && woken.wakes_none() {

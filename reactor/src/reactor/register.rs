@@ -14,28 +14,38 @@ use crate::sys::Selector;
 use crate::token::Token;
 use crate::wake_list::{WakeList, wake_all};
 
-impl ScheduledIo {
+impl Registration {
     /// Registers the target in a selector that knows nothing of it.
     fn add(&self, selector: &mut dyn Selector) -> io::Result<()> {
-        match self.target {
-            Target::Fd(fd) => selector.add(fd, self.token),
-            Target::Process(id) => selector.add_process(id, self.token),
+        let token = self.scheduled.token;
+        match self.scheduled.target {
+            Target::Fd(fd) if self.omits_writing => selector.add_for_reading(fd, token),
+            Target::Fd(fd) => selector.add(fd, token),
+            Target::Process(id) => selector.add_process(id, token),
         }
     }
 
     /// Makes the selector report the current readiness again.
     pub(super) fn reregister(&self, selector: &mut dyn Selector) -> io::Result<()> {
-        match self.target {
-            Target::Fd(fd) => selector.reregister(fd, self.token),
-            Target::Process(id) => selector.add_process(id, self.token),
+        let token = self.scheduled.token;
+        match self.scheduled.target {
+            Target::Fd(fd) if self.omits_writing => selector.set_writing(fd, token, false),
+            Target::Fd(fd) => selector.reregister(fd, token),
+            Target::Process(id) => selector.add_process(id, token),
         }
     }
 }
 
 impl Reactor {
-    /// Adds a descriptor on which operations of `blocked` have just found nothing. The next turn
-    /// registers it with the selector, and reports a failure.
-    pub(crate) fn register(&self, fd: RawFd, blocked: Readiness) -> io::Result<Arc<ScheduledIo>> {
+    /// Adds a descriptor on which operations of `blocked` have just found nothing. With
+    /// `writing_on_demand` it is watched for writing only while a task waits for that, if the
+    /// selector can. The next turn registers it with the selector, and reports a failure.
+    pub(crate) fn register(
+        &self,
+        fd: RawFd,
+        blocked: Readiness,
+        writing_on_demand: bool,
+    ) -> io::Result<Arc<ScheduledIo>> {
         if self.closed.get() {
             return Err(shut_down("this source"));
         }
@@ -47,18 +57,24 @@ impl Reactor {
             host.check_raw(fd)?;
         }
         let supported = self.selector.borrow().supported();
+        let on_demand = writing_on_demand && self.selector.borrow().can_omit_writing();
         let optimistic = Readiness::READABLE | Readiness::WRITABLE;
         let mode = if self.is_edge {
             Readiness::EMPTY
         } else {
             Readiness::LEVEL
         };
-        let scheduled = self.registrations.borrow_mut().insert(
+        let mut registrations = self.registrations.borrow_mut();
+        let scheduled = registrations.insert(
             self.number(),
             Target::Fd(fd),
             supported,
             optimistic.without(blocked) | mode,
         )?;
+        if let Some(registration) = registrations.get(scheduled.token).filter(|_| on_demand) {
+            registration.watch_writing(blocked.is_writable());
+        }
+        drop(registrations);
         self.queue_registration(scheduled.token);
         Ok(scheduled)
     }
@@ -76,7 +92,8 @@ impl Reactor {
         let target = Target::Process(id);
         let scheduled =
             registrations.insert(self.number(), target, Interest::NONE, Readiness::EMPTY)?;
-        let added = scheduled.add(&mut **self.selector.borrow_mut());
+        let token = scheduled.token;
+        let added = self.selector.borrow_mut().add_process(id, token);
         match registrations.get(scheduled.token) {
             Some(registration) if added.is_ok() => registration.is_added = true,
             _ => drop(registrations.remove(scheduled.token)),
@@ -138,17 +155,18 @@ impl Reactor {
         };
         let target = registration.scheduled.target;
         let mut selector = self.selector.borrow_mut();
-        let added = match (registration.scheduled.add(&mut **selector), target) {
+        let added = match registration.add(&mut **selector) {
             // The kernel knows the descriptor already. Either another source waits for it, whose
             // registration must stay. Or one of ours was duplicated, we closed ours, and the
             // duplicate has come back to the same number (epoll(7), question 6): then it is ours.
-            (Err(e), Target::Fd(fd))
+            Err(e)
                 if e.raw_os_error() == Some(libc::EEXIST)
                     && !registrations.has_another(target, token) =>
             {
-                selector.reregister(fd, token)
+                let registration = registrations.get(token);
+                registration.map_or(Ok(()), |it| it.reregister(&mut **selector))
             }
-            (added, _) => added,
+            added => added,
         };
         let Some(registration) = registrations.get(token) else {
             return;

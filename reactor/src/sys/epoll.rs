@@ -1,4 +1,5 @@
-//! epoll(7): one edge-triggered registration for both directions in a descriptor's life.
+//! epoll(7): one edge-triggered registration in a descriptor's life, for both directions or, where
+//! the reactor wants that, for reading until a task waits to write.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::token::Token;
 /// Both directions, the peer's half-close and urgent data, reported once for each change.
 const EVENTS: u32 =
     (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
+
+/// The same without the room to write.
+const READING: u32 = EVENTS & !(libc::EPOLLOUT as u32);
 
 /// The initial capacity for events. It is doubled, up to the maximum, whenever a wait fills it.
 const FIRST_CAPACITY: usize = 128;
@@ -56,6 +60,26 @@ impl Epoll {
             buffer: Vec::with_capacity(FIRST_CAPACITY),
             has_pwait2: true,
         })
+    }
+
+    /// Changes the events of a descriptor, unless the kernel does not know it.
+    fn modify(&mut self, fd: RawFd, events: u32, token: Token) -> io::Result<()> {
+        match self
+            .notifier
+            .control(libc::EPOLL_CTL_MOD, fd, events, token)
+        {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Refuses the descriptor of the notifier: a source's descriptor was closed before this
+    /// selector was opened and got its number, as may happen in a forked child.
+    fn check_foreign(&self, fd: RawFd) -> io::Result<()> {
+        if fd == self.notifier.event.raw() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        Ok(())
     }
 
     /// Waits, has the kernel write events at the start of the buffer, and returns their number.
@@ -120,23 +144,27 @@ impl Selector for Epoll {
     }
 
     fn add(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        if fd == self.notifier.event.raw() {
-            // The source's descriptor was closed before this selector was opened and got its
-            // number, as may happen in a forked child.
-            return Err(io::Error::from_raw_os_error(libc::EBADF));
-        }
+        self.check_foreign(fd)?;
         self.notifier
             .control(libc::EPOLL_CTL_ADD, fd, EVENTS, token)
     }
 
+    fn can_omit_writing(&self) -> bool {
+        true
+    }
+
+    fn add_for_reading(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.check_foreign(fd)?;
+        self.notifier
+            .control(libc::EPOLL_CTL_ADD, fd, READING, token)
+    }
+
+    fn set_writing(&mut self, fd: RawFd, token: Token, is_watched: bool) -> io::Result<()> {
+        self.modify(fd, if is_watched { EVENTS } else { READING }, token)
+    }
+
     fn reregister(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
-        match self
-            .notifier
-            .control(libc::EPOLL_CTL_MOD, fd, EVENTS, token)
-        {
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBADF)) => Ok(()),
-            result => result,
-        }
+        self.modify(fd, EVENTS, token)
     }
 
     fn arm(&mut self, _: Token, _: Direction) {}

@@ -21,6 +21,8 @@ pub(crate) enum Call {
     Add(RawFd, Token),
     Reregister(RawFd, Token),
     SetLevel(RawFd, Token, bool),
+    AddForReading(RawFd, Token),
+    SetWriting(RawFd, Token, bool),
     Arm(Token, Direction),
     ArmNonDirectional(Token, Interest),
     Remove(RawFd, Token),
@@ -83,7 +85,7 @@ impl Script {
             .iter()
             .rev()
             .find_map(|call| match call {
-                Call::Add(_, token) => Some(*token),
+                Call::Add(_, token) | Call::AddForReading(_, token) => Some(*token),
                 _ => None,
             });
         added.expect("something was added")
@@ -149,6 +151,20 @@ impl Selector for Scripted {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.record(Call::SetLevel(fd, token, is_level));
+        Ok(())
+    }
+
+    fn can_omit_writing(&self) -> bool {
+        !self.script.level
+    }
+
+    fn add_for_reading(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.record(Call::AddForReading(fd, token));
+        Ok(())
+    }
+
+    fn set_writing(&mut self, fd: RawFd, token: Token, is_watched: bool) -> io::Result<()> {
+        self.record(Call::SetWriting(fd, token, is_watched));
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! translates between the system's calls and [`Event`]s, and decides nothing: the order of a turn,
 //! timers, fairness and waking belong to the reactor. The rules in short:
 //!
-//! - A descriptor is added once, for both directions, and named by its token from then on.
+//! - A descriptor is added once, and named by its token from then on: for both directions, or for
+//!   reading until a task waits to write.
 //! - An *edge* backend (epoll, kqueue) reports a readiness when it begins. A *level* backend (poll,
 //!   select) reports it while it lasts, so the reactor arms a direction before it waits for it, and
 //!   the report disarms it.
@@ -117,6 +118,29 @@ pub(crate) trait Selector {
     /// - `ENOENT` or `EBADF` if the kernel does not know the descriptor.
     fn set_level(&mut self, _fd: RawFd, _token: Token, _is_level: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Returns true if the backend can omit the reports that a descriptor is writable, by
+    /// `add_for_reading` and `set_writing`. No system call.
+    fn can_omit_writing(&self) -> bool {
+        false
+    }
+
+    /// Registers a descriptor like `add`, but omits the reports that it is writable until
+    /// `set_writing` requests them. Called only if `can_omit_writing` returns true.
+    ///
+    /// # Errors
+    /// Returns the errors of `add`.
+    fn add_for_reading(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.add(fd, token)
+    }
+
+    /// Sets whether `wait` reports that a descriptor is writable. What is ready already is reported
+    /// again, and a descriptor that is closed or unknown is not an error, as in `reregister`.
+    ///
+    /// Cost: one system call on epoll.
+    fn set_writing(&mut self, fd: RawFd, token: Token, _is_watched: bool) -> io::Result<()> {
+        self.reregister(fd, token)
     }
 
     /// Makes the kernel forget a descriptor that stays open.

@@ -61,6 +61,18 @@ impl Selector for Shuffled {
         self.inner.set_level(fd, token, is_level)
     }
 
+    fn can_omit_writing(&self) -> bool {
+        self.inner.can_omit_writing()
+    }
+
+    fn add_for_reading(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
+        self.inner.add_for_reading(fd, token)
+    }
+
+    fn set_writing(&mut self, fd: RawFd, token: Token, is_watched: bool) -> io::Result<()> {
+        self.inner.set_writing(fd, token, is_watched)
+    }
+
     fn remove(&mut self, fd: RawFd, token: Token) -> io::Result<()> {
         self.inner.remove(fd, token)
     }

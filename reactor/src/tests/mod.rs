@@ -28,6 +28,7 @@ mod resting;
 mod timing;
 mod turning;
 mod waiting;
+mod writing;
 
 /// A reactor on a scripted selector, entered on this thread.
 struct Stage {
