@@ -187,6 +187,39 @@ fn one_open_file_is_sent_to_several_connections_at_once() {
     }
 }
 
+#[runtime::test]
+async fn a_connection_that_is_dropped_while_it_sends_drops_the_file() {
+    let data = bytes(12_000_000);
+    let file = TempFile::new("hyper-files-dropped", &data);
+    let opened = Arc::new(File::open(&file.0).unwrap());
+    let shared = SharedFile::new(opened.clone());
+    for _ in 0..2 {
+        let (mut client, io) = pair().await;
+        let files = io.files();
+        let service = service_fn(|_: Request<Incoming>| {
+            let body = files.shared_body(&shared, 0..data.len() as u64);
+            async { io::Result::Ok(Response::new(body)) }
+        });
+        let mut serving = Box::pin(http1::Builder::new().serve_connection(io, service));
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut received = vec![0; 100_000];
+        runtime::select! {
+            result = &mut serving => panic!("{result:?}"),
+            read = client.read_exact(&mut received) => read.unwrap(),
+        }
+        drop(serving);
+        client.read_to_end(&mut received).await.unwrap();
+        // The buffers of the connection cannot hold all.
+        assert!(received.len() < data.len());
+        let head = received.windows(4).position(|it| it == b"\r\n\r\n");
+        let sent = &received[head.unwrap() + 4..];
+        assert!(sent == &data[..sent.len()]);
+    }
+    drop(shared);
+    assert_eq!(Arc::strong_count(&opened), 1);
+}
+
 /// The kernel cannot say whether a file of tmpfs is in memory, so a job reads it first.
 #[runtime::test(start_paused = true)]
 async fn a_shared_file_that_was_in_memory_is_checked_again_after_a_tenth_of_a_second() {
