@@ -99,18 +99,27 @@ impl Server {
             prefix,
         };
         let until = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        loop {
+            // nginx listens before it forks its worker.
+            let worker = server.worker();
+            let is_serving = peer != "nginx" || worker.is_some();
+            if is_serving && TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                server.pid = worker.unwrap_or(pid);
+                break;
+            }
             if Instant::now() > until {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = children.unwrap_or_default();
-        if let Some(worker) = children.split_whitespace().next() {
-            server.pid = worker.parse().map_err(io::Error::other)?;
-        }
         Ok(server)
+    }
+
+    /// Returns the first child of the process.
+    fn worker(&self) -> Option<u32> {
+        let pid = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
     }
 
     /// Returns the length of a response, headers included.
@@ -148,6 +157,9 @@ impl Server {
         let before = sys::cpu_time_of(self.pid)?;
         load.run(0..shape.connections, shape.requests, LIMIT)?;
         let cpu = sys::cpu_time_of(self.pid)? - before;
+        if cpu.is_zero() {
+            return Err(io::Error::other("another process has served the requests"));
+        }
         let each = cpu.as_secs_f64() * 1e6 / shape.requests as f64;
         Ok(vec![("static_us", each)])
     }
